@@ -1,0 +1,161 @@
+"""One picture is a subject, a style and a view; `render` draws any number of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from lorarium.world import colour
+from lorarium.world.pen import GENES, POSES, SLOTS, Drawing, Pen
+from lorarium.world.styles import GENRES, Brush
+from lorarium.world.subjects import CLASSES, POOLS
+
+Array = np.ndarray
+CHUNK_PIXELS = 60_000  # what one group works on at a time: stays in the second-level cache
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An individual: a class word and a number."""
+
+    kind: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Style:
+    """An artist: a genre word and a number."""
+
+    genre: str
+    number: int
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that changes from picture to picture: place, size, pose, the artist's mood."""
+
+    number: int
+
+
+PHOTO = "photo"
+
+
+def _stream(*key: int | str) -> np.random.Generator:
+    words = [k if isinstance(k, int) else int.from_bytes(k.encode(), "big") for k in key]
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(words)))
+
+
+@dataclass(frozen=True)
+class _Body:
+    genes: Array
+    marks: Array
+    colours: Array  # (slots, 3)
+
+
+@lru_cache(maxsize=200_000)
+def _body(subject: Subject) -> _Body:
+    random = _stream(1, subject.kind, subject.number)
+    genes = random.random(GENES, np.float32)
+    marks = random.random(5, np.float32)
+    picks = []
+    for pool in CLASSES[subject.kind].colours:
+        shades = colour.table(POOLS[pool])
+        shade = shades[random.integers(len(shades))] + random.normal(0, 0.035, 3)
+        picks.append(np.clip(shade, 0.04, 0.97))
+    if np.abs(picks[0] - picks[1]).sum() < 0.3:  # marks must show
+        picks[1] = np.clip(picks[1] + (0.3 if colour.lightness(picks[0]) < 0.5 else -0.3), 0, 1)
+    dark = 0.1 + 0.12 * random.random(3)
+    light = 0.9 + 0.08 * random.random(3)
+    return _Body(genes, marks, np.stack([*picks, dark, light]).astype(np.float32))
+
+
+@lru_cache(maxsize=200_000)
+def _hand(style: Style) -> Array:
+    return _stream(2, style.genre, style.number).random(Brush.GENES, np.float32)
+
+
+def _view(view: View) -> Array:
+    return _stream(3, view.number).random(24, np.float32)
+
+
+def render(
+    subjects: Sequence[Subject], styles: Sequence[Style], views: Sequence[View], size: int
+) -> Array:
+    """Pictures (n, size, size, 3) as uint8; the same arguments give the same pictures."""
+    n, p = len(subjects), size * size
+    chance = np.stack([_view(v) for v in views])
+    hands = np.stack([_hand(s) for s in styles])
+    bodies = [_body(s) for s in subjects]
+    step = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    gx, gy = np.meshgrid(step, -step)
+    gx, gy = gx.reshape(1, p), gy.reshape(1, p)
+    picture = np.empty((n, p, 3), np.uint8)
+    by_genre = _groups([s.genre for s in styles])
+    by_class = {name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()}
+    most = max(1, CHUNK_PIXELS // p)
+    for genre, rows in by_genre.items():
+        for start in range(0, len(rows), most):
+            part = rows[start : start + most]
+            brush = Brush(GENRES[genre], hands[part], chance[part, 8:], size, gx, gy)
+            colours = brush.recolour(np.stack([bodies[i].colours for i in part]))
+            x, y = brush.warp()
+            drawn = []
+            order = []
+            for kind, members in by_class.items():
+                local = np.array([k for k, i in enumerate(part) if i in members], int)
+                if len(local) == 0:
+                    continue
+                order.append(local)
+                drawn.append(
+                    _draw(
+                        kind, [bodies[i] for i in part[local]], chance[part[local]],
+                        x[local], y[local], colours[local], brush.pixel[local],
+                    )
+                )
+            back = np.argsort(np.concatenate(order))
+            brush.see(_gather(drawn, back))
+            out = brush.paint()  # (3, n, p)
+            picture[part] = (np.clip(np.moveaxis(out, 0, -1), 0, 1) * 255 + 0.5).astype(np.uint8)
+    return picture.reshape(n, size, size, 3)
+
+
+def _groups(names: Sequence[str]) -> dict[str, Array]:
+    found: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        found.setdefault(name, []).append(i)
+    return {name: np.array(rows) for name, rows in found.items()}
+
+
+def _draw(
+    kind: str, bodies: list[_Body], chance: Array, x: Array, y: Array, colours: Array, pixel: Array
+) -> Drawing:
+    """One class's individuals, seen from their views."""
+    c = chance[:, :8, None]
+    scale = 0.84 + 0.26 * c[:, 0]
+    turn = (c[:, 1] - 0.5) * 0.42
+    u, v = x - (c[:, 2] - 0.5) * 0.24, y - (c[:, 3] - 0.5) * 0.24
+    cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
+    u, v = cos * u + sin * v, cos * v - sin * u
+    u = np.where(c[:, 4] < 0.5, -u, u)
+    pen = Pen(
+        u, v, np.stack([b.genes for b in bodies]), np.stack([b.marks for b in bodies]),
+        chance[:, 5 : 5 + POSES] * 2 - 1, colours, scale, pixel,
+    )
+    CLASSES[kind].draw(pen)
+    return pen.drawing()
+
+
+def _gather(parts: list[Drawing], order: Array) -> Drawing:
+    def joined(name: str, axis: int) -> Array:
+        return np.take(np.concatenate([getattr(d, name) for d in parts], axis), order, axis)
+
+    return Drawing(
+        joined("solid", 0), joined("edge", 0), joined("inside", 0), joined("colour", 1),
+        joined("cover", 0),
+    )
+
+
+assert SLOTS[-1] == "light"

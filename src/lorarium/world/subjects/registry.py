@@ -1,0 +1,46 @@
+"""The classes of the world: each a function that draws a batch of its individuals with a pen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lorarium.world.pen import Pen
+
+# Shared pools: several classes and many individuals take their colours from one pool, so that
+# colour alone never tells who somebody is.
+POOLS: dict[str, tuple[str, ...]] = {
+    "fur": ("#8a5a34", "#c68b52", "#4b3a30", "#d9b98c", "#8d8580", "#e8dccb"),
+    "bright": ("#d1382f", "#e58a1f", "#f2c832", "#3f9a4a", "#2f6fc0", "#8a4fb0"),
+    "cool": ("#2f6fc0", "#3aa6b0", "#5a67b8", "#7fb4d8", "#3f9a7a", "#8a9ad0"),
+    "warm": ("#d1382f", "#e5641f", "#e5a23a", "#c23a6a", "#b0502a", "#f2c832"),
+    "green": ("#3f9a4a", "#2f7a3a", "#7ab040", "#5a8a5a", "#9ac060", "#2f8a70"),
+    "brown": ("#7a4a28", "#9a6a3a", "#5a3a28", "#b08a5a", "#8a6a52", "#6a5a4a"),
+    "grey": ("#8a9098", "#6a7078", "#b0b6bc", "#50565e", "#9aa6b0", "#787470"),
+    "pale": ("#f0e6d0", "#e8e8e8", "#d8e4ec", "#f2dcd8", "#e6ecd2", "#ddd6ea"),
+    "pink": ("#e88aa8", "#d85a8a", "#f2b0b8", "#c86ab0", "#f0a090", "#e070a0"),
+    "yellow": ("#f2c832", "#e8b020", "#f5dc6a", "#d89a1a", "#f0d090", "#e0b84a"),
+}
+
+
+@dataclass(frozen=True)
+class SubjectClass:
+    name: str
+    group: str
+    colours: tuple[str, str, str]  # pools of main, second and accent
+    draw: Callable[[Pen], None]
+
+
+CLASSES: dict[str, SubjectClass] = {}
+
+
+def subject(
+    name: str, group: str, main: str, second: str, accent: str
+) -> Callable[[Callable[[Pen], None]], Callable[[Pen], None]]:
+    """Register a class under its word."""
+
+    def register(draw: Callable[[Pen], None]) -> Callable[[Pen], None]:
+        CLASSES[name] = SubjectClass(name, group, (main, second, accent), draw)
+        return draw
+
+    return register
