@@ -134,9 +134,9 @@ def _draw(
 ) -> Drawing:
     """One class's individuals, seen from their views."""
     c = chance[:, :8, None]
-    scale = 0.84 + 0.26 * c[:, 0]
+    scale = 0.95 + 0.25 * c[:, 0]
     turn = (c[:, 1] - 0.5) * 0.42
-    u, v = x - (c[:, 2] - 0.5) * 0.24, y - (c[:, 3] - 0.5) * 0.24
+    u, v = x - (c[:, 2] - 0.5) * 0.16, y - (c[:, 3] - 0.5) * 0.16
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
     u, v = cos * u + sin * v, cos * v - sin * u
     u = np.where(c[:, 4] < 0.5, -u, u)

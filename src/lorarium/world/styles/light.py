@@ -6,6 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from lorarium.world.colour import lightness
 from lorarium.world.styles.brush import Array, Brush
 
 TILE = 256
@@ -66,3 +67,56 @@ def noise(b: Brush, x: Array, y: Array, grain: Array | float, which: int, octave
     i = (x * scale + (b.mood(8 + which % 6) * 4096 + which * 57)).astype(np.int32) & (TILE - 1)
     j = (y * scale + (b.mood(9 + which % 5) * 4096 + which * 91)).astype(np.int32) & (TILE - 1)
     return _noise_tile(octaves)[i, j]
+
+
+def line(b: Brush, width: Array | float, edge: Array | None = None) -> Array:
+    """Coverage of the drawing's lines, `width` thick."""
+    edge = b.d.edge if edge is None else edge
+    return np.clip(0.5 + (width * 0.5 - edge) * (b.size / 2), 0, 1)
+
+
+def step(b: Brush, field: Array, slope: Array | float = 1.0) -> Array:
+    """1 where a field in screen units is positive, smoothed over one pixel."""
+    return np.clip(0.5 + field * (b.size / 2) / slope, 0, 1)
+
+
+def tone(b: Brush) -> Array:
+    """Lightness of the flat colours, 0 to 1."""
+    return lightness(b.d.colour, axis=0)
+
+
+def turned(b: Brush, angle: Array) -> tuple[Array, Array]:
+    """Screen coordinates along and across a direction."""
+    c, s = np.cos(angle), np.sin(angle)
+    return c * b.x + s * b.y, c * b.y - s * b.x
+
+
+def wave(position: Array, pitch: Array) -> Array:
+    """Distance to the nearest of parallel lines `pitch` apart."""
+    return np.abs(position - pitch * np.round(position / pitch))
+
+
+def shifted(b: Brush, field: Array, dx: Array, dy: Array) -> Array:
+    """A field moved by whole pixels, each picture by its own way."""
+    n, size = b.shape[0], b.size
+    sx = np.round(np.broadcast_to(dx, (n, 1))[:, 0] * size / 2).astype(int)
+    sy = np.round(np.broadcast_to(-dy, (n, 1))[:, 0] * size / 2).astype(int)
+    grid = field.reshape(n, size, size)
+    moved = [np.roll(grid[i], (sy[i], sx[i]), (0, 1)) for i in range(n)]
+    return np.stack(moved).reshape(b.shape)
+
+
+def wobble(b: Brush, amount: Array, grain: Array | float, which: int = 0) -> tuple[Array, Array]:
+    """The paper's coordinates, bent by smooth noise."""
+    x, y = np.broadcast_to(b.x, b.shape), np.broadcast_to(b.y, b.shape)
+    return (
+        x + amount * noise(b, x, y, grain, which),
+        y + amount * noise(b, x, y, grain, which + 2),
+    )
+
+
+def hashed(i: Array, j: Array, which: Array | int = 0) -> Array:
+    """A number from 0 to 1 for each cell of a grid."""
+    mixed = (i.astype(np.int32) * 374761393 + j.astype(np.int32) * 668265263 + which) & 0x7FFFFFFF
+    mixed = (mixed ^ (mixed >> 13)) * 1274126177 & 0x7FFFFFFF
+    return ((mixed ^ (mixed >> 16)) & 0xFFFF).astype(np.float32) / 65535
