@@ -59,10 +59,10 @@ def dog(p: Pen) -> None:
     p.mark(capsule(x, y, 0.0, long, 0.0, long - 0.2, 0.085), "accent", where=p.has(0.5))
     p.mark(ellipse(z, y, jaw * 0.42, long + 0.08, jaw * 0.5, 0.14), "light")
     p.mark(ellipse(x, y, 0.0, long + 0.24, p.vary(0.1, 0.14), 0.085), "dark")
-    top = width * 0.88
+    top = width * 0.72
     for side in (-1, 1):
-        tip, low = side * (top + 0.13) + flap, 0.4 - ear
-        p.form(capsule(x, y, side * top, 0.42, tip, low, fat * 0.75, fat), "second")
+        tip, low = side * (top + 0.28) + flap, 0.4 - ear
+        p.form(capsule(x, y, side * top, 0.46, tip, low, fat * 0.6, fat), "second")
 
 
 @subject("rabbit", "animal", "fur", "fur", "pink")
@@ -138,7 +138,6 @@ def snake(p: Pen) -> None:
         for at, up, turn in ((-2, 0.0, -1.5708), (0, 0.0, 1.5708), (2, 0.0, -1.5708))
     ]
     tail = capsule(x, y, -end, low, -end - 0.02, low + p.vary(0.2, 0.36), half, 0.02)
-    p.form(capsule(x, y, end + long, neck, end + long + 0.02, neck, 0.03), "accent", where=p.has(0))
     body = p.form(union(*bends, tail, capsule(x, y, end, low, end, neck, half)))
     p.coat(body, 0.0, low, 0.5)
     v = neck + nod + 0.06

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lorarium.world.pen import Pen
-from lorarium.world.shapes import blend, capsule, circle, ellipse, polygon, union
+from lorarium.world.shapes import Value, blend, capsule, circle, ellipse, polygon, union
 from lorarium.world.subjects.parts import both, drop
 from lorarium.world.subjects.registry import subject
 
@@ -38,7 +38,7 @@ def butterfly(p: Pen) -> None:
     """From above, wings spread."""
     x, y = p.x, p.y
     z = both(p) / (0.94 + p.pose(0.06))  # a beat of the wings
-    upper, lower = p.vary(0.72, 0.8), p.vary(0.5, 0.64)
+    upper, lower = p.vary(0.8, 0.9), p.vary(0.56, 0.7)
     fat, round_ = p.vary(0.23, 0.29), p.vary(0.2, 0.26)
     rise, fall = p.vary(0.55, 0.75), p.vary(-0.95, -0.7)
     hind = p.form(drop(z, y, 0.0, 0.02, lower, round_, fall), "accent")
@@ -63,8 +63,8 @@ def bee(p: Pen) -> None:
     cy = -0.18
     for turn in (1.3, 2.1):
         p.form(drop(x, y, 0.02, 0.0, wing + 0.12, fat, turn + beat), "accent")
-    points = [(-0.4, cy + 0.1), (-0.4, cy - 0.1), (-length - 0.26, cy)]
-    p.form(polygon(x, y, points, 0.015), "dark")
+    sting: list[tuple[Value, Value]] = [(-0.4, cy + 0.1), (-0.4, cy - 0.1), (-length - 0.26, cy)]
+    p.form(polygon(x, y, sting, 0.015), "dark")
     for lean in (0.06, 0.22):
         p.form(capsule(x, y, 0.48, cy + 0.1, 0.48 + lean, cy + 0.42, 0.024), "dark")
     p.form(circle(x, y, 0.5, cy + 0.02, head), "dark")

@@ -6,6 +6,7 @@ import numpy as np
 
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import (
+    Value,
     blend,
     box,
     capsule,
@@ -18,6 +19,8 @@ from lorarium.world.shapes import (
 )
 from lorarium.world.subjects.parts import both, eyes, leaning
 from lorarium.world.subjects.registry import subject
+
+Points = list[tuple[Value, Value]]
 
 
 @subject("robot", "character", "bright", "pale", "grey")
@@ -111,22 +114,21 @@ def king(p: Pen) -> None:
     face, shoulder = p.vary(0.27, 0.33), p.vary(0.5, 0.62)
     crown, spike = p.vary(0.26, 0.34), p.vary(0.22, 0.3)
     beard, tilt = p.vary(0.24, 0.42), p.pose(0.04)
-    points = [(-0.2, -0.2), (0.2, -0.2), (shoulder, -0.42), (shoulder + 0.04, -0.74)]
-    robe = polygon(z, y, [*points, (-0.2, -0.74)], 0.04)
-    robe = p.form(robe)
+    points: Points = [(-0.2, -0.2), (0.2, -0.2), (shoulder, -0.42), (shoulder + 0.04, -0.74)]
+    robe = p.form(polygon(z, y, [*points, (-0.2, -0.74)], 0.04))
     p.coat(robe, 0.0, -0.5, 0.4)
     white = p.has(0.6)
     hair = ellipse(x, y, 0.0, 0.04, face + 0.07, 0.34)
     for slot, where in (("light", white), ("dark", ~white)):
         p.form(hair, slot, where=where)
     p.form(circle(x, y, 0.0, 0.1, face), "accent")
-    low = [(face * 0.98, 0.04), (face * 0.7, -0.2), (0.0, -0.16 - beard), (0.0, -0.04)]
+    low: Points = [(face * 0.98, 0.04), (face * 0.7, -0.2), (0.0, -0.16 - beard), (0.0, -0.04)]
     chin = polygon(z, y, low, 0.03)
     for slot, where in (("light", white), ("dark", ~white)):
         p.form(chin, slot, where=where)
     eyes(p, face * 0.42, 0.14, p.vary(0.055, 0.07), 0.6)
     base, top = 0.28, 0.36 + spike
-    rim = [(0.0, base), (crown, base), (crown + 0.08, top + tilt * 0), (crown * 0.52, 0.44)]
+    rim: Points = [(0.0, base), (crown, base), (crown + 0.08, top), (crown * 0.52, 0.44)]
     p.form(polygon(z, y, [*rim, (0.0, top + 0.04)], 0.015), "second")
     p.form(circle(z, y, crown + 0.08, top, 0.05), "second", where=p.has(0.5))
     p.mark(circle(x, y, tilt, 0.38, 0.05), "main")

@@ -13,10 +13,17 @@ def both(p: Pen) -> Array:
     return np.abs(p.x)
 
 
-def eyes(p: Pen, apart: Value, cy: Value, r: Value, pupil: float = 0.55) -> None:
+def eyes(p: Pen, apart: Value, cy: Value, r: Value, pupil: Value = 0.55) -> None:
     """A pair of eyes."""
     p.mark(circle(both(p), p.y, apart, cy, r), "light")
     p.mark(circle(both(p), p.y, apart, cy, r * pupil), "dark")
+
+
+def oval(x: Array, y: Array, cx: Value, cy: Value, rx: Value, ry: Value) -> Array:
+    """An ellipse whose distance holds for slim ones too: never less than to the box around it."""
+    u, v = x - cx, y - cy
+    beyond = np.maximum(np.abs(u) - rx, np.abs(v) - ry)
+    return np.maximum(ellipse(u, v, 0.0, 0.0, rx, ry), beyond)
 
 
 def leaning(
@@ -24,7 +31,7 @@ def leaning(
 ) -> Array:
     """An ellipse whose first axis points in direction `turn` (radians, 0 = right, ccw)."""
     u, v = rotate(x - cx, y - cy, -turn)
-    return ellipse(u, v, 0.0, 0.0, along, across)
+    return oval(u, v, 0.0, 0.0, along, across)
 
 
 def drop(
@@ -32,4 +39,4 @@ def drop(
 ) -> Array:
     """An ellipse that starts at (cx, cy) and reaches out in direction `turn`."""
     u, v = rotate(x - cx, y - cy, -turn)
-    return ellipse(u, v, reach * 0.5, 0.0, reach * 0.5, width)
+    return oval(u, v, reach * 0.5, 0.0, reach * 0.5, width)

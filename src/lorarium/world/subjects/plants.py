@@ -15,7 +15,7 @@ from lorarium.world.shapes import (
     union,
     within,
 )
-from lorarium.world.subjects.parts import both, drop
+from lorarium.world.subjects.parts import both, drop, oval
 from lorarium.world.subjects.registry import subject
 
 
@@ -25,14 +25,14 @@ def tree(p: Pen) -> None:
     x, y = p.x, p.y
     wide, tall = p.vary(0.46, 0.58), p.vary(0.42, 0.5)
     trunk, flare = p.vary(0.07, 0.11), p.vary(0.02, 0.1)
-    lumps, depth = 6 + p.choose(4), p.vary(0.0, 0.045)
+    lumps, depth = 8 + p.choose(4), p.vary(0.03, 0.11)
     sway = p.pose(0.05)
     foot = trunk + flare
     points = [(-foot, -0.76), (foot, -0.76), (trunk + sway, 0.0), (sway - trunk, 0.0)]
     p.form(polygon(x, y, points, 0.01), "accent")
     p.form(capsule(x, y, 0.0, -0.36, 0.3 + sway, -0.1, 0.045), "accent", where=p.has(0.5))
     u, v = x - sway, y - 0.22
-    edge = depth * np.cos(lumps * np.arctan2(u, v) + p.vary(0, 6.28))
+    edge = depth * np.abs(np.cos(lumps * np.arctan2(u, v) / 2 + p.vary(0, 3.14)))
     crown = p.form(ellipse(u, v, 0.0, 0.0, wide, tall) - edge)
     p.coat(crown, sway, 0.22, 0.5)
     p.mark(ellipse(x, y, 0.0, -0.52, 0.04, 0.06), "dark", where=p.has(0.3))
@@ -104,10 +104,10 @@ def mushroom(p: Pen) -> None:
     stem, foot = p.vary(0.13, 0.19), p.vary(0.02, 0.1)
     lean, low = p.pose(0.05), p.vary(-0.08, 0.0)
     p.form(capsule(x, y, lean, low, 0.0, -0.5, stem, stem + foot), "accent")
-    ring = ellipse(x, y, 0.0, low - 0.24, stem + 0.08, 0.06)
+    ring = capsule(x, y, -stem - 0.03, low - 0.24, stem + 0.03, low - 0.24, 0.05)
     p.form(ring, "accent", where=p.has(0.4))
     flat = within(ellipse(x, y, lean, low, wide, tall), low - y) - 0.02
-    gills = ellipse(x, y, lean, low, wide * 0.96, p.vary(0.06, 0.12))
+    gills = oval(x, y, lean, low, wide * 0.97, p.vary(0.06, 0.12))
     p.form(gills, "accent")
     cap = p.form(flat)
     p.coat(cap, lean, low + 0.28, 0.45)
@@ -117,7 +117,7 @@ def mushroom(p: Pen) -> None:
 def leaf(p: Pen) -> None:
     """One pointed leaf with its veins."""
     x, y, z = p.x, p.y, both(p)
-    wide, top = p.vary(0.34, 0.48), p.vary(0.68, 0.76)
+    wide, top = p.vary(0.4, 0.52), p.vary(0.68, 0.76)
     low, belly = p.vary(-0.5, -0.42), p.vary(-0.1, 0.1)
     bend = p.pose(0.08)
     x = x - bend * y * y
