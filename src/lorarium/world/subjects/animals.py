@@ -48,8 +48,8 @@ def cat(p: Pen) -> None:
 def dog(p: Pen) -> None:
     """A face from the front with hanging ears and a muzzle."""
     x, y, z = p.x, p.y, both(p)
-    width, jaw = p.vary(0.38, 0.46), p.vary(0.25, 0.33)
-    ear, fat = p.vary(0.5, 0.75), p.vary(0.13, 0.19)
+    width, jaw = p.vary(0.4, 0.48), p.vary(0.27, 0.35)
+    ear, fat = p.vary(0.5, 0.66), p.vary(0.12, 0.17)
     flap, long = p.pose(0.07), p.vary(-0.5, -0.36)
     skull = ellipse(x, y, 0.0, 0.2, width, 0.44)
     head = p.form(blend(skull, ellipse(x, y, 0.0, long + 0.05, jaw, 0.26), 0.25))
@@ -61,7 +61,7 @@ def dog(p: Pen) -> None:
     p.mark(ellipse(x, y, 0.0, long + 0.24, p.vary(0.1, 0.14), 0.085), "dark")
     top = width * 0.72
     for side in (-1, 1):
-        tip, low = side * (top + 0.28) + flap, 0.4 - ear
+        tip, low = side * (top + 0.23) + flap, 0.4 - ear
         p.form(capsule(x, y, side * top, 0.46, tip, low, fat * 0.6, fat), "second")
 
 
@@ -154,14 +154,14 @@ def snake(p: Pen) -> None:
 @subject("turtle", "animal", "shell", "pale", "green")
 def turtle(p: Pen) -> None:
     """From the side: a dome on four feet."""
-    x, y = p.x, p.y
-    wide, dome = p.vary(0.46, 0.54), p.vary(0.44, 0.58)
+    x, y = p.x, p.y - 0.06
+    wide, dome = p.vary(0.46, 0.54), p.vary(0.54, 0.68)
     leg, head = p.vary(0.09, 0.12), p.vary(0.14, 0.18)
     nod, step = p.pose(0.06), p.pose(0.04)
     neck = p.vary(-0.02, 0.16)
     p.form(polygon(x, y, [(-0.4, -0.14), (-0.4, -0.3), (-0.74, -0.3)], 0.02), "accent")
     for at, move in ((-0.3, step), (0.3, -step)):
-        p.form(capsule(x, y, at, -0.2, at + move, -0.4, leg), "accent")
+        p.form(capsule(x, y, at, -0.2, at + move, -0.46, leg), "accent")
     p.form(capsule(x, y, 0.4, -0.2, 0.62, neck + nod, 0.1, head), "accent")
     p.mark(circle(x, y, 0.66, neck + nod + 0.04, p.vary(0.035, 0.05)), "dark")
     shell = p.form(cut(ellipse(x, y, -0.06, -0.22, wide, dome), y + 0.2))

@@ -55,7 +55,7 @@ def penguin(p: Pen) -> None:
     """From the front: a dark coat, a white belly, flippers."""
     x, y, z = p.x, p.y, both(p)
     wide, head = p.vary(0.36, 0.45), p.vary(0.27, 0.33)
-    flipper, out = p.vary(0.42, 0.54), p.vary(0.1, 0.4)
+    flipper, out = p.vary(0.42, 0.54), p.vary(0.3, 0.65)
     flap, beak = p.pose(0.15), p.vary(0.08, 0.12)
     p.form(ellipse(z, y, 0.19, -0.68, p.vary(0.16, 0.2), 0.08), "accent")
     for side in (-1, 1):

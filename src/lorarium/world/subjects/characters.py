@@ -93,13 +93,13 @@ def ghost(p: Pen) -> None:
 def alien(p: Pen) -> None:
     """A face with a large skull, a small chin and slanted black eyes."""
     x, y, z = p.x, p.y, both(p)
-    skull, chin = p.vary(0.46, 0.55), p.vary(0.12, 0.18)
+    skull, chin = p.vary(0.48, 0.56), p.vary(0.11, 0.16)
     eye, slant = p.vary(0.19, 0.24), p.vary(0.5, 0.8)
-    tilt, horn = p.pose(0.05), p.vary(0.2, 0.36)
+    tilt, horn = p.pose(0.05), p.vary(0.24, 0.42)
     feelers = union(capsule(z, y, 0.14, 0.4, horn, 0.7, 0.03), circle(z, y, horn, 0.7, 0.07))
-    p.form(feelers, "accent", where=p.has(0.6))
+    p.form(feelers, "accent")
     head = circle(x, y, 0.0, 0.14, skull)
-    face = p.form(blend(head, circle(x, y, tilt * 0.5, -0.56, chin), p.vary(0.75, 0.9)))
+    face = p.form(blend(head, circle(x, y, tilt * 0.5, -0.56, chin), p.vary(0.5, 0.75)))
     p.coat(face, 0.0, 0.2, 0.5)
     u, v = rotate(z - 0.23, y - 0.02, -slant)
     p.mark(ellipse(u, v, 0.0, 0.0, eye, eye * 0.58), "dark")
@@ -128,7 +128,11 @@ def king(p: Pen) -> None:
         p.form(chin, slot, where=where)
     eyes(p, face * 0.42, 0.14, p.vary(0.055, 0.07), 0.6)
     base, top = 0.28, 0.36 + spike
-    rim: Points = [(0.0, base), (crown, base), (crown + 0.08, top), (crown * 0.52, 0.44)]
-    p.form(polygon(z, y, [*rim, (0.0, top + 0.04)], 0.015), "second")
-    p.form(circle(z, y, crown + 0.08, top, 0.05), "second", where=p.has(0.5))
+    rim: Points = [(0.0, base), (crown, base), (crown + 0.1, top - 0.04), (crown * 0.5, 0.42)]
+    p.form(polygon(z, y, [*rim, (0.0, top + 0.1)], 0.015), "second")
+    p.form(
+        union(circle(z, y, crown + 0.1, top - 0.04, 0.05), circle(x, y, 0.0, top + 0.1, 0.05)),
+        "second",
+        where=p.has(0.5),
+    )
     p.mark(circle(x, y, tilt, 0.38, 0.05), "main")

@@ -78,7 +78,7 @@ def flower(p: Pen) -> None:
 @subject("cactus", "plant", "green", "yellow", "warm")
 def cactus(p: Pen) -> None:
     """A column with two arms in a pot."""
-    x, y = p.x, p.y
+    x, y = p.x, p.y + 0.03
     fat, top = p.vary(0.15, 0.2), p.vary(0.46, 0.58)
     arm, sway = p.vary(0.085, 0.115), p.pose(0.05)
     left, right = p.vary(-0.2, 0.1), p.vary(-0.2, 0.1)

@@ -12,7 +12,7 @@ from lorarium.world.subjects.registry import subject
 
 @subject("fish", "animal", "bright", "warm", "cool")
 def fish(p: Pen) -> None:
-    x, y = p.x - 0.1, p.y
+    x, y = p.x - 0.1, p.y + 0.06
     length, height = p.vary(0.48, 0.6), p.vary(0.28, 0.4)
     tail, fork = p.vary(0.24, 0.38), p.vary(0.05, 0.2)
     wag, fin = p.pose(0.08), p.vary(0.14, 0.3)
@@ -31,9 +31,9 @@ def fish(p: Pen) -> None:
 @subject("whale", "animal", "cool", "pale", "cool")
 def whale(p: Pen) -> None:
     """From the side, with a spout."""
-    x, y = p.x, p.y
+    x, y = p.x - 0.07, p.y + 0.04
     length, height = p.vary(0.5, 0.58), p.vary(0.34, 0.42)
-    fluke, lift = p.vary(0.26, 0.34), p.pose(0.06)
+    fluke, lift = p.vary(0.24, 0.3), p.pose(0.06)
     spout, jet = p.vary(0.16, 0.24), p.vary(0.035, 0.05)
     z = np.abs(x - 0.2)
     top = height + 0.06
