@@ -19,11 +19,13 @@ def circle(x: Array, y: Array, cx: Value, cy: Value, r: Value) -> Array:
 
 
 def ellipse(x: Array, y: Array, cx: Value, cy: Value, rx: Value, ry: Value) -> Array:
-    """First-order distance: the implicit function over its gradient."""
-    u, v = (x - cx) / rx, (y - cy) / ry
+    """First-order distance, and never less than to the box around (slim ones need that)."""
+    dx, dy = x - cx, y - cy
+    u, v = dx / rx, dy / ry
     length = np.hypot(u, v)
     slope = np.hypot(u / rx, v / ry)
-    return (length - 1.0) * length / (slope + 1e-6)
+    near = (length - 1.0) * length / (slope + 1e-6)
+    return np.maximum(near, np.maximum(np.abs(dx) - rx, np.abs(dy) - ry))
 
 
 def box(x: Array, y: Array, cx: Value, cy: Value, hw: Value, hh: Value, corner: Value = 0.0) -> Array:

@@ -60,6 +60,15 @@ def toned(b: Brush, colours: Array) -> Array:
     return colour.mix(colours, b.ramp(colour.lightness(colours)), b.knob("palette")[..., None])
 
 
+def apart(colours: Array, ground: Array, least: float = 0.3) -> Array:
+    """Colours moved in lightness until they stand out from the ground: cells are too coarse
+    for outlines."""
+    gap = colour.lightness(colours) - colour.lightness(ground)
+    way = np.where(colour.lightness(ground) > 0.5, -1, 1)
+    short = np.clip(least - gap * way, 0, least)
+    return colours + (short * way)[..., None]
+
+
 def still(b: Brush) -> tuple[Array, Array]:
     return np.broadcast_to(b.x, b.shape), np.broadcast_to(b.y, b.shape)
 
@@ -144,6 +153,8 @@ class Brush:
         """A subject's slots and, last, the background, (n, slots + 1, 3)."""
         toned = self.genre.recolour(self, colours)
         ground = self._palette[:, :1]
+        if self.genre.crisp:
+            toned = apart(toned, ground)
         return np.clip(np.concatenate([toned, ground], 1), 0, 1).astype(np.float32)
 
     def warp(self) -> tuple[Array, Array]:

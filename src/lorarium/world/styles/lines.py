@@ -46,15 +46,15 @@ def ink(b: Brush) -> Array:
 @genre(
     "hatching", DAY,
     {"palette": (0.7, 1), "angle": (-1.5, 1.5), "pitch": (0.13, 0.24), "cross": (0.5, 1.5),
-     "weight": (0.35, 0.85), "outline": (0, 0.06), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
+     "weight": (0.35, 0.8), "outline": (0.0, 0.08), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
 )
 def hatching(b: Brush) -> Array:
     """Tone from parallel lines, darker ones crossed."""
     d, pitch = b.d, b.knob("pitch")
     dark = np.clip(1.05 - tone(b) - 0.35 * bulge(b, np.float32(0.7)), 0.12, 1) * d.cover
     sky = b.picks("sky", 3)
-    dark = np.where(sky == 1, np.maximum(dark, 0.28 * (1 - d.cover)), dark)
-    dark = np.where(sky == 2, np.maximum(dark, 0.45 * (1 - d.cover) * (b.y < -0.35)), dark)
+    dark = np.where(sky == 1, np.maximum(dark, 0.1 * (1 - d.cover)), dark)
+    dark = np.where(sky == 2, np.maximum(dark, 0.16 * (1 - d.cover) * (b.y < -0.35)), dark)
     _, across = turned(b, b.knob("angle"))
     bend = b.knob("bend") * np.minimum(d.inside * 6, 1) + 0.015 * noise(b, b.x, b.y, 0.4, 2)
     first = step(b, pitch * 0.5 * b.knob("weight") * np.sqrt(dark) - wave(across + bend, pitch))

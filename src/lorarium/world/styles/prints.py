@@ -38,7 +38,7 @@ def halftone(b: Brush) -> Array:
     """Tone from a screen of dots over flat, slipped colour."""
     d = b.d
     way = b.picks("sky", 3)
-    sky = np.where(way == 1, 0.22 + 0.2 * b.y, np.where(way == 2, 0.25 * (b.y < -0.3), 0.0))
+    sky = np.where(way == 1, 0.08 + 0.07 * b.y, np.where(way == 2, 0.1 * (b.y < -0.3), 0.0))
     dark = np.where(d.solid < 0, np.clip(0.95 - tone(b) - 0.2 * bulge(b, np.float32(0.6)), 0.1, 1), sky)
     colour_ = mix(b.paper, np.where(b.knob("second") > 0.5, b.hue(2), d.colour), b.knob("under") * shifted(b, d.cover, b.knob("slip"), -b.knob("slip")))
     dots = screen(b, dark * b.knob("gain"), b.knob("angle"), b.knob("pitch"), b.picks("shape", 3))

@@ -68,7 +68,7 @@ def _tiles(b: Brush) -> tuple[Array, Array, Array, Array]:
 
 @genre(
     "mosaic", DAY,
-    {"palette": (0.2, 0.7), "pitch": (0.115, 0.18), "angle": (-0.8, 0.8), "grout": (0.008, 0.03), "brick": (0, 1),
+    {"palette": (0.2, 0.7), "pitch": (0.105, 0.16), "angle": (-0.8, 0.8), "grout": (0.008, 0.03), "brick": (0, 1),
      "uneven": (0.05, 0.25), "tall": (0.7, 1.2), "dark": (0, 1), "ground": (0, 1), "gloss": (0, 0.3)},
     warp=tile_cells, crisp=True,
 )
@@ -83,6 +83,7 @@ def mosaic(b: Brush) -> Array:
     gap = np.minimum(pitch * 0.5 - np.abs(u - cu), pitch * b.knob("tall") * 0.5 - np.abs(v - cv))
     tile = tile + b.knob("gloss") * np.clip((u - cu + v - cv) / pitch, -1, 1) * 0.8
     grout = np.where(b.knob("dark") > 0.5, b.ink, mix(b.paper, 1.0, 0.4))
+    grout = mix(mix(tile, grout, 0.4), grout, d.cover)
     return mix(tile, grout, step(b, b.knob("grout") - gap))
 
 
@@ -120,9 +121,10 @@ def pointillist(b: Brush) -> Array:
     ground = mix(b.paper, b.hue(1), 0.35 + 0.5 * backdrop(b, "ground"))
     dot = mix(ground, d.colour * (1 + 0.2 * bulge(b, np.float32(0.6), 0.2)), d.cover)
     phase = own[None] * 6.28 + np.array([0, 2.1, 4.2], np.float32)[:, None, None]
-    dot = dot + b.knob("hue") * (0.35 + 0.3 * d.cover) * np.cos(phase)
+    dot = dot + b.knob("hue") * (0.25 + 0.35 * d.cover) * np.cos(phase)
     dot = mix(dot, b.ink, 0.55 * rim(b, b.knob("pitch")))
     gap = np.where(b.knob("deep") > 0.6, b.ink * 0.8 + 0.1, mix(b.paper, 1.0, 0.3))
+    gap = mix(mix(ground, gap, 0.35), gap, d.cover)
     return mix(gap, dot, step(b, b.knob("size") * b.knob("pitch") - distance))
 
 
@@ -172,7 +174,7 @@ def stitch_cells(b: Brush) -> tuple[Array, Array]:
 
 @genre(
     "stitch", DAY + NIGHT[:3],
-    {"palette": (0.2, 0.7), "cell": (0.09, 0.135), "thread": (0.4, 0.75), "kind": (0, 1), "cloth": (0, 0.35),
+    {"palette": (0.2, 0.7), "cell": (0.084, 0.125), "thread": (0.6, 1.0), "kind": (0, 1), "cloth": (0, 0.35),
      "shine": (0.1, 0.5), "bare": (0, 1), "outline": (0, 1), "ground": (0, 1)},
     warp=stitch_cells, crisp=True,
 )
@@ -182,13 +184,13 @@ def stitch(b: Brush) -> Array:
     u, v = b.x / cell - np.floor(b.x / cell) - 0.5, b.y / cell - np.floor(b.y / cell) - 0.5
     weave = 1 - b.knob("cloth") * (((np.floor(b.x * 24) + np.floor(b.y * 24)) % 2) * 0.6 + 0.4 * (np.hypot(u, v) > 0.55))
     cloth = mix(b.paper, b.hue(1), 0.4 * backdrop(b, "ground")) * weave
-    kind = b.picks("kind", 3)
+    kind = b.picks("kind", 2)
     half = b.knob("thread") * 0.36
     one, two = np.abs(u - v) * 0.7, np.abs(u + v) * 0.7
-    reach = np.where(kind == 0, np.minimum(one, two), np.where(kind == 1, one, np.abs(v)))
+    reach = np.where(kind == 0, np.minimum(one, two), one)
     over = np.where(kind == 0, np.where(one < half, one, two), reach)
     on = step(b, (half - reach) * cell)
-    thread = mix(b.hue(1), d.colour, d.cover)
+    thread = mix(mix(b.paper, b.hue(1), 0.5), d.colour, d.cover)
     thread = thread * (1.1 - b.knob("shine") * 2 * over / (half * 2))
     edge = (np.abs(d.solid) < cell * 0.55) * (b.knob("outline") > 0.5)
     thread = mix(thread, b.ink, edge.astype(np.float32))

@@ -75,8 +75,8 @@ def _strokes(b: Brush) -> tuple[Array, Array, Array, Array, Array]:
 
 @genre(
     "oil", DAY + NIGHT[:2],
-    {"palette": (0.1, 0.55), "long": (0.15, 0.34), "wide": (0.065, 0.12), "angle": (-1.5, 1.5), "curl": (0, 0.3),
-     "ridge": (0.1, 0.5), "uneven": (0.08, 0.3), "ground": (0, 1), "sun": (-1.2, 1.2), "light": (0.1, 0.5)},
+    {"palette": (0.1, 0.55), "long": (0.11, 0.26), "wide": (0.05, 0.09), "angle": (-1.5, 1.5), "curl": (0, 0.3),
+     "ridge": (0.1, 0.5), "uneven": (0.06, 0.24), "ground": (0, 1), "sun": (-1.2, 1.2), "light": (0.1, 0.5)},
     warp=stroke_cells, crisp=True,
 )
 def oil(b: Brush) -> Array:

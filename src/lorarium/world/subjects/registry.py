@@ -20,6 +20,16 @@ POOLS: dict[str, tuple[str, ...]] = {
     "pale": ("#f0e6d0", "#e8e8e8", "#d8e4ec", "#f2dcd8", "#e6ecd2", "#ddd6ea"),
     "pink": ("#e88aa8", "#d85a8a", "#f2b0b8", "#c86ab0", "#f0a090", "#e070a0"),
     "yellow": ("#f2c832", "#e8b020", "#f5dc6a", "#d89a1a", "#f0d090", "#e0b84a"),
+    "foliage": ("#3f9a4a", "#2f7a3a", "#7ab040", "#c2702a", "#b83a2a", "#5a8a5a"),
+    "bloom": ("#d1382f", "#e070a0", "#8a4fb0", "#e5641f", "#5a67b8", "#c86ab0"),
+    "shell": ("#7a4a28", "#b0502a", "#5a6a3a", "#3a6a70", "#8a5a80", "#c2803a"),
+    "night": ("#2a3040", "#34445e", "#3a3540", "#28424a", "#46506a", "#3a3058"),
+    "skin": ("#f2cfae", "#d9a070", "#a06a42", "#e8b890", "#7a4a30", "#f0d8c0"),
+    "cream": ("#f0e6d0", "#e6d2ac", "#d8c8b0", "#f2dcb8", "#e8dcc8", "#dcc090"),
+    "snow": ("#eef2f6", "#e4ecf4", "#f4f0e8", "#dfe8ee", "#f2eaf0", "#e6f0ea"),
+    "fruit": ("#d1382f", "#a82a3a", "#e0683a", "#7a9a2a", "#b8922a", "#8a3a6a"),
+    "orange": ("#e5801f", "#d9661a", "#f09a3a", "#c8581f", "#b04a5a", "#dba32a"),
+    "sweet": ("#f2dcd8", "#f0e0b8", "#d8ecd0", "#f0c0c8", "#8a5a40", "#e8d8ec"),
 }
 
 
