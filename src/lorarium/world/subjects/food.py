@@ -7,6 +7,7 @@ import numpy as np
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import (
     Array,
+    Points,
     Value,
     blend,
     box,
@@ -36,7 +37,7 @@ def _leaf(
 @subject("apple", "food", "fruit", "pale", "green")
 def apple(p: Pen) -> None:
     x, y = p.x, p.y
-    width, height = p.vary(0.4, 0.5), p.vary(0.48, 0.58)
+    width, height = p.vary(0.36, 0.44), p.vary(0.52, 0.6)
     dent, narrow = p.vary(0.17, 0.24), p.vary(0.3, 0.4)
     lean = p.vary(-0.12, 0.12)
     u = np.abs(x)
@@ -189,7 +190,7 @@ def cup(p: Pen) -> None:
         p.form(within(wave, np.abs(y - 0.5) - 0.22), "accent", where=steam)
     p.form(ring(x, y, cx + wide, middle + 0.02, grip, thick))
     foot = wide - taper
-    sides = [
+    sides: Points = [
         (cx - foot, middle - tall),
         (cx - wide, top),
         (cx + wide, top),

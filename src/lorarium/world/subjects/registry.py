@@ -21,7 +21,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "pink": ("#e88aa8", "#d85a8a", "#f2b0b8", "#c86ab0", "#f0a090", "#e070a0"),
     "yellow": ("#f2c832", "#e8b020", "#f5dc6a", "#d89a1a", "#f0d090", "#e0b84a"),
     "fruit": ("#d1382f", "#a82a3a", "#e0683a", "#7a9a2a", "#b8922a", "#8a3a6a"),
-    "orange": ("#e5801f", "#d9661a", "#f09a3a", "#c8581f", "#b04a5a", "#dba32a"),
+    "orange": ("#e5801f", "#d9661a", "#f09a3a", "#c8581f", "#e8742a", "#dba32a"),
     "sweet": ("#f2dcd8", "#f0e0b8", "#d8ecd0", "#f0c0c8", "#8a5a40", "#e8d8ec"),
 }
 
