@@ -26,9 +26,9 @@ from lorarium.world.subjects.registry import subject
 def house(p: Pen) -> None:
     x, y = p.x, p.y
     width, height = p.vary(0.44, 0.56), p.vary(0.28, 0.38)
-    roof, eave = p.vary(0.36, 0.54), p.vary(0.06, 0.14)
+    roof, eave = p.vary(0.38, 0.54), p.vary(0.1, 0.16)
     chimney = p.vary(0.16, 0.3)
-    middle = -0.36
+    middle = -0.28
     top = height + middle
     p.form(box(x, y, chimney, top + roof * 0.6, 0.07, roof * 0.36), "second")
     walls = p.form(box(x, y, 0.0, middle, width, height))

@@ -175,7 +175,7 @@ def clock(p: Pen) -> None:
 @subject("guitar", "thing", "warm", "pale", "brown")
 def guitar(p: Pen) -> None:
     x, y = p.x, p.y
-    low, high = p.vary(0.32, 0.4), p.vary(0.22, 0.29)
+    low, high = p.vary(0.36, 0.43), p.vary(0.25, 0.32)
     waist, shoulder = p.vary(0.08, 0.2), p.vary(-0.04, 0.04)
     neck, head = p.vary(0.05, 0.07), p.vary(0.09, 0.12)
     p.form(box(x, y, 0.0, 0.4, neck, 0.36), "accent")
