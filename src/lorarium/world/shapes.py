@@ -12,6 +12,7 @@ import numpy as np
 
 Array = np.ndarray
 Value = Array | float
+Points = Sequence[tuple[Value, Value]]
 
 
 def circle(x: Array, y: Array, cx: Value, cy: Value, r: Value) -> Array:

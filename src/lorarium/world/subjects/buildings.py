@@ -7,6 +7,7 @@ import numpy as np
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import (
     Array,
+    Points,
     Value,
     box,
     capsule,
@@ -25,9 +26,9 @@ from lorarium.world.subjects.registry import subject
 def house(p: Pen) -> None:
     x, y = p.x, p.y
     width, height = p.vary(0.44, 0.56), p.vary(0.28, 0.38)
-    roof, eave = p.vary(0.36, 0.54), p.vary(0.06, 0.14)
+    roof, eave = p.vary(0.38, 0.54), p.vary(0.1, 0.16)
     chimney = p.vary(0.16, 0.3)
-    middle = -0.36
+    middle = -0.28
     top = height + middle
     p.form(box(x, y, chimney, top + roof * 0.6, 0.07, roof * 0.36), "second")
     walls = p.form(box(x, y, 0.0, middle, width, height))
@@ -36,12 +37,15 @@ def house(p: Pen) -> None:
         polygon(x, y, [(-width - eave, top), (0.0, top + roof), (width + eave, top)], 0.02),
         "accent",
     )
-    door = p.vary(-0.1, 0.1)
+    door = p.vary(-0.07, 0.07)
     p.mark(box(x, y, door, middle - height + 0.18, 0.1, 0.19), "dark", on=walls)
     window = p.vary(0.08, 0.11)
-    for side in (-1, 1):
-        p.mark(box(x, y, side * width * 0.62, middle + 0.06, window, window), "light", on=walls)
-        p.mark(box(x, y, side * width * 0.62, middle + 0.06, 0.015, window), "dark", on=walls)
+    u, pane = np.abs(x) - width * 0.64, middle + 0.07
+    p.mark(box(u, y, 0.0, pane, window + 0.025, window + 0.025), "dark", on=walls)
+    panes = box(
+        np.abs(u), np.abs(y - pane), window / 2, window / 2, window / 2 - 0.01, window / 2 - 0.01
+    )
+    p.mark(panes, "light")
     p.mark(circle(x, y, 0.0, top + roof * 0.35, 0.085), "light", where=p.has(0.5))
 
 
@@ -65,7 +69,7 @@ def castle(p: Pen) -> None:
     low = -0.66
     flag = p.pose(0.05)
     p.form(capsule(x, y, 0.0, tall - 0.1, 0.0, 0.76, 0.02), "dark")
-    pennant = [(0.02, 0.77), (0.3, 0.68 + flag), (0.02, 0.58)]
+    pennant: Points = [(0.02, 0.77), (0.3, 0.68 + flag), (0.02, 0.58)]
     p.form(polygon(x, y, pennant), "accent")
     half = (tall - low) / 2
     back = _battlement(x, y, 0.0, low + half, keep, half, 3)
@@ -89,26 +93,26 @@ def lighthouse(p: Pen) -> None:
     x, y = p.x, p.y
     base, neck = p.vary(0.23, 0.31), p.vary(0.13, 0.18)
     top, lantern = p.vary(0.22, 0.32), p.vary(0.11, 0.15)
-    reach, sweep = p.vary(0.5, 0.7), p.pose(0.05)
+    reach, sweep = p.vary(0.4, 0.6), p.pose(0.05)
     middle = top + 0.15
-    beams = p.has(0.6)
+    beams = p.has(0.5)
     for side in (-1, 1):
-        beam = [
+        beam: Points = [
             (0.0, middle),
-            (side * reach, middle + 0.16 + side * sweep),
-            (side * reach, middle - 0.12 + side * sweep),
+            (side * reach, middle + 0.13 + side * sweep),
+            (side * reach, middle - 0.1 + side * sweep),
         ]
         p.form(polygon(x, y, beam), "accent", where=beams)
     rock = p.vary(0.4, 0.55)
     p.form(within(ellipse(x, y, 0.0, -0.74, rock, 0.2), -0.74 - y), "dark")
-    sides = [(-base, -0.66), (-neck, top), (neck, top), (base, -0.66)]
+    sides: Points = [(-base, -0.66), (-neck, top), (neck, top), (base, -0.66)]
     tower = p.form(polygon(x, y, sides, 0.01))
     p.coat(tower, 0.0, -0.2, 0.4)
-    p.form(box(x, y, 0.0, middle, lantern, 0.13), "accent")
+    p.form(box(x, y, 0.0, middle, lantern, 0.13), "light")
     p.mark(box(x, y, 0.0, middle, 0.018, 0.13), "dark")
     p.form(box(x, y, 0.0, top, neck + 0.09, 0.04), "dark")
     roof = p.vary(0.12, 0.22)
-    cap = [
+    cap: Points = [
         (-lantern - 0.06, middle + 0.12),
         (0.0, middle + 0.12 + roof),
         (lantern + 0.06, middle + 0.12),
@@ -127,7 +131,7 @@ def windmill(p: Pen) -> None:
     blade, cap = p.vary(0.055, 0.08), p.vary(0.14, 0.24)
     turn = p.vary(0.35, 1.2) + p.pose(0.3)
     p.form(within(ellipse(x, y, 0.0, top - 0.02, neck + 0.05, cap), top - 0.02 - y), "second")
-    sides = [(-base, -0.76), (-neck, top), (neck, top), (base, -0.76)]
+    sides: Points = [(-base, -0.76), (-neck, top), (neck, top), (base, -0.76)]
     tower = p.form(polygon(x, y, sides, 0.01))
     p.coat(tower, 0.0, -0.3, 0.42)
     door = union(circle(x, y, 0.0, -0.54, 0.09), box(x, y, 0.0, -0.66, 0.09, 0.11))
@@ -163,5 +167,5 @@ def tent(p: Pen) -> None:
     p.form(capsule(x, y, apex, front - 0.1, apex, front + 0.12, 0.03), "dark")
     p.form(polygon(x, y, [(apex, front), (left, floor + 0.04), (middle, floor)], 0.02), "accent")
     flap = p.vary(0.12, 0.24) + p.pose(0.04)
-    gap = [(apex, front - 0.12), (apex - flap, floor + 0.03), (apex + flap, floor)]
+    gap: Points = [(apex, front - 0.12), (apex - flap, floor + 0.03), (apex + flap, floor)]
     p.mark(polygon(x, y, gap), "dark")

@@ -7,6 +7,7 @@ import numpy as np
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import (
     Array,
+    Points,
     Value,
     blend,
     box,
@@ -36,7 +37,7 @@ def _leaf(
 @subject("apple", "food", "fruit", "pale", "green")
 def apple(p: Pen) -> None:
     x, y = p.x, p.y
-    width, height = p.vary(0.4, 0.5), p.vary(0.48, 0.58)
+    width, height = p.vary(0.36, 0.44), p.vary(0.52, 0.6)
     dent, narrow = p.vary(0.17, 0.24), p.vary(0.3, 0.4)
     lean = p.vary(-0.12, 0.12)
     u = np.abs(x)
@@ -102,16 +103,16 @@ def cherry(p: Pen) -> None:
 @subject("icecream", "food", "sweet", "bright", "brown")
 def icecream(p: Pen) -> None:
     x, y = p.x, p.y
-    radius, wide = p.vary(0.34, 0.4), p.vary(0.28, 0.34)
+    radius, wide = p.vary(0.34, 0.39), p.vary(0.28, 0.34)
     tip, lean = p.vary(-0.78, -0.7), p.pose(0.03)
-    rim = -0.02
+    rim = -0.06
     double = p.has(0.5)
-    small = p.vary(0.22, 0.27)
+    small = p.vary(0.2, 0.24)
     middle = rim + radius * 0.6
     crown = middle + radius
-    topping = np.where(double, middle + radius * 0.72 + small * 1.5, crown + 0.03)
+    topping = np.where(double, middle + radius * 0.66 + small * 1.3, crown + 0.03)
     p.form(circle(x, y, lean, topping, 0.09), "accent", where=p.has(0.5))
-    p.form(circle(x, y, lean, middle + radius * 0.72 + small * 0.45, small), "second", where=double)
+    p.form(circle(x, y, lean, middle + radius * 0.66 + small * 0.4, small), "second", where=double)
     cone = p.form(polygon(x, y, [(-wide, rim), (wide, rim), (0.0, tip)], 0.02), "accent")
     step = p.vary(0.15, 0.2)
     hatch = union(np.abs((x + 0.6 * y) % step - step / 2), np.abs((x - 0.6 * y) % step - step / 2))
@@ -178,9 +179,9 @@ def carrot(p: Pen) -> None:
 def cup(p: Pen) -> None:
     x, y = p.x, p.y
     wide, tall = p.vary(0.36, 0.44), p.vary(0.36, 0.44)
-    taper, grip = p.vary(0.0, 0.1), p.vary(0.19, 0.25)
-    thick = p.vary(0.05, 0.07)
-    middle, cx = -0.32, -0.12
+    taper, grip = p.vary(0.0, 0.1), p.vary(0.22, 0.27)
+    thick = p.vary(0.045, 0.06)
+    middle, cx = -0.3, -0.14
     top = middle + tall
     phase = p.pose(1.0)
     steam = p.has(0.8)
@@ -189,7 +190,7 @@ def cup(p: Pen) -> None:
         p.form(within(wave, np.abs(y - 0.5) - 0.22), "accent", where=steam)
     p.form(ring(x, y, cx + wide, middle + 0.02, grip, thick))
     foot = wide - taper
-    sides = [
+    sides: Points = [
         (cx - foot, middle - tall),
         (cx - wide, top),
         (cx + wide, top),

@@ -28,7 +28,7 @@ POOLS: dict[str, tuple[str, ...]] = {
     "cream": ("#f0e6d0", "#e6d2ac", "#d8c8b0", "#f2dcb8", "#e8dcc8", "#dcc090"),
     "snow": ("#eef2f6", "#e4ecf4", "#f4f0e8", "#dfe8ee", "#f2eaf0", "#e6f0ea"),
     "fruit": ("#d1382f", "#a82a3a", "#e0683a", "#7a9a2a", "#b8922a", "#8a3a6a"),
-    "orange": ("#e5801f", "#d9661a", "#f09a3a", "#c8581f", "#b04a5a", "#dba32a"),
+    "orange": ("#e5801f", "#d9661a", "#f09a3a", "#c8581f", "#e8742a", "#dba32a"),
     "sweet": ("#f2dcd8", "#f0e0b8", "#d8ecd0", "#f0c0c8", "#8a5a40", "#e8d8ec"),
 }
 

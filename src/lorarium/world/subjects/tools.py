@@ -6,6 +6,7 @@ import numpy as np
 
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import (
+    Points,
     arc,
     blend,
     box,
@@ -49,7 +50,7 @@ def hammer(p: Pen) -> None:
     x, y = p.x, p.y
     grip, neck = p.vary(0.075, 0.1), p.vary(0.06, 0.075)
     face, head = p.vary(0.19, 0.24), p.vary(0.13, 0.17)
-    claw, droop = p.vary(0.58, 0.68), p.vary(0.12, 0.28)
+    claw, droop = p.vary(0.6, 0.68), p.vary(0.04, 0.16)
     reach = p.vary(-0.64, -0.56)
     cy = 0.46
     p.form(capsule(x, y, 0.0, 0.3, 0.0, -0.7, neck, grip), "accent")
@@ -58,7 +59,7 @@ def hammer(p: Pen) -> None:
         "dark",
         on=capsule(x, y, 0.0, 0.3, 0.0, -0.7, neck, grip),
     )
-    horn = [
+    horn: Points = [
         (0.0, cy + head),
         (0.28, cy + head),
         (claw, cy - droop),
@@ -79,7 +80,7 @@ def hammer(p: Pen) -> None:
 @subject("scissors", "tool", "grey", "cool", "warm")
 def scissors(p: Pen) -> None:
     x, y = p.x, p.y
-    opened = p.vary(0.2, 0.3) + p.pose(0.08)
+    opened = p.vary(0.27, 0.37) + p.pose(0.06)
     blade, length = p.vary(0.1, 0.13), p.vary(0.68, 0.76)
     loop, long = p.vary(0.15, 0.19), p.vary(1.0, 1.3)
     thick = p.vary(0.05, 0.065)
@@ -93,7 +94,7 @@ def scissors(p: Pen) -> None:
             capsule(u, v, 0.0, -0.05, -0.04, -0.28, 0.06),
         )
         p.form(handle, "accent")
-        edge = [
+        edge: Points = [
             (-blade * 0.5, -0.12),
             (-blade * 0.5, length * 0.9 + 0.08),
             (blade * 0.5, length * 0.6),
@@ -174,7 +175,7 @@ def clock(p: Pen) -> None:
 @subject("guitar", "thing", "warm", "pale", "brown")
 def guitar(p: Pen) -> None:
     x, y = p.x, p.y
-    low, high = p.vary(0.32, 0.4), p.vary(0.22, 0.29)
+    low, high = p.vary(0.36, 0.43), p.vary(0.25, 0.32)
     waist, shoulder = p.vary(0.08, 0.2), p.vary(-0.04, 0.04)
     neck, head = p.vary(0.05, 0.07), p.vary(0.09, 0.12)
     p.form(box(x, y, 0.0, 0.4, neck, 0.36), "accent")
@@ -242,7 +243,12 @@ def chair(p: Pen) -> None:
         )
     )
     p.coat(back, left + wide / 2, 0.35, 0.36)
-    cushion = [(left, seat), (right, high), (right + deep, high - drop), (left + deep, seat - drop)]
+    cushion: Points = [
+        (left, seat),
+        (right, high),
+        (right + deep, high - drop),
+        (left + deep, seat - drop),
+    ]
     p.form(polygon(x, y, cushion, 0.045), "accent")
 
 
@@ -255,7 +261,7 @@ def crown(p: Pen) -> None:
     low = -0.5
     u = np.abs(x)
     tip = foot + flare
-    outline = [
+    outline: Points = [
         (-0.1, low),
         (foot, low),
         (tip, outer),
@@ -313,7 +319,7 @@ def bell(p: Pen) -> None:
     p.form(ring(x, y, 0.0, shoulder + crown + 0.07, loop, 0.04), "accent")
     p.form(circle(x, y, swing, low - 0.14, tongue), "dark")
     waist = crown * 1.05
-    skirt = [(-0.2, shoulder), (crown, shoulder), (waist, flare), (mouth, low), (-0.2, low)]
+    skirt: Points = [(-0.2, shoulder), (crown, shoulder), (waist, flare), (mouth, low), (-0.2, low)]
     body = p.form(
         blend(circle(x, y, 0.0, shoulder, crown), polygon(np.abs(x), y, skirt, 0.01), 0.08)
     )
@@ -330,7 +336,7 @@ def shirt(p: Pen) -> None:
     lift = p.pose(0.04)
     u = np.abs(x)
     arm = sleeve + lift
-    outline = [
+    outline: Points = [
         (-0.1, 0.6),
         (0.14, 0.62),
         (0.44, 0.52),

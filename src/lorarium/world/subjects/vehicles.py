@@ -6,6 +6,7 @@ import numpy as np
 
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import (
+    Points,
     blend,
     box,
     capsule,
@@ -25,7 +26,7 @@ def car(p: Pen) -> None:
     length, height = p.vary(0.62, 0.74), p.vary(0.15, 0.21)
     cabin, shift = p.vary(0.26, 0.38), p.vary(-0.16, 0.06)
     roof, lean = p.vary(0.34, 0.44), p.vary(0.08, 0.18)
-    glass = [
+    glass: Points = [
         (shift - cabin - lean, 0.04),
         (shift - cabin, roof),
         (shift + cabin, roof),
@@ -50,7 +51,7 @@ def sailboat(p: Pen) -> None:
     boom, jib = p.vary(0.46, 0.58), p.vary(0.4, 0.54)
     foot, belly = p.vary(-0.3, -0.22), p.pose(0.05)
     keel, deck = p.vary(-0.72, -0.62), p.vary(0.58, 0.72)
-    front = [(mast + 0.05, foot), (mast + 0.05, top - 0.14), (mast + jib, foot)]
+    front: Points = [(mast + 0.05, foot), (mast + 0.05, top - 0.14), (mast + jib, foot)]
     p.form(polygon(x, y, front, 0.01), "accent", where=p.has(0.8))
     sail = p.form(
         polygon(
@@ -67,9 +68,9 @@ def sailboat(p: Pen) -> None:
     )
     p.coat(sail, mast - 0.2, 0.12, 0.36)
     p.form(capsule(x, y, mast, -0.4, mast, top + 0.03, 0.028), "dark")
-    flag = [(mast, top + 0.06), (mast - 0.16, top + 0.0), (mast, top - 0.05)]
+    flag: Points = [(mast, top + 0.06), (mast - 0.16, top + 0.0), (mast, top - 0.05)]
     p.form(polygon(x, y, flag), "second", where=p.has(0.4))
-    hull = [(-deck, -0.4), (deck + 0.04, -0.4), (deck * 0.68, keel), (-deck * 0.76, keel)]
+    hull: Points = [(-deck, -0.4), (deck + 0.04, -0.4), (deck * 0.68, keel), (-deck * 0.76, keel)]
     boat = p.form(polygon(x, y, hull, 0.02), "second")
     p.mark(box(x, y, 0.0, -0.43, 0.9, 0.035), "light", on=boat)
 
@@ -125,7 +126,7 @@ def train(p: Pen) -> None:
     smoke = p.has(0.6)
     p.form(circle(x, y, place - 0.14 + puff, 0.66, 0.11), "light", where=smoke)
     p.form(circle(x, y, place - 0.36 + puff, 0.7, 0.08), "light", where=smoke)
-    funnel = [
+    funnel: Points = [
         (place - 0.06, 0.1),
         (place - 0.11, stack),
         (place + 0.11, stack),
@@ -192,7 +193,7 @@ def balloon(p: Pen) -> None:
     p.form(capsule(u, y, mouth * 0.9, throat, basket * 0.9 + sway * 0.2, -0.62, 0.014), "dark")
     p.form(box(x, y, sway, -0.67, basket, deep, 0.02), "accent")
     p.mark(box(x, y, sway, -0.67 + deep, basket, 0.02), "dark")
-    slope = [
+    slope: Points = [
         (-0.3, throat),
         (mouth, throat),
         (radius * 0.82, middle - radius * 0.56),
@@ -219,9 +220,9 @@ def plane(p: Pen) -> None:
     engine, out = p.has(0.7), p.vary(0.3, 0.4)
     nacelle = root - sweep * out / 0.7 + 0.02
     p.form(capsule(u, y, out, nacelle, out, nacelle - 0.18, 0.055), "dark", where=engine)
-    rear = [(-0.1, -0.46), (tail, -0.62), (tail, -0.74), (-0.1, -0.66)]
+    rear: Points = [(-0.1, -0.46), (tail, -0.62), (tail, -0.74), (-0.1, -0.66)]
     p.form(polygon(u, y, rear, 0.015), "accent")
-    wing = [
+    wing: Points = [
         (-0.1, root),
         (span, root - sweep - 0.06),
         (span, root - sweep - 0.06 - tip),
