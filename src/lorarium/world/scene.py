@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from lorarium.world import colour
-from lorarium.world.pen import GENES, POSES, SLOTS, Drawing, Pen
+from lorarium.world.pen import GENES, MARKS, POSES, Drawing, Pen
 from lorarium.world.styles import GENRES, Brush
 from lorarium.world.subjects import CLASSES, POOLS
 
@@ -158,4 +158,10 @@ def _gather(parts: list[Drawing], order: Array) -> Drawing:
     )
 
 
-assert SLOTS[-1] == "light"
+
+
+
+def features(subject: Subject) -> tuple[Array, int]:
+    """An individual's main colour and the number of its kind of marks."""
+    body = _body(subject)
+    return body.colours[0], min(int(body.marks[0] * len(MARKS)), len(MARKS) - 1)

@@ -1,0 +1,176 @@
+"""Train micro-1 on the drawn world: `python -m lorarium.recipes base --minutes N`.
+
+Resumable: everything lies in one checkpoint. Muon on the matrices, AdamW on the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lorarium.models.micro import Micro, MicroConfig
+from lorarium.world.scene import Style, Subject, View, render
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
+from lorarium.world.words import LONGEST, VOCABULARY, prompt, tokens
+
+
+@dataclass(frozen=True)
+class BaseRecipe:
+    batch: int = 64
+    muon: float = 0.012  # rate of the matrices
+    adam: float = 1.5e-3  # rate of everything else
+    warmup: int = 200  # steps
+    decay: float = 0.25  # last part of the run over which the rates fall to a tenth
+    ema: float = 0.9995
+    drop: float = 0.1  # prompts left out, for guidance
+    fresh: float = 0.4  # share of a batch that is newly rendered
+    pool: int = 24_000  # pictures kept
+    time_mean: float = 0.4  # of the logit of the noise share
+    time_spread: float = 1.1
+    least_noise: float = 0.25  # the loss is on velocity: divided by max(t, this) squared
+    seed: int = 1
+
+
+class PicturePool:
+    """A ring of rendered pictures and their words; a share of every batch is new."""
+
+    def __init__(self, size: int, room: int, seed: int) -> None:
+        self.size, self.random = size, np.random.default_rng(seed)
+        self.pictures = np.zeros((room, size, size, 3), np.uint8)
+        self.words = np.zeros((room, LONGEST), np.int64)
+        self.filled = self.next = 0
+
+    def render(self, count: int) -> None:
+        r = self.random
+        kinds = r.integers(len(SEEN_CLASSES), size=count)
+        genres = r.integers(len(SEEN_GENRES), size=count)
+        subjects = [
+            Subject(SEEN_CLASSES[k], n)
+            for k, n in zip(kinds, numbers("train", count, r), strict=True)
+        ]
+        styles = [
+            Style(SEEN_GENRES[g], n)
+            for g, n in zip(genres, numbers("train", count, r), strict=True)
+        ]
+        views = [View(n) for n in numbers("train", count, r)]
+        rows = (self.next + np.arange(count)) % len(self.pictures)
+        self.pictures[rows] = render(subjects, styles, views, self.size)
+        self.words[rows] = [
+            tokens(prompt(s, a, r)) for s, a in zip(subjects, styles, strict=True)
+        ]
+        self.next = int((self.next + count) % len(self.pictures))
+        self.filled = min(self.filled + count, len(self.pictures))
+
+    def batch(self, count: int, fresh: float) -> tuple[Tensor, Tensor]:
+        """Pictures (n, 3, s, s) in [-1, 1] and words (n, tokens)."""
+        self.render(max(1, int(count * fresh)))
+        rows = self.random.integers(self.filled, size=count)
+        pictures = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2)
+        return pictures.float() / 127.5 - 1, torch.from_numpy(self.words[rows])
+
+
+def loss(model: Micro, x: Tensor, words: Tensor, r: BaseRecipe, random: torch.Generator) -> Tensor:
+    """Mean squared velocity error at random noise levels."""
+    n = len(x)
+    t = torch.sigmoid(r.time_mean + r.time_spread * torch.randn(n, generator=random)).to(x.device)
+    noise = torch.randn(x.shape, generator=random).to(x.device)
+    share = t[:, None, None, None]
+    keep = torch.rand(n, 1, generator=random).to(x.device) >= r.drop
+    said = model((1 - share) * x + share * noise, t, words * keep)
+    weight = 1 / share.clamp(min=r.least_noise) ** 2
+    return (weight * (said - x) ** 2).mean()
+
+
+def optimizers(model: Micro, r: BaseRecipe) -> list[torch.optim.Optimizer]:
+    matrices, rest = [], []
+    for name, p in model.named_parameters():
+        inner = "transformer_blocks" in name or "layers" in name
+        (matrices if p.ndim == 2 and inner and "table" not in name else rest).append(p)
+    return [
+        torch.optim.Muon(matrices, lr=r.muon, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(rest, lr=r.adam, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def train(
+    folder: Path, minutes: float, total: int, recipe: BaseRecipe, config: MicroConfig, device: str
+) -> None:
+    """Go on for so many minutes towards `total` pictures, whose last part cools the rates."""
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    torch.manual_seed(recipe.seed)
+    model = Micro(config).to(device)
+    averaged = Micro(config).to(device)
+    averaged.load_state_dict(model.state_dict())
+    optims = optimizers(model, recipe)
+    bases = [[g["lr"] for g in o.param_groups] for o in optims]
+    step, seconds = 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        averaged.load_state_dict(state["averaged"])
+        for o, s in zip(optims, state["optimizers"], strict=True):
+            o.load_state_dict(s)
+        step, seconds = state["step"], state["seconds"]
+    pool = PicturePool(config.size, recipe.pool, recipe.seed + step)
+    pool.render(4096)
+    random = torch.Generator().manual_seed(recipe.seed + step)
+    started, shown, recent = time.time(), time.time(), []
+
+    def save() -> None:
+        state = {
+            "model": model.state_dict(), "averaged": averaged.state_dict(),
+            "optimizers": [o.state_dict() for o in optims], "step": step,
+            "seconds": seconds + time.time() - started,
+        }  # fmt: skip
+        torch.save(state, checkpoint.with_suffix(".new"))
+        checkpoint.with_suffix(".new").rename(checkpoint)
+
+    steps = total // recipe.batch
+    try:
+        while step < steps and time.time() - started < minutes * 60:
+            left = (steps - step) / steps
+            heat = min(1.0, (step + 1) / recipe.warmup) * (0.1 + 0.9 * min(1.0, left / recipe.decay))
+            for o, lrs in zip(optims, bases, strict=True):
+                for group, lr in zip(o.param_groups, lrs, strict=True):
+                    group["lr"] = lr * heat
+            x, words = pool.batch(recipe.batch, recipe.fresh)
+            value = loss(model, x.to(device), words.to(device), recipe, random)
+            value.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for o in optims:
+                o.step()
+                o.zero_grad()
+            step += 1
+            with torch.no_grad():
+                ema = min(recipe.ema, (1 + step) / (10 + step))
+                for a, p in zip(averaged.parameters(), model.parameters(), strict=True):
+                    a.lerp_(p, 1 - ema)
+            recent.append(value.detach())
+            if step % 100 == 0:
+                line = {
+                    "step": step, "pictures": step * recipe.batch,
+                    "loss": round(float(torch.stack(recent).mean()), 5),
+                    "per_second": round(len(recent) * recipe.batch / (time.time() - shown), 1),
+                }  # fmt: skip
+                recent, shown = [], time.time()
+                print(json.dumps(line), flush=True)
+                with open(folder / "log.jsonl", "a") as log:
+                    log.write(json.dumps(line) + "\n")
+            if step % 1000 == 0:
+                save()
+    finally:
+        save()
+        (folder / "recipe.json").write_text(
+            json.dumps({"recipe": asdict(recipe), "config": asdict(config), "total": total}, indent=1)
+        )
+
+
+def config() -> MicroConfig:
+    return MicroConfig(words=len(VOCABULARY), tokens=LONGEST)
