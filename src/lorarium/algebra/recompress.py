@@ -196,6 +196,7 @@ def _budgets(
     everything = [u for members in by_part.values() for u in members]
     truncated = {m for unit in everything for m in unit.modules}
     fixed = HEADER_BYTES * (len(adapter) + 1) + sum(a.nbytes for a in adapter.opaque.values())
+    fixed += sum(len(k.encode()) + len(v.encode()) + 8 for k, v in adapter.metadata.items())
     fixed += sum(a.nbytes for m, d in adapter.items() if m not in truncated for a in arrays(d))
     fixed += sum(u.magnitude.nbytes for u in everything if u.magnitude is not None)
     least = {p: sum(u.component * _itemsize(u, dtypes) for u in us) for p, us in by_part.items()}
