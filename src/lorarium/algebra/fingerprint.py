@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
 
+import ml_dtypes
 import numpy as np
 
 from lorarium.adapter import (
@@ -147,8 +149,8 @@ def _components(B: Array, A: Array) -> Side:
     exponents = eb + ea
     top = int(exponents.max())
     terms = [
-        (_hash(_bytes(b), _bytes(a)), int(e) - top, int(s))
-        for b, a, e, s in zip(B, A, exponents, (sb * sa)[:, 0], strict=True)
+        (_hash(b, a), int(e) - top, int(s))
+        for b, a, e, s in zip(_rows(B), _rows(A), exponents, (sb * sa)[:, 0], strict=True)
     ]
     terms.sort()
     sign = terms[0][2]
@@ -208,7 +210,9 @@ def _order(side: Side) -> bytes:
 
 
 def _wide(values: Array) -> Array:
-    return values.astype(np.float64)
+    """A type in which powers of two can be moved exactly."""
+    small = values.dtype.itemsize < 4 and values.dtype != ml_dtypes.bfloat16
+    return values.astype(np.float32 if small else np.float64)
 
 
 def _exponents(rows: Array) -> Array:
@@ -218,7 +222,8 @@ def _exponents(rows: Array) -> Array:
 def _signs(rows: Array) -> Array:
     """The sign of the first entry that is not zero, (k, 1)."""
     first = (rows != 0).argmax(axis=1)
-    return np.where(np.take_along_axis(rows, first[:, None], 1) < 0, -1.0, 1.0)
+    negative = np.take_along_axis(rows, first[:, None], 1) < 0
+    return np.where(negative, -1, 1).astype(rows.dtype)
 
 
 def _normal(values: Array) -> tuple[Array, int]:
@@ -227,12 +232,18 @@ def _normal(values: Array) -> tuple[Array, int]:
 
 
 def _bytes(values: Array) -> bytes:
-    """Exact values as bytes: float32 where that is exact, one zero and one NaN."""
-    values = np.where(np.isnan(values), np.nan, values) + 0.0
-    with np.errstate(over="ignore", under="ignore"):
-        narrow = values.astype("<f4")
-    exact = np.array_equal(narrow.astype(np.float64), values, equal_nan=True)
-    return b"4" + narrow.tobytes() if exact else b"8" + values.astype("<f8").tobytes()
+    return next(_rows(values.reshape(1, -1)))
+
+
+def _rows(values: Array) -> Iterator[bytes]:
+    """Exact values of each row as bytes: float32 where that is exact, one zero and one NaN."""
+    values = values + values.dtype.type(0)
+    values[np.isnan(values)] = np.nan
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        narrow = values.astype("<f4", copy=False)
+    exact = ((narrow == values) | np.isnan(values)).all(axis=1)
+    for i, short in enumerate(exact):
+        yield b"4" + narrow[i].tobytes() if short else b"8" + values[i].astype("<f8").tobytes()
 
 
 def _int(value: int) -> bytes:
