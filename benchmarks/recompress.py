@@ -128,6 +128,8 @@ def peft_svd(a: Adapter, b: Adapter) -> Callable[[], None]:
 
 def compare(dense: bool) -> list[dict[str, Any]]:
     rows = []
+    if dense:
+        kohya_style(*pair(8, 8, 0))  # loads torch
     for i, (name, (out, n)) in enumerate(MODULES.items()):
         a, b = pair(out, n, i)
         time_ours, _ = seconds(lambda a=a, b=b: recompress(add([a, b]), rank=RANK), repeats=5)
