@@ -31,8 +31,8 @@ class BaseRecipe:
     drop: float = 0.1  # prompts left out, for guidance
     fresh: float = 0.4  # share of a batch that is newly rendered
     pool: int = 24_000  # pictures kept
-    time_mean: float = 0.4  # of the logit of the noise share
-    time_spread: float = 1.1
+    time_mean: float = 0.7  # of the logit of the noise share
+    time_spread: float = 1.0
     least_noise: float = 0.25  # the loss is on velocity: divided by max(t, this) squared
     seed: int = 1
 
