@@ -1,0 +1,1 @@
+"""Bytes to Adapter and back."""
