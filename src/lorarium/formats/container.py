@@ -167,6 +167,8 @@ def write_atomically(
             os.fsync(file.fileno())
         if check:
             check(beside)
+        if path.exists():
+            os.chmod(beside, path.stat().st_mode & 0o777)
         os.replace(beside, path)
         _sync_folder(path.parent)
     except OSError as error:
