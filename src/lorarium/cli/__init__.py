@@ -54,7 +54,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign shows '?', not an error
             stream.reconfigure(errors="replace")
     try:
-        result = cli(standalone_mode=False)
+        result = cli(prog_name="lorarium", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         fail(error.format_message())
