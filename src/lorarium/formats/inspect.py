@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.adapter import Adapter, Module
-from lorarium.algebra import effective_rank, fingerprint, norms
+from lorarium.adapter import Adapter, LowRank, Module
+from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
 from lorarium.errors import LorariumError, one_line
 from lorarium.formats import read_report
 from lorarium.formats.container import RawFile, load
@@ -25,6 +25,7 @@ from lorarium.formats.sidecars import Sidecar, find_sidecars
 
 LORA_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 SHOWN_TAGS = 20
+SAMPLED = 128  # modules whose spectrum is looked at; a full one of rank 64 takes a second
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,8 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     sidecars = find_sidecars(path)
     hashes = hash_file(path, raw.payload_start, raw.metadata)
     with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
-        sizes = norms(adapter)
-        spread = _finite(effective_rank(adapter))
+        sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
+        spread = _effective_rank(adapter, sizes)
         mark = fingerprint(adapter) if len(adapter) else None
     squares = {module: size**2 for module, size in sizes.items()}
     total = math.fsum(squares.values())
@@ -185,6 +186,19 @@ def block_of(module: Module) -> str:
     index = rest.partition(".")[0]
     block = f"{first}.{index}" if index.isdigit() else first
     return block if module.part == "denoiser" else f"{module.part}:{block}"
+
+
+def _effective_rank(adapter: Adapter, sizes: Mapping[Module, float]) -> float | None:
+    """Median over the low-rank modules, at most `SAMPLED` of them, evenly spread."""
+    usable = {
+        module: delta
+        for module, delta in drop_magnitude(adapter).items()
+        if isinstance(delta, LowRank) and math.isfinite(sizes[module]) and sizes[module]
+    }
+    step = max(1, math.ceil(len(usable) / SAMPLED))
+    sample = Adapter({module: usable[module] for module in list(usable)[::step]})
+    found = [effective_rank(values) for values in spectra(sample).values()]
+    return _finite(median(found)) if found else None
 
 
 def _energy(squares: Mapping[Module, float], total: float) -> dict[str, float]:
