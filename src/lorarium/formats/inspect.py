@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -112,11 +113,12 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     adapter, report = read_report(path)
     facts = training(raw.metadata)
     sidecars = find_sidecars(path)
-    hashes = hash_file(path, raw.payload_start, raw.metadata)
-    with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
-        sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
-        spread = _effective_rank(adapter, sizes)
-        mark = fingerprint(adapter) if len(adapter) else None
+    with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter free
+        later = beside.submit(_identity, raw, adapter)
+        with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
+            sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
+            spread = _effective_rank(adapter, sizes)
+        hashes, mark = later.result()
     squares = {module: size**2 for module, size in sizes.items()}
     total = math.fsum(squares.values())
     if tags := tag_shares(raw.metadata):
@@ -144,6 +146,12 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
         container=raw.container,
         size=raw.size,
     )
+
+
+def _identity(raw: RawFile, adapter: Adapter) -> tuple[Hashes, str | None]:
+    hashes = hash_file(raw.path, raw.payload_start, raw.metadata)
+    with np.errstate(all="ignore"):
+        return hashes, fingerprint(adapter) if len(adapter) else None
 
 
 def inspect_files(paths: list[str]) -> Iterator[Inspection]:
