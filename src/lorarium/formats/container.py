@@ -68,7 +68,7 @@ def save(
     beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with open(beside, "wb") as out:
-            out.write(serialize(parts, metadata=dict(sorted(metadata.items()))))
+            out.write(serialize(parts, metadata=dict(sorted(metadata.items()))))  # type: ignore
             out.flush()
             os.fsync(out.fileno())
         os.replace(beside, target)
