@@ -10,16 +10,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .convert import convert
-    from .read import read, read_report
+    from .converting import convert
+    from .reading import read, read_report
     from .report import Converted, ConvertReport, FamilyGuess, KeyFate, Report, WriteReport
-    from .write import write
+    from .writing import write
 
 _HOMES = {
-    "read": "read",
-    "read_report": "read",
-    "write": "write",
-    "convert": "convert",
+    "read": "reading",
+    "read_report": "reading",
+    "write": "writing",
+    "convert": "converting",
     "Converted": "report",
     "ConvertReport": "report",
     "FamilyGuess": "report",
@@ -44,4 +44,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    found = globals()[name] = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    return found

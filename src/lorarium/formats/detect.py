@@ -64,9 +64,7 @@ def place(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | 
     return found
 
 
-def _place_positional(
-    family: Family, group: Group, metadata: Mapping[str, str]
-) -> Place | None:
+def _place_positional(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | None:
     part = group.parsed.net
     with_ff = positional.feed_forward(metadata, part)
     if with_ff is None or group.parsed.position is None:

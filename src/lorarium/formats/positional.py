@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 
 from .families import FAMILIES
 
@@ -18,7 +18,7 @@ _UNET_ORDER = ("down_blocks", "up_blocks", "mid_block")
 _IN_BLOCK = ("attn1", "ff", "attn2")
 
 
-@lru_cache(maxsize=None)
+@cache
 def order(family: str, part: str, feed_forward: bool) -> tuple[str, ...]:
     """Module paths of a part by position."""
     known = FAMILIES[family].parts.get(part)

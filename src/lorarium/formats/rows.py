@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def split(delta: Delta, parts: Sequence[int], tag: str) -> list[Delta] | None:
     """The parts of a fused change, top to bottom; None where the kind cannot be cut exactly."""
     ends = np.cumsum(parts)
     spans = [(int(end - rows), int(end)) for rows, end in zip(parts, ends, strict=True)]
-    pieces = [_cut(delta, lambda x, axis, s=span: _span(x, axis, s), span, tag) for span in spans]
+    pieces = [_cut(delta, partial(_span, span=span), span, tag) for span in spans]
     if any(piece is None for piece in pieces):
         return None
     found = [piece for piece in pieces if piece is not None]
@@ -35,8 +36,7 @@ def split(delta: Delta, parts: Sequence[int], tag: str) -> list[Delta] | None:
 
 def swap(delta: Delta) -> Delta | None:
     """The upper and lower half of the rows change places; None where that is not exact."""
-    half, odd = divmod(delta.shape[0], 2)
-    if odd:
+    if delta.shape[0] % 2:
         return None
 
     def exchange(x: Array, axis: int) -> Array:
@@ -93,9 +93,7 @@ def _unblock(parts: list[LowRank]) -> list[Delta]:
             continue
         keep = np.arange(keep[0], keep[-1] + 1)
         trimmed.append(
-            replace(
-                part, up=part.up[:, keep], down=part.down[keep], fused=None, fused_rows=None
-            )
+            replace(part, up=part.up[:, keep], down=part.down[keep], fused=None, fused_rows=None)
         )
     return trimmed
 
@@ -207,4 +205,3 @@ _ARRAY: dict[type, str] = {Dense: "weight", Bias: "bias"}
 
 def _same(a: Array, b: Array) -> bool:
     return a is b or (a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,10 +114,10 @@ def _hadamard(slots: Slots, scale: ScaleOf | None) -> tuple[Hadamard, set[str]]:
     if any(x.ndim != 2 for x in factors[:4]) or any(0 in x.shape for x in factors):
         raise Unreadable("its factors are not matrices")
     if tucker:
-        t1, t2 = factors[4:]
-        fits = t1.ndim >= 3 and t1.shape[2:] == t2.shape[2:]
-        fits = fits and t1.shape[:2] == (a1.shape[0], b1.shape[0])
-        fits = fits and t2.shape[:2] == (a2.shape[0], b2.shape[0])
+        core1, core2 = factors[4:]
+        fits = core1.ndim >= 3 and core1.shape[2:] == core2.shape[2:]
+        fits = fits and core1.shape[:2] == (a1.shape[0], b1.shape[0])
+        fits = fits and core2.shape[:2] == (a2.shape[0], b2.shape[0])
         fits = fits and a1.shape[1] == a2.shape[1] and b1.shape[1] == b2.shape[1]
     else:
         fits = a1.shape[1] == b1.shape[0] and a2.shape[1] == b2.shape[0]
@@ -125,7 +125,9 @@ def _hadamard(slots: Slots, scale: ScaleOf | None) -> tuple[Hadamard, set[str]]:
     if not fits:
         raise Unreadable(f"its factors {', '.join(map(_dims, factors))} do not multiply")
     used = set(names)
-    return Hadamard(*factors, scale=_scale(slots, b1.shape[0], scale, used)), used
+    value = _scale(slots, b1.shape[0], scale, used)
+    t1, t2 = (factors[4], factors[5]) if tucker else (None, None)
+    return Hadamard(a1, b1, a2, b2, t1, t2, value), used
 
 
 def _kronecker(slots: Slots, scale: ScaleOf | None) -> tuple[Kronecker, set[str]]:
@@ -151,12 +153,16 @@ def _kronecker(slots: Slots, scale: ScaleOf | None) -> tuple[Kronecker, set[str]
         if not fits or 0 in a.shape + b.shape:
             raise Unreadable(f"lokr_{side} factors {_dims(a)}, {_dims(b)} do not multiply")
         rank = int(b.shape[0])
+    get = found.get
+    whole = Kronecker(
+        get("w1"), get("w1_a"), get("w1_b"), get("w2"), get("w2_a"), get("w2_b"), get("t2")
+    )
     if rank is None:
         # Two whole factors carry no rank: by convention their alpha means nothing.
         if "alpha" in slots:
             used.add("alpha")
-        return Kronecker(**found), used
-    return Kronecker(**found, scale=_scale(slots, rank, scale, used)), used
+        return whole, used
+    return replace(whole, scale=_scale(slots, rank, scale, used)), used
 
 
 def _need(slots: Slots, name: str) -> Array:
@@ -208,9 +214,7 @@ def take(delta: Linear) -> dict[str, Array]:
         return {"diff_b": delta.bias}
     prefix = "hada_" if isinstance(delta, Hadamard) else "lokr_"
     return {
-        prefix + name: value
-        for name, value in vars(delta).items()
-        if isinstance(value, np.ndarray)
+        prefix + name: value for name, value in vars(delta).items() if isinstance(value, np.ndarray)
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 from . import flux, text, unet
 from .flux import Native
@@ -129,7 +129,7 @@ _BUILDERS: dict[str, Callable[[], Table]] = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def table(net: str) -> Table:
     """The module table of one network, built once."""
     return _BUILDERS[net]()

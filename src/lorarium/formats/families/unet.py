@@ -50,9 +50,7 @@ def weights(net: UNet) -> Iterator[Weight]:
             ours, native = f"down_blocks.{level}", f"input_blocks.{index}"
             yield from _resnet(f"{ours}.resnets.{layer}", f"{native}.0", width, out, time)
             if depth:
-                yield from _attention(
-                    f"{ours}.attentions.{layer}", f"{native}.1", out, depth, net
-                )
+                yield from _attention(f"{ours}.attentions.{layer}", f"{native}.1", out, depth, net)
             width, index = out, index + 1
             skips.append(width)
         if level < len(net.channels) - 1:
@@ -68,9 +66,7 @@ def weights(net: UNet) -> Iterator[Weight]:
     if net.mid is not None:
         yield from _resnet("mid_block.resnets.0", "middle_block.0", width, width, time)
         if net.mid:
-            yield from _attention(
-                "mid_block.attentions.0", "middle_block.1", width, net.mid, net
-            )
+            yield from _attention("mid_block.attentions.0", "middle_block.1", width, net.mid, net)
             yield from _resnet("mid_block.resnets.1", "middle_block.2", width, width, time)
 
     index = 0
@@ -80,9 +76,7 @@ def weights(net: UNet) -> Iterator[Weight]:
             into = width + skips.pop()
             yield from _resnet(f"{ours}.resnets.{layer}", f"{native}.0", into, out, time)
             if depth:
-                yield from _attention(
-                    f"{ours}.attentions.{layer}", f"{native}.1", out, depth, net
-                )
+                yield from _attention(f"{ours}.attentions.{layer}", f"{native}.1", out, depth, net)
             width = out
             if layer == len(depths) - 1 and level < len(net.channels) - 1:
                 place = 2 if depth else 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from .detect import Group, Place, detect, fits
 from .families import FAMILIES
 from .grammar import Parsed, parse
 from .report import FamilyGuess, KeyFate, Report, kinds
-from .slots import Bias, Built, build
+from .slots import Bias, build
 
 # a module's name in the file -> its scale as a function of rank, None when nothing is known
 Scales = Callable[[str, str], Callable[[int], float] | None]
@@ -43,9 +43,7 @@ def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
     return read_report(path, family)[0]
 
 
-def read_report(
-    path: str | os.PathLike[str], family: str | None = None
-) -> tuple[Adapter, Report]:
+def read_report(path: str | os.PathLike[str], family: str | None = None) -> tuple[Adapter, Report]:
     """The adapter, and what became of every key of the file."""
     if family is not None and family not in FAMILIES:
         raise LorariumError(f"unknown family {family!r}", hint=f"one of {', '.join(FAMILIES)}")
@@ -78,7 +76,7 @@ def _open_folder(folder: Path) -> Source:
     metadata: dict[str, str] = {}
     configs: dict[str, peft.Config] = {}
     for name in named:
-        config = configs[name] = peft.read_config(folder / name)
+        configs[name] = peft.read_config(folder / name)
         raw = container.load(peft.find_weights(folder / name))
         metadata |= raw.metadata
         tensors |= {f"{name}.{key}": array for key, array in raw.tensors.items()}
@@ -104,7 +102,7 @@ def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Repor
     guess, places = detect(groups, source.metadata, list(source.tensors), family)
     deltas, warnings = _settle(groups, places, guess, fates)
     carried = {key for key, fate in fates.items() if fate.fate == "carried"}
-    dialect = source.dialect or _dialect(groups, fates)
+    dialect = source.dialect or _dialect(groups, guess)
     adapter = Adapter(
         deltas,
         guess.id,
@@ -283,23 +281,23 @@ def _equal(a: Delta, b: Delta) -> bool:
     )
 
 
-def _dialect(groups: Iterable[Group], fates: Mapping[str, KeyFate]) -> str:
+def _dialect(groups: Iterable[Group], guess: FamilyGuess) -> str:
     """The dialect of most modules."""
     counts: dict[str, int] = {}
     for group in groups:
         name = group.parsed.dialect
-        if name == "kohya" and group.parsed.net == "denoiser":
-            name = "kohya-ldm" if _native_flat(group.parsed.name) else "kohya"
+        if name == "kohya" and group.parsed.net == "denoiser" and guess.id in FAMILIES:
+            native = group.parsed.name.startswith(_NATIVE_HEADS)
+            if native != FAMILIES[guess.id].kohya_native:
+                name = "kohya-ldm" if native else "kohya-diffusers"
         counts[name] = counts.get(name, 0) + 1
     return max(sorted(counts), key=lambda name: counts[name]) if counts else "unknown"
 
 
-_NATIVE_HEADS = ("input_blocks_", "middle_block_", "output_blocks_", "double_blocks_")
-_NATIVE_HEADS += ("single_blocks_", "time_embed_", "label_emb_", "final_layer_")
-
-
-def _native_flat(name: str) -> bool:
-    return name.startswith(_NATIVE_HEADS)
+_NATIVE_HEADS = tuple(
+    "input_blocks_ middle_block_ output_blocks_ time_embed_ label_emb_ out_ double_blocks_ "
+    "single_blocks_ final_layer_ time_in_ vector_in_ guidance_in_ img_in txt_in".split()
+)
 
 
 def _doubts(
@@ -337,6 +335,3 @@ def _doubts(
 
 def _dims(shape: Sequence[int] | None) -> str:
     return "x".join(map(str, shape or ()))
-
-
-__all__ = ["Built", "Source", "interpret", "open_source", "read", "read_report", "replace"]
