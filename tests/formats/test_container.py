@@ -217,6 +217,6 @@ def test_expanded_tensors_cannot_claim_memory(tmp_path: Path) -> None:
 
 def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.pt").write_bytes(b"\x80\x02}q\0.")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(LorariumError, match=r"lorarium\[torch\]"):
         load(tmp_path / "x.pt")

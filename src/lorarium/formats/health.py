@@ -85,7 +85,8 @@ def _finding(code: str, places: Sequence[object], message: str) -> Finding:
 
 
 def _numbers(raw: RawFile) -> Iterator[Finding]:
-    nan, inf = [], []
+    nan: list[str] = []
+    inf: list[str] = []
     for key, array in raw.tensors.items():
         if not all_finite(array):
             wide = array.astype(np.float64)
@@ -117,7 +118,9 @@ def all_finite(array: Array) -> bool:
     if rule is None or not array.flags.c_contiguous:
         if array.dtype.kind in "biu":
             return True
-        return bool(np.isfinite(array.astype(np.complex64 if array.dtype.kind == "c" else "f4")).all())
+        return bool(
+            np.isfinite(array.astype(np.complex64 if array.dtype.kind == "c" else "f4")).all()
+        )
     unsigned, bits = rule
     mask = unsigned(bits)
     return not bool(((array.reshape(-1).view(unsigned) & mask) == mask).any())

@@ -133,7 +133,7 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
         alphas=_alphas(adapter),
         parameters=sum(array.size for array in raw.tensors.values() if array.ndim),
         dtype=_dtype(raw),
-        norm=_finite(math.sqrt(total)),
+        norm=_finite(math.sqrt(total)) if len(adapter) else None,
         effective_rank=spread,
         energy=_energy(squares, total),
         metadata=raw.metadata,
@@ -178,12 +178,19 @@ def tensor_files(path: Path) -> list[Path]:
     for folder, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(folder, name)
-            if file.suffix.lower() in LORA_SUFFIXES and file.resolve().is_relative_to(inside):
+            if file.suffix.lower() in LORA_SUFFIXES and _stays_inside(file, inside):
                 found.append(file)
     if not found:
         hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
         raise LorariumError("there is no tensor file in this folder", where=str(path), hint=hint)
     return sorted(found)
+
+
+def _stays_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
+    real = file.resolve()
+    cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
+    return real.is_relative_to(folder) or cached
 
 
 def block_of(module: Module) -> str:

@@ -128,7 +128,6 @@ FIELDS: tuple[tuple[str, Callable[[object], Any], tuple[str, ...]], ...] = (
 )
 
 TOOLS: tuple[tuple[str, str], ...] = (
-    ("lorarium.version", "lorarium"),
     ("ot_branch", "OneTrainer"),
     ("ot_config", "OneTrainer"),
     ("ss_network_module", "kohya sd-scripts"),
@@ -136,6 +135,7 @@ TOOLS: tuple[tuple[str, str], ...] = (
     ("lora_adapter_metadata", "diffusers"),
     ("unet:0:rank", "cloneofsimo/lora"),
     ("text_encoder:0:rank", "cloneofsimo/lora"),
+    ("lorarium.version", "lorarium"),  # last: we also write what others have trained
 )
 
 
