@@ -190,7 +190,7 @@ def _normal_rows_narrow(rows: Array) -> tuple[list[bytes], Array, Array] | None:
 
 
 def _tucker(up: Array, core: Array, down: Array) -> Side:
-    """up (out, r), core (r, s, ...), down (s, in): powers of two go into the core."""
+    """up (out, r), core (r, s, ...), down (s, in): powers of two and signs go into the core."""
     mid = _wide(core)
     i = np.flatnonzero(up.any(axis=0) & mid.reshape(len(mid), -1).any(axis=1))
     j = np.flatnonzero(down.any(axis=1) & np.moveaxis(mid, 1, 0).reshape(mid.shape[1], -1).any(1))
@@ -198,11 +198,15 @@ def _tucker(up: Array, core: Array, down: Array) -> Side:
         return None
     up_rows, down, mid = np.ascontiguousarray(up.T[i]), down[j], mid[np.ix_(i, j)]
     eu, ed = _exponents(up_rows), _exponents(down)
-    spread = (eu[:, None] + ed[None, :]).reshape(len(i), len(j), *(1 for _ in mid.shape[2:]))
-    middle, exponent = _normal(np.ldexp(mid, spread))
-    parts = np.ldexp(up_rows, -eu[:, None]), middle, np.ldexp(down, -ed[:, None])
+    su, sd = _signs(up_rows), _signs(down)
+    tail = (1,) * (mid.ndim - 2)
+    spread = (eu[:, None] + ed[None, :]).reshape(len(i), len(j), *tail)
+    middle, exponent = _normal(np.ldexp(mid * (su * sd.T).reshape(spread.shape), spread))
+    sign = float(_signs(middle.reshape(1, -1))[0, 0])
+    up_rows, down = np.ldexp(up_rows * su, -eu[:, None]), np.ldexp(down * sd, -ed[:, None])
     shape = repr(middle.shape).encode()
-    return _hash(b"core", shape, *(_bytes(p) for p in parts)), exponent, 1
+    digest = _hash(b"core", shape, _bytes(up_rows), _bytes(middle * sign), _bytes(down))
+    return digest, exponent, int(sign)
 
 
 def _whole(values: Array) -> Side:
