@@ -135,7 +135,6 @@ TOOLS: tuple[tuple[str, str], ...] = (
     ("lora_adapter_metadata", "diffusers"),
     ("unet:0:rank", "cloneofsimo/lora"),
     ("text_encoder:0:rank", "cloneofsimo/lora"),
-    ("lorarium.version", "lorarium"),  # last: we also write what others have trained
 )
 
 
