@@ -48,7 +48,7 @@ def test_dependent_and_zero_columns_are_fine_in_float32():
         up=np.concatenate([a.up, a.up, np.zeros_like(a.up)], axis=1),
         down=np.concatenate([a.down, a.down, a.down]),
     )
-    U, S, V = algebra.canonical(twice)
+    U, S, _ = algebra.canonical(twice)
     np.testing.assert_allclose(S[:3], 2 * algebra.canonical(a).S, rtol=1e-5)
     assert S[3:].max() < 1e-5 * S[0]
     np.testing.assert_allclose(U.T @ U, np.eye(9), atol=1e-5)

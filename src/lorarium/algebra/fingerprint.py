@@ -28,7 +28,7 @@ from lorarium.algebra.forms import Vector, apply, flat, form, matrix_shape
 
 VERSION = b"lorarium-fingerprint-1"
 SIZE = 256  # coordinates of the vector
-PROBES = 8  # per module, spread over the coordinates
+PROBES = 32  # per module, spread over the coordinates
 NEAR_DUPLICATE = 0.99  # cosine of two vectors from which files count as the same adapter
 
 

@@ -62,7 +62,8 @@ def sum_with_report(
         raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
     report = None
     if isinstance(rank, int):
-        total, report = recompress(total, rank=rank, dtype=_stored(total, adapters, dtype))
+        stored = dtype if dtype is not None else _stored(total, adapters)
+        total, report = recompress(total, rank=rank, dtype=stored)
     options = {
         "weights": numbers,
         "blocks": blocks,
@@ -136,9 +137,14 @@ def _compiled(text: str) -> re.Pattern[str]:
         raise LorariumError(f"{text!r} is not a regular expression: {error}") from None
 
 
-def _stored(total: Adapter, adapters: Sequence[Adapter], dtype: DTypeLike) -> DTypeLike:
-    """Truncated factors go back to the widest dtype of the inputs."""
-    if dtype is not None or not total.deltas:
-        return dtype
-    deltas = [delta for adapter in adapters for delta in adapter.deltas.values()]
-    return factor_dtype(array.dtype for delta in deltas for array in arrays(delta))
+def _stored(total: Adapter, adapters: Sequence[Adapter]) -> dict[Module, DTypeLike]:
+    """Truncated factors go back to the widest dtype that the inputs have in that module."""
+    return {
+        module: factor_dtype(
+            array.dtype
+            for adapter in adapters
+            if module in adapter.deltas
+            for array in arrays(adapter.deltas[module])
+        )
+        for module in total
+    }
