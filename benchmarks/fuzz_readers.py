@@ -12,6 +12,7 @@ names, a sidecar. Anything but a `LorariumError` is a find; libFuzzer writes it 
 from __future__ import annotations
 
 import json
+import os
 import struct
 import sys
 import tempfile
@@ -34,6 +35,7 @@ with atheris.instrument_imports(include=["lorarium"]):
     from lorarium.formats.sidecars import find_sidecars
 
 warnings.simplefilter("error")
+os.fsync = lambda descriptor: None  # nothing here needs to survive a power cut
 FOLDER = Path(tempfile.mkdtemp(prefix="lorarium-fuzz-"))
 FILE = FOLDER / "x.safetensors"
 NOWHERE = FOLDER / "absent"
@@ -55,8 +57,8 @@ def header(data: bytes) -> None:
 
 def file_of_header(data: bytes) -> None:
     """A header of any text before a payload of the length its first byte says."""
-    size = 4 * data[0] if data else 0
-    whole_file(struct.pack("<Q", len(data) - 1) + data[1:] + bytes(range(256)) * (size // 256 + 1))
+    size, text = 4 * data[0] if data else 0, data[1:]
+    whole_file(struct.pack("<Q", len(text)) + text + (bytes(range(256)) * 4)[:size])
 
 
 def metadata(data: bytes) -> None:

@@ -55,6 +55,13 @@ def test_code_in_pickle_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
+def test_names_that_no_system_has(tmp_path: Path) -> None:
+    with pytest.raises(LorariumError, match="cannot be read"):
+        load(tmp_path / "a\0b.safetensors")
+    with pytest.raises(LorariumError, match="cannot be read"):
+        load(tmp_path / ("x" * 5000))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "secret.safetensors"
