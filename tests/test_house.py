@@ -140,6 +140,14 @@ def test_core_works_without_torch(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_the_whole_tour_needs_no_torch(tmp_path: Path) -> None:
+    program = BLOCK.format(blocked=EXTRAS) + (
+        "import sys; sys.argv[0] = 'lorarium'\nfrom lorarium.cli import main\nmain()\n"
+    )
+    done = run(program, "tour")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
 def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(b"\x80\x02}q\0.")
     program = BLOCK.format(blocked=EXTRAS) + (

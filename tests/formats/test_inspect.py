@@ -65,6 +65,13 @@ def test_fingerprint_survives_conversion(folder: Path, tmp_path: Path) -> None:
     assert before.hashes != after.hashes
 
 
+def test_peft_folder_is_read_with_its_config(tmp_path: Path) -> None:
+    formats.write(example(norm=2), tmp_path / "x", "peft")
+    [found] = inspect_files([str(tmp_path / "x")])
+    assert found.dialect == "peft" and found.norm == pytest.approx(2, rel=0.1)
+    assert found.health == ()
+
+
 def test_folder_means_all_files_in_it(folder: Path) -> None:
     found = list(inspect_files([str(folder)]))
     assert [Path(one.path).name for one in found] == [
