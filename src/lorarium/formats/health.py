@@ -117,7 +117,9 @@ def all_finite(array: Array) -> bool:
     if rule is None or not array.flags.c_contiguous:
         if array.dtype.kind in "biu":
             return True
-        return bool(np.isfinite(array.astype(np.complex64 if array.dtype.kind == "c" else "f4")).all())
+        return bool(
+            np.isfinite(array.astype(np.complex64 if array.dtype.kind == "c" else "f4")).all()
+        )
     unsigned, bits = rule
     mask = unsigned(bits)
     return not bool(((array.reshape(-1).view(unsigned) & mask) == mask).any())
