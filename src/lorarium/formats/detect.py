@@ -175,31 +175,31 @@ def _gaps(family: Family, places: Sequence[Place | None]) -> int:
 def _evidence(
     chosen: _Score, scores: Sequence[_Score], groups: Sequence[Group], others: Sequence[str]
 ) -> list[str]:
-    """For each rival, one module that it cannot explain."""
-    lines: list[str] = []
+    """One module that rivals cannot explain, and which rivals."""
+    reasons: dict[str, list[str]] = {}
     for rival in scores:
-        name = rival.family.id
-        if rival is chosen or name in others or not rival.named:
-            continue
-        for group, mine, theirs in zip(groups, chosen.places, rival.places, strict=True):
-            if mine is None or not fits(group.shape, mine.shape):
-                continue
-            path = mine.native.paths[0]
-            if theirs is None:
-                lines.append(f"not {name}: it has no {path}")
-                break
-            if not fits(group.shape, theirs.shape) or (
-                _exact(group.shape, mine.shape) and not _exact(group.shape, theirs.shape)
-            ):
-                want = "x".join(map(str, theirs.shape))
-                have = "x".join(map(str, group.shape or ()))
-                lines.append(f"not {name}: {path} is {have}, there {want}")
-                break
-        else:
-            lines.append(f"not {name}: its attentions are deeper than those touched here")
+        if rival is not chosen and rival.family.id not in others and rival.named:
+            reasons.setdefault(_against(chosen, rival, groups), []).append(rival.family.id)
+    lines = [f"not {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if others:
         lines.append(f"shapes cannot tell it from {', '.join(others)}")
     return lines
+
+
+def _against(chosen: _Score, rival: _Score, groups: Sequence[Group]) -> str:
+    for group, mine, theirs in zip(groups, chosen.places, rival.places, strict=True):
+        if mine is None or not fits(group.shape, mine.shape):
+            continue
+        path = mine.native.paths[0]
+        if theirs is None:
+            return f"there is no {path} there"
+        if not fits(group.shape, theirs.shape) or (
+            _exact(group.shape, mine.shape) and not _exact(group.shape, theirs.shape)
+        ):
+            want = "x".join(map(str, theirs.shape))
+            have = "x".join(map(str, group.shape or ()))
+            return f"{path} is {have} here, {want} there"
+    return "attentions are touched in fewer layers than there are"
 
 
 def _hint(metadata: Mapping[str, str]) -> str | None:
