@@ -224,7 +224,7 @@ def child(path: str, task: str) -> None:
 
 
 def mapped(path: str) -> dict[str, np.ndarray]:
-    """The file's tensors without a copy; the pages that are touched count as memory all the same."""
+    """The tensors without a copy; the pages that are touched count as memory all the same."""
     data = np.memmap(path, np.uint8, "r")
     start = 8 + int(data[:8].view("<u8")[0])
     header = json.loads(bytes(data[8:start]))

@@ -53,6 +53,16 @@ def test_powers_of_two_keep_half_precision_and_every_bit():
     np.testing.assert_allclose(matrix(total), expected, rtol=1e-13, atol=1e-13)
 
 
+def test_subnormal_numbers_do_not_spoil_it():
+    a, b = (replace(make("lora", s, r=4, dtype=np.float16), scale=1.0) for s in (1, 2))
+    a.up[0], b.down[:, 0] = np.float16(6e-8), np.float16(6e-8)
+    for weights in ([1.0, 0.25], [0.5, -4.0]):
+        total = algebra.add([one(a), one(b)], weights)[PLACE]
+        assert total.up.dtype == np.float16
+        expected = weights[0] * matrix(a) + weights[1] * matrix(b)
+        np.testing.assert_allclose(matrix(total), expected, rtol=1e-13, atol=1e-13)
+
+
 def test_other_ratios_widen_unless_a_dtype_is_asked_for():
     a, b = (replace(make("lora", s, dtype=np.float16), scale=1.0) for s in (1, 2))
     assert algebra.add([one(a), one(b)], [1.0, 0.3])[PLACE].up.dtype == np.float32

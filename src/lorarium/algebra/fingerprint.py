@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
 
+import ml_dtypes
 import numpy as np
 
 from lorarium.adapter import (
@@ -169,7 +171,7 @@ def _normal_rows(rows: Array) -> tuple[list[bytes], Array, Array]:
     rows = _wide(rows)
     exponents, signs = _exponents(rows), _signs(rows)
     normal = np.ldexp(rows * signs, -exponents[:, None])
-    return [_bytes(row) for row in normal], exponents, signs[:, 0]
+    return list(_rows(normal)), exponents, signs[:, 0]
 
 
 def _normal_rows_narrow(rows: Array) -> tuple[list[bytes], Array, Array] | None:
@@ -242,7 +244,9 @@ def _order(side: Side) -> bytes:
 
 
 def _wide(values: Array) -> Array:
-    return values.astype(np.float64)
+    """A type in which powers of two can be moved exactly."""
+    small = values.dtype.itemsize < 4 and values.dtype != ml_dtypes.bfloat16
+    return values.astype(np.float32 if small else np.float64)
 
 
 def _exponents(rows: Array) -> Array:
@@ -252,7 +256,8 @@ def _exponents(rows: Array) -> Array:
 def _signs(rows: Array) -> Array:
     """The sign of the first entry that is not zero, (k, 1)."""
     first = (rows != 0).argmax(axis=1)
-    return np.where(np.take_along_axis(rows, first[:, None], 1) < 0, -1.0, 1.0)
+    negative = np.take_along_axis(rows, first[:, None], 1) < 0
+    return np.where(negative, -1, 1).astype(rows.dtype)
 
 
 def _normal(values: Array) -> tuple[Array, int]:
@@ -261,12 +266,18 @@ def _normal(values: Array) -> tuple[Array, int]:
 
 
 def _bytes(values: Array) -> bytes:
-    """Exact values as bytes: float32 where that is exact, one zero and one NaN."""
-    values = np.where(np.isnan(values), np.nan, values) + 0.0
-    with np.errstate(over="ignore", under="ignore"):
-        narrow = values.astype("<f4")
-    exact = np.array_equal(narrow.astype(np.float64), values, equal_nan=True)
-    return b"4" + narrow.tobytes() if exact else b"8" + values.astype("<f8").tobytes()
+    return next(_rows(values.reshape(1, -1)))
+
+
+def _rows(values: Array) -> Iterator[bytes]:
+    """Exact values of each row as bytes: float32 where that is exact, one zero and one NaN."""
+    values = values + values.dtype.type(0)
+    values[np.isnan(values)] = np.nan
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        narrow = values.astype("<f4", copy=False)
+    exact = ((narrow == values) | np.isnan(values)).all(axis=1)
+    for i, short in enumerate(exact):
+        yield b"4" + narrow[i].tobytes() if short else b"8" + values[i].astype("<f8").tobytes()
 
 
 def _int(value: int) -> bytes:
