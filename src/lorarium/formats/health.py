@@ -72,8 +72,14 @@ def check(
         *_norms(adapter, norms),
         *_stamps(adapter, report, training, hashes),
         *_beside(sidecars, hashes),
-        *(Finding("reader", "", one_line(text, 500)) for text in report.warnings),
+        *_assumptions(report),
     )
+
+
+def _assumptions(report: Report) -> Iterator[Finding]:
+    for warning in report.warnings:
+        if not warning.startswith("metadata says"):  # that is `stamp-family`
+            yield Finding("reader", "", one_line(warning, 500))
 
 
 def _finding(code: str, places: Sequence[object], message: str) -> Finding:
@@ -85,10 +91,12 @@ def _finding(code: str, places: Sequence[object], message: str) -> Finding:
 
 
 def _numbers(raw: RawFile) -> Iterator[Finding]:
-    nan, inf = [], []
+    nan: list[str] = []
+    inf: list[str] = []
     for key, array in raw.tensors.items():
         if not all_finite(array):
-            wide = array.astype(np.float64)
+            with np.errstate(invalid="ignore"):  # signalling NaNs warn when they are widened
+                wide = array.astype(np.float64)
             (nan if np.isnan(wide).any() else inf).append(key)
     if nan:
         yield _finding("nan", nan, f"{_tensors(len(nan))} NaN: pictures come out black or noise")
