@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 from . import positional
@@ -25,7 +26,7 @@ class Group:
     keys: Mapping[str, str]
     built: Built
 
-    @property
+    @cached_property
     def shape(self) -> Shape | None:
         if self.built.delta is not None:
             return self.built.delta.shape

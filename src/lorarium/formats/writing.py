@@ -34,6 +34,7 @@ class _Draft:
     """A file in the making: tensors per file, and what became of each module."""
 
     widen: bool = True
+    lone: bool = False
     tensors: dict[str, dict[str, Array]] = field(default_factory=dict)
     fates: dict[str, ModuleFate] = field(default_factory=dict)
     written: dict[Module, Delta] = field(default_factory=dict)
@@ -66,7 +67,7 @@ def write(
         adapter, rounded = _cast(adapter, np_dtype(dtype))
     else:
         rounded = set()
-    draft = _Draft(widen=dtype is None)
+    draft = _Draft(widen=dtype is None, lone=len(adapter.parts()) == 1)
     known, unnamed = units(adapter, family, chosen) if family else unplaced(adapter, chosen)
     for module, reason in unnamed:
         draft.refuse([module], reason)
@@ -210,7 +211,7 @@ def _emit(
     """One unit as keys."""
     exact = unit.exact
     delta, name = unit.delta, _spell(unit, dialect, family)
-    stem = _prefix(unit.part, dialect, family, adapter) + name
+    stem = _prefix(unit.part, dialect, family, draft.lone) + name
     file = _file_of(unit.part, dialect, family)
     tensors = draft.tensors.setdefault(file, {})
     scale = 1.0
@@ -245,12 +246,11 @@ def _emit(
         draft.fates[str(module)] = ModuleFate(str(module), "exact" if whole else "rounded", reason)
 
 
-def _prefix(part: str, dialect: Dialect, family: Family | None, adapter: Adapter) -> str:
+def _prefix(part: str, dialect: Dialect, family: Family | None, lone: bool) -> str:
     """A lone network in a PEFT file needs no name of its own, and PEFT would not know it."""
-    alone = len(adapter.parts()) == 1 and part in ("denoiser", "text_encoder")
-    return DIALECTS["peft" if alone and dialect.id == "peft-bare" else dialect.id].prefix(
-        part, family
-    )
+    if lone and dialect.id == "peft-bare" and part in ("denoiser", "text_encoder"):
+        dialect = DIALECTS["peft"]
+    return dialect.prefix(part, family)
 
 
 def _spell(unit: Unit, dialect: Dialect, family: Family | None) -> str:
@@ -458,7 +458,7 @@ def _account(target: Path, dialect: Dialect, adapter: Adapter, draft: _Draft) ->
             continue
         error = difference(meant, found)
         worst = max(worst, error)
-        strayed += error > _allowed(draft.fates[str(module)], found)
+        strayed += error > _allowed(draft.fates[str(module)], meant)
     if missing:
         raise LorariumError(
             f"{len(missing)} modules did not come back after writing, first {missing[0]}",
