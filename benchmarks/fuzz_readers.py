@@ -68,10 +68,10 @@ def metadata(data: bytes) -> None:
 
 
 def key_names(data: bytes) -> None:
-    """Names with shapes from their own bytes; ones where the shape allows it."""
+    """Lines of NAME=SHAPE, a digit for each axis; all values are one."""
     tensors = {}
     for name, shape in _pairs(data):
-        dims = tuple(ord(c) % 9 for c in shape[:4])
+        dims = tuple(int(c) if c in "0123456789" else ord(c) % 9 for c in shape[:4])
         tensors[name] = np.ones(dims, np.float16)
     source = reading.Source(str(NOWHERE), tensors, {}, lambda prefix, name: None)
     adapter, _ = reading.interpret(source)
@@ -125,6 +125,10 @@ def one_input(data: bytes) -> None:
         assert str(error).isprintable() and len(str(error)) < 7000, repr(str(error))
 
 
+HADAMARD = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
+KRONECKER = ("lokr_w1", "lokr_w2_a", "lokr_w2_b")
+
+
 def seeds(folder: Path) -> None:
     """Start from what real files look like, one of each kind."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -135,9 +139,10 @@ def seeds(folder: Path) -> None:
     small = raw({"__metadata__": {"ss_steps": "10"}, **ONE}, b"a")
     starts += [(0, small), (1, b"\x01" + small[8:-1]), (2, b"\x01" + small[8:-1])]
     stem = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
-    ends = ("lora_up.weight", "lora_down.weight", "alpha", "dora_scale", "hada_w1_a", "lokr_w1")
-    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in ends[:3]).encode()))
-    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in ends).encode()))
+    pair = f"{stem}.lora_up.weight=41\n{stem}.lora_down.weight=14"
+    starts += [(4, pair.encode()), (4, f"{pair}\n{stem}.alpha=\n{stem}.dora_scale=41".encode())]
+    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in HADAMARD).encode()))
+    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in KRONECKER).encode()))
     for name in ("unet.up_blocks.0.attentions.0.proj_in.lora_A.weight=44", "unet:0:up=44",
                  "diffusion_model.double_blocks.0.img_attn.qkv.lora_B.weight=44"):  # fmt: skip
         starts.append((4, name.encode()))
