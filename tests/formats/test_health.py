@@ -89,6 +89,20 @@ def test_whole_adapter_exploding(tmp_path: Path) -> None:
     assert codes(inspect_file(tmp_path / "x.safetensors")) == ["exploding-norm"]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float64])
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e-30, 1e15, 1e30, 3e38])
+def test_extreme_values_are_findings_not_errors(tmp_path: Path, dtype: type, size: float) -> None:
+    adapter = example(rank=2)
+    deltas = {
+        module: replace(delta, up=np.full(delta.up.shape, size).astype(dtype))
+        for module, delta in adapter.items()
+        if isinstance(delta, LowRank)
+    }
+    formats.write(adapter.with_(deltas=deltas), tmp_path / "x.safetensors", "kohya")
+    found = codes(inspect_file(tmp_path / "x.safetensors"))
+    assert ("exploding-norm" in found) == (size > 1)
+
+
 @pytest.mark.parametrize(
     ("stamps", "code"),
     [
@@ -154,6 +168,7 @@ def test_unpaired_half(ink: Path, tmp_path: Path) -> None:
 
 def test_peft_without_config_is_an_assumption(tmp_path: Path) -> None:
     formats.write(example(), tmp_path / "x.safetensors", "peft")
+    save(tmp_path / "x.safetensors", load(tmp_path / "x.safetensors").tensors)
     assert "reader" in codes(inspect_file(tmp_path / "x.safetensors"))
 
 
