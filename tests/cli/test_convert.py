@@ -37,7 +37,7 @@ def test_file(
     source, out = folder / "ink.safetensors", folder.parent / "out.safetensors"
     assert lorarium(monkeypatch, "convert", str(source), str(out), "--to", "diffusers") == 0
     text = capsys.readouterr().out
-    assert "128 exact; read back and compared" in text and "refused" not in text
+    assert "128 exact; read back and equal" in text and "refused" not in text
     assert fingerprint(formats.read(out)) == fingerprint(formats.read(source))
 
 

@@ -1,74 +1,78 @@
-"""`lorarium convert`: another dialect, with an account of every key."""
+"""`lorarium convert`: the report of a conversion, one line for each file and each refusal."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
+from lorarium import formats
 from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
-from lorarium.formats import Converted, convert
+from lorarium.formats.dialects import TARGETS
+from lorarium.formats.report import Converted
 
-SHOWN = 10  # refused or carried names told per file; --json tells all
+DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
 
 
 @click.command("convert")
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
-@click.option(
-    "--to", metavar="DIALECT", help="kohya, diffusers, peft, comfy; IN's own if not given."
-)
-@click.option("--dtype", metavar="TYPE", help="Number type: fp32, fp16, bf16, fp8_e4m3, fp8_e5m2.")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Choice(TARGETS), help="Dialect to write (default: the same).")
+@click.option("--dtype", type=click.Choice(DTYPES), help="Number type to store.")
 @click.option(
     "--expert",
     type=click.Choice(["high", "low"]),
-    help="Which of two denoisers a file is for, when it does not say.",
+    help="Which of two denoisers a file is for, where it does not say.",
 )
 @json_flag
 @quiet_flag
 def command(
-    source: str,
-    target: str,
+    source: Path,
+    target: Path,
     to: str | None,
     dtype: str | None,
     expert: str | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Rewrite LoRA files in another dialect, checked key by key.
+    """Rewrite a LoRA file, a PEFT folder or a folder of them in another dialect, checked.
 
-    IN is a file, a PEFT folder, or a folder of them. What was written is read back and compared.
-    A file that cannot be converted is one line on stderr; the others go on, and the exit code is 2.
+    Every key is mapped, carried or refused by name; the result is read back and compared.
 
     \b
     lorarium convert ink.safetensors ink-diffusers.safetensors --to diffusers
+    lorarium convert loras/ for-comfy/ --to comfy --dtype fp16
     """
-    report = convert(source, target, to, dtype, expert)
+    report = formats.convert(source, target, to=to, dtype=dtype, expert=expert)
     for file in report.files:
         if not file.ok:
             click.echo(f"lorarium: {one_line(file.error)}", err=True)
         elif not as_json and not quiet:
-            for index, line in enumerate(_lines(file)):
-                click.echo(("  " if index else "") + one_line(line))
+            first, *others = map(one_line, lines(file))
+            click.echo("\n  ".join([first, *others]))
     if as_json:
         print_json(report.to_json())
-    return 0 if report.ok else 2
+    if not report.ok:
+        return 2
+    return 0 if all(file.written and file.written.verified for file in report.files) else 1
 
 
-def _lines(file: Converted) -> Iterator[str]:
+def lines(file: Converted) -> list[str]:
+    """What a person wants to know of one file: what was written, and all that was not."""
     read, written = file.read, file.written
     assert read is not None and written is not None
-    fates = [f"{written.count(fate)} {fate}" for fate in ("exact", "rounded", "carried", "refused")]
-    yield (
-        f"{file.source} ({read.family.id}, {read.dialect}) -> {file.target} ({written.dialect}): "
-        f"{', '.join(fate for fate in fates if not fate.startswith('0 '))}"
-        + ("; read back and compared" if written.verified else "; NOT the same when read back")
-    )
-    refused = [(key.key, key.reason) for key in read.refused()]
-    refused += [(module.name, module.reason) for module in written.refused()]
-    for name, reason in refused[:SHOWN]:
-        yield f"refused {name}: {reason}"
-    if len(refused) > SHOWN:
-        yield f"and {len(refused) - SHOWN} more refused; --json names all"
-    for warning in dict.fromkeys((*read.warnings, *written.warnings)):
-        yield f"note: {warning}"
+    counts = [
+        f"{written.count(fate)} {fate}"
+        for fate in ("exact", "rounded", "carried", "refused")
+        if written.count(fate)
+    ]
+    check = "read back and equal" if written.worst_error == 0.0 else "read back"
+    if written.worst_error:
+        check += f", largest error {written.worst_error:.1e}"
+    shown = [
+        f"{file.target}: {read.dialect} -> {written.dialect}, {written.family}, "
+        f"{', '.join(counts)}; {check if written.verified else 'NOT VERIFIED, ' + check}"
+    ]
+    shown += [f"refused {key.key}: {key.reason}" for key in read.refused()]
+    shown += [f"refused {module.name}: {module.reason}" for module in written.refused()]
+    return [*shown, *read.warnings, *written.warnings]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 
 from . import positional
-from .families import FAMILIES, Family, Native
+from .families import FAMILIES, Family, Native, table
 from .grammar import Parsed
 from .report import FamilyGuess
 from .slots import Built
@@ -103,8 +103,8 @@ class _Score:
     gaps: int
 
     @property
-    def rank(self) -> tuple[int, int, int, int]:
-        return (self.fitting, self.named, self.exact, -self.gaps)
+    def rank(self) -> tuple[int, int, int]:
+        return (self.fitting, self.named, self.exact)
 
 
 def detect(
@@ -124,6 +124,8 @@ def detect(
     if best[1] == 0:
         return _unplaced(keys, hint), (None,) * len(groups)
     likely = [score for score in scores if score.rank == best]
+    whole = min(score.gaps for score in likely)
+    likely = [score for score in likely if score.gaps < whole + _TELLING]
     chosen = next((score for score in likely if score.family.id == hint), likely[0])
     others = tuple(score.family.id for score in likely if score is not chosen)
     total = len(groups)
@@ -153,6 +155,8 @@ def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str])
     return _Score(family, places, named, fitting, exact, _gaps(family, places))
 
 
+# So many attentions cut short at the same depths are a shallower network, fewer are a choice.
+_TELLING = 3
 _LAYER = re.compile(r"(.*)\.transformer_blocks\.(\d+)\.")
 
 
@@ -166,11 +170,20 @@ def _gaps(family: Family, places: Sequence[Place | None]) -> int:
                     touched.setdefault(match[1], set()).add(match[2])
     if not touched:
         return 0
-    depth: dict[str, set[str]] = {}
-    for path in family.parts["denoiser"].shapes:
+    return min(
+        sum(layers != _depths(net).get(block) for block, layers in touched.items())
+        for net in (family.net, *family.variants)
+    )
+
+
+@cache
+def _depths(net: str) -> dict[str, set[str]]:
+    """Transformer layers of each attention of a network."""
+    depths: dict[str, set[str]] = {}
+    for path in table(net).shapes:
         if match := _LAYER.match(path):
-            depth.setdefault(match[1], set()).add(match[2])
-    return sum(layers != depth[block] for block, layers in touched.items())
+            depths.setdefault(match[1], set()).add(match[2])
+    return depths
 
 
 def _evidence(

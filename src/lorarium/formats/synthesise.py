@@ -104,7 +104,7 @@ def _weights(
         else:
             names = {path: (path,) for path in table.shapes}
         for name, paths in names.items():
-            sort = re.sub(r"\d+", "#", name)
+            sort = re.sub(r"\b\d+\b", "#", name)
             shape = table.shapes[paths[0]]
             rows = sum(table.shapes[path][0] for path in paths)
             projection = re.search(r"\.(to_[qkv]|to_out\.0)$", name)

@@ -25,6 +25,7 @@ from .slots import take
 from .units import Unit, restricted, units, unplaced
 from .verify import difference
 
+DType = str | np.dtype | type
 # true of the file that was read, not of the one being written
 _STALE = ("lora_adapter_metadata", "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256")
 
@@ -53,7 +54,7 @@ def write(
     adapter: Adapter,
     path: str | os.PathLike[str],
     dialect: str | None = None,
-    dtype: str | np.dtype | None = None,
+    dtype: DType | None = None,
 ) -> WriteReport:
     """Write an adapter; `dialect` defaults to the one it was read in, `dtype` to its own.
 
@@ -97,10 +98,10 @@ def _choose(adapter: Adapter, target: Path, dialect: str | None) -> Dialect:
     return DIALECTS[name]
 
 
-def np_dtype(name: str | np.dtype) -> np.dtype:
+def np_dtype(name: DType) -> np.dtype:
     """A dtype by the names people use: fp16, bf16, fp32, fp8_e4m3..."""
-    if isinstance(name, np.dtype):
-        return name
+    if not isinstance(name, str):
+        return np.dtype(name)
     import ml_dtypes
 
     names: dict[str, np.dtype] = {
