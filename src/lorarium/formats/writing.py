@@ -55,6 +55,10 @@ def write(
         emit(unit, unit.dialect or chosen, family, adapter, draft, rounded)
     if chosen.id == "cloneofsimo":
         place_positions(known, family, draft)
+    if chosen.id.startswith("diffusers") and ("flux1", "text_encoder_2") in {
+        (adapter.family, unit.part) for unit in known
+    }:
+        draft.warnings.append("diffusers itself does not load the T5 part of FLUX adapters")
     _carry(adapter, chosen, draft)
     if not any(draft.tensors.values()):
         reasons = sorted({fate.reason for fate in draft.fates.values()})
