@@ -6,7 +6,7 @@
 The first byte of an input chooses what the rest is: a file, a header, metadata, a PEFT config, key
 names, a sidecar. Anything but a `LorariumError` is a find; libFuzzer writes it to `crash-...`, and
 `python benchmarks/fuzz_readers.py crash-...` runs it again. Finds become lines of
-`tests/formats/test_found.py`.
+`tests/hostile.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 with atheris.instrument_imports(include=["lorarium"]):
     from lorarium import formats
     from lorarium.errors import LorariumError
-    from lorarium.formats import reading
+    from lorarium.formats import peft, reading
     from lorarium.formats.container import load, save
     from lorarium.formats.edit import edit_metadata
     from lorarium.formats.header import parse_header
@@ -65,6 +65,10 @@ def metadata(data: bytes) -> None:
     entries = dict(_pairs(data))
     json.dumps([training(entries), tag_shares(entries)], allow_nan=False)
     assert all(word.text.isprintable() for word in trigger_words(entries))
+    peft.header_configs(entries, str(NOWHERE))
+    ones = np.ones((4, 4), np.float16)
+    tensors = {f"unet:{i}:{half}": ones for i in range(3) for half in ("up", "down")}
+    reading.interpret(reading.Source(str(NOWHERE), tensors, entries, lambda prefix, name: None))
 
 
 def key_names(data: bytes) -> None:
@@ -149,6 +153,8 @@ def seeds(folder: Path) -> None:
     tags = json.dumps({"1_x": {"tag": 3}})
     starts.append((3, f"ss_tag_frequency={tags}\nss_steps=1\nss_dataset_dirs={tags}".encode()))
     starts.append((3, b'ot_config={"lora_rank": 4}\nsoftware={"name": "x"}\n<s1>=<embed>'))
+    starts.append((3, b'unet=["CrossAttention", "GEGLU"]\ntext_encoder=["CLIPAttention"]'))
+    starts.append((3, b'lora_adapter_metadata={"unet.r": 4, "unet.lora_alpha": 8}'))
     config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "alpha_pattern": {"q_proj": 2}}
     starts.append((5, json.dumps({**config, "rank_pattern": {"^text.*q$": 4}}).encode()))
     starts.append((6, json.dumps({"trainedWords": ["a"], "model": {"name": "n"}}).encode()))

@@ -31,6 +31,8 @@ def split(delta: Delta, parts: Sequence[int], tag: str) -> list[Delta] | None:
     found = [piece for piece in pieces if piece is not None]
     if all(isinstance(piece, LowRank) for piece in found):
         return _unblock([piece for piece in found if isinstance(piece, LowRank)])
+    if all(isinstance(piece, Hadamard) for piece in found):
+        return _unblock_hadamard([piece for piece in found if isinstance(piece, Hadamard)])
     return found
 
 
@@ -77,25 +79,48 @@ def _cut(
 
 def _unblock(parts: list[LowRank]) -> list[Delta]:
     """Undo block-diagonal joining: where no column of B serves two parts, each keeps its own."""
-    if len(parts) < 2 or parts[0].mid is not None:
+    own = None if parts[0].mid is not None else _own_columns([part.up for part in parts])
+    if own is None:
         return list(parts)
-    first_rows = np.stack([part.up[0].reshape(part.up.shape[1], -1)[:, 0] != 0 for part in parts])
-    if (first_rows.sum(axis=0) > 1).any():
+    return [
+        replace(part, up=part.up[:, keep], down=part.down[keep], fused=None, fused_rows=None)
+        for part, keep in zip(parts, own, strict=True)
+    ]
+
+
+def _unblock_hadamard(parts: list[Hadamard]) -> list[Delta]:
+    """The same for both factors of a Hadamard product."""
+    if parts[0].t1 is not None:
         return list(parts)
-    used = np.stack([np.any(part.up != 0, axis=(0, *range(2, part.up.ndim))) for part in parts])
-    if (used.sum(axis=0) > 1).any() or used.any(axis=1).sum() < 2:
+    first = _own_columns([part.w1_a for part in parts])
+    second = _own_columns([part.w2_a for part in parts])
+    if first is None or second is None:
         return list(parts)
-    trimmed: list[Delta] = []
-    for part, columns in zip(parts, used, strict=True):
-        keep = np.flatnonzero(columns)
-        if not keep.size:
-            trimmed.append(part)
-            continue
-        keep = np.arange(keep[0], keep[-1] + 1)
-        trimmed.append(
-            replace(part, up=part.up[:, keep], down=part.down[keep], fused=None, fused_rows=None)
+    return [
+        replace(
+            part,
+            w1_a=part.w1_a[:, one],
+            w1_b=part.w1_b[one],
+            w2_a=part.w2_a[:, two],
+            w2_b=part.w2_b[two],
         )
-    return trimmed
+        for part, one, two in zip(parts, first, second, strict=True)
+    ]
+
+
+def _own_columns(blocks: list[Array]) -> list[slice] | None:
+    """The columns each block uses, None when two share one or all but one are zero."""
+    first = np.stack([block[0].reshape(block.shape[1], -1)[:, 0] != 0 for block in blocks])
+    if len(blocks) < 2 or (first.sum(axis=0) > 1).any():
+        return None
+    used = np.stack([np.any(block != 0, axis=(0, *range(2, block.ndim))) for block in blocks])
+    if (used.sum(axis=0) > 1).any() or used.any(axis=1).sum() < 2:
+        return None
+    spans = []
+    for columns in used:
+        at = np.flatnonzero(columns)
+        spans.append(slice(int(at[0]), int(at[-1]) + 1) if at.size else slice(None))
+    return spans
 
 
 def join(parts: Sequence[Delta | None], rows: Sequence[int]) -> Delta | None:

@@ -52,13 +52,15 @@ def _fold_two(a: Array, b: Array, scale: float, widen: bool) -> tuple[tuple[Arra
     """(a', b') with a' b' = scale * a b; what is no power of two goes to `a`, rounded once."""
     if scale == 0.0 or not math.isfinite(scale):
         return (times(a, scale), b), scale == 0.0
-    mantissa, exponent = math.frexp(abs(scale))
-    odd, power = math.copysign(2 * mantissa, scale), exponent - 1
+    if scale < 0:
+        a, scale = times(a, -1.0), -scale
+    mantissa, exponent = math.frexp(scale)
+    odd, power = 2 * mantissa, exponent - 1
     half = power // 2
     for on_a, on_b in ((power - half, half), (power, 0), (0, power)):
         moved, exact_b = shift(b, on_b)
         scaled, exact_a = _fold_one(a, odd * 2.0**on_a, False)
-        if exact_b and (exact_a or abs(odd) != 1.0):
+        if exact_b and (exact_a or odd != 1.0):
             return (scaled, moved), exact_a
     if widen and b.size < a.size:
         moved, exact_b = _fold_one(b, scale, True)

@@ -48,13 +48,15 @@ def build(slots: Slots, scale: ScaleOf | None) -> Built:
         refused = {slot: str(error) for slot in slots if slot not in bias_only}
         delta, used = None, set()
     bias = None
-    if "diff_b" in slots:
-        bias = Bias(slots["diff_b"])
-        used.add("diff_b")
-    if "up_bias" in slots and delta is not None:
-        if bias is None:
-            bias = Bias(slots["up_bias"], scale=delta.scale)
-            used.add("up_bias")
+    for slot in ("diff_b", "up_bias"):
+        if slot not in slots or bias is not None or (slot == "up_bias" and delta is None):
+            continue
+        array = slots[slot]
+        if array.ndim != 1 or not array.size or (delta and array.size != delta.shape[0]):
+            refused[slot] = f"a bias of shape {_dims(array)} does not fit"
+            continue
+        bias = Bias(array, scale=delta.scale if delta and slot == "up_bias" else 1.0)
+        used.add(slot)
     for slot in slots:
         if slot not in used:
             refused.setdefault(slot, "does not belong to the module's other tensors")

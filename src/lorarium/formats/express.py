@@ -1,0 +1,78 @@
+"""What a dialect has words for: the rest is refused by name, with the reason."""
+
+from __future__ import annotations
+
+from lorarium.adapter import Dora, LowRank
+
+from .dialects import Dialect
+from .emit import Draft, bias_slots
+from .families import Family
+from .units import Unit, restricted
+
+
+def expressible(
+    known: list[Unit], dialect: Dialect, family: Family | None, draft: Draft
+) -> list[Unit]:
+    """Units the dialect has words for; the others are refused by name."""
+    kept = []
+    peft_like = dialect.tails is None
+    mixed = {part for part in {u.part for u in known} if peft_like and _mixed(known, part)}
+    for unit in known:
+        own = unit.dialect or dialect
+        reason = ""
+        if unit.kind not in own.kinds or (unit.kind == "bias" and peft_like):
+            reason = f"{own.id} cannot express {_WORDS[unit.kind]}"
+        elif unit.kind == "dora" and peft_like:
+            assert isinstance(unit.delta, Dora)
+            if not isinstance(unit.delta.inner, LowRank) or unit.delta.inner.mid is not None:
+                reason = f"{own.id} cannot express DoRA on anything but plain LoRA"
+            elif unit.delta.magnitude.shape[0] == 1 and unit.delta.magnitude.size > 1:
+                reason = f"{own.id} cannot express DoRA with one magnitude per input"
+            elif unit.part in mixed:
+                reason = f"{own.id} has DoRA for all modules of a network or for none"
+        elif own.attention_only and unit.part == "denoiser" and family:
+            if not restricted(family.parts["denoiser"], unit.name):
+                reason = f"{own.id} names attention projections only"
+        if reason:
+            draft.refuse(unit.modules, reason)
+            continue
+        kept.append(unit)
+    return [_without_bias(unit, kept, dialect, family, draft) for unit in kept]
+
+
+_WORDS = {
+    "lora": "LoRA",
+    "tucker": "LoCon in Tucker form",
+    "loha": "LoHa",
+    "lokr": "LoKr",
+    "full": "a full difference",
+    "bias": "a bias difference of its own",
+    "dora": "DoRA",
+}
+
+
+def _mixed(known: list[Unit], part: str) -> bool:
+    return len({unit.kind == "dora" for unit in known if unit.part == part and unit.delta}) > 1
+
+
+def _without_bias(
+    unit: Unit, kept: list[Unit], dialect: Dialect, family: Family | None, draft: Draft
+) -> Unit:
+    own = unit.dialect or dialect
+    if unit.bias is None or "diff_b" in bias_slots(own):
+        return unit
+    reason = ""
+    if "bias" not in own.kinds:
+        reason = f"{own.id} cannot express a bias difference"
+    elif family is not None:
+        biased = family.parts[unit.part].biased
+        naked = next((u.name for u in kept if u.part == unit.part and u.name not in biased), None)
+        if naked:
+            reason = f"{own.id} has biases for all modules of a network, and {naked} has none"
+    if not reason:
+        draft.biases.add(unit.part)
+        return unit
+    biases = [module for module in unit.modules if module.path.endswith(".bias")]
+    draft.refuse(biases, reason)
+    modules = tuple(module for module in unit.modules if module not in biases)
+    return Unit(unit.part, unit.name, unit.delta, None, modules, unit.exact, unit.dialect)
