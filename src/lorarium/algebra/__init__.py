@@ -1,0 +1,70 @@
+"""Exact low-rank algebra on weight changes, without forming ΔW.
+
+Modules are always paired by (part, path): a text encoder never meets a denoiser.
+"""
+
+from lorarium.algebra.canonical import (
+    Canonical,
+    balanced,
+    canonical,
+    canonical_adapter,
+    canonical_stream,
+    factored_svd,
+    spectra,
+)
+from lorarium.algebra.dense import dense_delta
+from lorarium.algebra.fingerprint import (
+    NEAR_DUPLICATE,
+    fingerprint,
+    fingerprint_vector,
+    near_duplicate,
+)
+from lorarium.algebra.inner import (
+    cosine,
+    drop_magnitude,
+    gram_in,
+    gram_out,
+    inner,
+    inner_by_module,
+    norm,
+)
+from lorarium.algebra.lower import Cost, lower, lowering_cost
+from lorarium.algebra.recompress import Layer, Report, recompress
+from lorarium.algebra.subspace import basis, effective_rank, overlap, principal_cosines, project
+from lorarium.algebra.sums import add, cast, scale
+
+__all__ = [
+    "NEAR_DUPLICATE",
+    "Canonical",
+    "Cost",
+    "Layer",
+    "Report",
+    "add",
+    "balanced",
+    "basis",
+    "canonical",
+    "canonical_adapter",
+    "canonical_stream",
+    "cast",
+    "cosine",
+    "dense_delta",
+    "drop_magnitude",
+    "effective_rank",
+    "factored_svd",
+    "fingerprint",
+    "fingerprint_vector",
+    "gram_in",
+    "gram_out",
+    "inner",
+    "inner_by_module",
+    "lower",
+    "lowering_cost",
+    "near_duplicate",
+    "norm",
+    "overlap",
+    "principal_cosines",
+    "project",
+    "recompress",
+    "scale",
+    "spectra",
+]

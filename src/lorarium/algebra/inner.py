@@ -1,0 +1,172 @@
+"""Inner products of weight changes across ranks and kinds, from their factors.
+
+<B A, B' A'> = sum((Bᵀ B') ∘ (A A'ᵀ)); the output-side product is ‖Dᵀ D'‖² = <D Dᵀ, D' D'ᵀ> and the
+input-side one ‖D D'ᵀ‖². Kronecker products factorise: <W1 ⊗ W2, V1 ⊗ V2> = <W1, V1> <W2, V2>.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from lorarium.adapter import Adapter, Array, Delta, Dora, Module
+from lorarium.algebra.dtypes import DTypeLike
+from lorarium.algebra.forms import (
+    Factors,
+    Form,
+    Kron,
+    Matrix,
+    Vector,
+    apply,
+    apply_transposed,
+    form,
+    row_blocks,
+    rows,
+)
+from lorarium.errors import LorariumError
+
+Rule = Callable[[Form, Form], float]
+T = TypeVar("T", Adapter, Delta)
+
+
+def inner(a: Adapter | Delta, b: Adapter | Delta, *, dtype: DTypeLike = None) -> float:
+    """<ΔW_a, ΔW_b>; over two adapters the sum over the modules that both have."""
+    return _total(_inner, a, b, dtype)
+
+
+def gram_out(a: Adapter | Delta, b: Adapter | Delta, *, dtype: DTypeLike = None) -> float:
+    """‖ΔW_aᵀ ΔW_b‖²: agreement of the column spaces, blind to the rows; vectors count as 0."""
+    return _total(_gram_out, a, b, dtype)
+
+
+def gram_in(a: Adapter | Delta, b: Adapter | Delta, *, dtype: DTypeLike = None) -> float:
+    """‖ΔW_a ΔW_bᵀ‖²: agreement of the row spaces, blind to the columns; vectors count as 0."""
+    return _total(_gram_in, a, b, dtype)
+
+
+def norm(a: Adapter | Delta, *, dtype: DTypeLike = None) -> float:
+    """Frobenius norm."""
+    return math.sqrt(max(0.0, inner(a, a, dtype=dtype)))
+
+
+def cosine(a: Adapter | Delta, b: Adapter | Delta, *, dtype: DTypeLike = None) -> float:
+    """<a, b> / (‖a‖ ‖b‖), 0 when either is zero."""
+    size = norm(a, dtype=dtype) * norm(b, dtype=dtype)
+    return inner(a, b, dtype=dtype) / size if size else 0.0
+
+
+def inner_by_module(a: Adapter, b: Adapter, *, dtype: DTypeLike = None) -> dict[Module, float]:
+    """<ΔW_a, ΔW_b> of each module that both adapters have."""
+    return _by_module(_inner, a, b, dtype)
+
+
+def drop_magnitude(a: T) -> T:
+    """The same with each DoRA replaced by the change inside it; its magnitude is left out."""
+    if isinstance(a, Adapter):
+        return a.with_(deltas={m: drop_magnitude(d) for m, d in a.items()})
+    return a.inner if isinstance(a, Dora) else a  # type: ignore[return-value]
+
+
+def _total(rule: Rule, a: Adapter | Delta, b: Adapter | Delta, dtype: DTypeLike) -> float:
+    if isinstance(a, Adapter) and isinstance(b, Adapter):
+        return math.fsum(_by_module(rule, a, b, dtype).values())
+    if isinstance(a, Adapter) or isinstance(b, Adapter):
+        raise LorariumError("an adapter and a single delta have no inner product")
+    return _pair(rule, a, b, dtype)
+
+
+def _by_module(rule: Rule, a: Adapter, b: Adapter, dtype: DTypeLike) -> dict[Module, float]:
+    found = {}
+    for module, delta in a.items():
+        if module in b.deltas:
+            try:
+                found[module] = _pair(rule, delta, b.deltas[module], dtype)
+            except LorariumError as error:
+                raise LorariumError(error.what, where=str(module), hint=error.hint) from None
+    return found
+
+
+def _pair(rule: Rule, a: Delta, b: Delta, dtype: DTypeLike) -> float:
+    left = form(a, dtype)
+    right = left if a is b else form(b, dtype)
+    if left.shape != right.shape:
+        raise LorariumError(
+            f"shapes differ: {a.shape} and {b.shape}", hint="are both for the same base model?"
+        )
+    return rule(left, right)
+
+
+def _dot(x: Array, y: Array) -> float:
+    """sum(x ∘ y), summed in float64."""
+    return float(np.einsum("i,i->", x.reshape(-1), y.reshape(-1), dtype=np.float64))
+
+
+def _inner(a: Form, b: Form) -> float:
+    scale = a.scale * b.scale
+    if isinstance(a, Vector) or isinstance(b, Vector):
+        assert isinstance(a, Vector) and isinstance(b, Vector)
+        return scale * _dot(a.b, b.b)
+    if isinstance(a, Factors) and isinstance(b, Factors):
+        return scale * _dot(a.B.T @ b.B, a.A @ b.A.T)
+    if isinstance(a, Kron) and isinstance(b, Kron) and a.W1.shape == b.W1.shape:
+        return scale * _dot(a.W1, b.W1) * _dot(a.W2, b.W2)
+    if isinstance(a, Factors):
+        a, b = b, a
+    if isinstance(b, Factors):
+        return b.scale * _dot(apply(a, b.A.T), b.B)
+    blocks = row_blocks(a)
+    return scale * math.fsum(_dot(rows(a, *block), rows(b, *block)) for block in blocks)
+
+
+def _gram_out(a: Form, b: Form) -> float:
+    if isinstance(a, Vector) or isinstance(b, Vector):
+        return 0.0
+    if isinstance(a, Factors) and isinstance(b, Factors):
+        M = a.B.T @ b.B
+        return (a.scale * b.scale) ** 2 * _dot((a.A @ a.A.T) @ M, M @ (b.A @ b.A.T))
+    if isinstance(a, Kron) and isinstance(b, Kron) and a.W1.shape == b.W1.shape:
+        X1, X2 = a.W1.T @ b.W1, a.W2.T @ b.W2
+        return (a.scale * b.scale) ** 2 * _dot(X1, X1) * _dot(X2, X2)
+    if isinstance(a, Factors):
+        a, b = b, a
+    if isinstance(b, Factors):
+        X = apply_transposed(a, b.B)
+        return b.scale**2 * _dot(X.T @ X, b.A @ b.A.T)
+    return _by_columns(a, b)
+
+
+def _gram_in(a: Form, b: Form) -> float:
+    if isinstance(a, Vector) or isinstance(b, Vector):
+        return 0.0
+    if isinstance(a, Factors) and isinstance(b, Factors):
+        M = a.A @ b.A.T
+        return (a.scale * b.scale) ** 2 * _dot((a.B.T @ a.B) @ M, M @ (b.B.T @ b.B))
+    if isinstance(a, Kron) and isinstance(b, Kron) and a.W1.shape == b.W1.shape:
+        X1, X2 = a.W1 @ b.W1.T, a.W2 @ b.W2.T
+        return (a.scale * b.scale) ** 2 * _dot(X1, X1) * _dot(X2, X2)
+    if isinstance(a, Factors):
+        a, b = b, a
+    if isinstance(b, Factors):
+        X = apply(a, b.A.T)
+        return b.scale**2 * _dot(X.T @ X, b.B.T @ b.B)
+    total = 0.0
+    for block in row_blocks(a):
+        X = apply(b, rows(a, *block).T)
+        total += _dot(X, X)
+    return a.scale**2 * total
+
+
+def _by_columns(a: Matrix, b: Matrix) -> float:
+    """‖Dᵀ D'‖² for two changes without factors, a block of the columns of D' at a time."""
+    n = b.shape[1]
+    step = max(1, 2**22 // max(b.shape))
+    total = 0.0
+    for low in range(0, n, step):
+        unit = np.zeros((n, min(step, n - low)), np.float32)
+        unit[np.arange(low, low + unit.shape[1]), np.arange(unit.shape[1])] = 1
+        X = apply_transposed(a, apply(b, unit))
+        total += _dot(X, X)
+    return total

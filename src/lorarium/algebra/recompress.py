@@ -1,0 +1,216 @@
+"""Optimal truncation of a whole adapter to a rank, an energy share or a size in bytes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lorarium.adapter import Adapter, Array, Delta, Dora, LowRank, Module
+from lorarium.algebra.allocate import ranks_for_energy, ranks_for_size
+from lorarium.algebra.canonical import Canonical, balanced, canonical_stream, spectra
+from lorarium.algebra.dtypes import DTypeLike, factor_dtype
+from lorarium.algebra.forms import arrays, matrix_shape
+from lorarium.algebra.sums import cast, tidy_fused
+from lorarium.errors import LorariumError
+
+HEADER_BYTES = 400  # allowed per module for its alpha and its entries in the header
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What truncation did to one layer; a fused matrix (q, k, v in one) is one layer."""
+
+    modules: tuple[Module, ...]
+    rank_before: int | None
+    rank: int | None
+    norm: float
+    error: float
+
+    @property
+    def relative(self) -> float:
+        return self.error / self.norm if self.norm else 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """Frobenius norms and truncation errors, by layer and in total."""
+
+    layers: tuple[Layer, ...]
+    untouched: tuple[Module, ...]
+
+    @property
+    def norm(self) -> float:
+        return math.hypot(*(layer.norm for layer in self.layers))
+
+    @property
+    def error(self) -> float:
+        return math.hypot(*(layer.error for layer in self.layers))
+
+    @property
+    def relative(self) -> float:
+        return self.error / self.norm if self.norm else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Unit:
+    """What is truncated as one matrix: a module, or all parts of a fused one."""
+
+    modules: tuple[Module, ...]
+    delta: Delta
+    parts: tuple[LowRank, ...] = ()  # of a fused matrix, in the order of its rows
+    magnitude: Array | None = None  # of a DoRA
+
+    @property
+    def component(self) -> int:
+        """Numbers that one component of its SVD takes."""
+        return sum(matrix_shape(self.delta))
+
+    def entries(self) -> int:
+        return sum(a.size for a in arrays(self.delta))
+
+
+def recompress(
+    adapter: Adapter,
+    *,
+    rank: int | None = None,
+    energy: float | None = None,
+    size: int | None = None,
+    per_layer: bool | None = None,
+    dtype: DTypeLike = None,
+) -> tuple[Adapter, Report]:
+    """The nearest adapter (Frobenius) of a rank, with a share of the energy, or of a size in bytes.
+
+    `per_layer` lets ranks differ between layers, spent where a byte keeps most energy; it is on
+    for `energy` and `size` and off for `rank` (with `rank` it spends the bytes of that rank).
+    Parts are budgeted apart. A layer already as small is kept bit for bit; biases, norms and
+    opaque tensors are kept; of a DoRA the change inside is truncated and its magnitude kept.
+    """
+    if sum(x is not None for x in (rank, energy, size)) != 1:
+        raise LorariumError("give one of rank, energy and size")
+    if rank is not None and rank < 1:
+        raise LorariumError(f"rank {rank} is below 1")
+    per_layer = rank is None if per_layer is None else per_layer
+    units, untouched = _units(adapter)
+    by_name = {unit.modules[0]: unit for unit in units}
+    inner = adapter.with_(deltas={name: unit.delta for name, unit in by_name.items()})
+    if rank is not None and not per_layer:
+        ranks = dict.fromkeys(by_name, rank)
+    else:
+        ranks = _allocate(adapter, units, inner, rank, energy, size, per_layer, dtype)
+    deltas = {m: d if dtype is None else cast(d, dtype) for m, d in adapter.items()}
+    layers = {}
+    for name, svd in canonical_stream(inner, dense=True):
+        layers[name], changed = _truncate(by_name[name], svd, ranks[name], dtype)
+        deltas.update(changed)
+    report = Report(tuple(layers[name] for name in by_name), untouched)
+    return adapter.with_(deltas=tidy_fused(deltas)), report
+
+
+def _truncate(
+    unit: _Unit, svd: Canonical, rank: int, dtype: DTypeLike
+) -> tuple[Layer, dict[Module, Delta]]:
+    S = svd.S.astype(np.float64)
+    norm = float(np.linalg.norm(S))
+    before = unit.delta.rank
+    if rank * unit.component >= unit.entries():
+        return Layer(unit.modules, before, before, norm, 0.0), {}
+    small = balanced(svd.cut(rank), unit.delta, dtype)
+    layer = Layer(unit.modules, before, small.rank, norm, float(np.linalg.norm(S[rank:])))
+    if unit.magnitude is not None:
+        return layer, {unit.modules[0]: Dora(small, _cast(unit.magnitude, dtype))}
+    if not unit.parts:
+        return layer, {unit.modules[0]: small}
+    row = 0
+    parts: dict[Module, Delta] = {}
+    for module, part in zip(unit.modules, unit.parts, strict=True):
+        up = small.up[row : row + part.up.shape[0]]
+        parts[module] = replace(small, up=up, fused=part.fused, fused_rows=part.fused_rows)
+        row += part.up.shape[0]
+    return layer, parts
+
+
+def _units(adapter: Adapter) -> tuple[list[_Unit], tuple[Module, ...]]:
+    units: list[_Unit] = []
+    groups: dict[tuple, dict[Module, LowRank]] = {}
+    untouched = []
+    for module, delta in adapter.items():
+        if len(delta.shape) < 2:
+            untouched.append(module)
+        elif isinstance(delta, Dora):
+            units.append(_Unit((module,), delta.inner, magnitude=delta.magnitude))
+        elif isinstance(delta, LowRank) and delta.fused is not None and delta.mid is None:
+            key = (module.part, delta.fused, id(delta.down), delta.scale)
+            groups.setdefault(key, {})[module] = delta
+        else:
+            units.append(_Unit((module,), delta))
+    units += [_fuse(group) for group in groups.values()]
+    return sorted(units, key=lambda unit: unit.modules[0]), tuple(untouched)
+
+
+def _fuse(group: dict[Module, LowRank]) -> _Unit:
+    modules = sorted(group, key=lambda m: (group[m].fused_rows or (0, 0), m))
+    parts = tuple(group[m] for m in modules)
+    if len(parts) == 1:
+        return _Unit((modules[0],), parts[0], parts)
+    return _Unit(tuple(modules), replace(parts[0], up=np.concatenate([p.up for p in parts])), parts)
+
+
+def _allocate(
+    adapter: Adapter,
+    units: list[_Unit],
+    inner: Adapter,
+    rank: int | None,
+    energy: float | None,
+    size: int | None,
+    per_layer: bool,
+    dtype: DTypeLike,
+) -> dict[Module, int]:
+    values = spectra(inner, dense=True)
+    by_part: dict[str, list[_Unit]] = {}
+    for unit in units:
+        by_part.setdefault(unit.modules[0].part, []).append(unit)
+    budgets = _budgets(adapter, by_part, size, dtype) if size is not None else {}
+    ranks: dict[Module, int] = {}
+    for part, members in by_part.items():
+        names = [unit.modules[0] for unit in members]
+        costs = [unit.component * _itemsize(unit, dtype) for unit in members]
+        S = [values[name] for name in names]
+        if energy is not None:
+            found = ranks_for_energy(S, costs, energy, per_layer)
+        else:
+            budget = budgets[part] if rank is None else rank * sum(costs)
+            found = ranks_for_size(S, costs, budget, per_layer)
+        ranks.update(zip(names, found, strict=True))
+    return ranks
+
+
+def _budgets(
+    adapter: Adapter, by_part: dict[str, list[_Unit]], size: int, dtype: DTypeLike
+) -> dict[str, int]:
+    """Bytes for the factors of each part: one component per layer, the rest in proportion."""
+    everything = [u for members in by_part.values() for u in members]
+    truncated = {m for unit in everything for m in unit.modules}
+    fixed = HEADER_BYTES * (len(adapter) + 1) + sum(a.nbytes for a in adapter.opaque.values())
+    fixed += sum(a.nbytes for m, d in adapter.items() if m not in truncated for a in arrays(d))
+    fixed += sum(u.magnitude.nbytes for u in everything if u.magnitude is not None)
+    least = {p: sum(u.component * _itemsize(u, dtype) for u in us) for p, us in by_part.items()}
+    have = {p: sum(u.entries() * _itemsize(u, dtype) for u in us) for p, us in by_part.items()}
+    left = size - fixed - sum(least.values())
+    if left < 0:
+        raise LorariumError(
+            f"{size} bytes are too few for rank 1 in each layer",
+            hint=f"the smallest possible is {size - left} bytes",
+        )
+    weight = {p: max(0, have[p] - least[p]) for p in by_part}
+    total = max(1, sum(weight.values()))
+    return {p: least[p] + left * weight[p] // total for p in by_part}
+
+
+def _itemsize(unit: _Unit, dtype: DTypeLike) -> int:
+    return np.dtype(dtype or factor_dtype(a.dtype for a in arrays(unit.delta))).itemsize
+
+
+def _cast(array: Array, dtype: DTypeLike) -> Array:
+    return array if dtype is None else array.astype(dtype)
