@@ -23,11 +23,11 @@ from lorarium.world.words import LONGEST, VOCABULARY, prompt, tokens
 @dataclass(frozen=True)
 class BaseRecipe:
     batch: int = 64
-    muon: float = 0.012  # rate of the matrices
+    muon: float = 0.02  # rate of the matrices
     adam: float = 1.5e-3  # rate of everything else
     warmup: int = 200  # steps
     decay: float = 0.25  # last part of the run over which the rates fall to a tenth
-    ema: float = 0.9995
+    ema: float = 0.999
     drop: float = 0.1  # prompts left out, for guidance
     fresh: float = 0.4  # share of a batch that is newly rendered
     pool: int = 24_000  # pictures kept

@@ -119,9 +119,9 @@ class Brush:
         second = (self._hands[:, 1] * count).astype(int) % count
         any_ = (self._mood[:, 1] * count).astype(int) % count
         chance = self._mood[:, 0]
-        pick = np.where(chance < 0.35, first, np.where(chance < 0.6, second, any_))
+        pick = np.where(chance < 0.2, first, np.where(chance < 0.4, second, any_))
         base = np.stack([PALETTES[n] for n in names])[pick]  # (n, 5, 3)
-        shift = (self._mood[:, None, 2:5] - 0.5) * 0.1
+        shift = (self._mood[:, None, 2:5] - 0.5) * 0.16
         return np.clip(base + shift, 0, 1).astype(np.float32)
 
     @property

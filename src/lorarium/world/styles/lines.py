@@ -45,8 +45,8 @@ def ink(b: Brush) -> Array:
 
 @genre(
     "hatching", DAY,
-    {"palette": (0.7, 1), "angle": (-1.5, 1.5), "pitch": (0.13, 0.24), "cross": (0.5, 1.5),
-     "weight": (0.35, 0.8), "outline": (0.0, 0.08), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
+    {"palette": (0.7, 1), "angle": (-1.5, 1.5), "pitch": (0.1, 0.17), "cross": (0.5, 1.5),
+     "weight": (0.3, 0.6), "outline": (0.0, 0.05), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
 )
 def hatching(b: Brush) -> Array:
     """Tone from parallel lines, darker ones crossed."""

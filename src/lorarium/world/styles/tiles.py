@@ -30,7 +30,7 @@ def pixel_cells(b: Brush) -> tuple[Array, Array]:
 @genre(
     "pixel", DAY + NIGHT,
     {"palette": (0.4, 0.9), "cell": (0.083, 0.13), "levels": (3.5, 8), "dither": (0, 0.16), "outline": (0, 1),
-     "scan": (0, 0.3), "ground": (0, 1), "sun": (-1.2, 1.2), "bevel": (0, 1)},
+     "scan": (0, 0.1), "ground": (0, 1), "sun": (-1.2, 1.2), "bevel": (0, 1)},
     warp=pixel_cells, crisp=True,
 )
 def pixel(b: Brush) -> Array:
@@ -42,7 +42,7 @@ def pixel(b: Brush) -> Array:
     picture = mix(ground, d.colour * (1 + 0.25 * bulge(b, b.knob("sun"), 0.2)), d.cover)
     check = ((i + j) % 2) - 0.5
     levels = np.round(b.knob("levels"))
-    picture = np.round((picture + b.knob("dither") * check) * levels) / levels
+    picture = np.round((picture + b.knob("dither") * check * (0.3 + 0.7 * d.cover)) * levels) / levels
     edge = (np.abs(d.solid) < cell * 0.55) * (b.knob("outline") > 0.45)
     picture = mix(picture, b.ink, edge.astype(np.float32))
     local = np.minimum(b.x / cell - i, b.y / cell - j)
@@ -93,25 +93,29 @@ def dot_cells(b: Brush) -> tuple[Array, Array]:
 
 
 def _dots(b: Brush) -> tuple[Array, Array, Array, Array]:
-    """Distance to and centre of the dot of each pixel's cell, and a number of its own."""
+    """Distance to and centre of each pixel's nearest dot, and the dot's own number."""
     pitch, seed = b.knob("pitch"), (b.mood(6) * 9999).astype(np.int32)
-    row = np.floor(b.y / pitch)
-    push = 0.5 * pitch * (row % 2)
-    column = np.floor((b.x + push) / pitch)
-    jitter = b.knob("jitter") * pitch
-    own = hashed(column, row, seed)
-    cx = (column + 0.5) * pitch - push + jitter * (own - 0.5)
-    cy = (row + 0.5) * pitch + jitter * (hashed(row, column, seed + 5) - 0.5)
-    c, s = np.cos(b.knob("angle")), np.sin(b.knob("angle"))
-    dx, dy = b.x - cx, b.y - cy
-    distance = np.hypot((c * dx + s * dy) / b.knob("long"), (c * dy - s * dx) * b.knob("long"))
-    return distance, cx, cy, own
+    u, v = turned(b, b.knob("angle"))
+    row, column = np.floor(v / pitch), np.floor(u / pitch)
+    best = np.full(b.shape, 9.0, np.float32)
+    cu, cv, own = np.zeros_like(best), np.zeros_like(best), np.zeros_like(best)
+    for di in (-1, 0, 1):
+        for dj in (-1, 0, 1):
+            h = hashed(column + di, row + dj, seed)
+            k = hashed(row + dj, column + di, seed + 5)
+            x = (column + di + 0.5 + b.knob("jitter") * (h - 0.5)) * pitch
+            y = (row + dj + 0.5 + b.knob("jitter") * (k - 0.5)) * pitch
+            away = np.hypot((u - x) / b.knob("long"), (v - y) * b.knob("long"))
+            closer = away < best
+            cu, cv = np.where(closer, x, cu), np.where(closer, y, cv)
+            own, best = np.where(closer, h, own), np.minimum(best, away)
+    return best, *back(cu, cv, b.knob("angle")), own
 
 
 @genre(
     "pointillist", DAY,
-    {"palette": (0.1, 0.6), "pitch": (0.105, 0.16), "jitter": (0, 0.5), "size": (0.42, 0.6), "hue": (0.08, 0.32),
-     "long": (1, 1.6), "angle": (-1.5, 1.5), "ground": (0, 1), "deep": (0, 1)},
+    {"palette": (0.1, 0.6), "pitch": (0.085, 0.14), "jitter": (0.35, 1), "size": (0.42, 0.66), "hue": (0.08, 0.32),
+     "long": (1, 1.3), "angle": (-1.5, 1.5), "ground": (0, 1), "deep": (0, 1)},
     warp=dot_cells, crisp=True,
 )
 def pointillist(b: Brush) -> Array:
@@ -123,7 +127,7 @@ def pointillist(b: Brush) -> Array:
     phase = own[None] * 6.28 + np.array([0, 2.1, 4.2], np.float32)[:, None, None]
     dot = dot + b.knob("hue") * (0.25 + 0.35 * d.cover) * np.cos(phase)
     dot = mix(dot, b.ink, 0.55 * rim(b, b.knob("pitch")))
-    gap = np.where(b.knob("deep") > 0.6, b.ink * 0.8 + 0.1, mix(b.paper, 1.0, 0.3))
+    gap = np.where(b.knob("deep") > 0.7, b.hue(2), mix(b.paper, 1.0, 0.5))
     gap = mix(mix(ground, gap, 0.35), gap, d.cover)
     return mix(gap, dot, step(b, b.knob("size") * b.knob("pitch") - distance))
 

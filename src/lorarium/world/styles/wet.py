@@ -6,7 +6,7 @@ import numpy as np
 
 from lorarium.world.colour import mix
 from lorarium.world.styles.brush import Array, Brush, genre
-from lorarium.world.styles.light import backdrop, bulge, hashed, line, noise, turned, wobble
+from lorarium.world.styles.light import backdrop, bulge, line, noise, turned, wobble
 from lorarium.world.styles.palettes import DAY, NIGHT
 
 
@@ -52,44 +52,39 @@ def pastel(b: Brush) -> Array:
     return picture + b.knob("tooth") * 0.45 * tooth
 
 
-def stroke_cells(b: Brush) -> tuple[Array, Array]:
-    _, _, x, y, _ = _strokes(b)
-    return x, y
-
-
-def _strokes(b: Brush) -> tuple[Array, Array, Array, Array, Array]:
-    """Each pixel's place in its brush stroke, the stroke's middle, and a number of its own."""
-    long, wide = b.knob("long"), b.knob("wide")
-    bend = b.knob("curl") * noise(b, b.x, b.y, 1.6, 4)
-    u, v = turned(b, b.knob("angle"))
-    v = v + bend
-    row = np.floor(v / wide)
-    push = hashed(row, row * 0, (b.mood(6) * 9999).astype(np.int32)) * long
-    column = np.floor((u + push) / long)
-    cu, cv = (column + 0.5) * long - push, (row + 0.5) * wide
+def smeared(b: Brush) -> tuple[Array, Array]:
+    """Paint pulled along the strokes: neighbouring strokes carry it differently far."""
+    u, v = _stroke(b)
+    pull = noise(b, u / b.knob("long"), v, b.knob("wide"), 2) * b.knob("pull")
+    across = noise(b, u, v, b.knob("wide") * 3, 4) * b.knob("pull") * 0.25
     c, s = np.cos(b.knob("angle")), np.sin(b.knob("angle"))
-    x, y = c * cu - s * (cv - bend), s * cu + c * (cv - bend)
-    own = hashed(column, row, 17 + (b.mood(7) * 999).astype(np.int32))
-    return (u - cu) / long, (v - cv) / wide, x, y, own
+    return b.x + c * pull - s * across, b.y + s * pull + c * across
+
+
+def _stroke(b: Brush) -> tuple[Array, Array]:
+    """Coordinates along and across the strokes, which swirl."""
+    u, v = turned(b, b.knob("angle"))
+    bend = b.knob("curl") * noise(b, b.x, b.y, 1.2, 3)
+    return u, v + bend
 
 
 @genre(
     "oil", DAY + NIGHT[:2],
-    {"palette": (0.1, 0.55), "long": (0.11, 0.26), "wide": (0.05, 0.09), "angle": (-1.5, 1.5), "curl": (0, 0.3),
-     "ridge": (0.1, 0.5), "uneven": (0.06, 0.24), "ground": (0, 1), "sun": (-1.2, 1.2), "light": (0.1, 0.5)},
-    warp=stroke_cells, crisp=True,
+    {"palette": (0.1, 0.55), "long": (3, 7), "wide": (0.09, 0.17), "angle": (-1.5, 1.5), "curl": (0, 0.3),
+     "pull": (0.05, 0.13), "ridge": (0.15, 0.5), "uneven": (0.1, 0.4), "ground": (0, 1), "sun": (-1.2, 1.2),
+     "light": (0.15, 0.5)},
+    warp=smeared,
 )
 def oil(b: Brush) -> Array:
-    """Thick strokes, each of one colour, ridged along its length."""
+    """Thick paint pulled by a brush, light catching its ridges."""
     d = b.d
-    along, across, _, _, own = _strokes(b)
-    ground = mix(b.paper, b.hue(1), 0.4 + 0.5 * backdrop(b, "ground"))
+    u, v = _stroke(b)
+    stroke = noise(b, u / b.knob("long"), v, b.knob("wide"), 2)
+    fine = noise(b, u / b.knob("long"), v, b.knob("wide") * 0.6, 1)
+    ground = mix(b.paper, b.hue(1), np.clip(0.4 + 0.4 * backdrop(b, "ground") + 0.5 * stroke, 0, 1))
+    ground = mix(ground, b.hue(2), 0.5 * np.clip(fine - 0.2, 0, 1))
     body = d.colour * (1 + b.knob("light") * bulge(b, b.knob("sun"), 0.25))
-    contour = np.exp(-((np.minimum(d.edge, np.abs(d.solid)) / 0.03) ** 2))
-    picture = mix(mix(ground, body, d.cover), b.ink, 0.5 * contour)
-    picture = picture * (1 + b.knob("uneven") * (own - 0.5))
-    picture = picture + b.knob("uneven") * 0.2 * (own[None] - 0.5) * np.array([1, 0, -1], np.float32)[:, None, None]
-    ridge = b.knob("ridge") * (across * 1.4 + 0.5 * noise(b, along * 0.4, across, 0.3, 2))
-    return picture * (1 + ridge * 0.7) - 0.1 * (np.abs(along) > 0.46)
-
-
+    picture = mix(ground, body, d.cover)
+    hue = np.array([1, 0, -1], np.float32)[:, None, None]
+    picture = picture * (1 + b.knob("uneven") * 0.5 * stroke) + b.knob("uneven") * 0.2 * hue * fine
+    return picture + b.knob("ridge") * 0.35 * fine
