@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from lorarium.errors import LorariumError
+from lorarium.formats import container
 from lorarium.models.base import Text
 from lorarium.models.micro import Micro, MicroConfig, text_mask
 from lorarium.models.standing import vocabulary_hash, world_hash
@@ -84,7 +84,7 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
 
 def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) -> str:
     """Write the base with all that it stands on; the hash of its weights is returned."""
-    weights = {n: t.detach().cpu().contiguous() for n, t in model.state_dict().items()}
+    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
     found = weights_hash(weights)
     metadata = {
         **(card or {}),
@@ -96,12 +96,7 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
         "lorarium.hash": found,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".new")
-    with open(beside, "wb") as file:
-        file.write(save(weights, metadata))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    container.save(path, {name: tensor.numpy() for name, tensor in weights.items()}, metadata)
     return found
 
 
