@@ -163,7 +163,7 @@ def train(
                 print(json.dumps(line), flush=True)
                 with open(folder / "log.jsonl", "a") as log:
                     log.write(json.dumps(line) + "\n")
-            if step % 1000 == 0:
+            if step % 500 == 0:
                 save()
     finally:
         save()

@@ -46,7 +46,7 @@ def ink(b: Brush) -> Array:
 @genre(
     "hatching", DAY,
     {"palette": (0.7, 1), "angle": (-1.5, 1.5), "pitch": (0.1, 0.17), "cross": (0.5, 1.5),
-     "weight": (0.3, 0.6), "outline": (0.0, 0.05), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
+     "weight": (0.3, 0.6), "outline": (0.025, 0.06), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
 )
 def hatching(b: Brush) -> Array:
     """Tone from parallel lines, darker ones crossed."""
@@ -62,7 +62,6 @@ def hatching(b: Brush) -> Array:
     more = np.clip((dark - b.knob("twice")) / 0.4, 0, 1)
     second = step(b, pitch * 0.5 * b.knob("weight") * np.sqrt(more) - wave(across - bend, pitch)) * (more > 0)
     lines = np.maximum(np.maximum(first, second) * (dark > 0.02), line(b, b.knob("outline")))
-    lines = np.where(b.knob("outline") < 0.012, np.maximum(first, second) * (dark > 0.02), lines)
     return mix(b.paper, b.ink, lines)
 
 

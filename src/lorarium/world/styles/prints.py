@@ -32,18 +32,17 @@ def screen(b: Brush, dark: Array, angle: Array, pitch: Array, shape: Array) -> A
 @genre(
     "halftone", DAY,
     {"palette": (0.4, 1), "angle": (0, 1.5), "pitch": (0.15, 0.26), "shape": (0, 1), "under": (0, 0.75),
-     "gain": (0.7, 1.3), "slip": (0, 0.09), "sky": (0, 1), "second": (0, 1), "outline": (0, 0.07)},
+     "gain": (0.7, 1.3), "slip": (0, 0.09), "sky": (0, 1), "second": (0, 1), "outline": (0.02, 0.07)},
 )
 def halftone(b: Brush) -> Array:
     """Tone from a screen of dots over flat, slipped colour."""
     d = b.d
     way = b.picks("sky", 3)
-    sky = np.where(way == 1, 0.08 + 0.07 * b.y, np.where(way == 2, 0.1 * (b.y < -0.3), 0.0))
+    sky = np.where(way == 1, 0.05 + 0.05 * b.y, np.where(way == 2, 0.08 * (b.y < -0.3), 0.0))
     dark = np.where(d.solid < 0, np.clip(0.95 - tone(b) - 0.2 * bulge(b, np.float32(0.6)), 0.1, 1), sky)
     colour_ = mix(b.paper, np.where(b.knob("second") > 0.5, b.hue(2), d.colour), b.knob("under") * shifted(b, d.cover, b.knob("slip"), -b.knob("slip")))
     dots = screen(b, dark * b.knob("gain"), b.knob("angle"), b.knob("pitch"), b.picks("shape", 3))
-    outline = line(b, b.knob("outline")) * (b.knob("outline") > 0.02)
-    return mix(colour_, b.ink, np.maximum(dots, outline))
+    return mix(colour_, b.ink, np.maximum(dots, line(b, b.knob("outline"))))
 
 
 @genre(

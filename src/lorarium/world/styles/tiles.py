@@ -128,7 +128,7 @@ def pointillist(b: Brush) -> Array:
     dot = dot + b.knob("hue") * (0.25 + 0.35 * d.cover) * np.cos(phase)
     dot = mix(dot, b.ink, 0.55 * rim(b, b.knob("pitch")))
     gap = np.where(b.knob("deep") > 0.7, b.hue(2), mix(b.paper, 1.0, 0.5))
-    gap = mix(mix(ground, gap, 0.35), gap, d.cover)
+    gap = mix(mix(ground, gap, 0.35), mix(gap, d.colour, 0.7), d.cover)
     return mix(gap, dot, step(b, b.knob("size") * b.knob("pitch") - distance))
 
 
