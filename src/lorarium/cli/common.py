@@ -10,7 +10,7 @@ import click
 
 from lorarium.errors import LorariumError, one_line, plain
 
-__all__ = ["SCHEMA", "json_flag", "need_torch", "one_line", "plain", "print_json", "quiet_flag", "seed_option"]
+__all__ = ["SCHEMA", "json_flag", "need_torch", "one_line", "plain", "print_json", "quiet_flag", "seed_option", "split_weight"]
 
 SCHEMA = "lorarium/1"
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -32,3 +32,14 @@ def need_torch(command: str) -> None:
             f"`lorarium {command}` needs {' and '.join(missing)}",
             hint="install the extra: pip install 'lorarium[torch]'",
         )
+
+
+def split_weight(text: str) -> tuple[str, float]:
+    """`NAME:w` at the last colon, only when a number follows; the weight is 1 without one."""
+    name, colon, number = text.rpartition(":")
+    if colon and name:
+        try:
+            return name, float(number)
+        except ValueError:
+            pass
+    return text, 1.0

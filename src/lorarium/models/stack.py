@@ -246,7 +246,7 @@ def _kronecker(delta: Delta) -> bool:
 
 def tensor(array: np.ndarray, base: Base) -> Tensor:
     """A file's array as float32 on the base's device."""
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).to(base.device)
+    return torch.from_numpy(np.array(array, dtype=np.float32)).to(base.device)
 
 
 def _weight(weight: float) -> float:
