@@ -10,7 +10,17 @@ import click
 
 from lorarium.errors import LorariumError, one_line, plain
 
-__all__ = ["SCHEMA", "json_flag", "need_torch", "one_line", "plain", "print_json", "quiet_flag", "seed_option", "split_weight"]
+__all__ = [
+    "SCHEMA",
+    "json_flag",
+    "need_torch",
+    "one_line",
+    "plain",
+    "print_json",
+    "quiet_flag",
+    "seed_option",
+    "split_weight",
+]
 
 SCHEMA = "lorarium/1"
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

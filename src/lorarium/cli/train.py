@@ -9,7 +9,9 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, s
 
 @click.command("train")
 @click.argument("pictures", nargs=-1, required=True)
-@click.option("-o", "--out", default="lora.safetensors", show_default=True, help="The file to write.")
+@click.option(
+    "-o", "--out", default="lora.safetensors", show_default=True, help="The file to write."
+)
 @click.option(
     "--prompt",
     help="What the pictures show; {} is each one's own caption (a .txt beside it). "

@@ -17,7 +17,9 @@ def command() -> None:
 
 @command.command("sheet")
 @click.option("--subjects", default="16", show_default=True, metavar="N|WORD,WORD...", help="Rows.")
-@click.option("--styles", default="16", show_default=True, metavar="N|WORD,WORD...", help="Columns.")
+@click.option(
+    "--styles", default="16", show_default=True, metavar="N|WORD,WORD...", help="Columns."
+)
 @click.option("--size", default=96, show_default=True, help="Pixels of a picture.")
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Words at the edges.")
 @click.option("-o", "--out", default="world.png", show_default=True, help="The PNG to write.")

@@ -25,8 +25,11 @@ class Base(Protocol):
     family: str
     hash: str  # of the weights: what every artifact that stands on it carries
     size: int  # pixels of a side
-    networks: Mapping[str, nn.Module]  # part -> network
     distilled: bool  # guidance is an input of the network, not a second pass
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Part -> network."""
 
     @property
     def device(self) -> torch.device: ...

@@ -39,12 +39,16 @@ class Branch:
         elif self.down is not None and self.up is not None:
             y = _linear(x, y, self.down, self.up, self.gain)
         if self.dense is not None and not isinstance(layer, nn.Conv2d):
-            y = y + F.linear(x, self.dense)
+            y = y + F.linear(x, self.dense.to(x.dtype))
         if self.bias is not None:
             y = y + (self.bias[:, None, None] if isinstance(layer, nn.Conv2d) else self.bias)
         return y
 
     def _convolved(self, layer: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
+        first = self.dense if self.down is None else self.down
+        if first is not None and x.dtype != first.dtype:
+            return self._convolved(layer, x.to(first.dtype), y.to(first.dtype)).to(y.dtype)
+
         def convolve(weight: Tensor, rows: Tensor) -> Tensor:
             return F.conv2d(rows, weight, None, layer.stride, layer.padding, layer.dilation)  # type: ignore[arg-type]
 
@@ -64,6 +68,9 @@ class Branch:
 
 def _linear(x: Tensor, y: Tensor, down: Tensor, up: Tensor, gain: Tensor | None) -> Tensor:
     k = len(down)
+    if x.dtype != down.dtype:  # a base in half precision keeps its branches in single
+        full = _linear(x.to(down.dtype), y.to(down.dtype), down, up, gain)
+        return full.to(y.dtype)
     if k == 1:
         h = F.linear(x, down[0])
         return y + F.linear(h if gain is None else h * gain[0], up[0])

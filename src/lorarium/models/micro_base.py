@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from lorarium.errors import LorariumError
 from lorarium.formats import container
@@ -35,7 +35,10 @@ class MicroBase:
         self.model = model.to(device).eval().requires_grad_(False)
         self.hash = weights_hash(model.state_dict())
         self.size = model.config.size
-        self.networks = {"denoiser": model.denoiser, "text_encoder": model.text_encoder}
+
+    @property
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"denoiser": self.model.denoiser, "text_encoder": self.model.text_encoder}
 
     @property
     def device(self) -> torch.device:
@@ -109,7 +112,7 @@ def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            weights = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise LorariumError(f"not a safetensors file ({error})", where=str(path)) from None
     _check(metadata, path)

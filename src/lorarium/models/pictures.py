@@ -143,7 +143,7 @@ def labelled(
     """A grid with words above its columns and before its rows; `side` is a picture's size."""
     font = ImageFont.load_default(max(9, min(22, side // 7)))
     margin = int(max((font.getlength(word) for word in left), default=0)) + (12 if left else 0)
-    head = int(font.size) + 12 if top else 0
+    head = int(font.getbbox("Ag")[3]) + 12 if top else 0
     canvas = Image.new("RGB", (sheet.shape[1] + margin, sheet.shape[0] + head), PAPER)
     canvas.paste(Image.fromarray(sheet), (margin, head))
     draw = ImageDraw.Draw(canvas)

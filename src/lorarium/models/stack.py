@@ -88,7 +88,7 @@ class Stack:
         self._owners: dict[Module, list[int]] = {}
         self._whole: dict[Module, list[tuple[int, Tensor]]] = {}
         self._bias: dict[Module, list[tuple[int, Tensor]]] = {}
-        for i, (adapter, _) in enumerate(adapters):
+        for adapter, _ in adapters:
             check_family(base, adapter)
         wanted = sorted({_home(m, d) for a, _ in adapters for m, d in a.items()})
         for module in wanted:
@@ -264,5 +264,3 @@ def _home(module: Module, delta: Delta) -> Module:
 
 def _by(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
-
-

@@ -165,7 +165,10 @@ class Fit:
     def _update(self, gradient: Tensor) -> None:
         """Adam, a rate and a clip for each row."""
         n = self.done + 1
-        heat = [heat_at(self.done, j.recipe.steps, j.recipe.warmup, j.recipe.cooldown) for j in self.jobs]
+        heat = [
+            heat_at(self.done, j.recipe.steps, j.recipe.warmup, j.recipe.cooldown)
+            for j in self.jobs
+        ]
         with torch.no_grad():
             norm = gradient.norm(dim=1, keepdim=True)
             gradient.mul_((self.clips / (norm + 1e-6)).clamp(max=1.0))

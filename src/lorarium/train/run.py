@@ -160,5 +160,3 @@ def sample_sheet(base: Base, adapter: Adapter, job: Job, seed: int, columns: int
     pictures = np.concatenate([job.pictures[rows], before, after])
     sheet = grid(enlarged(pictures, times), columns)
     return labelled(sheet, (), ("pictures", "before", "after"), base.size * times)
-
-
