@@ -158,7 +158,6 @@ def _code_zip(folder: Path) -> Path:
 CORPUS: dict[str, Callable[[Path], Path]] = {
     **{name: _write(name, content) for name, content in BYTES.items()},
     "missing.safetensors": lambda folder: folder / "missing.safetensors",
-    "nul-\\0.safetensors": lambda folder: folder / "a\0b.safetensors",
     "folder.safetensors": _folder,
     "pipe.safetensors": _pipe,
     "code.pt": _code_pickle,

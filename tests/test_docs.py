@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import click
 import pytest
 
+import lorarium
+from lorarium import formats
 from lorarium.cli import COMMANDS, cli
+from lorarium.formats.example import example
 from lorarium.formats.health import CODES
 
 ROOT = Path(__file__).parent.parent
@@ -68,7 +75,46 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    assert [page.name for page in PAGES if f"({page.name})" not in index] == [
+        "README.md",
+        "index.md",
+    ]
+
+
 def test_python_examples_compile() -> None:
     for page in PAGES:
         for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
             compile(block, page.name, "exec")
+
+
+def readme_commands() -> list[str]:
+    block = re.search(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    assert block
+    return [line for line in block[1].splitlines() if line.startswith("lorarium ")]
+
+
+def test_readme_commands_run(tmp_path: Path) -> None:
+    formats.write(example(seed=1), tmp_path / "ink.safetensors", "kohya")
+    formats.write(example(seed=2, rank=8), tmp_path / "rain.safetensors", "diffusers")
+    assert len(readme_commands()) == 5
+    source = str(Path(lorarium.__file__).parent.parent)
+    environment = {**os.environ, "PYTHONPATH": source}
+    for line in readme_commands():
+        program = [sys.executable, "-m", *shlex.split(line)]
+        done = subprocess.run(
+            program, cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0 and done.stdout and not done.stderr, (line, done)
+
+
+def test_tour_runs(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lorarium", "tour", "-o", str(tmp_path / "tour")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    assert done.stdout.count("the same adapter") == 3
+    assert (tmp_path / "tour" / "both.safetensors").exists()

@@ -6,9 +6,21 @@ import json
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from lorarium import cli
+
+READ = ["{file}"]
+WRITERS = {
+    "convert": ["{file}", "{out}", "--to", "diffusers"],
+    "resize": ["{file}", "{out}", "--rank", "1"],
+    "merge": ["{file}", "-o", "{out}"],
+}
+
+
+def commands() -> set[str]:
+    return set(cli.cli.list_commands(click.Context(cli.cli)))
 
 
 def lorarium(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -23,20 +35,20 @@ def one_clean_line(text: str) -> bool:
     return text.count("\n") == 1 and text.removesuffix("\n").isprintable()
 
 
-@pytest.mark.parametrize("command", ["inspect", "metadata"])
+@pytest.mark.parametrize("command", sorted({"inspect", "metadata", *WRITERS} & commands()))
 def test_hostile_files(
     command: str,
     hostile: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if hostile.is_dir():
-        assert lorarium(monkeypatch, command, str(hostile)) == 2
-    else:
-        assert lorarium(monkeypatch, command, str(hostile)) == 2
+    before = {path.name for path in hostile.parent.iterdir()}
+    target = str(hostile.parent / "out.safetensors")
+    arguments = [part.format(file=hostile, out=target) for part in WRITERS.get(command, READ)]
+    assert lorarium(monkeypatch, command, *arguments) == 2
     out, err = capsys.readouterr()
-    assert out == "" and one_clean_line(err) and err.startswith("lorarium: "), err
-    assert not (hostile.parent / "executed").exists()
+    assert out == "" and one_clean_line(err) and err.startswith("lorarium: "), (out, err)
+    assert {path.name for path in hostile.parent.iterdir()} == before
 
 
 def test_hostile_file_in_json(

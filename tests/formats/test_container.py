@@ -55,6 +55,13 @@ def test_code_in_pickle_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "executed").exists()
 
 
+def test_names_that_no_system_has(tmp_path: Path) -> None:
+    with pytest.raises(LorariumError, match="cannot be read"):
+        load(tmp_path / "a\0b.safetensors")
+    with pytest.raises(LorariumError, match="cannot be read"):
+        load(tmp_path / ("x" * 5000))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "secret.safetensors"
@@ -217,6 +224,6 @@ def test_expanded_tensors_cannot_claim_memory(tmp_path: Path) -> None:
 
 def test_without_torch_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.pt").write_bytes(b"\x80\x02}q\0.")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(LorariumError, match=r"lorarium\[torch\]"):
         load(tmp_path / "x.pt")

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
 
+import ml_dtypes
 import numpy as np
 
 from lorarium.adapter import (
@@ -28,7 +30,7 @@ from lorarium.algebra.forms import Vector, apply, flat, form, matrix_shape
 
 VERSION = b"lorarium-fingerprint-1"
 SIZE = 256  # coordinates of the vector
-PROBES = 8  # per module, spread over the coordinates
+PROBES = 32  # per module, spread over the coordinates
 NEAR_DUPLICATE = 0.99  # cosine of two vectors from which files count as the same adapter
 
 
@@ -137,11 +139,14 @@ def _side(a: Array, b: Array, core: Array | None) -> Side:
 
 def _components(B: Array, A: Array) -> Side:
     """B A as an unordered set of rank-one terms, each normalised to exponent 0 and sign +."""
-    alive = np.flatnonzero(B.any(axis=0) & A.any(axis=1))
+    B, A = _float32_rows(B.T), _float32_rows(A)
+    alive = np.flatnonzero(B.any(axis=1) & A.any(axis=1))
     if not len(alive):
         return None
-    left, eb, sb = _normal_rows(B.T[alive])
-    right, ea, sa = _normal_rows(A[alive])
+    if len(alive) < len(B):
+        B, A = B[alive], A[alive]
+    left, eb, sb = _normal_rows(B)
+    right, ea, sa = _normal_rows(A)
     exponents, signs = eb + ea, (sb * sa).tolist()
     top = int(exponents.max())
     terms = [
@@ -153,22 +158,28 @@ def _components(B: Array, A: Array) -> Side:
     return _hash(*(h + _int(e) + _int(s * sign) for h, e, s in terms)), top, sign
 
 
+def _float32_rows(rows: Array) -> Array:
+    """Contiguous, and float32 unless wider: far faster to work on than the 8- and 16-bit types."""
+    return np.ascontiguousarray(rows, None if rows.dtype.itemsize > 4 else np.float32)
+
+
 def _normal_rows(rows: Array) -> tuple[list[bytes], Array, Array]:
     """Each row over its sign and its power of two, as `_bytes` writes it; exponents; signs."""
-    fast = _normal_rows_narrow(rows) if rows.dtype.itemsize <= 4 else None
+    fast = _normal_rows_narrow(rows) if rows.dtype == np.float32 else None
     if fast is not None:
         return fast
     rows = _wide(rows)
     exponents, signs = _exponents(rows), _signs(rows)
     normal = np.ldexp(rows * signs, -exponents[:, None])
-    return [_bytes(row) for row in normal], exponents, signs[:, 0]
+    return list(_rows(normal)), exponents, signs[:, 0]
 
 
 def _normal_rows_narrow(rows: Array) -> tuple[list[bytes], Array, Array] | None:
     """The same in float32 throughout, several times faster; None where that could round."""
-    rows = np.ascontiguousarray(rows, np.float32)
     exponents = _exponents(rows)
-    if not np.isfinite(rows).all() or np.abs(exponents).max() > 100:
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(rows.sum(axis=1)).all()
+    if not finite or np.abs(exponents).max() > 100:
         return None
     signs = _signs(rows)
     factors = np.ldexp(signs, -exponents[:, None]).astype(np.float32)
@@ -181,7 +192,7 @@ def _normal_rows_narrow(rows: Array) -> tuple[list[bytes], Array, Array] | None:
 
 
 def _tucker(up: Array, core: Array, down: Array) -> Side:
-    """up (out, r), core (r, s, ...), down (s, in): powers of two go into the core."""
+    """up (out, r), core (r, s, ...), down (s, in): powers of two and signs go into the core."""
     mid = _wide(core)
     i = np.flatnonzero(up.any(axis=0) & mid.reshape(len(mid), -1).any(axis=1))
     j = np.flatnonzero(down.any(axis=1) & np.moveaxis(mid, 1, 0).reshape(mid.shape[1], -1).any(1))
@@ -189,11 +200,15 @@ def _tucker(up: Array, core: Array, down: Array) -> Side:
         return None
     up_rows, down, mid = np.ascontiguousarray(up.T[i]), down[j], mid[np.ix_(i, j)]
     eu, ed = _exponents(up_rows), _exponents(down)
-    spread = (eu[:, None] + ed[None, :]).reshape(len(i), len(j), *(1 for _ in mid.shape[2:]))
-    middle, exponent = _normal(np.ldexp(mid, spread))
-    parts = np.ldexp(up_rows, -eu[:, None]), middle, np.ldexp(down, -ed[:, None])
+    su, sd = _signs(up_rows), _signs(down)
+    tail = (1,) * (mid.ndim - 2)
+    spread = (eu[:, None] + ed[None, :]).reshape(len(i), len(j), *tail)
+    middle, exponent = _normal(np.ldexp(mid * (su * sd.T).reshape(spread.shape), spread))
+    sign = float(_signs(middle.reshape(1, -1))[0, 0])
+    up_rows, down = np.ldexp(up_rows * su, -eu[:, None]), np.ldexp(down * sd, -ed[:, None])
     shape = repr(middle.shape).encode()
-    return _hash(b"core", shape, *(_bytes(p) for p in parts)), exponent, 1
+    digest = _hash(b"core", shape, _bytes(up_rows), _bytes(middle * sign), _bytes(down))
+    return digest, exponent, int(sign)
 
 
 def _whole(values: Array) -> Side:
@@ -229,7 +244,9 @@ def _order(side: Side) -> bytes:
 
 
 def _wide(values: Array) -> Array:
-    return values.astype(np.float64)
+    """A type in which powers of two can be moved exactly."""
+    small = values.dtype.itemsize < 4 and values.dtype != ml_dtypes.bfloat16
+    return values.astype(np.float32 if small else np.float64)
 
 
 def _exponents(rows: Array) -> Array:
@@ -239,7 +256,8 @@ def _exponents(rows: Array) -> Array:
 def _signs(rows: Array) -> Array:
     """The sign of the first entry that is not zero, (k, 1)."""
     first = (rows != 0).argmax(axis=1)
-    return np.where(np.take_along_axis(rows, first[:, None], 1) < 0, -1.0, 1.0)
+    negative = np.take_along_axis(rows, first[:, None], 1) < 0
+    return np.where(negative, -1, 1).astype(rows.dtype)
 
 
 def _normal(values: Array) -> tuple[Array, int]:
@@ -248,12 +266,18 @@ def _normal(values: Array) -> tuple[Array, int]:
 
 
 def _bytes(values: Array) -> bytes:
-    """Exact values as bytes: float32 where that is exact, one zero and one NaN."""
-    values = np.where(np.isnan(values), np.nan, values) + 0.0
-    with np.errstate(over="ignore", under="ignore"):
-        narrow = values.astype("<f4")
-    exact = np.array_equal(narrow.astype(np.float64), values, equal_nan=True)
-    return b"4" + narrow.tobytes() if exact else b"8" + values.astype("<f8").tobytes()
+    return next(_rows(values.reshape(1, -1)))
+
+
+def _rows(values: Array) -> Iterator[bytes]:
+    """Exact values of each row as bytes: float32 where that is exact, one zero and one NaN."""
+    values = values + values.dtype.type(0)
+    values[np.isnan(values)] = np.nan
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        narrow = values.astype("<f4", copy=False)
+    exact = ((narrow == values) | np.isnan(values)).all(axis=1)
+    for i, short in enumerate(exact):
+        yield b"4" + narrow[i].tobytes() if short else b"8" + values[i].astype("<f8").tobytes()
 
 
 def _int(value: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -78,7 +79,7 @@ def recompress(
     energy: float | None = None,
     size: int | None = None,
     per_layer: bool | None = None,
-    dtype: DTypeLike = None,
+    dtype: DTypeLike | Mapping[Module, DTypeLike] = None,
 ) -> tuple[Adapter, Report]:
     """The nearest adapter (Frobenius) of a rank, with a share of the energy, or of a size in bytes.
 
@@ -86,23 +87,25 @@ def recompress(
     for `energy` and `size` and off for `rank` (with `rank` it spends the bytes of that rank).
     Parts are budgeted apart. A layer already as small is kept bit for bit; biases, norms and
     opaque tensors are kept; of a DoRA the change inside is truncated and its magnitude kept.
+    `dtype` is one for all modules or one for each; without it each keeps its own.
     """
     if sum(x is not None for x in (rank, energy, size)) != 1:
         raise LorariumError("give one of rank, energy and size")
     if rank is not None and rank < 1:
         raise LorariumError(f"rank {rank} is below 1")
     per_layer = rank is None if per_layer is None else per_layer
+    dtypes = dtype if isinstance(dtype, Mapping) else dict.fromkeys(adapter, dtype)
     units, untouched = _units(adapter)
     by_name = {unit.modules[0]: unit for unit in units}
     inner = adapter.with_(deltas={name: unit.delta for name, unit in by_name.items()})
     if rank is not None and not per_layer:
         ranks = dict.fromkeys(by_name, rank)
     else:
-        ranks = _allocate(adapter, units, inner, rank, energy, size, per_layer, dtype)
-    deltas = {m: d if dtype is None else cast(d, dtype) for m, d in adapter.items()}
+        ranks = _allocate(adapter, units, inner, rank, energy, size, per_layer, dtypes)
+    deltas = {m: d if dtypes[m] is None else cast(d, dtypes[m]) for m, d in adapter.items()}
     layers = {}
     for name, svd in canonical_stream(inner, dense=True):
-        layers[name], changed = _truncate(by_name[name], svd, ranks[name], dtype)
+        layers[name], changed = _truncate(by_name[name], svd, ranks[name], dtypes[name])
         deltas.update(changed)
     report = Report(tuple(layers[name] for name in by_name), untouched)
     return adapter.with_(deltas=tidy_fused(deltas)), report
@@ -165,17 +168,17 @@ def _allocate(
     energy: float | None,
     size: int | None,
     per_layer: bool,
-    dtype: DTypeLike,
+    dtypes: Mapping[Module, DTypeLike],
 ) -> dict[Module, int]:
     values = spectra(inner, dense=True)
     by_part: dict[str, list[_Unit]] = {}
     for unit in units:
         by_part.setdefault(unit.modules[0].part, []).append(unit)
-    budgets = _budgets(adapter, by_part, size, dtype) if size is not None else {}
+    budgets = _budgets(adapter, by_part, size, dtypes) if size is not None else {}
     ranks: dict[Module, int] = {}
     for part, members in by_part.items():
         names = [unit.modules[0] for unit in members]
-        costs = [unit.component * _itemsize(unit, dtype) for unit in members]
+        costs = [unit.component * _itemsize(unit, dtypes) for unit in members]
         S = [values[name] for name in names]
         if energy is not None:
             found = ranks_for_energy(S, costs, energy, per_layer)
@@ -187,16 +190,17 @@ def _allocate(
 
 
 def _budgets(
-    adapter: Adapter, by_part: dict[str, list[_Unit]], size: int, dtype: DTypeLike
+    adapter: Adapter, by_part: dict[str, list[_Unit]], size: int, dtypes: Mapping[Module, DTypeLike]
 ) -> dict[str, int]:
     """Bytes for the factors of each part: one component per layer, the rest in proportion."""
     everything = [u for members in by_part.values() for u in members]
     truncated = {m for unit in everything for m in unit.modules}
     fixed = HEADER_BYTES * (len(adapter) + 1) + sum(a.nbytes for a in adapter.opaque.values())
+    fixed += sum(len(k.encode()) + len(v.encode()) + 8 for k, v in adapter.metadata.items())
     fixed += sum(a.nbytes for m, d in adapter.items() if m not in truncated for a in arrays(d))
     fixed += sum(u.magnitude.nbytes for u in everything if u.magnitude is not None)
-    least = {p: sum(u.component * _itemsize(u, dtype) for u in us) for p, us in by_part.items()}
-    have = {p: sum(u.entries() * _itemsize(u, dtype) for u in us) for p, us in by_part.items()}
+    least = {p: sum(u.component * _itemsize(u, dtypes) for u in us) for p, us in by_part.items()}
+    have = {p: sum(u.entries() * _itemsize(u, dtypes) for u in us) for p, us in by_part.items()}
     left = size - fixed - sum(least.values())
     if left < 0:
         raise LorariumError(
@@ -208,7 +212,8 @@ def _budgets(
     return {p: least[p] + left * weight[p] // total for p in by_part}
 
 
-def _itemsize(unit: _Unit, dtype: DTypeLike) -> int:
+def _itemsize(unit: _Unit, dtypes: Mapping[Module, DTypeLike]) -> int:
+    dtype = dtypes[unit.modules[0]]
     return np.dtype(dtype or factor_dtype(a.dtype for a in arrays(unit.delta))).itemsize
 
 

@@ -9,7 +9,9 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, LowRank, Module
 from lorarium.algebra.dtypes import compute_dtype
 from lorarium.algebra.forms import flat
+from lorarium.errors import LorariumError
 
+NOT_FINITE, HINT = "NaN or infinite values in the factors", "see `lorarium inspect`"
 CHUNK_BYTES = 2**24  # of stacked float32 factors; what is computed from them is about six times it
 
 
@@ -38,4 +40,6 @@ def low_rank_stacks(
                 assert isinstance(delta, LowRank)
                 B[i] = delta.up.reshape(out, r)
                 A[i] = flat(delta.down)
+                if not (np.isfinite(B[i]).all() and np.isfinite(A[i]).all()):
+                    raise LorariumError(NOT_FINITE, where=str(module), hint=HINT)
             yield chunk, (B, A)

@@ -139,9 +139,10 @@ def _stack(
     terms: list[tuple[LowRank, float]], dtype: DTypeLike, shared: dict[tuple, Array]
 ) -> LowRank:
     coefficients = [delta.scale * weight for delta, weight in terms]
-    common = next((c for c in coefficients if _all_exact(coefficients, c)), None)
-    if common is None:
-        common = max(coefficients, key=abs)
+    # the smallest, so that factors only grow: halving a subnormal half-precision number loses a bit
+    common = min(map(abs, coefficients))
+    if not _all_exact(coefficients, common):
+        common = max(map(abs, coefficients))
     deltas = [delta for delta, _ in terms]
     ratios = [c / common for c in coefficients]
     wanted = common_dtype(a.dtype for d in deltas for a in (d.up, d.down))
@@ -188,7 +189,9 @@ def _folded(
 def _times_exactly(values: Array, ratio: float, target: np.dtype) -> Array | None:
     if not is_power_of_two(ratio):
         return None
-    return cast_exactly(values.astype(np.float64) * ratio, target)
+    small = values.dtype == np.float16 and 2**-60 < abs(ratio) < 2**60
+    work = np.dtype(np.float32 if small else np.float64)
+    return cast_exactly(values.astype(work) * work.type(ratio), target)
 
 
 def _sum_dense(terms: list[Term], dtype: DTypeLike) -> Dense | Bias:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import click
 from rich.console import Console
@@ -31,14 +31,13 @@ def command(files: tuple[str, ...], strict: bool, as_json: bool, quiet: bool) ->
     lorarium inspect ink.safetensors
     lorarium inspect loras/ --json
     """
-    console = Console(markup=False, highlight=False, emoji=False)
     seen: list[Inspection] = []
     for found in inspect_files(list(files)):
         seen.append(found)
         if not found.ok:
             click.echo(f"lorarium: {one_line(found.error)}", err=True)
         elif not as_json and not quiet:
-            console.print(card(found))
+            click.echo(card(found))
     if as_json:
         print_json({"files": [found.to_json() for found in seen]})
     if any(not found.ok for found in seen):
@@ -46,17 +45,19 @@ def command(files: tuple[str, ...], strict: bool, as_json: bool, quiet: bool) ->
     return 1 if strict and any(found.health for found in seen) else 0
 
 
-def card(found: Inspection) -> Table:
+def card(found: Inspection) -> str:
     """Everything about one file on one screen."""
-    title = Text(one_line(found.path), style="bold")
     table = Table.grid(padding=(0, 2))
-    table.title, table.title_justify = title, "left"
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for label, value in _rows(found):
         table.add_row(label, value if isinstance(value, Text) else Text(value))
-    table.add_row("", "")
-    return table
+    console = Console(markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(Text(one_line(found.path), style="bold"), soft_wrap=True)
+        console.print(table)
+    # a grid fills its width with blanks, which only swell what is piped into a file
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
 def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
@@ -78,8 +79,8 @@ def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
         yield "rank", f"{rank}{effective}, alpha {alphas}"
     size = f"{found.size / 2**20:.1f} MiB, {found.parameters:,} parameters"
     yield "size", size + (f", norm {found.norm:.4g}" if found.norm is not None else "")
-    for index, line in enumerate(picture(found)):
-        yield "" if index else "energy", line
+    for index, row in enumerate(picture(found.energy)):
+        yield "" if index else "energy", row
     yield from _training(found)
     if found.words:
         words = ", ".join(
@@ -95,8 +96,9 @@ def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
     if not found.health:
         yield "health", Text("no problem found", style="green")
     for index, finding in enumerate(found.health):
-        where = f" [{finding.where}]" if finding.where else ""
-        line = Text(finding.code, style="bold yellow") + Text(f": {finding.message}{where}")
+        line = Text(finding.code, style="bold yellow") + Text(f": {finding.message}")
+        if finding.where:
+            line += Text(f" [{finding.where}]", style="dim")
         yield "" if index else "health", line
 
 
@@ -114,19 +116,26 @@ def _training(found: Inspection) -> Iterator[tuple[str, str]]:
             yield name.replace("_", " "), str(facts[name])
 
 
-def picture(found: Inspection) -> list[str]:
+def picture(energy: Mapping[str, float]) -> list[str]:
     """Energy by block: one row for each run of numbered blocks, one bar for each block."""
-    rows: dict[str, list[float]] = {}
-    for block, share in found.energy.items():
+    rows: dict[str, dict[int, float]] = {}
+    for block, share in energy.items():
         stem, _, index = block.rpartition(".")
-        rows.setdefault(stem if stem and index.isdigit() else block, []).append(share)
+        numbered = bool(stem) and index.isdigit() and len(index) < 4
+        rows.setdefault(stem if numbered else block, {})[int(index) if numbered else 0] = share
     if not rows:
         return []
-    top = max(share for shares in rows.values() for share in shares)
+    top = max(energy.values())
     name_width = max(len(name) for name in rows)
-    bar_width = max(len(shares) for shares in rows.values())
+    bar_width = max(max(shares) + 1 for shares in rows.values())
     lines = []
     for name, shares in rows.items():
-        bars = "".join(BARS[min(7, int(8 * share / top))] if share else " " for share in shares)
-        lines.append(f"{one_line(name):{name_width}}  {bars:{bar_width}}  {sum(shares):6.1%}")
+        bars = "".join(_bar(shares.get(i, 0.0), top) for i in range(max(shares) + 1))
+        lines.append(
+            f"{one_line(name):{name_width}}  {bars:{bar_width}}  {sum(shares.values()):6.1%}"
+        )
     return lines
+
+
+def _bar(share: float, top: float) -> str:
+    return BARS[min(7, int(8 * share / top))] if share else "·"

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 
 from . import peft
 from .reading import FOLDERS, read_report
 from .report import Converted, ConvertReport
-from .writing import write
+from .writing import DType, write
 
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
@@ -22,7 +20,7 @@ def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
     to: str | None = None,
-    dtype: str | np.dtype | None = None,
+    dtype: DType | None = None,
     expert: str | None = None,
 ) -> ConvertReport:
     """Convert one file or PEFT folder, or every adapter under a folder into the same tree.
@@ -81,7 +79,7 @@ def _convert(
     source: Path,
     target: Path,
     to: str | None,
-    dtype: str | np.dtype | None,
+    dtype: DType | None,
     expert: str | None,
 ) -> Converted:
     try:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from math import prod
 
 from . import positional
-from .families import FAMILIES, Family, Native
+from .families import FAMILIES, Family, Native, table
 from .grammar import Parsed
 from .report import FamilyGuess
 from .slots import Built
@@ -25,7 +26,7 @@ class Group:
     keys: Mapping[str, str]
     built: Built
 
-    @property
+    @cached_property
     def shape(self) -> Shape | None:
         if self.built.delta is not None:
             return self.built.delta.shape
@@ -102,8 +103,8 @@ class _Score:
     gaps: int
 
     @property
-    def rank(self) -> tuple[int, int, int, int]:
-        return (self.fitting, self.named, self.exact, -self.gaps)
+    def rank(self) -> tuple[int, int, int]:
+        return (self.fitting, self.named, self.exact)
 
 
 def detect(
@@ -123,6 +124,8 @@ def detect(
     if best[1] == 0:
         return _unplaced(keys, hint), (None,) * len(groups)
     likely = [score for score in scores if score.rank == best]
+    whole = min(score.gaps for score in likely)
+    likely = [score for score in likely if score.gaps < whole + _TELLING]
     chosen = next((score for score in likely if score.family.id == hint), likely[0])
     others = tuple(score.family.id for score in likely if score is not chosen)
     total = len(groups)
@@ -152,6 +155,8 @@ def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str])
     return _Score(family, places, named, fitting, exact, _gaps(family, places))
 
 
+# So many attentions cut short at the same depths are a shallower network, fewer are a choice.
+_TELLING = 3
 _LAYER = re.compile(r"(.*)\.transformer_blocks\.(\d+)\.")
 
 
@@ -165,41 +170,50 @@ def _gaps(family: Family, places: Sequence[Place | None]) -> int:
                     touched.setdefault(match[1], set()).add(match[2])
     if not touched:
         return 0
-    depth: dict[str, set[str]] = {}
-    for path in family.parts["denoiser"].shapes:
+    return min(
+        sum(layers != _depths(net).get(block) for block, layers in touched.items())
+        for net in (family.net, *family.variants)
+    )
+
+
+@cache
+def _depths(net: str) -> dict[str, set[str]]:
+    """Transformer layers of each attention of a network."""
+    depths: dict[str, set[str]] = {}
+    for path in table(net).shapes:
         if match := _LAYER.match(path):
-            depth.setdefault(match[1], set()).add(match[2])
-    return sum(layers != depth[block] for block, layers in touched.items())
+            depths.setdefault(match[1], set()).add(match[2])
+    return depths
 
 
 def _evidence(
     chosen: _Score, scores: Sequence[_Score], groups: Sequence[Group], others: Sequence[str]
 ) -> list[str]:
-    """For each rival, one module that it cannot explain."""
-    lines: list[str] = []
+    """One module that rivals cannot explain, and which rivals."""
+    reasons: dict[str, list[str]] = {}
     for rival in scores:
-        name = rival.family.id
-        if rival is chosen or name in others or not rival.named:
-            continue
-        for group, mine, theirs in zip(groups, chosen.places, rival.places, strict=True):
-            if mine is None or not fits(group.shape, mine.shape):
-                continue
-            path = mine.native.paths[0]
-            if theirs is None:
-                lines.append(f"not {name}: it has no {path}")
-                break
-            if not fits(group.shape, theirs.shape) or (
-                _exact(group.shape, mine.shape) and not _exact(group.shape, theirs.shape)
-            ):
-                want = "x".join(map(str, theirs.shape))
-                have = "x".join(map(str, group.shape or ()))
-                lines.append(f"not {name}: {path} is {have}, there {want}")
-                break
-        else:
-            lines.append(f"not {name}: its attentions are deeper than those touched here")
+        if rival is not chosen and rival.family.id not in others and rival.named:
+            reasons.setdefault(_against(chosen, rival, groups), []).append(rival.family.id)
+    lines = [f"not {', '.join(names)}: {reason}" for reason, names in reasons.items()]
     if others:
         lines.append(f"shapes cannot tell it from {', '.join(others)}")
     return lines
+
+
+def _against(chosen: _Score, rival: _Score, groups: Sequence[Group]) -> str:
+    for group, mine, theirs in zip(groups, chosen.places, rival.places, strict=True):
+        if mine is None or not fits(group.shape, mine.shape):
+            continue
+        path = mine.native.paths[0]
+        if theirs is None:
+            return f"there is no {path} there"
+        if not fits(group.shape, theirs.shape) or (
+            _exact(group.shape, mine.shape) and not _exact(group.shape, theirs.shape)
+        ):
+            want = "x".join(map(str, theirs.shape))
+            have = "x".join(map(str, group.shape or ()))
+            return f"{path} is {have} here, {want} there"
+    return "attentions are touched in fewer layers than there are"
 
 
 def _hint(metadata: Mapping[str, str]) -> str | None:

@@ -14,6 +14,7 @@ _PEFT_KINDS = frozenset({"lora", "dora", "bias"})
 _KOHYA = {"down": "lora_down.weight", "up": "lora_up.weight", "mid": "lora_mid.weight"}
 _PEFT = {"down": "lora_A.weight", "up": "lora_B.weight", "up_bias": "lora_B.bias"}
 _PEFT |= {"magnitude": "lora_magnitude_vector"}
+_PEFT_TEXT = _PEFT | {"magnitude": "lora_magnitude_vector.weight"}
 _OLD = {"down": "lora.down.weight", "up": "lora.up.weight"}
 _OLD_TEXT = {"down": "lora_linear_layer.down.weight", "up": "lora_linear_layer.up.weight"}
 
@@ -87,7 +88,8 @@ DIALECTS: dict[str, Dialect] = {
         _kohya("kohya-ldm", "kohya with the original checkpoint's names", "lora_unet_", True),
         _kohya("lora-transformer", "OneTrainer's mixture", "lora_transformer_", False),
         _kohya("lycoris", "LyCORIS with diffusers names", "lycoris_", False),
-        Dialect("diffusers", "diffusers", "{net}.", "{net}."),
+        # transformers wants a magnitude's `.weight` spelled out, diffusers and PEFT do not
+        Dialect("diffusers", "diffusers", "{net}.", "{net}.", encoder_tails=_PEFT_TEXT),
         Dialect(
             "diffusers-0.17",
             "diffusers 0.17 to 0.2x",

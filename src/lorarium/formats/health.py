@@ -72,8 +72,14 @@ def check(
         *_norms(adapter, norms),
         *_stamps(adapter, report, training, hashes),
         *_beside(sidecars, hashes),
-        *(Finding("reader", "", one_line(text, 500)) for text in report.warnings),
+        *_assumptions(report),
     )
+
+
+def _assumptions(report: Report) -> Iterator[Finding]:
+    for warning in report.warnings:
+        if not warning.startswith("metadata says"):  # that is `stamp-family`
+            yield Finding("reader", "", one_line(warning, 500))
 
 
 def _finding(code: str, places: Sequence[object], message: str) -> Finding:
@@ -85,10 +91,12 @@ def _finding(code: str, places: Sequence[object], message: str) -> Finding:
 
 
 def _numbers(raw: RawFile) -> Iterator[Finding]:
-    nan, inf = [], []
+    nan: list[str] = []
+    inf: list[str] = []
     for key, array in raw.tensors.items():
         if not all_finite(array):
-            wide = array.astype(np.float64)
+            with np.errstate(invalid="ignore"):  # signalling NaNs warn when they are widened
+                wide = array.astype(np.float64)
             (nan if np.isnan(wide).any() else inf).append(key)
     if nan:
         yield _finding("nan", nan, f"{_tensors(len(nan))} NaN: pictures come out black or noise")
@@ -117,7 +125,9 @@ def all_finite(array: Array) -> bool:
     if rule is None or not array.flags.c_contiguous:
         if array.dtype.kind in "biu":
             return True
-        return bool(np.isfinite(array.astype(np.complex64 if array.dtype.kind == "c" else "f4")).all())
+        return bool(
+            np.isfinite(array.astype(np.complex64 if array.dtype.kind == "c" else "f4")).all()
+        )
     unsigned, bits = rule
     mask = unsigned(bits)
     return not bool(((array.reshape(-1).view(unsigned) & mask) == mask).any())
@@ -146,6 +156,9 @@ def _keys(adapter: Adapter, report: Report) -> Iterator[Finding]:
 
 def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]:
     known = {m: n for m, n in norms.items() if math.isfinite(n)}
+    beyond = [m for m in norms if m not in known and _finite_factors(adapter[m])]
+    if beyond:
+        yield _finding("exploding-norm", beyond, "too strong for its norm to be a number")
     if known and not any(known.values()) and len(known) == len(adapter):
         yield _finding("zero-adapter", [], "every weight change is zero: it does nothing")
         return
@@ -166,8 +179,8 @@ def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]
     if tiny:
         message = f"{_modules(len(tiny))} nearly nothing beside the others"
         yield _finding("tiny-norm", tiny, message)
-    loud = [m for m, size in sizes.items() if size > min(EXPLODING_RMS, EXPLODING_RATIO * middle)]
-    loud = [m for m in loud if sizes[m] > EXPLODING_RMS or sizes[m] > EXPLODING_RMS / 10]
+    limit = min(EXPLODING_RMS, max(EXPLODING_RATIO * middle, EXPLODING_RMS / 10))
+    loud = [module for module, size in sizes.items() if size > limit]
     if loud:
         loud.sort(key=lambda module: -sizes[module])
         worst = sizes[loud[0]]
@@ -176,6 +189,11 @@ def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]
             f"entries of about {worst:.2g}, {worst / middle:.3g} times the median module"
         )
         yield _finding("exploding-norm", loud, message)
+
+
+def _finite_factors(delta: Delta) -> bool:
+    inner = delta.inner if isinstance(delta, Dora) else delta
+    return all(all_finite(x) for x in vars(inner).values() if isinstance(x, np.ndarray))
 
 
 def _modules(n: int) -> str:

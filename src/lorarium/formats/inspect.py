@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -112,11 +113,12 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     adapter, report = read_report(path)
     facts = training(raw.metadata)
     sidecars = find_sidecars(path)
-    hashes = hash_file(path, raw.payload_start, raw.metadata)
-    with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
-        sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
-        spread = _effective_rank(adapter, sizes)
-        mark = fingerprint(adapter) if len(adapter) else None
+    with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter free
+        later = beside.submit(_identity, raw, adapter)
+        with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
+            sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
+            spread = _effective_rank(adapter, sizes)
+        hashes, mark = later.result()
     squares = {module: size**2 for module, size in sizes.items()}
     total = math.fsum(squares.values())
     if tags := tag_shares(raw.metadata):
@@ -131,7 +133,7 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
         alphas=_alphas(adapter),
         parameters=sum(array.size for array in raw.tensors.values() if array.ndim),
         dtype=_dtype(raw),
-        norm=_finite(math.sqrt(total)),
+        norm=_finite(math.sqrt(total)) if len(adapter) else None,
         effective_rank=spread,
         energy=_energy(squares, total),
         metadata=raw.metadata,
@@ -144,6 +146,12 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
         container=raw.container,
         size=raw.size,
     )
+
+
+def _identity(raw: RawFile, adapter: Adapter) -> tuple[Hashes, str | None]:
+    hashes = hash_file(raw.path, raw.payload_start, raw.metadata)
+    with np.errstate(all="ignore"):
+        return hashes, fingerprint(adapter) if len(adapter) else None
 
 
 def inspect_files(paths: list[str]) -> Iterator[Inspection]:
@@ -170,12 +178,19 @@ def tensor_files(path: Path) -> list[Path]:
     for folder, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(folder, name)
-            if file.suffix.lower() in LORA_SUFFIXES and file.resolve().is_relative_to(inside):
+            if file.suffix.lower() in LORA_SUFFIXES and _stays_inside(file, inside):
                 found.append(file)
     if not found:
         hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
         raise LorariumError("there is no tensor file in this folder", where=str(path), hint=hint)
     return sorted(found)
+
+
+def _stays_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
+    real = file.resolve()
+    cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
+    return real.is_relative_to(folder) or cached
 
 
 def block_of(module: Module) -> str:

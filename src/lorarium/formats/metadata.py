@@ -128,7 +128,6 @@ FIELDS: tuple[tuple[str, Callable[[object], Any], tuple[str, ...]], ...] = (
 )
 
 TOOLS: tuple[tuple[str, str], ...] = (
-    ("lorarium.version", "lorarium"),
     ("ot_branch", "OneTrainer"),
     ("ot_config", "OneTrainer"),
     ("ss_network_module", "kohya sd-scripts"),

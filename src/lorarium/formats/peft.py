@@ -40,8 +40,13 @@ class Config:
         alpha = self._find(self.alpha_pattern, name, self.alpha)
         if alpha is None:
             return None
-        value = alpha
-        return lambda rank: value / (math.sqrt(rank) if self.rslora else rank)
+        value, stated = alpha, self._find(self.rank_pattern, name, self.rank) or 1.0
+
+        def scale(rank: int) -> float:
+            divisor = rank or stated
+            return value / (math.sqrt(divisor) if self.rslora else divisor)
+
+        return scale
 
     @staticmethod
     def _find(patterns: Mapping[str, float], name: str, default: float | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -281,9 +281,10 @@ def _equal(a: Delta, b: Delta) -> bool:
     )
 
 
-def _dialect(groups: Iterable[Group], guess: FamilyGuess) -> str:
-    """The dialect of most modules."""
+def _dialect(groups: Sequence[Group], guess: FamilyGuess) -> str:
+    """The dialect of most modules of the denoiser, or of the encoders when there is none."""
     counts: dict[str, int] = {}
+    groups = [g for g in groups if g.parsed.net in ("", "denoiser")] or groups
     for group in groups:
         name = group.parsed.dialect
         if name == "kohya" and group.parsed.net == "denoiser" and guess.id in FAMILIES:
@@ -325,7 +326,8 @@ def _doubts(
             f"{path} is {_dims(have)}, expected {_dims(want)}"
         )
     if dialect == "peft-bare" and not any("alpha" in group.keys for group in groups):
-        if not source.scales("", ""):
+        ours = source.metadata.get("lorarium.dialect") == dialect
+        if not ours and not source.scales("", ""):
             doubts.append(
                 "a PEFT file without its adapter_config.json: the scale is unknown and taken as 1, "
                 "the true effect may be several times stronger"

@@ -26,44 +26,58 @@ _CARRIERS = (
 )
 
 
-def fold(delta: Delta) -> tuple[Delta, bool]:
-    """The same change with scale 1, and whether every bit of it was kept."""
+def fold(delta: Delta, widen: bool = True) -> tuple[Delta, bool]:
+    """The same change with scale 1, and whether every bit of it was kept.
+
+    fp16 ends at 2**-24: where halving would drop a bit there, the smaller factor becomes fp32,
+    unless `widen` is False.
+    """
     if isinstance(delta, Dora):
-        inner, exact = fold(delta.inner)
+        inner, exact = fold(delta.inner, widen)
         assert not isinstance(inner, Dora)
         return Dora(inner, delta.magnitude), exact
     if delta.scale == 1.0:
         return delta, True
     slots = take(delta)
     first, second = next(pair for pair in _CARRIERS if pair[0] in slots)
-    if second is not None and second not in slots:
-        second = None
-    changed, exact = fold_pair(slots[first], slots[second] if second else None, delta.scale)
-    for name, array in zip((first, second), changed, strict=True):
-        if name is not None and array is not None:
-            slots[name] = array
+    if second is None or second not in slots:
+        slots[first], exact = _fold_one(slots[first], delta.scale, widen)
+    else:
+        pair, exact = _fold_two(slots[first], slots[second], delta.scale, widen)
+        slots[first], slots[second] = pair
     return put(delta, slots, 1.0), exact
 
 
-def fold_pair(a: Array, b: Array | None, scale: float) -> tuple[tuple[Array, Array | None], bool]:
-    """(a', b') with a' b' = scale * a b; the odd part of the scale goes to `a`."""
-    if scale == 0.0:
-        return (np.zeros_like(a), b), True
+def _fold_two(a: Array, b: Array, scale: float, widen: bool) -> tuple[tuple[Array, Array], bool]:
+    """(a', b') with a' b' = scale * a b; what is no power of two goes to `a`, rounded once."""
+    if scale == 0.0 or not math.isfinite(scale):
+        return (times(a, scale), b), scale == 0.0
     mantissa, exponent = math.frexp(abs(scale))
     odd, power = math.copysign(2 * mantissa, scale), exponent - 1
-    splits = [(power, 0)]
-    if b is not None:
-        half = power // 2
-        splits = [(power - half, half), (power, 0), (0, power)]
-    if abs(odd) != 1.0:
-        a = times(a, odd)
-    for on_a, on_b in splits:
-        shifted, exact_a = shift(a if odd != -1.0 else times(a, -1.0), on_a)
-        other, exact_b = (b, True) if b is None else shift(b, on_b)
-        if exact_a and exact_b:
-            return (shifted, other), abs(odd) == 1.0
-    shifted, _ = shift(a if odd != -1.0 else times(a, -1.0), splits[0][0])
-    return (shifted, None if b is None else shift(b, splits[0][1])[0]), False
+    half = power // 2
+    for on_a, on_b in ((power - half, half), (power, 0), (0, power)):
+        moved, exact_b = shift(b, on_b)
+        scaled, exact_a = _fold_one(a, odd * 2.0**on_a, False)
+        if exact_b and (exact_a or abs(odd) != 1.0):
+            return (scaled, moved), exact_a
+    if widen and b.size < a.size:
+        moved, exact_b = _fold_one(b, scale, True)
+        return (a, moved), exact_b
+    scaled, exact_a = _fold_one(a, scale, widen)
+    return (scaled, b), exact_a
+
+
+def _fold_one(a: Array, scale: float, widen: bool) -> tuple[Array, bool]:
+    """scale * a, in fp32 where a's own dtype cannot hold a power of two of it."""
+    exact = a.astype(np.float64) * scale
+    power = math.frexp(abs(scale))[0] in (0.0, 0.5)
+    for dtype in (a.dtype, np.dtype(np.float32)) if widen and power else (a.dtype,):
+        with np.errstate(over="ignore"):
+            moved = exact.astype(dtype)
+        if power and np.array_equal(moved.astype(np.float64), exact, equal_nan=True):
+            return moved, True
+    with np.errstate(over="ignore"):
+        return exact.astype(a.dtype), False
 
 
 def times(x: Array, factor: float) -> Array:
@@ -116,9 +130,8 @@ def _equal(a: Array, b: Array) -> bool:
     )
 
 
-def scaled_bias(bias: Bias, scale: float) -> tuple[Array, bool]:
+def scaled_bias(bias: Bias, scale: float, widen: bool = True) -> tuple[Array, bool]:
     """The bias vector as it must stand where the reader multiplies by `scale`."""
-    (array, _), exact = fold_pair(bias.bias, None, bias.scale / scale)
     if bias.scale == scale:
         return bias.bias, True
-    return array, exact
+    return _fold_one(bias.bias, bias.scale / scale, widen)

@@ -21,7 +21,7 @@ from lorarium.adapter import (
 )
 
 Slots = Mapping[str, Array]
-# rank -> scale, as a config states it
+# rank -> scale, as a config states it; rank 0 stands for factors that carry none
 ScaleOf = Callable[[int], float]
 
 
@@ -161,6 +161,8 @@ def _kronecker(slots: Slots, scale: ScaleOf | None) -> tuple[Kronecker, set[str]
         # Two whole factors carry no rank: by convention their alpha means nothing.
         if "alpha" in slots:
             used.add("alpha")
+        elif scale is not None:
+            whole = replace(whole, scale=scale(0))
         return whole, used
     return replace(whole, scale=_scale(slots, rank, scale, used)), used
 

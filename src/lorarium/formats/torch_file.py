@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import warnings
 import zipfile
@@ -23,11 +22,11 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays by dotted key (lists count from 0) and the texts beside them."""
     where = str(path)
     _refuse_packed(path)
-    if importlib.util.find_spec("torch") is None:
+    try:
+        import torch
+    except ImportError:
         hint = "pip install 'lorarium[torch]', or give a safetensors file"
-        raise LorariumError("reading torch files needs torch", where=where, hint=hint)
-    import torch
-
+        raise LorariumError("reading torch files needs torch", where=where, hint=hint) from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

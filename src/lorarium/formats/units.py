@@ -157,10 +157,11 @@ def _join(parts: Sequence[Delta | None], home: Native) -> tuple[Delta | None, bo
     if len(units_of) != 1 or not (unit := units_of.pop()).is_integer():
         return None, True
     exact = True
+    parts = _same_dtype(parts)
     if len({part.scale for part in present}) != 1:
         folded = [(None, True) if part is None else fold(part) for part in parts]
         parts, exact = [part for part, _ in folded], all(kept for _, kept in folded)
-    parts = _same_dtype(parts)
+        parts = _same_dtype(parts)
     return rows.join(parts, [int(unit) * height for height in home.heights]), exact
 
 

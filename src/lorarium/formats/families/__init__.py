@@ -64,7 +64,8 @@ class Encoder:
 class Family:
     """A base model whose adapters are interchangeable by shape.
 
-    `names` are spellings of network prefixes -> part; `stamps` what metadata calls it.
+    `names` are spellings of network prefixes -> part; `stamps` what metadata calls it; `variants`
+    other networks of the family, smaller and with the same names.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Family:
     stamps: tuple[str, ...] = ()
     kohya_native: bool = True
     names: Mapping[str, str] = field(default_factory=dict)
+    variants: tuple[str, ...] = ()
 
     @cached_property
     def parts(self) -> Mapping[str, Table]:
@@ -121,6 +123,7 @@ _BUILDERS: dict[str, Callable[[], Table]] = {
     "unet-ssd-1b": _unet(unet.SSD_1B),
     "unet-vega": _unet(unet.VEGA),
     "unet-koala": _unet(unet.KOALA_1B),
+    "unet-koala-700m": _unet(unet.KOALA_700M),
     "flux1": _flux,
     "clip-l": _clip(text.CLIP_L),
     "clip-g": _clip(text.CLIP_G),
@@ -194,7 +197,16 @@ FAMILIES: dict[str, Family] = {
         Family(
             "vega", "Segmind Vega", "unet-vega", "unet", _XL, ("segmind-vega",), names=_XL_NAMES
         ),
-        Family("koala", "KOALA", "unet-koala", "unet", _XL, ("koala",), names=_XL_NAMES),
+        Family(
+            "koala",
+            "KOALA",
+            "unet-koala",
+            "unet",
+            _XL,
+            ("koala",),
+            names=_XL_NAMES,
+            variants=("unet-koala-700m",),
+        ),
         Family(
             "sdxl-refiner",
             "Stable Diffusion XL refiner",

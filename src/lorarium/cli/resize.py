@@ -1,0 +1,95 @@
+"""`lorarium resize`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import ml_dtypes
+import numpy as np
+
+from lorarium import formats
+from lorarium.algebra import Report, recompress
+from lorarium.cli.common import json_flag, plain, print_json, quiet_flag
+from lorarium.merge.provenance import stamp
+
+DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+class Size(click.ParamType):
+    """Bytes: `5000000`, `5MB`, `4.5MiB`."""
+
+    name = "BYTES"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", str(value).strip().lower())
+        if not found or found[2] not in UNITS:
+            self.fail(f"{value!r} is not a size such as 20MB or 18MiB", param, ctx)
+        return int(float(found[1]) * UNITS[found[2]])
+
+
+@click.command("resize")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--rank", type=click.IntRange(min=1), help="Rank of every layer.")
+@click.option("--energy", type=float, help="Share of the energy to keep, in (0, 1].")
+@click.option("--size", type=Size(), help="Size of the file, such as 20MB.")
+@click.option(
+    "--per-layer/--same-rank",
+    default=None,
+    help="Let ranks differ between layers (default with --energy and --size).",
+)
+@click.option("--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type to store.")
+@json_flag
+@quiet_flag
+def command(
+    source: Path,
+    out: Path,
+    rank: int | None,
+    energy: float | None,
+    size: int | None,
+    per_layer: bool | None,
+    dtype: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Recompress a LoRA to a rank, an energy or a size, with the least possible error."""
+    adapter = formats.read(source)
+    options = {"rank": rank, "energy": energy, "size": size, "per_layer": per_layer}
+    small, report = recompress(adapter, **options, dtype=DTYPES[dtype])  # type: ignore[arg-type]
+    formats.write(stamp(small, [adapter], "resize", options | {"dtype": dtype}), out)
+    if as_json:
+        print_json({"path": str(out), "modules": len(small), **report_json(report)})
+    elif not quiet:
+        click.echo(f"{plain(str(out))}: {len(small)} modules, {report_line(report)}")
+
+
+def report_line(report: Report) -> str:
+    """One line: error in total and where it is largest."""
+    if not report.layers:
+        return "nothing to truncate"
+    worst = max(report.layers, key=lambda layer: layer.relative)
+    ranks = sorted({layer.rank for layer in report.layers if layer.rank is not None})
+    spread = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
+    name = plain(str(worst.modules[0]))
+    return f"{spread}, error {report.relative:.2%} (worst {worst.relative:.2%} in {name})"
+
+
+def report_json(report: Report) -> dict[str, Any]:
+    """Norms and truncation errors, in total and by layer."""
+    layers = [
+        {
+            "modules": [str(module) for module in layer.modules],
+            "rank_before": layer.rank_before,
+            "rank": layer.rank,
+            "norm": layer.norm,
+            "error": layer.error,
+            "relative": layer.relative,
+        }
+        for layer in report.layers
+    ]
+    total = {"norm": report.norm, "error": report.error, "relative": report.relative}
+    return {"total": total, "layers": layers}

@@ -1,0 +1,55 @@
+"""Block and pattern weights from a TOML file.
+
+[blocks]            # for every adapter: names, ranges or presets
+"IN04-IN08" = 0.5
+[patterns]          # regular expressions searched in part:path
+'attn2' = 0.0
+[[adapter]]         # or one table per adapter, in order
+blocks = "OUTALL"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from lorarium.errors import LorariumError
+
+KEYS = {"blocks", "patterns"}
+
+
+def read_weights(path: str | Path, count: int) -> dict[str, Any]:
+    """The `blocks` and `patterns` options of the sum, for `count` adapters."""
+    try:
+        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise LorariumError(f"cannot read block weights: {reason}", where=str(path)) from None
+    tables = document.pop("adapter", None)
+    _check(document, str(path))
+    if tables is None:
+        return document
+    if document or not isinstance(tables, list) or len(tables) != count:
+        raise LorariumError(
+            f"expected {count} [[adapter]] tables and nothing beside them", where=str(path)
+        )
+    for table in tables:
+        _check(table, str(path))
+    return {key: [table.get(key) for table in tables] for key in sorted(KEYS)}
+
+
+def _check(table: Any, where: str) -> None:
+    unknown = sorted(set(table) - KEYS) if isinstance(table, dict) else ["adapter"]
+    if unknown:
+        raise LorariumError(
+            f"unknown entry {unknown[0]!r}", where=where, hint="use [blocks] and [patterns]"
+        )
+    patterns = table.get("patterns", {})
+    numbers = isinstance(patterns, dict) and all(
+        isinstance(v, int | float) and not isinstance(v, bool) for v in patterns.values()
+    )
+    if not numbers:
+        raise LorariumError("[patterns] maps regular expressions to numbers", where=where)
+    if not isinstance(table.get("blocks", {}), str | dict):
+        raise LorariumError("blocks is a preset or a table of numbers", where=where)

@@ -1,0 +1,117 @@
+"""Stories: merge and resize from files to files, as the command line runs them."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from lorarium import LorariumError, algebra, formats
+from lorarium.adapter import Adapter, LowRank
+from lorarium.cli import cli
+from lorarium.cli.merge import split_weight
+
+PATHS = [
+    f"down_blocks.{i}.attentions.0.transformer_blocks.0.attn1.{x}"
+    for i in (0, 1)
+    for x in ("to_q", "to_k")
+]
+
+
+def lora(seed, r):
+    rng = np.random.default_rng(seed)
+    widths = (320, 640)
+    deltas = {
+        ("denoiser", path): LowRank(
+            rng.standard_normal((widths[i // 2], r), np.float32),
+            rng.standard_normal((r, widths[i // 2]), np.float32),
+            scale=0.5,
+        )
+        for i, path in enumerate(PATHS)
+    }
+    return Adapter(deltas, family="sd1", dialect="kohya")
+
+
+@pytest.fixture
+def files(tmp_path):
+    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    for i, path in enumerate(paths):
+        formats.write(lora(i, 4 + 2 * i), path)
+    return [str(path) for path in paths]
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, [str(x) for x in arguments], catch_exceptions=False)
+
+
+def test_merge_equals_the_sum(files, tmp_path):
+    out = tmp_path / "out.safetensors"
+    assert run("merge", f"{files[0]}:0.7", f"{files[1]}:-0.4", "-o", out).exit_code == 0
+    a, b, both = (formats.read(path) for path in (*files, out))
+    assert both.dialect == a.dialect
+    expected = algebra.add([a, b], [0.7, -0.4])
+    apart = algebra.add([both, expected], [1, -1])
+    assert algebra.norm(apart, dtype=np.float64) <= 1e-6 * algebra.norm(expected)
+    assert json.loads(both.metadata["lorarium.inputs"]) == [
+        algebra.fingerprint(a),
+        algebra.fingerprint(b),
+    ]
+
+
+def test_merge_of_one_file_keeps_every_bit(files, tmp_path):
+    out = tmp_path / "out.safetensors"
+    assert run("merge", files[0], "-o", out).exit_code == 0
+    a, b = formats.read(files[0]), formats.read(out)
+    for module, delta in a.items():
+        assert b[module].up.dtype == delta.up.dtype
+        np.testing.assert_array_equal(b[module].up, delta.up)
+        np.testing.assert_array_equal(b[module].down, delta.down)
+        assert b[module].scale == delta.scale
+
+
+def test_merge_truncated_and_as_json(files, tmp_path):
+    out = tmp_path / "out.safetensors"
+    done = run("merge", *files, "-o", out, "--rank", 3, "--only", "to_q", "--json")
+    found = json.loads(done.stdout)
+    assert found["schema"] == "lorarium/1" and found["modules"] == 2
+    assert 0 < found["total"]["relative"] < 1
+    assert {delta.rank for _, delta in formats.read(out).items()} == {3}
+
+
+@pytest.mark.parametrize("flags", [["--rank", "2"], ["--energy", "0.5"], ["--size", "40kB"]])
+def test_resize(files, tmp_path, flags):
+    out = tmp_path / "out.safetensors"
+    done = run("resize", files[1], out, *flags, "--json")
+    assert done.exit_code == 0
+    a, small = formats.read(files[1]), formats.read(out)
+    error = algebra.norm(algebra.add([a, small], [1, -1])) / algebra.norm(a)
+    assert error == pytest.approx(json.loads(done.stdout)["total"]["relative"], rel=1e-4)
+    if flags[0] == "--size":
+        assert out.stat().st_size <= 40_000
+
+
+def test_errors(files, tmp_path):
+    for arguments in (
+        ["merge", files[0], "-o", tmp_path / "x", "--blocks", "NOPE"],
+        ["merge", files[0], "-o", tmp_path / "x", "--base", "y"],
+        ["resize", files[0], tmp_path / "x"],
+        ["resize", files[0], tmp_path / "x", "--size", "10"],
+    ):
+        with pytest.raises(LorariumError):
+            run(*arguments)
+        assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    "text,expected",
+    [
+        ("a.safetensors", ("a.safetensors", 1.0)),
+        ("a:0.5", ("a", 0.5)),
+        ("a:-2", ("a", -2.0)),
+        ("C:/a.safetensors", ("C:/a.safetensors", 1.0)),
+        ("a:b:1e-1", ("a:b", 0.1)),
+        (":3", (":3", 1.0)),
+    ],
+)
+def test_weights_split_at_the_last_colon_when_a_number_follows(text, expected):
+    assert split_weight(text) == expected
