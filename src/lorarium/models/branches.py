@@ -71,16 +71,18 @@ def _linear(x: Tensor, y: Tensor, down: Tensor, up: Tensor, gain: Tensor | None)
     if x.dtype != down.dtype:  # a base in half precision keeps its branches in single
         full = _linear(x.to(down.dtype), y.to(down.dtype), down, up, gain)
         return full.to(y.dtype)
+    # the layer's own result is added to in place: nothing needs it as it was
     if k == 1:
         h = F.linear(x, down[0])
-        return y + F.linear(h if gain is None else h * gain[0], up[0])
+        h = h if gain is None else h * gain[0]
+        flat = y.view(-1, y.shape[-1])
+        return flat.addmm_(h.reshape(-1, h.shape[-1]), up[0].T).view(y.shape)
     if len(x) % k:
         raise LorariumError(f"{len(x)} rows cannot be shared by {k} adapters")
     h = torch.bmm(x.reshape(k, -1, x.shape[-1]), down.transpose(1, 2))
     if gain is not None:
         h = h * gain[:, None]
-    added = torch.baddbmm(y.reshape(k, -1, y.shape[-1]), h, up.transpose(1, 2))
-    return added.view(y.shape)
+    return y.view(k, -1, y.shape[-1]).baddbmm_(h, up.transpose(1, 2)).view(y.shape)
 
 
 @contextmanager
