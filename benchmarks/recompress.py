@@ -104,18 +104,18 @@ def peft_svd(a: Adapter, b: Adapter) -> Callable[[], None]:
     out, n = a["denoiser", "x"].shape
     config = LoraConfig(r=RANK, lora_alpha=RANK, target_modules=["x"])
     net = torch.nn.ModuleDict({"x": torch.nn.Linear(n, out, bias=False)})
-    model = get_peft_model(net, config, adapter_name="a")
-    model.add_adapter("b", config)
+    model = get_peft_model(net, config, adapter_name="one")
+    model.add_adapter("two", config)
     layer = model.base_model.model["x"]
     with torch.no_grad():
-        for name, adapter in (("a", a), ("b", b)):
+        for name, adapter in (("one", a), ("two", b)):
             delta = adapter["denoiser", "x"]
             layer.lora_A[name].weight.copy_(torch.from_numpy(delta.down))
             layer.lora_B[name].weight.copy_(torch.from_numpy(delta.up))
 
     def call() -> None:
         model.base_model.add_weighted_adapter(
-            ["a", "b"],
+            ["one", "two"],
             [1.0, 1.0],
             "both",
             combination_type="svd",
@@ -128,6 +128,8 @@ def peft_svd(a: Adapter, b: Adapter) -> Callable[[], None]:
 
 def compare(dense: bool) -> list[dict[str, Any]]:
     rows = []
+    if dense:
+        kohya_style(*pair(8, 8, 0))  # loads torch
     for i, (name, (out, n)) in enumerate(MODULES.items()):
         a, b = pair(out, n, i)
         time_ours, _ = seconds(lambda a=a, b=b: recompress(add([a, b]), rank=RANK), repeats=5)

@@ -82,6 +82,23 @@ def dora(seed: int = 0) -> Dora:
     return Dora(inner, np.ones((OUT, 1), np.float32))
 
 
+def fused(seed: int, dtype: object = np.float32) -> Adapter:
+    """q, k and v of one fused matrix."""
+    rng = np.random.default_rng(seed)
+    down = rng.standard_normal((2, 18)).astype(dtype)
+    return Adapter(
+        {
+            ("denoiser", name): LowRank(
+                rng.standard_normal((6, 2)).astype(dtype),
+                down,
+                fused="qkv",
+                fused_rows=(6 * i, 6 * i + 6),
+            )
+            for i, name in enumerate(("q", "k", "v"))
+        }
+    )
+
+
 def matrix(delta: Delta) -> np.ndarray:
     """ΔW as a float64 matrix."""
     return dense_delta(delta, dtype=np.float64).reshape(delta.shape[0], -1)

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_sums import fused
 
-from deltas import KINDS, adapter, dora, make, matrix, seeds
+from deltas import KINDS, adapter, dora, fused, make, matrix, seeds
 from lorarium import algebra
 from lorarium.adapter import Adapter, Dora, Hadamard, LowRank
 

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_sums import fused
 
-from deltas import adapter, difference, dora, make, matrix, seeds
+from deltas import adapter, difference, dora, fused, make, matrix, seeds
 from lorarium import LorariumError, algebra
 from lorarium.adapter import Adapter, Dora, LowRank
 from lorarium.algebra.recompress import HEADER_BYTES

@@ -5,7 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deltas import CONV_KINDS, KINDS, LINEAR_KINDS, adapter, difference, dora, make, matrix, seeds
+from deltas import (
+    CONV_KINDS,
+    KINDS,
+    LINEAR_KINDS,
+    adapter,
+    difference,
+    dora,
+    fused,
+    make,
+    matrix,
+    seeds,
+)
 from lorarium import LorariumError, algebra
 from lorarium.adapter import Adapter, Dense, LowRank
 
@@ -125,22 +136,6 @@ def test_opaque_tensors_are_never_dropped_in_silence():
     for adapters, weights in (([a, b], [0.5, 1.0]), ([a, a], [1.0, 1.0])):
         with pytest.raises(LorariumError, match="key: 1 tensors"):
             algebra.add(adapters, weights)
-
-
-def fused(seed, dtype=np.float32):
-    rng = np.random.default_rng(seed)
-    down = rng.standard_normal((2, 18)).astype(dtype)
-    return Adapter(
-        {
-            ("denoiser", name): LowRank(
-                rng.standard_normal((6, 2)).astype(dtype),
-                down,
-                fused="qkv",
-                fused_rows=(6 * i, 6 * i + 6),
-            )
-            for i, name in enumerate(("q", "k", "v"))
-        }
-    )
 
 
 def test_fused_parts_stay_fused_when_scaled_or_added():

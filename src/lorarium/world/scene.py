@@ -41,6 +41,7 @@ class View:
 
 
 PHOTO = "photo"
+MARKS_SHOW = 0.24  # least difference in lightness between marks and body
 
 
 def _stream(*key: int | str) -> np.random.Generator:
@@ -51,6 +52,7 @@ def _stream(*key: int | str) -> np.random.Generator:
 @dataclass(frozen=True)
 class _Body:
     genes: Array
+    build: Array  # stout or slim, top or bottom heavy, how it leans
     marks: Array
     colours: Array  # (slots, 3)
 
@@ -59,17 +61,20 @@ class _Body:
 def _body(subject: Subject) -> _Body:
     random = _stream(1, subject.kind, subject.number)
     genes = random.random(GENES, np.float32)
+    build = random.random(3, np.float32) * 2 - 1
     marks = random.random(5, np.float32)
     picks = []
     for pool in CLASSES[subject.kind].colours:
         shades = colour.table(POOLS[pool])
         shade = shades[random.integers(len(shades))] + random.normal(0, 0.035, 3)
         picks.append(np.clip(shade, 0.04, 0.97))
-    if np.abs(picks[0] - picks[1]).sum() < 0.3:  # marks must show
-        picks[1] = np.clip(picks[1] + (0.3 if colour.lightness(picks[0]) < 0.5 else -0.3), 0, 1)
+    gap = float(colour.lightness(picks[1] - picks[0]))
+    if abs(gap) < MARKS_SHOW:
+        way = 1 if colour.lightness(picks[0]) < 0.5 else -1
+        picks[1] = np.clip(picks[1] + way * MARKS_SHOW - gap, 0, 1)
     dark = 0.1 + 0.12 * random.random(3)
     light = 0.9 + 0.08 * random.random(3)
-    return _Body(genes, marks, np.stack([*picks, dark, light]).astype(np.float32))
+    return _Body(genes, build, marks, np.stack([*picks, dark, light]).astype(np.float32))
 
 
 @lru_cache(maxsize=200_000)
@@ -94,7 +99,9 @@ def render(
     gx, gy = gx.reshape(1, p), gy.reshape(1, p)
     picture = np.empty((n, p, 3), np.uint8)
     by_genre = _groups([s.genre for s in styles])
-    by_class = {name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()}
+    by_class = {
+        name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()
+    }
     most = max(1, CHUNK_PIXELS // p)
     for genre, rows in by_genre.items():
         for start in range(0, len(rows), most):
@@ -111,8 +118,13 @@ def render(
                 order.append(local)
                 drawn.append(
                     _draw(
-                        kind, [bodies[i] for i in part[local]], chance[part[local]],
-                        x[local], y[local], colours[local], brush.pixel[local],
+                        kind,
+                        [bodies[i] for i in part[local]],
+                        chance[part[local]],
+                        x[local],
+                        y[local],
+                        colours[local],
+                        brush.pixel[local],
                     )
                 )
             back = np.argsort(np.concatenate(order))
@@ -134,15 +146,24 @@ def _draw(
 ) -> Drawing:
     """One class's individuals, seen from their views."""
     c = chance[:, :8, None]
-    scale = 0.95 + 0.25 * c[:, 0]
+    scale = 0.9 + 0.22 * c[:, 0]
     turn = (c[:, 1] - 0.5) * 0.42
     u, v = x - (c[:, 2] - 0.5) * 0.16, y - (c[:, 3] - 0.5) * 0.16
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
     u, v = cos * u + sin * v, cos * v - sin * u
     u = np.where(c[:, 4] < 0.5, -u, u)
+    stout, heavy, lean = (np.stack([b.build for b in bodies])[:, i, None] for i in range(3))
+    u = u * (1 + 0.14 * stout + 0.2 * heavy * v) + 0.12 * lean * (v * v - 0.3)
+    v = v * (1 - 0.1 * stout)
     pen = Pen(
-        u, v, np.stack([b.genes for b in bodies]), np.stack([b.marks for b in bodies]),
-        chance[:, 5 : 5 + POSES] * 2 - 1, colours, scale, pixel,
+        u,
+        v,
+        np.stack([b.genes for b in bodies]),
+        np.stack([b.marks for b in bodies]),
+        chance[:, 5 : 5 + POSES] * 2 - 1,
+        colours,
+        scale,
+        pixel,
     )
     CLASSES[kind].draw(pen)
     return pen.drawing()
@@ -153,12 +174,12 @@ def _gather(parts: list[Drawing], order: Array) -> Drawing:
         return np.take(np.concatenate([getattr(d, name) for d in parts], axis), order, axis)
 
     return Drawing(
-        joined("solid", 0), joined("edge", 0), joined("inside", 0), joined("colour", 1),
+        joined("solid", 0),
+        joined("edge", 0),
+        joined("inside", 0),
+        joined("colour", 1),
         joined("cover", 0),
     )
-
-
-
 
 
 def features(subject: Subject) -> tuple[Array, int]:
