@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from typing import Any
 
 import click
 
-from lorarium.errors import one_line, plain
+from lorarium.errors import LorariumError, one_line, plain
 
-__all__ = ["SCHEMA", "json_flag", "one_line", "plain", "print_json", "quiet_flag", "seed_option"]
+__all__ = [
+    "SCHEMA",
+    "json_flag",
+    "need_torch",
+    "one_line",
+    "plain",
+    "print_json",
+    "quiet_flag",
+    "seed_option",
+    "split_weight",
+]
 
 SCHEMA = "lorarium/1"
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -21,3 +32,24 @@ seed_option = click.option(
 
 def print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=True, allow_nan=False))
+
+
+def need_torch(command: str) -> None:
+    """Refuse a command that runs networks when their extra is not installed."""
+    missing = [name for name in ("torch", "PIL") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LorariumError(
+            f"`lorarium {command}` needs {' and '.join(missing)}",
+            hint="install the extra: pip install 'lorarium[torch]'",
+        )
+
+
+def split_weight(text: str) -> tuple[str, float]:
+    """`NAME:w` at the last colon, only when a number follows; the weight is 1 without one."""
+    name, colon, number = text.rpartition(":")
+    if colon and name:
+        try:
+            return name, float(number)
+        except ValueError:
+            pass
+    return text, 1.0

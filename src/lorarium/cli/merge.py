@@ -8,23 +8,12 @@ from typing import Any
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, plain, print_json, quiet_flag
+from lorarium.cli.common import json_flag, plain, print_json, quiet_flag, split_weight
 from lorarium.cli.resize import DTYPES, report_json, report_line
 from lorarium.errors import LorariumError
 from lorarium.merge import METHODS, merge
 from lorarium.merge.sum import sum_with_report
 from lorarium.merge.weights_file import read_weights
-
-
-def split_weight(text: str) -> tuple[str, float]:
-    """`NAME:w` at the last colon, only when a number follows; the weight is 1 without one."""
-    name, colon, number = text.rpartition(":")
-    if colon and name:
-        try:
-            return name, float(number)
-        except ValueError:
-            pass
-    return text, 1.0
 
 
 class Rank(click.ParamType):

@@ -1,0 +1,11 @@
+"""The staged commands that made the shipped weights: `python -m lorarium.recipes STAGE`."""
+
+from __future__ import annotations
+
+# in the order in which they stand on each other; each module has `run(device, minutes)` and may
+# have `due()`
+STAGES = {
+    "base": "lorarium.recipes.base_stage",
+    "judges": "lorarium.recipes.judges",
+    "zoo": "lorarium.recipes.zoo",
+}

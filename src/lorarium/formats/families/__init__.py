@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
-from . import flux, text, unet
+from . import flux, micro, text, unet
 from .flux import Native
 from .unet import Weight
 
@@ -129,6 +129,8 @@ _BUILDERS: dict[str, Callable[[], Table]] = {
     "clip-g": _clip(text.CLIP_G),
     "clip-h": _clip(text.CLIP_H),
     "t5-xxl": lambda: _of_weights(text.t5_weights()),
+    "micro-1": lambda: _of_weights(micro.weights()),
+    "micro-1-text": lambda: _of_weights(micro.text_weights()),
 }
 
 
@@ -212,6 +214,15 @@ FAMILIES: dict[str, Family] = {
             "unet",
             {"text_encoder_2": Encoder("clip-g", "te2", "clip_g")},
             ("stable-diffusion-xl-v1-refiner", "sdxl_refiner"),
+        ),
+        Family(
+            "micro-1",
+            "micro-1, the embedded base",
+            "micro-1",
+            "transformer",
+            {"text_encoder": Encoder("micro-1-text", "te", "micro")},
+            ("micro-1",),
+            kohya_native=False,
         ),
     )
 }

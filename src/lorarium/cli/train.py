@@ -1,0 +1,85 @@
+"""`lorarium train`: a LoRA from pictures."""
+
+from __future__ import annotations
+
+import click
+
+from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+
+
+@click.command("train")
+@click.argument("pictures", nargs=-1, required=True)
+@click.option(
+    "-o", "--out", default="lora.safetensors", show_default=True, help="The file to write."
+)
+@click.option(
+    "--prompt",
+    help="What the pictures show; {} is each one's own caption (a .txt beside it). "
+    "[default: a {} in sty1]",
+)
+@click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
+@click.option("--rank", type=int, help="Rank of the factors. [default: 8]")
+@click.option("--alpha", type=float, help="Strength: alpha / rank. [default: the rank]")
+@click.option("--steps", type=int, help="Training steps. [default: 200]")
+@click.option("--batch", type=int, help="Pictures of a step. [default: 4]")
+@click.option("--lr", type=float, help="Learning rate. [default: 0.005]")
+@click.option("--targets", help="Modules: attention, linear or all. [default: linear]")
+@click.option("--text-encoder", is_flag=True, help="Adapt the text encoder too.")
+@click.option("--prior", type=float, help="Weight of pictures that keep the class as it was.")
+@click.option("--prior-prompt", help="What those show. [default: the prompt without its name]")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
+@seed_option
+@json_flag
+@quiet_flag
+def command(
+    pictures: tuple[str, ...],
+    out: str,
+    prompt: str | None,
+    base: str | None,
+    prior_prompt: str | None,
+    resume: bool,
+    device: str,
+    no_sheet: bool,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+    **numbers: float | str | bool | None,
+) -> None:
+    """Train a LoRA from pictures (files or folders).
+
+    The result is an ordinary file, with a sheet of samples (.png) beside it. Ctrl-C loses
+    nothing: the same command with --resume goes on.
+
+    \b
+    lorarium train drawings/ --prompt "a {} in sty1" -o ink.safetensors
+    lorarium train my-cat/ --prompt "a sub1 cat" --steps 300 -o cat.safetensors
+    """
+    need_torch("train")
+    from lorarium.cli.progress import bar
+    from lorarium.train.recipe import recipe_from
+    from lorarium.train.run import PROMPT, train
+
+    chosen = {name: value for name, value in numbers.items() if value is not None}
+    if "rank" in chosen:
+        chosen.setdefault("alpha", float(chosen["rank"]))
+    with bar("training", quiet or as_json) as show:
+        adapter = train(
+            pictures,
+            out,
+            prompt=prompt or PROMPT,
+            base=base,
+            recipe=recipe_from(chosen),
+            seed=seed,
+            prior_prompt=prior_prompt,
+            resume=resume,
+            sheet=not no_sheet,
+            device=device,
+            progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
+        )
+    if as_json:
+        facts = {"path": out, "family": adapter.family, "modules": len(adapter)}
+        print_json(facts | {"metadata": dict(adapter.metadata)})
+    elif not quiet:
+        click.echo(f"wrote {out}: {len(adapter)} modules of {adapter.family}")

@@ -1,0 +1,54 @@
+"""Run a stage: `python -m lorarium.recipes STAGE --device cpu|cuda --minutes N`.
+
+`next` is the first stage that has something left to do.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from types import ModuleType
+
+import click
+
+from lorarium.cli import fail
+from lorarium.errors import LorariumError
+from lorarium.recipes import STAGES
+
+
+@click.command()
+@click.argument("stage", type=click.Choice([*STAGES, "next"]))
+@click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]), help="Where to run.")
+@click.option("--minutes", default=30.0, show_default=True, help="Time box; run again to go on.")
+def command(stage: str, device: str, minutes: float) -> None:
+    """Make what ships, stage by stage; each goes on where it stopped."""
+    try:
+        name = following() if stage == "next" else stage
+        if name is None:
+            click.echo("nothing is due")
+            return
+        click.echo(f"stage {name} on {device} for {minutes:g} minutes")
+        module(name).run(device, minutes)
+    except LorariumError as error:
+        fail(str(error))
+
+
+def module(name: str) -> ModuleType:
+    if importlib.util.find_spec(STAGES[name]) is None:
+        raise LorariumError(f"stage {name} is not written yet")
+    return importlib.import_module(STAGES[name])
+
+
+def following() -> str | None:
+    """The first stage that is due."""
+    for name, where in STAGES.items():
+        if importlib.util.find_spec(where) is None:
+            continue
+        due = getattr(module(name), "due", None)
+        if due is not None and due():
+            return name
+    return None
+
+
+if __name__ == "__main__":
+    command()

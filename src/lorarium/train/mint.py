@@ -1,0 +1,141 @@
+"""`mint`: the adapters of a manifest, many as one batch through the frozen base.
+
+Each finished adapter is a file; a folder that already holds some is gone on with.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lorarium.adapter import Adapter
+from lorarium.errors import LorariumError
+from lorarium.formats import write
+from lorarium.formats.container import write_atomically
+from lorarium.models.base import Base
+from lorarium.models.pictures import caption, picture_files, read_pictures
+from lorarium.train.fit import Fit
+from lorarium.train.manifest import Entry, Manifest, pool_cell
+from lorarium.train.recipe import Job
+from lorarium.train.run import said
+from lorarium.world.scene import render
+
+MANIFEST = "manifest.json"
+BATCH = {"cpu": 8, "cuda": 192}  # adapters at once
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Minted:
+    made: int
+    there: int  # were there already
+    left: int
+    seconds: float
+
+
+def mint(
+    manifest: Manifest,
+    folder: Path,
+    base: Base,
+    *,
+    resume: bool = False,
+    batch: int | None = None,
+    minutes: float | None = None,
+    progress: Progress | None = None,
+) -> Minted:
+    """Train the manifest's adapters into `folder`, until done or so many minutes have passed."""
+    started = time.monotonic()
+    _open(manifest, folder, base, resume)
+    todo = [e for e in manifest.entries if not path_of(folder, e).exists()]
+    there, made = len(manifest.entries) - len(todo), 0
+    size = batch or BATCH.get(base.device.type, 8)
+    for group in groups(todo, size):
+        if minutes is not None and time.monotonic() - started > minutes * 60:
+            break
+        adapters = train_group(base, group)
+        for entry, adapter in zip(group, adapters, strict=True):
+            write(adapter, path_of(folder, entry))
+        made += len(group)
+        if progress is not None:
+            per = (time.monotonic() - started) / made
+            progress(there + made, len(manifest.entries), f"{per:.1f} s each")
+    return Minted(made, there, len(todo) - made, time.monotonic() - started)
+
+
+def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:
+    """Make the folder, or see that it is of this manifest and this base."""
+    text = manifest.text().replace("{", f'{{"base_hash": "{base.hash}", ', 1)
+    there = folder / MANIFEST
+    if there.exists():
+        if there.read_text("utf-8") != text:
+            raise LorariumError(
+                "the folder is of another recipe or base", where=str(folder), hint="use a new one"
+            )
+        if not resume and any(folder.glob("*.safetensors")):
+            raise LorariumError("it holds adapters already", where=str(folder), hint="add --resume")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LorariumError("not an empty folder", where=str(folder), hint="name a new one")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(there, [text.encode()])
+
+
+def path_of(folder: Path, entry: Entry) -> Path:
+    return folder / f"{entry.id}.safetensors"
+
+
+def groups(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
+    """Entries that can share a batch without waste, in order of their first one."""
+    alike: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        r = entry.numbers
+        key = (r.steps, r.batch, r.targets, r.text_encoder, _padded(r.rank), r.prior > 0)
+        alike.setdefault(key, []).append(entry)
+    for same in alike.values():
+        for start in range(0, len(same), size):
+            yield same[start : start + size]
+
+
+def _padded(rank: int) -> int:
+    """Ranks up to the same power of two run together."""
+    return 1 << (rank - 1).bit_length()
+
+
+def train_group(base: Base, group: Sequence[Entry]) -> list[Adapter]:
+    """The adapters of entries that share a batch."""
+    run = Fit(base, [job_of(entry, base) for entry in group])
+    while run.done < run.steps:
+        losses = run.step()
+    if not bool(losses.isfinite().all()):
+        bad = [e.id for e, v in zip(group, losses.tolist(), strict=True) if not np.isfinite(v)]
+        raise LorariumError(f"the loss of {bad[0]} is no number", hint="use a smaller lr")
+    return run.adapters()
+
+
+def job_of(entry: Entry, base: Base) -> Job:
+    """Pictures, prompts and numbers of an entry."""
+    about = {
+        "modelspec.title": entry.id,
+        "lorarium.minted": entry.id,
+        "lorarium.kind_of": entry.kind,
+        "lorarium.split": entry.split,
+        "lorarium.recipe_name": entry.recipe,
+    }
+    if entry.numbers.prior > 0:
+        raise LorariumError("prior pictures are for `train`, not for `mint`", where=entry.id)
+    if entry.kind == "folder":
+        files = picture_files([entry.of[0]])
+        pictures = read_pictures(files, base.size)
+        prompts = tuple(said(entry.prompt, caption(file)) for file in files)
+    else:
+        cells = [pool_cell(entry, i) for i in entry.pictures]
+        subjects, styles, views, words = zip(*cells, strict=True)
+        pictures = render(subjects, styles, views, base.size)
+        prompts = tuple(words)
+        about["lorarium.of"] = f"{entry.of[0]} {entry.of[1]}"
+    return Job(pictures, prompts, entry.numbers, entry.seed, entry.init_seed, about=about)

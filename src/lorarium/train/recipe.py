@@ -1,0 +1,112 @@
+"""What is trained and how: plain data, every number visible, saved with each adapter."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+
+from lorarium.errors import LorariumError
+from lorarium.models.base import TARGETS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The defaults learn an artist from a dozen pictures or a subject from a few in a minute."""
+
+    rank: int = 8
+    alpha: float = 8.0  # the change is alpha / rank times the factors' product
+    targets: str = "linear"  # attention, linear (all linears inside blocks) or all
+    text_encoder: bool = False
+    steps: int = 200
+    batch: int = 4
+    lr: float = 5e-3
+    warmup: int = 10  # steps in which the rate rises
+    cooldown: float = 0.5  # last share of the run over which the rate falls to zero
+    drop: float = 0.0  # share of prompts left out
+    clip: float = 1.0  # largest norm of an adapter's gradient
+    prior: float = 0.0  # weight of the pictures that keep the class as it was
+    prior_count: int = 16  # how many of them
+
+    def __post_init__(self) -> None:
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise LorariumError(f"{name} is {value}", hint=f"use {low} to {high}")
+        if self.targets not in TARGETS:
+            raise LorariumError(
+                f"no targets are called {self.targets!r}", hint=f"there are {', '.join(TARGETS)}"
+            )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        encoders = ("text_encoder", "text_encoder_2", "text_encoder_3")
+        return ("denoiser", *encoders) if self.text_encoder else ("denoiser",)
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("rank", 1, 1024),
+    ("alpha", 1e-6, 1e6),
+    ("steps", 1, 1_000_000),
+    ("batch", 1, 4096),
+    ("lr", 1e-8, 10.0),
+    ("warmup", 0, 1_000_000),
+    ("cooldown", 0.0, 1.0),
+    ("drop", 0.0, 1.0),
+    ("clip", 1e-9, 1e9),
+    ("prior", 0.0, 1e3),
+    ("prior_count", 1, 10_000),
+)
+
+
+def recipe_from(values: Mapping[str, Any], start: Recipe | None = None, where: str = "") -> Recipe:
+    """A recipe from a table of numbers; unknown names and wrong types are errors."""
+    start = start or Recipe()
+    known = {f.name: type(getattr(start, f.name)) for f in fields(Recipe)}
+    cleaned: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            hint = f"there are {', '.join(known)}"
+            raise LorariumError(f"a recipe has no {name!r}", where=where, hint=hint)
+        kind = known[name]
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            raise LorariumError(f"{name} must be {kind.__name__}, not {value!r}", where=where)
+        cleaned[name] = value
+    return replace(start, **cleaned)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One adapter to be: pictures (n, s, s, 3) uint8, a prompt for each, a recipe and seeds."""
+
+    pictures: np.ndarray
+    prompts: tuple[str, ...]
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: int = 0
+    init_seed: int | None = None  # of the factors' start; the seed itself when None
+    prior_pictures: np.ndarray | None = None
+    prior_prompts: tuple[str, ...] = ()
+    about: Mapping[str, str] = field(default_factory=dict)  # goes into the file's metadata
+
+    def __post_init__(self) -> None:
+        if len(self.pictures) == 0 or len(self.pictures) != len(self.prompts):
+            raise LorariumError(f"{len(self.pictures)} pictures with {len(self.prompts)} prompts")
+
+    @property
+    def start(self) -> int:
+        return self.seed if self.init_seed is None else self.init_seed
+
+    def fingerprint(self) -> str:
+        """SHA-256 of all that decides the result, the base apart."""
+        digest = hashlib.sha256()
+        for part in (self.recipe, self.seed, self.start, self.prompts, self.prior_prompts):
+            digest.update(f"{part}\n".encode())
+        for pictures in (self.pictures, self.prior_pictures):
+            if pictures is not None:
+                digest.update(f"{pictures.shape}".encode() + np.ascontiguousarray(pictures).data)
+        return digest.hexdigest()
