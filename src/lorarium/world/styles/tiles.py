@@ -86,7 +86,7 @@ def _tiles(b: Brush) -> tuple[Array, Array, Array, Array]:
         "palette": (0.2, 0.7),
         "pitch": (0.105, 0.16),
         "angle": (-0.8, 0.8),
-        "grout": (0.008, 0.03),
+        "grout": (0.005, 0.017),
         "brick": (0, 1),
         "uneven": (0.05, 0.25),
         "tall": (0.7, 1.2),
