@@ -120,6 +120,10 @@ def test_the_zoo_is_as_promised() -> None:
     }
     assert len({e.of for e in tests["style"]}) >= 64
     assert len({e.of for e in tests["subject"]}) >= 40
+    for of in {e.of for e in tests["subject"]}:
+        mine = [e for e in tests["subject"] if e.of == of]
+        assert len([e for e in mine if e.recipe == "S0"]) == 4 and len(mine) == 5
+        assert all(len(e.pictures) in (3, 4, 5, 6) for e in mine)
     for of in {e.of for e in tests["style"]}:
         mine = [e for e in tests["style"] if e.of == of]
         usual = [e for e in mine if e.recipe == "R0"]

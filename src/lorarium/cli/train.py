@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
@@ -64,20 +66,27 @@ def command(
     chosen = {name: value for name, value in numbers.items() if value is not None}
     if "rank" in chosen:
         chosen.setdefault("alpha", float(chosen["rank"]))
-    with bar("training", quiet or as_json) as show:
-        adapter = train(
-            pictures,
-            out,
-            prompt=prompt or PROMPT,
-            base=base,
-            recipe=recipe_from(chosen),
-            seed=seed,
-            prior_prompt=prior_prompt,
-            resume=resume,
-            sheet=not no_sheet,
-            device=device,
-            progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
-        )
+    try:
+        with bar("training", quiet or as_json) as show:
+            adapter = train(
+                pictures,
+                out,
+                prompt=prompt or PROMPT,
+                base=base,
+                recipe=recipe_from(chosen),
+                seed=seed,
+                prior_prompt=prior_prompt,
+                resume=resume,
+                sheet=not no_sheet,
+                device=device,
+                progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
+            )
+    except KeyboardInterrupt:
+        if Path(f"{out}.checkpoint").exists():
+            click.echo(
+                f"kept in {out}.checkpoint: the same command with --resume goes on", err=True
+            )
+        raise
     if as_json:
         facts = {"path": out, "family": adapter.family, "modules": len(adapter)}
         print_json(facts | {"metadata": dict(adapter.metadata)})

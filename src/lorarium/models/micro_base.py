@@ -116,13 +116,13 @@ def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
     except (SafetensorError, OSError) as error:
         raise LorariumError(f"not a safetensors file ({error})", where=str(path)) from None
     _check(metadata, path)
-    model = Micro(MicroConfig(**json.loads(metadata["lorarium.config"])))
     try:
+        model = Micro(MicroConfig(**json.loads(metadata["lorarium.config"])))
         model.load_state_dict(weights)
-    except RuntimeError:
+    except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError):
         raise LorariumError("its weights do not fit its configuration", where=str(path)) from None
     base = MicroBase(model, device)
-    if base.hash != metadata["lorarium.hash"]:
+    if base.hash != metadata.get("lorarium.hash"):
         raise LorariumError("its weights do not have the hash that it names", where=str(path))
     return base
 

@@ -135,36 +135,38 @@ class _Making:
         self, kind: str, who: Sequence[tuple[str, int]], group: Mapping[str, Any]
     ) -> Iterator[Entry]:
         """Copies in the first recipe, one each in so many others (in turn), and random ones."""
-        first, *rest = self.recipes
+        names = list(group.get("use", self.recipes))
+        if unknown := set(names) - set(self.recipes):
+            raise LorariumError(f"no recipe is called {sorted(unknown)[0]!r}")
+        first, *rest = names
         copies, others = int(group.get("copies", 4)), int(group.get("others", 3))
         for i, of in enumerate(who):
             turn = [rest[(i + j) % len(rest)] for j in range(min(others, len(rest)))]
             plan = [(first, c) for c in range(copies)] + [(name, 0) for name in turn]
             for name, copy in plan:
-                yield self._entry(kind, of, group["split"], name, copy, self.recipes[name])
+                yield self._entry(kind, of, group["split"], name, copy, name == first)
             for copy in range(int(group.get("random", 0))):
-                yield self._entry(kind, of, group["split"], "random", copy, None)
+                yield self._entry(kind, of, group["split"], "random", copy, False)
 
     def _entry(
-        self, kind: str, of: tuple[str, int], split: str, name: str, copy: int, r: Recipe | None
+        self, kind: str, of: tuple[str, int], split: str, name: str, copy: int, main: bool
     ) -> Entry:
         id = f"{kind}-{of[0]}-{of[1]}-{name}-{copy}"
         chance = np.random.default_rng(_number(self.seed, id))
-        count = self._count(kind, name, copy, chance)
-        if r is None:
+        if name == "random":
             r, count = self._random_recipe(kind, chance)
+        else:
+            r = self.recipes[name]
+            few = main and copy == 3
+            count = 3 if few else self._count(kind, name, chance)
         seed, own = (int(n) for n in chance.integers(1, 2**31, 2))
         # of the copies half start from the zoo's common factors, as people leave seeds alone
-        shared = name == next(iter(self.recipes)) and copy < 2
-        init = _number(self.seed, "start") % 2**31 if shared else own
+        init = _number(self.seed, "start") % 2**31 if main and copy < 2 else own
         pictures = tuple(sorted(int(n) for n in chance.permutation(POOL)[:count]))
         return Entry(id, kind, of, split, name, r, seed, init, pictures)
 
-    def _count(self, kind: str, name: str, copy: int, chance: np.random.Generator) -> int:
-        if name == next(iter(self.recipes)) and copy == 3:
-            return 3
-        count = self.counts.get(name, 12)
-        return int(chance.integers(4, 7)) if kind == "subject" else count
+    def _count(self, kind: str, name: str, chance: np.random.Generator) -> int:
+        return int(chance.integers(4, 7)) if kind == "subject" else self.counts[name]
 
     def _random_recipe(self, kind: str, chance: np.random.Generator) -> tuple[Recipe, int]:
         options = {name: values for name, values in self.random.items() if name != "pictures"}
