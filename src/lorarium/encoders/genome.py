@@ -17,16 +17,17 @@ from lorarium.world.pen import GENES, MARKS
 from lorarium.world.scene import Style, Subject, _body, _hand
 from lorarium.world.styles import Brush
 
-MARK_NUMBERS, COLOUR_NUMBERS = 4, 9
-SUBJECT_NUMBERS = GENES + 1 + MARK_NUMBERS + COLOUR_NUMBERS
+BUILD, MARK_NUMBERS, COLOUR_NUMBERS = 3, 4, 9
 
 
 def subject_numbers(subject: Subject) -> np.ndarray:
-    """Shape genes, the kind of marks, their numbers, three colours; all but the kind in -1..1."""
+    """Shape genes and build, the kind of marks, their numbers, three colours; all but the kind in -1..1."""
     body = _body(subject)
     kind = min(int(body.marks[0] * len(MARKS)), len(MARKS) - 1)
     colours = body.colours[:3].ravel() * 2 - 1
-    return np.concatenate([body.genes * 2 - 1, [kind], body.marks[1:] * 2 - 1, colours])
+    return np.concatenate(
+        [body.genes * 2 - 1, body.build, [kind], body.marks[1:] * 2 - 1, colours]
+    )
 
 
 def style_numbers(style: Style) -> np.ndarray:
@@ -36,7 +37,7 @@ def style_numbers(style: Style) -> np.ndarray:
 class Genome(nn.Module):
     def __init__(self, hidden: int, classes: int, genres: int) -> None:
         super().__init__()
-        self.shape = _Numbers(hidden, classes, GENES)
+        self.shape = _Numbers(hidden, classes, GENES + BUILD)
         self.marks = _Numbers(hidden, len(MARKS), MARK_NUMBERS)
         self.colours = _Numbers(hidden, genres, COLOUR_NUMBERS)
         self.mark = nn.Linear(hidden, len(MARKS))
@@ -46,7 +47,9 @@ class Genome(nn.Module):
         self, layout: Tensor, texture: Tensor, subject: Tensor, style: Tensor, kind: Tensor,
         genre: Tensor,
     ) -> Tensor:  # fmt: skip
-        genes, mark, marks, colours = subject.split([GENES, 1, MARK_NUMBERS, COLOUR_NUMBERS], 1)
+        genes, mark, marks, colours = subject.split(
+            [GENES + BUILD, 1, MARK_NUMBERS, COLOUR_NUMBERS], 1
+        )
         which = mark[:, 0].long()
         return (
             self.shape(layout, kind, genes)

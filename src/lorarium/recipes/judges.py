@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from lorarium.encoders.episodes import COUNT, MEMBERS, Episode, Replay, prepared, roughened
 from lorarium.encoders.genome import Genome
-from lorarium.encoders.losses import against_prototypes, contrast
-from lorarium.encoders.nets import HIDDEN, SIZE, Judge, NetConfig
+from lorarium.encoders.losses import against_prototypes, contrast, same_rows
+from lorarium.encoders.nets import HIDDEN, SIZE, JudgeNet, NetConfig
 from lorarium.encoders.training import FitConfig, Losses, fit
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import VOCABULARY
@@ -37,7 +37,7 @@ class Pupil(nn.Module):
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
-        self.judge = Judge(config)
+        self.judge = JudgeNet(config)
         self.genome = Genome(HIDDEN, config.classes, config.genres)
 
 
@@ -48,21 +48,19 @@ def judge_losses(pupil: Pupil, e: Episode, x: Tensor) -> Losses:
     genre, kind, words = e.genre.to(device), e.kind.to(device), e.words.to(device)
     artist, person = e.artist.to(device), e.individual.to(device)
     s, b = net.scales, net.biases
-    bags = words.sort(1).values
-    same = (bags[:, None] == bags[None]).all(2) & ~torch.eye(len(x), dtype=torch.bool, device=device)
     return {
         "artist": against_prototypes(o["style"], artist, MEMBERS, s[0], b[0]),
         "individual": against_prototypes(o["identity"], person, MEMBERS, s[1], b[1]),
         "genre": 0.3 * F.cross_entropy(o["genre"], genre),
         "class": 0.5 * F.cross_entropy(o["kind"], kind),
-        "words": 0.2 * contrast(o["picture"], net.say(words), s[2], same),
+        "words": 0.2 * contrast(o["picture"], net.say(words), s[2], same_rows(words)),
         "genome": pupil.genome(
             o["layout"], o["texture"], e.subject.to(device), e.style.to(device), kind, genre
         ),
     }  # fmt: skip
 
 
-def train_judge(name: str, folder: Path, device: str, minutes: float) -> tuple[Judge, dict]:
+def train_judge(name: str, folder: Path, device: str, minutes: float) -> tuple[JudgeNet, dict]:
     plan = PLANS[name]
     torch.manual_seed(plan.seed)
     replay = Replay(name[-1], SIZE, plan.seed)
