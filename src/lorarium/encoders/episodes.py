@@ -2,8 +2,8 @@
 
 An episode crosses eight groups of artists of one genre (the first two groups are of `photo`) with
 eight groups of individuals of one class: each artist shows several individuals, each individual
-is seen once in `photo` and three times in other genres. So the pictures that must be told apart differ in nothing but the hand, or in
-nothing but who is shown.
+is seen once in `photo` and three times in other genres. So the pictures that must be told apart
+differ in nothing but the hand, or in nothing but who is shown.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ class Episode:
     style: Tensor  # (n, k) the numbers behind the artist's hand
 
 
-def draw(half: str, size: int, random: np.random.Generator) -> Episode:
-    """A new episode. Judges a and b share half of their artists and individuals."""
+def draw(half: str, size: int, random: np.random.Generator, *, look: str | None = None) -> Episode:
+    """A new episode. Judges a and b share half of their artists and individuals.
+
+    With `look`, all pictures are drawn in that one genre, whatever artist they belong to.
+    """
     others = [g for g in SEEN_GENRES if g != PHOTO]
     genres = [PHOTO, PHOTO, *random.choice(others, GROUPS - 2, replace=False)]
     classes = random.choice(SEEN_CLASSES, GROUPS, replace=False)
@@ -48,7 +51,8 @@ def draw(half: str, size: int, random: np.random.Generator) -> Episode:
     styles = [artists[i] for i in artist]
     subjects = [people[i] for i in person]
     views = [View(n) for n in numbers("train", COUNT, random)]
-    pictures = torch.from_numpy(render(subjects, styles, views, size)).permute(0, 3, 1, 2)
+    hands = [Style(look, s.number) for s in styles] if look else styles
+    pictures = torch.from_numpy(render(subjects, hands, views, size)).permute(0, 3, 1, 2)
     genre = [SEEN_GENRES.index(s.genre) for s in styles]
     kind = [SEEN_CLASSES.index(s.kind) for s in subjects]
     said = [_words(s, a, random) for s, a in zip(subjects, styles, strict=True)]
@@ -112,5 +116,3 @@ def roughened(x: Tensor, random: torch.Generator) -> Tensor:
     blurred = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
     noise = torch.randn(x.shape, generator=random).to(x.device)
     return x + soft.to(x.device) * (blurred - x) + amount.to(x.device) * noise
-
-

@@ -21,13 +21,11 @@ BUILD, MARK_NUMBERS, COLOUR_NUMBERS = 3, 4, 9
 
 
 def subject_numbers(subject: Subject) -> np.ndarray:
-    """Shape genes and build, the kind of marks, their numbers, three colours; all but the kind in -1..1."""
+    """Shape genes and build, the kind of marks, their numbers, three colours; from -1 to 1."""
     body = _body(subject)
     kind = min(int(body.marks[0] * len(MARKS)), len(MARKS) - 1)
     colours = body.colours[:3].ravel() * 2 - 1
-    return np.concatenate(
-        [body.genes * 2 - 1, body.build, [kind], body.marks[1:] * 2 - 1, colours]
-    )
+    return np.concatenate([body.genes * 2 - 1, body.build, [kind], body.marks[1:] * 2 - 1, colours])
 
 
 def style_numbers(style: Style) -> np.ndarray:

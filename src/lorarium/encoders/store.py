@@ -86,7 +86,7 @@ def load_encoder(path: Path, device: str = "cpu") -> Encoder:
     try:
         with safe_open(path, "pt", device=device) as file:
             about = file.metadata() or {}
-            tensors = {k: file.get_tensor(k).float() for k in file.keys()}  # noqa: SIM118
+            tensors = {k: file.get_tensor(k).float() for k in file.keys()}
     except (OSError, SafetensorError) as problem:
         raise LorariumError(
             "cannot be read as an encoder", where=str(path), hint="is it a safetensors file?"

@@ -66,7 +66,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, p in model.named_parameters():
         plain = p.ndim in (2, 4) and min(p.shape[0], p[0].numel()) >= 32
         (matrices if plain and "words" not in name and "say" not in name else rest).append(p)
@@ -131,5 +132,8 @@ def fit(
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(averaged[name])
-    spent = {"pictures": step * config.batch, "seconds": round(seconds + time.time() - started)}
+    spent = {
+        "pictures": float(step * config.batch),
+        "seconds": round(seconds + time.time() - started, 1),
+    }
     return model.eval(), spent

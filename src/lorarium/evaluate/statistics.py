@@ -22,8 +22,10 @@ def threshold_at(negative: Array, false_accepts: float = 0.05) -> float:
     """The lowest score that at most this share of the negatives reaches."""
     ordered = np.sort(negative)[::-1]
     allowed = int(np.floor(false_accepts * len(ordered)))
-    return float(np.nextafter(ordered[allowed], np.inf)) if allowed < len(ordered) else float(
-        ordered[-1]
+    return (
+        float(np.nextafter(ordered[allowed], np.inf))
+        if allowed < len(ordered)
+        else float(ordered[-1])
     )
 
 

@@ -48,14 +48,15 @@ def style_trials(
 
 def subject_trials(
     split: str, per_class: int, queries: int, *, seed: int,
-    classes: tuple[str, ...] = SEEN_CLASSES, genres: tuple[str, ...] = SEEN_GENRES, size: int = 48,
+    classes: tuple[str, ...] = SEEN_CLASSES, genres: tuple[str, ...] = SEEN_GENRES,
+    reference_genre: str = PHOTO, size: int = 48,
 ) -> Trials:  # fmt: skip
     random = np.random.default_rng(seed)
     members = individuals(split, per_class, classes)
     each = SUBJECT_REFERENCES + queries
     subjects = [m for m in members for _ in range(each)]
     words = [
-        PHOTO if i % each < SUBJECT_REFERENCES else str(random.choice(genres))
+        reference_genre if i % each < SUBJECT_REFERENCES else str(random.choice(genres))
         for i in range(len(subjects))
     ]
     styles = [

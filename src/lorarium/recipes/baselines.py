@@ -21,23 +21,18 @@ from lorarium.encoders.training import FitConfig, Losses, fit
 from lorarium.recipes.base import PicturePool
 from lorarium.world.words import VOCABULARY
 
-BATCH, FRESH, ROOM = 128, 0.3, 24_000
-PLANS = {
-    "clip_like": FitConfig(total=600_000, batch=BATCH, seed=13),
-    "dino_like": FitConfig(total=600_000, batch=BATCH, seed=14),
-}
+FRESH, ROOM = 0.3, 24_000
 
 
 def train_clip_like(
-    name: str, folder: Path, device: str, minutes: float
+    name: str, plan: FitConfig, folder: Path, device: str, minutes: float
 ) -> tuple[nn.Module, dict[str, float]]:
-    plan = PLANS[name]
     torch.manual_seed(plan.seed)
     pool, random = _pool(plan.seed)
 
     def loss(model: nn.Module, step: int) -> Losses:
         assert isinstance(model, ClipLike)
-        pictures, words = pool.batch(BATCH, FRESH)
+        pictures, words = pool.batch(plan.batch, FRESH)
         words = words.to(device)
         x = roughened(pictures.to(device), random).contiguous(memory_format=torch.channels_last)
         said = model.say(words)
@@ -48,16 +43,15 @@ def train_clip_like(
 
 
 def train_dino_like(
-    name: str, folder: Path, device: str, minutes: float
+    name: str, plan: FitConfig, folder: Path, device: str, minutes: float
 ) -> tuple[nn.Module, dict[str, float]]:
-    plan = PLANS[name]
     torch.manual_seed(plan.seed)
     pool, random = _pool(plan.seed)
 
     def loss(model: nn.Module, step: int) -> Losses:
         assert isinstance(model, DinoLike)
-        pool.render(int(BATCH / 2 * FRESH))
-        rows = pool.random.integers(pool.filled, size=BATCH // 2)
+        pool.render(int(plan.batch / 2 * FRESH))
+        rows = pool.random.integers(pool.filled, size=plan.batch // 2)
         x = prepared(torch.from_numpy(pool.pictures[rows]).permute(0, 3, 1, 2).to(device))
         views = torch.cat([cropped(x, random), cropped(x, random)])
         views = roughened(views, random).contiguous(memory_format=torch.channels_last)

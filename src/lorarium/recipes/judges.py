@@ -7,6 +7,7 @@ an asset with its card. A later run replaces the asset.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -16,8 +17,12 @@ from torch import Tensor, nn
 from lorarium.encoders.episodes import COUNT, MEMBERS, Episode, Replay, prepared, roughened
 from lorarium.encoders.genome import Genome
 from lorarium.encoders.losses import against_prototypes, contrast, same_rows
-from lorarium.encoders.nets import HIDDEN, SIZE, JudgeNet, NetConfig
+from lorarium.encoders.nets import HIDDEN, SIZE, ClipLike, JudgeNet, NetConfig
+from lorarium.encoders.store import Card, save_encoder, world_hash
 from lorarium.encoders.training import FitConfig, Losses, fit
+from lorarium.evaluate.judges import calibrate
+from lorarium.evaluate.verification import verification, zero_shot
+from lorarium.recipes.baselines import train_clip_like, train_dino_like
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import VOCABULARY
 
@@ -29,7 +34,10 @@ CONFIGS = {
 PLANS = {
     "judge_a": FitConfig(total=2_000_000, batch=COUNT, seed=11),
     "judge_b": FitConfig(total=2_000_000, batch=COUNT, seed=12),
+    "clip_like": FitConfig(total=600_000, batch=COUNT, seed=13),
+    "dino_like": FitConfig(total=600_000, batch=COUNT, seed=14),
 }
+Spent = dict[str, float]
 
 
 class Pupil(nn.Module):
@@ -60,8 +68,9 @@ def judge_losses(pupil: Pupil, e: Episode, x: Tensor) -> Losses:
     }  # fmt: skip
 
 
-def train_judge(name: str, folder: Path, device: str, minutes: float) -> tuple[JudgeNet, dict]:
-    plan = PLANS[name]
+def train_judge(
+    name: str, plan: FitConfig, folder: Path, device: str, minutes: float
+) -> tuple[nn.Module, Spent]:
     torch.manual_seed(plan.seed)
     replay = Replay(name[-1], SIZE, plan.seed)
     random = torch.Generator().manual_seed(plan.seed)
@@ -77,7 +86,38 @@ def train_judge(name: str, folder: Path, device: str, minutes: float) -> tuple[J
     return pupil.judge, spent
 
 
-STAGES: dict[str, Callable[[str, Path, str, float], tuple[nn.Module, dict]]] = {
+STAGES: dict[str, Callable[[str, FitConfig, Path, str, float], tuple[nn.Module, Spent]]] = {
     "judge_a": train_judge,
     "judge_b": train_judge,
+    "clip_like": train_clip_like,
+    "dino_like": train_dino_like,
 }
+
+
+def run(
+    stage: str, device: str = "cpu", minutes: float = 60, *, runs: Path = Path("runs"),
+    assets: Path | None = None, total: int | None = None,
+) -> Path:  # fmt: skip
+    """Go on with a stage for so many minutes and write its asset; `total` shortens the plan."""
+    train, plan = STAGES[stage], PLANS[stage]
+    plan = plan if total is None else replace(plan, total=total)
+    net, spent = train(stage, plan, runs / stage, device, minutes)
+    card: Card = {
+        "name": stage,
+        "data": "the drawn world, train split, seen classes and genres, drawn endlessly",
+        "recipe": asdict(plan),
+        "spent": spent,
+        "world": world_hash(),
+        "licence": "CC0-1.0",
+    }
+    if isinstance(net, JudgeNet):
+        thresholds = calibrate(net)
+        card["thresholds"] = asdict(thresholds)
+        card["scores"] = {
+            "validation": verification(net, "validation"), "test": verification(net, "test"),
+        }  # fmt: skip
+    elif isinstance(net, ClipLike):
+        card["scores"] = {"test": zero_shot(net, "test")}
+    path = (assets or Path(__file__).parents[1] / "assets") / f"{stage}.safetensors"
+    save_encoder(path, net, card)
+    return path
