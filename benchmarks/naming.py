@@ -60,7 +60,9 @@ def sheets(folder: Path) -> None:
 
 def _sheet(pictures: np.ndarray, labels: list[str], columns: int = 8) -> Image.Image:
     size = pictures.shape[1]
-    sheet = Image.new("RGB", (columns * (size + 8), -(-len(pictures) // columns) * (size + 22)), "white")
+    sheet = Image.new(
+        "RGB", (columns * (size + 8), -(-len(pictures) // columns) * (size + 22)), "white"
+    )
     pen = ImageDraw.Draw(sheet)
     for i, picture in enumerate(pictures):
         x, y = (i % columns) * (size + 8), (i // columns) * (size + 22)
@@ -86,4 +88,6 @@ def score(answers: Path) -> None:
 
 
 if __name__ == "__main__":
-    {"sheets": lambda: sheets(Path(sys.argv[2])), "score": lambda: score(Path(sys.argv[2]))}[sys.argv[1]]()
+    {"sheets": lambda: sheets(Path(sys.argv[2])), "score": lambda: score(Path(sys.argv[2]))}[
+        sys.argv[1]
+    ]()

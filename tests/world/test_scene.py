@@ -15,8 +15,10 @@ PAIRS = [(k, g) for i, k in enumerate(CLASSES) for g in [list(GENRES)[i % len(GE
 
 def draw(pairs, size=32, number=5, view=0):
     return render(
-        [Subject(k, number) for k, _ in pairs], [Style(g, number) for _, g in pairs],
-        [View(view + i) for i in range(len(pairs))], size,
+        [Subject(k, number) for k, _ in pairs],
+        [Style(g, number) for _, g in pairs],
+        [View(view + i) for i in range(len(pairs))],
+        size,
     )
 
 
@@ -63,8 +65,10 @@ def test_pictures_stay_inside_the_frame():
     """Subjects may touch the border but not leave: little ink on the outermost ring."""
     pictures = draw([(k, "photo") for k in CLASSES], size=48).astype(int)
     plain = render(
-        [Subject("apple", 5)] * len(CLASSES), [Style("photo", 5)] * len(CLASSES),
-        [View(i) for i in range(len(CLASSES))], 48,
+        [Subject("apple", 5)] * len(CLASSES),
+        [Style("photo", 5)] * len(CLASSES),
+        [View(i) for i in range(len(CLASSES))],
+        48,
     ).astype(int)
     ring = np.ones((48, 48), bool)
     ring[1:-1, 1:-1] = False

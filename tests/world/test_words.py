@@ -22,7 +22,7 @@ def test_reserved_words_are_known_and_words_unique():
 
 
 def test_unknown_word_is_named_with_suggestions():
-    with pytest.raises(LorariumError, match="'pinguin'.*penguin"):
+    with pytest.raises(LorariumError, match=r"'pinguin'.*penguin"):
         words.tokens("a pinguin in ink")
 
 

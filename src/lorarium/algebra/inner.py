@@ -48,8 +48,9 @@ def gram_in(a: Adapter | Delta, b: Adapter | Delta, *, dtype: DTypeLike = None) 
 
 
 def norm(a: Adapter | Delta, *, dtype: DTypeLike = None) -> float:
-    """Frobenius norm."""
-    return math.sqrt(max(0.0, inner(a, a, dtype=dtype)))
+    """Frobenius norm; NaN where an entry is."""
+    square = inner(a, a, dtype=dtype)
+    return 0.0 if square < 0 else math.sqrt(square)  # rounding can leave a zero just below zero
 
 
 def cosine(a: Adapter | Delta, b: Adapter | Delta, *, dtype: DTypeLike = None) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import os
 import sys
+from typing import NoReturn
 
 import click
 
 from lorarium import __version__
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, one_line
 
 # name -> one line of help; the command itself is `command` in lorarium/cli/<name>.py
 COMMANDS = {
@@ -21,22 +24,22 @@ COMMANDS = {
     "render": "Make pictures from a prompt and LoRAs.",
     "mint": "Train many LoRAs at once from a recipe.",
     "world": "Look at the drawn world.",
-    "tour": "See everything work on the embedded world.",
+    "tour": "See everything work.",
 }
 
 
 class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [name for name in COMMANDS if importlib.util.find_spec(f"lorarium.cli.{name}")]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.list_commands(ctx):
             return None
         return importlib.import_module(f"lorarium.cli.{name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -47,19 +50,25 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign shows '?', not an error
+            stream.reconfigure(errors="replace")
     try:
-        cli(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        result = cli(prog_name="lorarium", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
-        fail(" ".join(error.format_message().split()))
+        fail(error.format_message())
     except LorariumError as error:
         fail(str(error))
+    except BrokenPipeError:  # the reader of our output has gone: nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped", err=True)
         sys.exit(130)
+    sys.exit(result if isinstance(result, int) else 0)
 
 
-def fail(message: str) -> None:
-    click.echo(f"lorarium: {message}", err=True)
+def fail(message: str) -> NoReturn:
+    click.echo(f"lorarium: {one_line(message)}", err=True)
     sys.exit(2)

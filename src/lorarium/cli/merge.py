@@ -41,7 +41,13 @@ class Rank(click.ParamType):
 @click.command("merge")
 @click.argument("inputs", nargs=-1, required=True, metavar="A[:w] B[:w]...")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Output file.")
-@click.option("--method", default="sum", show_default=True, type=click.Choice(list(METHODS)))
+@click.option(
+    "--method",
+    default="sum",
+    show_default=True,
+    type=click.Choice(list(METHODS)),
+    help="How to merge.",
+)
 @click.option("--rank", type=Rank(), help="Truncate to a rank, or allow full matrices.")
 @click.option("--to", "dialect", help="Dialect of the result (default: that of the first input).")
 @click.option("--base", help="Base model, for the methods that need one.")

@@ -61,9 +61,7 @@ class PicturePool:
         views = [View(n) for n in numbers("train", count, r)]
         rows = (self.next + np.arange(count)) % len(self.pictures)
         self.pictures[rows] = render(subjects, styles, views, self.size)
-        self.words[rows] = [
-            tokens(prompt(s, a, r)) for s, a in zip(subjects, styles, strict=True)
-        ]
+        self.words[rows] = [tokens(prompt(s, a, r)) for s, a in zip(subjects, styles, strict=True)]
         self.next = int((self.next + count) % len(self.pictures))
         self.filled = min(self.filled + count, len(self.pictures))
 
@@ -88,7 +86,8 @@ def loss(model: Micro, x: Tensor, words: Tensor, r: BaseRecipe, random: torch.Ge
 
 
 def optimizers(model: Micro, r: BaseRecipe) -> list[torch.optim.Optimizer]:
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for name, p in model.named_parameters():
         inner = "transformer_blocks" in name or "layers" in name
         (matrices if p.ndim == 2 and inner and "table" not in name else rest).append(p)
@@ -136,7 +135,9 @@ def train(
     try:
         while step < steps and time.time() - started < minutes * 60:
             left = (steps - step) / steps
-            heat = min(1.0, (step + 1) / recipe.warmup) * (0.1 + 0.9 * min(1.0, left / recipe.decay))
+            heat = min(1.0, (step + 1) / recipe.warmup) * (
+                0.1 + 0.9 * min(1.0, left / recipe.decay)
+            )
             for o, lrs in zip(optims, bases, strict=True):
                 for group, lr in zip(o.param_groups, lrs, strict=True):
                     group["lr"] = lr * heat
@@ -168,7 +169,9 @@ def train(
     finally:
         save()
         (folder / "recipe.json").write_text(
-            json.dumps({"recipe": asdict(recipe), "config": asdict(config), "total": total}, indent=1)
+            json.dumps(
+                {"recipe": asdict(recipe), "config": asdict(config), "total": total}, indent=1
+            )
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 Array = np.ndarray
+Value = Array | np.float32 | float
 LIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -23,5 +24,5 @@ def lightness(colour: Array, axis: int = -1) -> Array:
     return np.tensordot(colour, LIGHTNESS, axes=([axis], [0])).astype(np.float32)
 
 
-def mix(a: Array, b: Array, t: Array | float) -> Array:
-    return a + (b - a) * t
+def mix(a: Value, b: Value, t: Value) -> Array:
+    return np.asarray(a + (b - a) * t)

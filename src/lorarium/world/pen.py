@@ -38,8 +38,15 @@ class Pen:
     """
 
     def __init__(
-        self, x: Array, y: Array, genes: Array, marks: Array, pose: Array, colours: Array,
-        scale: Array, pixel: Array,
+        self,
+        x: Array,
+        y: Array,
+        genes: Array,
+        marks: Array,
+        pose: Array,
+        colours: Array,
+        scale: Array,
+        pixel: Array,
     ) -> None:
         self.x, self.y = x, y
         self._genes, self._marks, self._pose = genes, marks, pose
@@ -179,6 +186,9 @@ def _speckles(u: Array, v: Array, a: Array, b: Array, c: Array, e: Array) -> Arr
 
 
 _COATS = {
-    "spotted": _spots, "striped": _stripes, "banded": _bands, "patched": _patch,
+    "spotted": _spots,
+    "striped": _stripes,
+    "banded": _bands,
+    "patched": _patch,
     "speckled": _speckles,
 }

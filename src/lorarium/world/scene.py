@@ -99,7 +99,9 @@ def render(
     gx, gy = gx.reshape(1, p), gy.reshape(1, p)
     picture = np.empty((n, p, 3), np.uint8)
     by_genre = _groups([s.genre for s in styles])
-    by_class = {name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()}
+    by_class = {
+        name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()
+    }
     most = max(1, CHUNK_PIXELS // p)
     for genre, rows in by_genre.items():
         for start in range(0, len(rows), most):
@@ -116,8 +118,13 @@ def render(
                 order.append(local)
                 drawn.append(
                     _draw(
-                        kind, [bodies[i] for i in part[local]], chance[part[local]],
-                        x[local], y[local], colours[local], brush.pixel[local],
+                        kind,
+                        [bodies[i] for i in part[local]],
+                        chance[part[local]],
+                        x[local],
+                        y[local],
+                        colours[local],
+                        brush.pixel[local],
                     )
                 )
             back = np.argsort(np.concatenate(order))
@@ -149,8 +156,14 @@ def _draw(
     u = u * (1 + 0.14 * stout + 0.2 * heavy * v) + 0.12 * lean * (v * v - 0.3)
     v = v * (1 - 0.1 * stout)
     pen = Pen(
-        u, v, np.stack([b.genes for b in bodies]), np.stack([b.marks for b in bodies]),
-        chance[:, 5 : 5 + POSES] * 2 - 1, colours, scale, pixel,
+        u,
+        v,
+        np.stack([b.genes for b in bodies]),
+        np.stack([b.marks for b in bodies]),
+        chance[:, 5 : 5 + POSES] * 2 - 1,
+        colours,
+        scale,
+        pixel,
     )
     CLASSES[kind].draw(pen)
     return pen.drawing()
@@ -161,12 +174,12 @@ def _gather(parts: list[Drawing], order: Array) -> Drawing:
         return np.take(np.concatenate([getattr(d, name) for d in parts], axis), order, axis)
 
     return Drawing(
-        joined("solid", 0), joined("edge", 0), joined("inside", 0), joined("colour", 1),
+        joined("solid", 0),
+        joined("edge", 0),
+        joined("inside", 0),
+        joined("colour", 1),
         joined("cover", 0),
     )
-
-
-
 
 
 def features(subject: Subject) -> tuple[Array, int]:

@@ -29,7 +29,9 @@ def ellipse(x: Array, y: Array, cx: Value, cy: Value, rx: Value, ry: Value) -> A
     return np.maximum(near, np.maximum(np.abs(dx) - rx, np.abs(dy) - ry))
 
 
-def box(x: Array, y: Array, cx: Value, cy: Value, hw: Value, hh: Value, corner: Value = 0.0) -> Array:
+def box(
+    x: Array, y: Array, cx: Value, cy: Value, hw: Value, hh: Value, corner: Value = 0.0
+) -> Array:
     """A rectangle of half sizes hw, hh with rounded corners."""
     dx = np.abs(x - cx) - hw + corner
     dy = np.abs(y - cy) - hh + corner
@@ -38,7 +40,14 @@ def box(x: Array, y: Array, cx: Value, cy: Value, hw: Value, hh: Value, corner: 
 
 
 def capsule(
-    x: Array, y: Array, ax: Value, ay: Value, bx: Value, by: Value, ra: Value, rb: Value | None = None
+    x: Array,
+    y: Array,
+    ax: Value,
+    ay: Value,
+    bx: Value,
+    by: Value,
+    ra: Value,
+    rb: Value | None = None,
 ) -> Array:
     """A thick line from a to b whose radius goes from ra to rb."""
     rb = ra if rb is None else rb
@@ -47,7 +56,9 @@ def capsule(
     return np.hypot(px - lx * t, py - ly * t) - (ra + (rb - ra) * t)
 
 
-def polygon(x: Array, y: Array, points: Sequence[tuple[Value, Value]], corner: Value = 0.0) -> Array:
+def polygon(
+    x: Array, y: Array, points: Sequence[tuple[Value, Value]], corner: Value = 0.0
+) -> Array:
     """A closed polygon (any orientation, concave too), its corners rounded by `corner`."""
     distance = np.full(np.broadcast_shapes(x.shape), np.inf, np.float32)
     inside = np.zeros(x.shape, bool)
@@ -80,7 +91,14 @@ def arc(
 
 
 def star(
-    x: Array, y: Array, cx: Value, cy: Value, r: Value, inner: Value, points: Value, turn: Value = 0.0
+    x: Array,
+    y: Array,
+    cx: Value,
+    cy: Value,
+    r: Value,
+    inner: Value,
+    points: Value,
+    turn: Value = 0.0,
 ) -> Array:
     """A star of outer radius r and inner radius r * inner, first point up; near exact."""
     u, v = x - cx, y - cy
@@ -94,7 +112,14 @@ def star(
 
 
 def petals(
-    x: Array, y: Array, cx: Value, cy: Value, reach: Value, rx: Value, ry: Value, count: Value,
+    x: Array,
+    y: Array,
+    cx: Value,
+    cy: Value,
+    reach: Value,
+    rx: Value,
+    ry: Value,
+    count: Value,
     turn: Value = 0.0,
 ) -> Array:
     """`count` ellipses around a centre, their middles `reach` away, long axis outwards."""

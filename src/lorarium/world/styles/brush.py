@@ -9,7 +9,7 @@ that the genre reads by name.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -47,9 +47,7 @@ def genre(
     """Register a genre under its word."""
 
     def register(paint: Callable[[Brush], Array]) -> Callable[[Brush], Array]:
-        GENRES[name] = Genre(
-            name, palettes, knobs, paint, recolour or toned, warp or still, crisp
-        )
+        GENRES[name] = Genre(name, palettes, knobs, paint, recolour or toned, warp or still, crisp)
         return paint
 
     return register

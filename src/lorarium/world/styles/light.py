@@ -6,13 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from lorarium.world.colour import lightness
+from lorarium.world.colour import Value, lightness
 from lorarium.world.styles.brush import Array, Brush
 
 TILE = 256
 
 
-def bulge(b: Brush, sun: Array, soft: float = 0.12) -> Array:
+def bulge(b: Brush, sun: Value, soft: float = 0.12) -> Array:
     """Light on rounded forms, about -1 (away from the sun) to 1, 0 outside; `sun` is its angle."""
     n, size = b.shape[0], b.size
     height = np.minimum(b.d.inside, soft).reshape(n, size, size) / soft
@@ -22,8 +22,10 @@ def bulge(b: Brush, sun: Array, soft: float = 0.12) -> Array:
     gx[:, :, 1:-1] = height[:, :, 2:] - height[:, :, :-2]
     gy[:, 1:-1] = height[:, :-2] - height[:, 2:]
     gain = size / 24
-    across = -(gx.reshape(b.shape) * np.sin(sun) + gy.reshape(b.shape) * np.cos(sun)) * gain * soft * 2
-    return np.clip(across + 0.0 * sun, -1, 1) * b.d.cover
+    across = (
+        -(gx.reshape(b.shape) * np.sin(sun) + gy.reshape(b.shape) * np.cos(sun)) * gain * soft * 2
+    )
+    return np.clip(across, -1, 1) * b.d.cover
 
 
 def backdrop(b: Brush, knob: str) -> Array:
@@ -61,7 +63,7 @@ def _noise_tile(octaves: int) -> Array:
     return np.clip(tile / (2 * tile.std()), -1.5, 1.5).astype(np.float32)
 
 
-def noise(b: Brush, x: Array, y: Array, grain: Array | float, which: int, octaves: int = 1) -> Array:
+def noise(b: Brush, x: Array, y: Array, grain: Value, which: int, octaves: int = 1) -> Array:
     """Noise at coordinates, features about `grain` wide; another place of it for each picture."""
     scale = 16 / np.asarray(grain, np.float32)
     i = (x * scale + (b.mood(8 + which % 6) * 4096 + which * 57)).astype(np.int32) & (TILE - 1)
@@ -69,13 +71,13 @@ def noise(b: Brush, x: Array, y: Array, grain: Array | float, which: int, octave
     return _noise_tile(octaves)[i, j]
 
 
-def line(b: Brush, width: Array | float, edge: Array | None = None) -> Array:
+def line(b: Brush, width: Value, edge: Array | None = None) -> Array:
     """Coverage of the drawing's lines, `width` thick."""
     edge = b.d.edge if edge is None else edge
     return np.clip(0.5 + (width * 0.5 - edge) * (b.size / 2), 0, 1)
 
 
-def step(b: Brush, field: Array, slope: Array | float = 1.0) -> Array:
+def step(b: Brush, field: Array, slope: Value = 1.0) -> Array:
     """1 where a field in screen units is positive, smoothed over one pixel."""
     return np.clip(0.5 + field * (b.size / 2) / slope, 0, 1)
 
@@ -85,18 +87,18 @@ def tone(b: Brush) -> Array:
     return lightness(b.d.colour, axis=0)
 
 
-def turned(b: Brush, angle: Array) -> tuple[Array, Array]:
+def turned(b: Brush, angle: Value) -> tuple[Array, Array]:
     """Screen coordinates along and across a direction."""
     c, s = np.cos(angle), np.sin(angle)
     return c * b.x + s * b.y, c * b.y - s * b.x
 
 
-def wave(position: Array, pitch: Array) -> Array:
+def wave(position: Value, pitch: Value) -> Array:
     """Distance to the nearest of parallel lines `pitch` apart."""
     return np.abs(position - pitch * np.round(position / pitch))
 
 
-def shifted(b: Brush, field: Array, dx: Array, dy: Array) -> Array:
+def shifted(b: Brush, field: Array, dx: Value, dy: Value) -> Array:
     """A field moved by whole pixels, each picture by its own way."""
     n, size = b.shape[0], b.size
     sx = np.round(np.broadcast_to(dx, (n, 1))[:, 0] * size / 2).astype(int)
@@ -106,7 +108,7 @@ def shifted(b: Brush, field: Array, dx: Array, dy: Array) -> Array:
     return np.stack(moved).reshape(b.shape)
 
 
-def wobble(b: Brush, amount: Array, grain: Array | float, which: int = 0) -> tuple[Array, Array]:
+def wobble(b: Brush, amount: Value, grain: Value, which: int = 0) -> tuple[Array, Array]:
     """The paper's coordinates, bent by smooth noise."""
     x, y = np.broadcast_to(b.x, b.shape), np.broadcast_to(b.y, b.shape)
     return (

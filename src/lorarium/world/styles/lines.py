@@ -26,9 +26,19 @@ def shaky(b: Brush) -> tuple[Array, Array]:
 
 
 @genre(
-    "ink", DAY,
-    {"palette": (0.8, 1), "width": (0.03, 0.1), "shake": (0, 0.055), "grain": (0.3, 0.8),
-     "press": (0, 1.2), "wash": (0, 0.75), "slip": (-0.1, 0.1), "black": (0, 0.45), "ground": (0, 1)},
+    "ink",
+    DAY,
+    {
+        "palette": (0.8, 1),
+        "width": (0.03, 0.1),
+        "shake": (0, 0.055),
+        "grain": (0.3, 0.8),
+        "press": (0, 1.2),
+        "wash": (0, 0.75),
+        "slip": (-0.1, 0.1),
+        "black": (0, 0.45),
+        "ground": (0, 1),
+    },
     warp=shaky,
 )
 def ink(b: Brush) -> Array:
@@ -44,9 +54,19 @@ def ink(b: Brush) -> Array:
 
 
 @genre(
-    "hatching", DAY,
-    {"palette": (0.7, 1), "angle": (-1.5, 1.5), "pitch": (0.1, 0.17), "cross": (0.5, 1.5),
-     "weight": (0.3, 0.6), "outline": (0.025, 0.06), "bend": (0, 0.16), "sky": (0, 1), "twice": (0.25, 0.7)},
+    "hatching",
+    DAY,
+    {
+        "palette": (0.7, 1),
+        "angle": (-1.5, 1.5),
+        "pitch": (0.1, 0.17),
+        "cross": (0.5, 1.5),
+        "weight": (0.3, 0.6),
+        "outline": (0.025, 0.06),
+        "bend": (0, 0.16),
+        "sky": (0, 1),
+        "twice": (0.25, 0.7),
+    },
 )
 def hatching(b: Brush) -> Array:
     """Tone from parallel lines, darker ones crossed."""
@@ -60,15 +80,28 @@ def hatching(b: Brush) -> Array:
     first = step(b, pitch * 0.5 * b.knob("weight") * np.sqrt(dark) - wave(across + bend, pitch))
     _, across = turned(b, b.knob("angle") + b.knob("cross"))
     more = np.clip((dark - b.knob("twice")) / 0.4, 0, 1)
-    second = step(b, pitch * 0.5 * b.knob("weight") * np.sqrt(more) - wave(across - bend, pitch)) * (more > 0)
+    second = step(
+        b, pitch * 0.5 * b.knob("weight") * np.sqrt(more) - wave(across - bend, pitch)
+    ) * (more > 0)
     lines = np.maximum(np.maximum(first, second) * (dark > 0.02), line(b, b.knob("outline")))
     return mix(b.paper, b.ink, lines)
 
 
 @genre(
-    "blueprint", PRINT,
-    {"palette": (1, 1), "width": (0.022, 0.06), "grid": (0.2, 0.5), "faint": (0.05, 0.4), "fine": (0, 1),
-     "fill": (0, 0.3), "twin": (0.05, 0.14), "axis": (0, 1), "shake": (0, 0.012), "grain": (0.4, 0.6)},
+    "blueprint",
+    PRINT,
+    {
+        "palette": (1, 1),
+        "width": (0.022, 0.06),
+        "grid": (0.2, 0.5),
+        "faint": (0.05, 0.4),
+        "fine": (0, 1),
+        "fill": (0, 0.3),
+        "twin": (0.05, 0.14),
+        "axis": (0, 1),
+        "shake": (0, 0.012),
+        "grain": (0.4, 0.6),
+    },
     warp=shaky,
 )
 def blueprint(b: Brush) -> Array:
@@ -77,7 +110,11 @@ def blueprint(b: Brush) -> Array:
     sheet = np.minimum(wave(b.x, grid), wave(b.y, grid))
     lattice = step(b, 0.016 - sheet)
     dots = step(b, 0.035 - np.hypot(wave(b.x, grid), wave(b.y, grid)))
-    lattice = np.where(b.knob("fine") > 0.65, dots, np.where(b.knob("fine") > 0.5, step(b, 0.016 - wave(b.y, grid)), lattice))
+    lattice = np.where(
+        b.knob("fine") > 0.65,
+        dots,
+        np.where(b.knob("fine") > 0.5, step(b, 0.016 - wave(b.y, grid)), lattice),
+    )
     picture = mix(b.paper, b.hue(3), b.knob("faint") * lattice)
     hatch = step(b, 0.018 - wave(b.x + b.y, np.float32(0.17)))
     picture = mix(picture, b.hue(3), d.cover * b.knob("fill") * (0.5 + hatch))
@@ -93,9 +130,19 @@ def blueprint(b: Brush) -> Array:
 
 
 @genre(
-    "chalk", NIGHT,
-    {"palette": (0.3, 0.8), "width": (0.05, 0.12), "grain": (0.06, 0.14), "rub": (0.1, 0.55),
-     "fill": (0.15, 0.8), "angle": (-1.5, 1.5), "dust": (0, 0.35), "shake": (0.01, 0.03), "pale": (0.1, 0.6)},
+    "chalk",
+    NIGHT,
+    {
+        "palette": (0.3, 0.8),
+        "width": (0.05, 0.12),
+        "grain": (0.06, 0.14),
+        "rub": (0.1, 0.55),
+        "fill": (0.15, 0.8),
+        "angle": (-1.5, 1.5),
+        "dust": (0, 0.35),
+        "shake": (0.01, 0.03),
+        "pale": (0.1, 0.6),
+    },
     warp=lambda b: wobble(b, b.knob("shake"), 0.4),
 )
 def chalk(b: Brush) -> Array:
@@ -113,9 +160,19 @@ def chalk(b: Brush) -> Array:
 
 
 @genre(
-    "woodcut", DAY,
-    {"palette": (0.5, 1), "pitch": (0.13, 0.23), "flow": (0, 1), "angle": (-1.5, 1.5), "bite": (0.2, 0.65),
-     "sky": (0, 1), "shake": (0, 0.03), "tint": (0, 1), "border": (0.03, 0.09)},
+    "woodcut",
+    DAY,
+    {
+        "palette": (0.5, 1),
+        "pitch": (0.13, 0.23),
+        "flow": (0, 1),
+        "angle": (-1.5, 1.5),
+        "bite": (0.2, 0.65),
+        "sky": (0, 1),
+        "shake": (0, 0.03),
+        "tint": (0, 1),
+        "border": (0.03, 0.09),
+    },
     warp=lambda b: wobble(b, b.knob("shake"), 0.35),
 )
 def woodcut(b: Brush) -> Array:

@@ -31,6 +31,19 @@ PALETTES = {
         "wine": "#4c1830 #782c48 #b86880 #ecc8d0 #fff4f4",
     }.items()
 }
-DAY = ("linen", "snow", "dune", "meadow", "dawn", "sea", "plum", "clay", "mint", "dusk", "honey", "rose")
+DAY = (
+    "linen",
+    "snow",
+    "dune",
+    "meadow",
+    "dawn",
+    "sea",
+    "plum",
+    "clay",
+    "mint",
+    "dusk",
+    "honey",
+    "rose",
+)
 NIGHT = ("night", "pitch", "abyss", "ember", "slate", "forest")
 PRINT = ("cobalt", "navy", "teal", "wine")

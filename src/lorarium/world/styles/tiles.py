@@ -28,10 +28,21 @@ def pixel_cells(b: Brush) -> tuple[Array, Array]:
 
 
 @genre(
-    "pixel", DAY + NIGHT,
-    {"palette": (0.4, 0.9), "cell": (0.083, 0.13), "levels": (3.5, 8), "dither": (0, 0.16), "outline": (0, 1),
-     "scan": (0, 0.1), "ground": (0, 1), "sun": (-1.2, 1.2), "bevel": (0, 1)},
-    warp=pixel_cells, crisp=True,
+    "pixel",
+    DAY + NIGHT,
+    {
+        "palette": (0.4, 0.9),
+        "cell": (0.083, 0.13),
+        "levels": (3.5, 8),
+        "dither": (0, 0.16),
+        "outline": (0, 1),
+        "scan": (0, 0.1),
+        "ground": (0, 1),
+        "sun": (-1.2, 1.2),
+        "bevel": (0, 1),
+    },
+    warp=pixel_cells,
+    crisp=True,
 )
 def pixel(b: Brush) -> Array:
     """Large square pixels in few colours."""
@@ -42,7 +53,9 @@ def pixel(b: Brush) -> Array:
     picture = mix(ground, d.colour * (1 + 0.25 * bulge(b, b.knob("sun"), 0.2)), d.cover)
     check = ((i + j) % 2) - 0.5
     levels = np.round(b.knob("levels"))
-    picture = np.round((picture + b.knob("dither") * check * (0.3 + 0.7 * d.cover)) * levels) / levels
+    picture = (
+        np.round((picture + b.knob("dither") * check * (0.3 + 0.7 * d.cover)) * levels) / levels
+    )
     edge = (np.abs(d.solid) < cell * 0.55) * (b.knob("outline") > 0.45)
     picture = mix(picture, b.ink, edge.astype(np.float32))
     local = np.minimum(b.x / cell - i, b.y / cell - j)
@@ -52,7 +65,7 @@ def pixel(b: Brush) -> Array:
 
 
 def tile_cells(b: Brush) -> tuple[Array, Array]:
-    u, v, centre_u, centre_v = _tiles(b)
+    _, _, centre_u, centre_v = _tiles(b)
     return back(centre_u, centre_v, b.knob("angle"))
 
 
@@ -67,16 +80,30 @@ def _tiles(b: Brush) -> tuple[Array, Array, Array, Array]:
 
 
 @genre(
-    "mosaic", DAY,
-    {"palette": (0.2, 0.7), "pitch": (0.105, 0.16), "angle": (-0.8, 0.8), "grout": (0.008, 0.03), "brick": (0, 1),
-     "uneven": (0.05, 0.25), "tall": (0.7, 1.2), "dark": (0, 1), "ground": (0, 1), "gloss": (0, 0.3)},
-    warp=tile_cells, crisp=True,
+    "mosaic",
+    DAY,
+    {
+        "palette": (0.2, 0.7),
+        "pitch": (0.105, 0.16),
+        "angle": (-0.8, 0.8),
+        "grout": (0.008, 0.03),
+        "brick": (0, 1),
+        "uneven": (0.05, 0.25),
+        "tall": (0.7, 1.2),
+        "dark": (0, 1),
+        "ground": (0, 1),
+        "gloss": (0, 0.3),
+    },
+    warp=tile_cells,
+    crisp=True,
 )
 def mosaic(b: Brush) -> Array:
     """Small tiles set in grout."""
     d, pitch = b.d, b.knob("pitch")
     u, v, cu, cv = _tiles(b)
-    cell = hashed(np.round(cu / pitch * 2), np.round(cv / pitch * 2), (b.mood(6) * 9999).astype(np.int32))
+    cell = hashed(
+        np.round(cu / pitch * 2), np.round(cv / pitch * 2), (b.mood(6) * 9999).astype(np.int32)
+    )
     ground = mix(b.paper, b.hue(1), 0.3 + 0.6 * backdrop(b, "ground"))
     tile = mix(ground, d.colour, d.cover) * (1 + b.knob("uneven") * (cell - 0.5) * 1.6)
     tile = mix(tile, b.ink, 0.6 * rim(b, pitch))
@@ -113,10 +140,21 @@ def _dots(b: Brush) -> tuple[Array, Array, Array, Array]:
 
 
 @genre(
-    "pointillist", DAY,
-    {"palette": (0.1, 0.6), "pitch": (0.085, 0.14), "jitter": (0.35, 1), "size": (0.42, 0.66), "hue": (0.08, 0.32),
-     "long": (1, 1.3), "angle": (-1.5, 1.5), "ground": (0, 1), "deep": (0, 1)},
-    warp=dot_cells, crisp=True,
+    "pointillist",
+    DAY,
+    {
+        "palette": (0.1, 0.6),
+        "pitch": (0.085, 0.14),
+        "jitter": (0.35, 1),
+        "size": (0.42, 0.66),
+        "hue": (0.08, 0.32),
+        "long": (1, 1.3),
+        "angle": (-1.5, 1.5),
+        "ground": (0, 1),
+        "deep": (0, 1),
+    },
+    warp=dot_cells,
+    crisp=True,
 )
 def pointillist(b: Brush) -> Array:
     """Dots of neighbouring hues."""
@@ -133,9 +171,19 @@ def pointillist(b: Brush) -> Array:
 
 
 @genre(
-    "glass", NIGHT + DAY[:4],
-    {"palette": (0.05, 0.5), "lead": (0.05, 0.1), "pitch": (0.3, 0.55), "jitter": (0.2, 0.9), "glow": (0.1, 0.6),
-     "uneven": (0.1, 0.4), "pane": (0, 1), "streak": (0, 0.25), "ring": (0, 1)},
+    "glass",
+    NIGHT + DAY[:4],
+    {
+        "palette": (0.05, 0.5),
+        "lead": (0.05, 0.1),
+        "pitch": (0.3, 0.55),
+        "jitter": (0.2, 0.9),
+        "glow": (0.1, 0.6),
+        "uneven": (0.1, 0.4),
+        "pane": (0, 1),
+        "streak": (0, 0.25),
+        "ring": (0, 1),
+    },
 )
 def glass(b: Brush) -> Array:
     """Coloured panes in dark lead, lit from behind."""
@@ -159,7 +207,11 @@ def glass(b: Brush) -> Array:
     seam = (second - best) * 0.5
     rays = wave(np.arctan2(b.x, b.y) + 0.2, np.float32(0.785)) * np.hypot(b.x, b.y)
     seam = np.where(b.knob("pane") > 0.66, rays, seam)
-    own = np.where(b.knob("pane") > 0.66, hashed(np.floor(np.arctan2(b.x, b.y) / 0.785 + 0.75), i * 0, seed), own)
+    own = np.where(
+        b.knob("pane") > 0.66,
+        hashed(np.floor(np.arctan2(b.x, b.y) / 0.785 + 0.75), i * 0, seed),
+        own,
+    )
     pane = np.stack([mix(b.hue(1)[c], b.hue(2)[c], own) for c in range(3)])
     pane = mix(pane, b.hue(3), (own > 0.75) * 0.8)
     colour_ = mix(pane, d.colour, d.cover) * (1 + b.knob("uneven") * (own - 0.5) * 2)
@@ -177,16 +229,29 @@ def stitch_cells(b: Brush) -> tuple[Array, Array]:
 
 
 @genre(
-    "stitch", DAY + NIGHT[:3],
-    {"palette": (0.2, 0.7), "cell": (0.084, 0.125), "thread": (0.6, 1.0), "kind": (0, 1), "cloth": (0, 0.35),
-     "shine": (0.1, 0.5), "bare": (0, 1), "outline": (0, 1), "ground": (0, 1)},
-    warp=stitch_cells, crisp=True,
+    "stitch",
+    DAY + NIGHT[:3],
+    {
+        "palette": (0.2, 0.7),
+        "cell": (0.084, 0.125),
+        "thread": (0.6, 1.0),
+        "kind": (0, 1),
+        "cloth": (0, 0.35),
+        "shine": (0.1, 0.5),
+        "bare": (0, 1),
+        "outline": (0, 1),
+        "ground": (0, 1),
+    },
+    warp=stitch_cells,
+    crisp=True,
 )
 def stitch(b: Brush) -> Array:
     """Crosses and slants of thread on woven cloth."""
     d, cell = b.d, b.knob("cell")
     u, v = b.x / cell - np.floor(b.x / cell) - 0.5, b.y / cell - np.floor(b.y / cell) - 0.5
-    weave = 1 - b.knob("cloth") * (((np.floor(b.x * 24) + np.floor(b.y * 24)) % 2) * 0.6 + 0.4 * (np.hypot(u, v) > 0.55))
+    weave = 1 - b.knob("cloth") * (
+        ((np.floor(b.x * 24) + np.floor(b.y * 24)) % 2) * 0.6 + 0.4 * (np.hypot(u, v) > 0.55)
+    )
     cloth = mix(b.paper, b.hue(1), 0.4 * backdrop(b, "ground")) * weave
     kind = b.picks("kind", 2)
     half = b.knob("thread") * 0.36
@@ -200,5 +265,3 @@ def stitch(b: Brush) -> Array:
     thread = mix(thread, b.ink, edge.astype(np.float32))
     sewn = np.where(b.knob("bare") > 0.4, np.maximum(d.cover, edge), 1.0)
     return mix(cloth, thread, on * sewn)
-
-

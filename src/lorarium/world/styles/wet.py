@@ -11,16 +11,31 @@ from lorarium.world.styles.palettes import DAY, NIGHT
 
 
 @genre(
-    "watercolour", DAY,
-    {"palette": (0.2, 0.7), "shake": (0.01, 0.06), "grain": (0.25, 0.6), "rim": (0.2, 1.0), "rim_width": (0.04, 0.12),
-     "granules": (0.1, 0.6), "thin": (0.25, 0.65), "pencil": (0, 0.05), "bleed": (0, 0.3), "ground": (0, 1)},
+    "watercolour",
+    DAY,
+    {
+        "palette": (0.2, 0.7),
+        "shake": (0.01, 0.06),
+        "grain": (0.25, 0.6),
+        "rim": (0.2, 1.0),
+        "rim_width": (0.04, 0.12),
+        "granules": (0.1, 0.6),
+        "thin": (0.25, 0.65),
+        "pencil": (0, 0.05),
+        "bleed": (0, 0.3),
+        "ground": (0, 1),
+    },
     warp=lambda b: wobble(b, b.knob("shake"), b.knob("grain")),
 )
 def watercolour(b: Brush) -> Array:
     """Thin washes with dark rims and granules, bleeding into the paper."""
     d = b.d
     paper = np.maximum(b.paper, 0.9)
-    sky = mix(paper, b.hue(1), 0.45 * backdrop(b, "ground") * np.clip(0.7 + noise(b, b.x, b.y, 0.6, 2), 0, 1))
+    sky = mix(
+        paper,
+        b.hue(1),
+        0.45 * backdrop(b, "ground") * np.clip(0.7 + noise(b, b.x, b.y, 0.6, 2), 0, 1),
+    )
     cloud = noise(b, b.x, b.y, 0.45, 1)
     density = 1 - b.knob("thin") * np.clip(0.55 + 0.8 * cloud, 0, 1)
     rim = b.knob("rim") * np.exp(-d.inside / b.knob("rim_width") * 1.5)
@@ -33,9 +48,20 @@ def watercolour(b: Brush) -> Array:
 
 
 @genre(
-    "pastel", DAY + ("slate", "dusk"),
-    {"palette": (0.3, 0.8), "soft": (0.04, 0.12), "grain": (0.07, 0.16), "tooth": (0.08, 0.32), "angle": (-1.5, 1.5),
-     "long": (1.5, 5), "pale": (0, 0.4), "ground": (0, 1), "sun": (-1.2, 1.2), "light": (0.1, 0.5)},
+    "pastel",
+    (*DAY, "slate", "dusk"),
+    {
+        "palette": (0.3, 0.8),
+        "soft": (0.04, 0.12),
+        "grain": (0.07, 0.16),
+        "tooth": (0.08, 0.32),
+        "angle": (-1.5, 1.5),
+        "long": (1.5, 5),
+        "pale": (0, 0.4),
+        "ground": (0, 1),
+        "sun": (-1.2, 1.2),
+        "light": (0.1, 0.5),
+    },
 )
 def pastel(b: Brush) -> Array:
     """Soft, powdery forms rubbed into toothed paper."""
@@ -44,7 +70,9 @@ def pastel(b: Brush) -> Array:
     tooth = noise(b, u / b.knob("long"), v, b.knob("grain"), 1)
     ground = mix(b.paper, b.hue(1), 0.6 * backdrop(b, "ground"))
     soft = np.clip(0.5 - d.solid / b.knob("soft"), 0, 1)
-    colour_ = mix(d.colour, 1.0, b.knob("pale")) * (1 + b.knob("light") * bulge(b, b.knob("sun"), 0.25))
+    colour_ = mix(d.colour, 1.0, b.knob("pale")) * (
+        1 + b.knob("light") * bulge(b, b.knob("sun"), 0.25)
+    )
     near = np.clip(1 - d.solid / 0.4, 0, 1)
     halo = mix(ground, b.hue(2), 0.25 * near)
     picture = mix(halo, np.where(d.solid < 0, colour_, b.hue(2)), soft)
@@ -69,10 +97,21 @@ def _stroke(b: Brush) -> tuple[Array, Array]:
 
 
 @genre(
-    "oil", DAY + NIGHT[:2],
-    {"palette": (0.1, 0.55), "long": (3, 7), "wide": (0.09, 0.17), "angle": (-1.5, 1.5), "curl": (0, 0.3),
-     "pull": (0.05, 0.13), "ridge": (0.15, 0.5), "uneven": (0.1, 0.4), "ground": (0, 1), "sun": (-1.2, 1.2),
-     "light": (0.15, 0.5)},
+    "oil",
+    DAY + NIGHT[:2],
+    {
+        "palette": (0.1, 0.55),
+        "long": (3, 7),
+        "wide": (0.09, 0.17),
+        "angle": (-1.5, 1.5),
+        "curl": (0, 0.3),
+        "pull": (0.05, 0.13),
+        "ridge": (0.15, 0.5),
+        "uneven": (0.1, 0.4),
+        "ground": (0, 1),
+        "sun": (-1.2, 1.2),
+        "light": (0.15, 0.5),
+    },
     warp=smeared,
 )
 def oil(b: Brush) -> Array:

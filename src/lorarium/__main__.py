@@ -1,0 +1,5 @@
+"""`python -m lorarium` is the command line."""
+
+from lorarium.cli import main
+
+main()

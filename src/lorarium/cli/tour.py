@@ -1,0 +1,124 @@
+"""`lorarium tour`: two made-up adapters through everything that exists, each claim checked."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from lorarium import formats
+from lorarium.adapter import Adapter
+from lorarium.algebra import add, fingerprint, norm, recompress
+from lorarium.cli.inspect import card
+from lorarium.errors import LorariumError
+from lorarium.formats.example import example
+from lorarium.formats.inspect import inspect_file
+from lorarium.merge import merge
+
+INK = {
+    "ss_output_name": "ink",
+    "ss_base_model_version": "sd_v1",
+    "ss_network_module": "networks.lora",
+    "ss_steps": "1200",
+    "ss_dataset_dirs": '{"10_inkwash": {"n_repeats": 10, "img_count": 40}}',
+    "ss_tag_frequency": '{"10_inkwash": {"inkwash": 40, "mountain": 17, "tree": 12}}',
+}
+RAIN = {"modelspec.title": "rain", "modelspec.trigger_phrase": "in heavy rain"}
+
+
+@click.command("tour")
+@click.option("-o", "--out", metavar="DIR", help="Keep the files there.")
+def command(out: str | None) -> None:
+    """See everything work: files read, compared, converted, merged, resized, and refused.
+
+    The adapters are made up from a seed, with the names and shapes of Stable Diffusion 1.5, so
+    nothing is fetched and no base model is needed.
+    """
+    if out is not None:
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        walk(folder)
+        click.echo(f"\nThe files are in {folder}.")
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        walk(Path(temporary))
+
+
+def walk(folder: Path) -> None:
+    for title, stop in STOPS:
+        click.echo(click.style(f"\n── {title} " + "─" * max(0, 60 - len(title)), bold=True))
+        stop(folder)
+
+
+def look(folder: Path) -> None:
+    ink = example(seed=1, strong="up_blocks", metadata=INK)
+    rain = example(seed=2, strong="down_blocks", rank=8, metadata=RAIN)
+    formats.write(ink, folder / "ink.safetensors", "kohya")
+    formats.write(rain, folder / "rain.safetensors", "diffusers")
+    for name in ("ink", "rain"):
+        click.echo(card(inspect_file(folder / f"{name}.safetensors")))
+
+
+def convert(folder: Path) -> None:
+    source = folder / "ink.safetensors"
+    before = fingerprint(formats.read(source))
+    for dialect in ("diffusers", "peft", "comfy"):
+        target = folder / (f"ink-{dialect}" + ("" if dialect == "peft" else ".safetensors"))
+        formats.convert(source, target, dialect)
+        after, report = formats.read_report(target)
+        same = "the same adapter" if fingerprint(after) == before else "ANOTHER ADAPTER"
+        click.echo(f"kohya → {report.dialect:12} {len(report.keys)} keys, fingerprint: {same}")
+
+
+def combine(folder: Path) -> None:
+    ink, rain = read(folder, "ink"), read(folder, "rain")
+    both = merge([ink, rain], [0.8, 0.5])
+    formats.write(both, folder / "both.safetensors", "kohya")
+    written = read(folder, "both")
+    click.echo(f"0.8 ink + 0.5 rain: one ordinary file of {len(written)} modules")
+    stacked = add([ink, rain], [0.8, 0.5])
+    gap = norm(add([written, stacked], [1.0, -1.0])) / norm(stacked)
+    click.echo(f"against applying the two together: relative difference {gap:.1e}")
+
+
+def shrink(folder: Path) -> None:
+    both = read(folder, "both")
+    for rank in (8, 4, 2):
+        small, report = recompress(both, rank=rank)
+        target = folder / f"both-rank{rank}.safetensors"
+        formats.write(small, target)
+        kept = 1 - report.relative**2
+        size = target.stat().st_size / 2**20
+        click.echo(f"rank {rank}: {size:.1f} MiB, keeps {kept:.1%} of the energy")
+
+
+def refuse(folder: Path) -> None:
+    whole = (folder / "ink.safetensors").read_bytes()
+    wrong = {
+        "cut.safetensors": whole[: len(whole) // 2],
+        "page.safetensors": b"<!DOCTYPE html><title>Sign in</title>",
+        "pointer.safetensors": b"version https://git-lfs.github.com/spec/v1\n",
+        "overlong.safetensors": b"\xff" * 7 + b"\x7f{" + whole[9:999],
+    }
+    for name, content in wrong.items():
+        (folder / name).write_bytes(content)
+        try:
+            inspect_file(folder / name)
+        except LorariumError as error:
+            click.echo(str(error).replace(f"{folder}/", ""))
+        (folder / name).unlink()
+
+
+def read(folder: Path, name: str) -> Adapter:
+    return formats.read(folder / f"{name}.safetensors")
+
+
+STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
+    ("lorarium inspect: what is in a file", look),
+    ("lorarium convert: another dialect, the same weights", convert),
+    ("lorarium merge: two files into one", combine),
+    ("lorarium resize: smaller, with the error told", shrink),
+    ("broken files are one sentence", refuse),
+)

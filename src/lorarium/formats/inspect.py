@@ -1,0 +1,263 @@
+"""What is in a LoRA file, and whether it is healthy: everything that `lorarium inspect` shows."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from lorarium.adapter import Adapter, LowRank, Module
+from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
+from lorarium.errors import LorariumError, one_line
+from lorarium.formats import read_report
+from lorarium.formats.container import RawFile, load
+from lorarium.formats.hashes import Hashes, hash_file
+from lorarium.formats.health import Finding, check
+from lorarium.formats.metadata import TriggerWord, tag_shares, training, trigger_words
+from lorarium.formats.report import FamilyGuess
+from lorarium.formats.sidecars import Sidecar, find_sidecars
+
+LORA_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
+SHOWN_TAGS = 20
+SAMPLED = 128  # modules whose spectrum is looked at; a full one of rank 64 takes a second
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """One file: `error` is the sentence for a file that could not be read, then nothing else is."""
+
+    path: str
+    error: str = ""
+    family: FamilyGuess | None = None
+    dialect: str = ""
+    kind: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, int] = field(default_factory=dict)
+    ranks: tuple[int, ...] = ()
+    alphas: tuple[float, ...] = ()
+    parameters: int = 0
+    dtype: str = ""
+    norm: float | None = None
+    effective_rank: float | None = None
+    energy: Mapping[str, float] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    words: tuple[TriggerWord, ...] = ()
+    health: tuple[Finding, ...] = ()
+    hashes: Hashes | None = None
+    sidecars: tuple[Sidecar, ...] = ()
+    fingerprint: str | None = None
+    container: str = ""
+    size: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not self.error
+
+    def to_json(self) -> dict[str, Any]:
+        """The published form; a file that could not be read has `null` everywhere."""
+        ranks = self.ranks
+        document = {
+            "family": self.family.to_json() if self.family else None,
+            "dialect": self.dialect,
+            "kind": dict(self.kind),
+            "parts": dict(self.parts),
+            "rank": {
+                "min": min(ranks, default=None),
+                "max": max(ranks, default=None),
+                "median": median(ranks) if ranks else None,
+            },
+            "parameters": self.parameters,
+            "dtype": self.dtype,
+            "norm": self.norm,
+            "effective_rank": self.effective_rank,
+            "energy": dict(self.energy),
+            "metadata": dict(self.metadata),
+            "training": {
+                **self.training,
+                "trigger_words": [
+                    {"text": word.text, "source": word.source, "share": word.share}
+                    for word in self.words
+                ],
+            },
+            "health": [finding.to_json() for finding in self.health],
+            "payload_sha256": self.hashes.payload_sha256 if self.hashes else None,
+            "fingerprint": self.fingerprint,
+            "hashes": self.hashes.to_json() if self.hashes else None,
+            "sidecars": [
+                {"path": side.path.name, "kind": side.kind, "source": side.source, **side.facts}
+                for side in self.sidecars
+            ],
+            "container": self.container,
+            "size": self.size,
+        }
+        if not self.ok:
+            document = dict.fromkeys(document)
+        return {"path": self.path, "ok": self.ok, "error": self.error or None, **document}
+
+
+def inspect_file(path: str | os.PathLike[str]) -> Inspection:
+    """Read a file and say what it is; one that cannot be read raises `LorariumError`.
+
+    >>> inspect_file("ink.safetensors").family.id  # doctest: +SKIP
+    'sd1'
+    """
+    path = Path(path)
+    raw = load(path)
+    adapter, report = read_report(path)
+    facts = training(raw.metadata)
+    sidecars = find_sidecars(path)
+    with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter free
+        later = beside.submit(_identity, raw, adapter)
+        with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
+            sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
+            spread = _effective_rank(adapter, sizes)
+        hashes, mark = later.result()
+    squares = {module: size**2 for module, size in sizes.items()}
+    total = math.fsum(squares.values())
+    if tags := tag_shares(raw.metadata):
+        facts["tags"] = [{"text": tag, "share": share} for tag, share in tags[:SHOWN_TAGS]]
+    return Inspection(
+        path=str(path),
+        family=report.family,
+        dialect=report.dialect,
+        kind=report.kinds,
+        parts=adapter.parts(),
+        ranks=tuple(delta.rank for _, delta in adapter.items() if delta.rank is not None),
+        alphas=_alphas(adapter),
+        parameters=sum(array.size for array in raw.tensors.values() if array.ndim),
+        dtype=_dtype(raw),
+        norm=_finite(math.sqrt(total)) if len(adapter) else None,
+        effective_rank=spread,
+        energy=_energy(squares, total),
+        metadata=raw.metadata,
+        training=facts,
+        words=tuple(_words(raw.metadata, sidecars)),
+        health=check(raw, adapter, report, sizes, facts, hashes, sidecars),
+        hashes=hashes,
+        sidecars=sidecars,
+        fingerprint=mark,
+        container=raw.container,
+        size=raw.size,
+    )
+
+
+def _identity(raw: RawFile, adapter: Adapter) -> tuple[Hashes, str | None]:
+    hashes = hash_file(raw.path, raw.payload_start, raw.metadata)
+    with np.errstate(all="ignore"):
+        return hashes, fingerprint(adapter) if len(adapter) else None
+
+
+def inspect_files(paths: list[str]) -> Iterator[Inspection]:
+    """Each file, and each tensor file below a folder; a bad one is reported and the rest go on."""
+    for path in paths:
+        try:
+            files = tensor_files(Path(path))
+        except LorariumError as error:
+            yield Inspection(path=path, error=str(error))
+            continue
+        for file in files:
+            try:
+                yield inspect_file(file)
+            except LorariumError as error:
+                yield Inspection(path=str(file), error=str(error))
+
+
+def tensor_files(path: Path) -> list[Path]:
+    """A file itself; of a folder the tensor files below it, sorted, links out of it left out."""
+    if not path.is_dir():
+        return [path]
+    found = []
+    inside = path.resolve()
+    for folder, _, names in os.walk(path):
+        for name in sorted(names):
+            file = Path(folder, name)
+            if file.suffix.lower() in LORA_SUFFIXES and _stays_inside(file, inside):
+                found.append(file)
+    if not found:
+        hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
+        raise LorariumError("there is no tensor file in this folder", where=str(path), hint=hint)
+    return sorted(found)
+
+
+def _stays_inside(file: Path, folder: Path) -> bool:
+    """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
+    real = file.resolve()
+    cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
+    return real.is_relative_to(folder) or cached
+
+
+def block_of(module: Module) -> str:
+    """The block a module belongs to, as energy is summed: `down_blocks.1`, `text_encoder`..."""
+    if module.part.startswith("text_encoder"):
+        return module.part
+    first, _, rest = module.path.partition(".")
+    index = rest.partition(".")[0]
+    block = f"{first}.{index}" if index.isdigit() else first
+    return block if module.part == "denoiser" else f"{module.part}:{block}"
+
+
+def _effective_rank(adapter: Adapter, sizes: Mapping[Module, float]) -> float | None:
+    """Median over the low-rank modules, at most `SAMPLED` of them, evenly spread."""
+    usable = {
+        module: delta
+        for module, delta in drop_magnitude(adapter).items()
+        if isinstance(delta, LowRank) and math.isfinite(sizes[module]) and sizes[module]
+    }
+    step = max(1, math.ceil(len(usable) / SAMPLED))
+    sample = Adapter({module: usable[module] for module in list(usable)[::step]})
+    found = [effective_rank(values) for values in spectra(sample).values()]
+    return _finite(median(found)) if found else None
+
+
+def _energy(squares: Mapping[Module, float], total: float) -> dict[str, float]:
+    """Share of ‖ΔW‖² by block."""
+    if not total or not math.isfinite(total):
+        return {}
+    blocks: dict[str, float] = {}
+    for module, square in squares.items():
+        block = block_of(module)
+        blocks[block] = blocks.get(block, 0.0) + square / total
+    ordered = sorted(blocks, key=lambda name: (name.startswith("text"), *_natural(name)))
+    return {name: round(blocks[name], 6) for name in ordered}
+
+
+def _natural(name: str) -> tuple[str, int]:
+    stem, _, index = name.rpartition(".")
+    return (stem, int(index)) if index.isdigit() else (name, 0)
+
+
+def _alphas(adapter: Adapter) -> tuple[float, ...]:
+    found = {round(d.scale * d.rank, 6) for _, d in adapter.items() if d.rank is not None}
+    return tuple(sorted(found))
+
+
+def _dtype(raw: RawFile) -> str:
+    """The dtypes of the arrays, the one with most bytes first."""
+    held: dict[str, int] = {}
+    for array in raw.tensors.values():
+        if array.ndim:
+            held[array.dtype.name] = held.get(array.dtype.name, 0) + array.nbytes
+    return "+".join(sorted(held, key=lambda name: -held[name]))
+
+
+def _words(metadata: Mapping[str, str], sidecars: tuple[Sidecar, ...]) -> Iterator[TriggerWord]:
+    seen = set()
+    for word in trigger_words(metadata):
+        seen.add(word.text)
+        yield word
+    for sidecar in sidecars:
+        for text in sidecar.facts.get("words", ()):
+            if text not in seen:
+                seen.add(text)
+                yield TriggerWord(text, one_line(sidecar.path.name, 80))
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None

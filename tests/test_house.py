@@ -1,0 +1,185 @@
+"""The house stands: imports point one way, nothing heavy loads early, the core lives alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import lorarium
+from tests.timing import best_seconds
+
+SOURCE = Path(lorarium.__file__).parent
+
+# a room may import its own row and the rows below it
+ROOMS = (
+    ("cli", "studio", "recipes"),
+    ("evaluate",),
+    ("synth", "merge", "library"),
+    ("describe", "train"),
+    ("models", "world", "encoders"),
+    ("formats",),
+    ("algebra",),
+    ("adapter", "errors"),
+)
+LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
+TORCH_ROOMS = {"models", "train", "encoders", "synth", "recipes", "evaluate"}
+FREE = {"__init__", "__main__"}  # the public names and the door of the command line
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if room not in FREE:
+            yield room, path
+
+
+def imports(path: Path, everywhere: bool) -> Iterator[str]:
+    """Absolute names a file imports, at its top or everywhere; relative ones made absolute."""
+    tree = ast.parse(path.read_text())
+    package = ["lorarium", *path.relative_to(SOURCE).parts[:-1]]
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    nodes = [n for n in (ast.walk(tree) if everywhere else tree.body) if n not in typing_only]
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{name.name}" for name in node.names)
+
+
+def test_every_room_has_a_place() -> None:
+    assert {room for room, _ in modules()} <= LEVEL.keys()
+
+
+def test_imports_point_one_way() -> None:
+    wrong = []
+    for room, path in modules():
+        for name in imports(path, everywhere=True):
+            other = name.split(".")[1] if name.startswith("lorarium.") else None
+            if other in LEVEL and other != room and LEVEL[other] >= LEVEL[room]:
+                wrong.append(f"{path.relative_to(SOURCE)} imports {name}")
+    assert wrong == []
+
+
+def test_torch_is_imported_only_where_networks_run() -> None:
+    wrong = [
+        str(path.relative_to(SOURCE))
+        for room, path in modules()
+        if room not in TORCH_ROOMS
+        for name in imports(path, everywhere=False)
+        if name.split(".")[0] in ("torch", "diffusers", "peft", "transformers")
+    ]
+    assert wrong == []
+
+
+def test_no_file_is_very_long() -> None:
+    # the house aims at 300 lines and looks hard at 400; this catches what nobody looked at
+    assert [p.name for _, p in modules() if len(p.read_text().splitlines()) > 500] == []
+
+
+def test_nothing_points_at_one_machine() -> None:
+    root = SOURCE.parent.parent
+    if not (root / ".git").exists():
+        pytest.skip("not a checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    spellings = ["/" + "work/", "/" + "tmp/", "/" + "home/"]
+    wrong = []
+    for name in filter(None, listed):
+        path = root / name
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".json", ""} and path.is_file():
+            text = path.read_text(errors="ignore")
+            wrong += [f"{name}: {spelling}" for spelling in spellings if spelling in text]
+    assert wrong == []
+
+
+# Everything below starts a process of its own.
+
+BLOCK = """
+import sys
+class Gone:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {blocked!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Gone())
+"""
+EXTRAS = ("torch", "diffusers", "peft", "transformers", "PIL", "scipy", "sklearn", "lycoris")
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=120
+    )
+
+
+def test_core_works_without_torch(tmp_path: Path) -> None:
+    program = BLOCK.format(blocked=EXTRAS) + (
+        "import sys, numpy as np, lorarium\n"
+        "from lorarium.formats.container import load, save\n"
+        "save(sys.argv[1], {'lora_unet_mid_block.lora_up.weight': np.ones((4, 2), 'f2')})\n"
+        "assert load(sys.argv[1]).tensors\n"
+        "sys.argv = ['lorarium', 'inspect', sys.argv[1]]\n"
+        "from lorarium.cli import main\n"
+        "main()\n"
+    )
+    done = run(program, str(tmp_path / "x.safetensors"))
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_whole_tour_needs_no_torch(tmp_path: Path) -> None:
+    program = BLOCK.format(blocked=EXTRAS) + (
+        "import sys; sys.argv[0] = 'lorarium'\nfrom lorarium.cli import main\nmain()\n"
+    )
+    done = run(program, "tour")
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"\x80\x02}q\0.")
+    program = BLOCK.format(blocked=EXTRAS) + (
+        "import sys; sys.argv[0] = 'lorarium'\nfrom lorarium.cli import main\nmain()\n"
+    )
+    done = run(program, "inspect", str(tmp_path / "x.pt"))
+    assert done.returncode == 2 and "lorarium[torch]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import lorarium",
+        "import sys; sys.argv = ['lorarium', '--help']\n"
+        "from lorarium.cli import cli; cli(standalone_mode=False)",
+        "import lorarium.formats.inspect",
+        "import lorarium.cli.inspect",
+    ],
+)
+def test_nothing_heavy_is_loaded(program: str) -> None:
+    heavy = ("torch", "diffusers", "peft", "transformers", "scipy", "matplotlib", "PIL")
+    check = f"\nimport sys; sys.exit(' '.join(set(sys.modules) & set({heavy!r})) or 0)"
+    done = run(program + check)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+
+
+def test_import_is_light() -> None:
+    # numpy itself is not ours to speed up
+    numpy = best_seconds("-c", "import numpy")
+    assert best_seconds("-c", "import lorarium", enough=numpy + 0.08) - numpy <= 0.1
+
+
+def test_help_is_fast() -> None:
+    assert best_seconds("-m", "lorarium", "--help", enough=0.4) <= 0.5
