@@ -10,6 +10,7 @@ from torch import nn
 
 from lorarium.encoders.encode import encode
 from lorarium.encoders.nets import ClipLike
+from lorarium.evaluate.judges import Judge, trial_scores
 from lorarium.evaluate.statistics import equal_error_rate
 from lorarium.evaluate.trials import Scores, Trials, score, style_trials, subject_trials
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
@@ -87,3 +88,16 @@ def _nearest(net: ClipLike, pictures: Array, words: tuple[str, ...], lead: str) 
 
 def share(hits: Array) -> float:
     return round(float(hits.mean()), 4)
+
+
+def true_pass_rates(judge: Judge, *, seed: int = 2, split: str = "test") -> Figures:
+    """The ceiling and chance: how many true renders pass, how many of the hardest others do."""
+    styles = trial_scores(judge.net, style_trials(split, 16, 6, seed=seed), "style")
+    subjects = trial_scores(judge.net, subject_trials(split, 8, 6, seed=seed), "identity")
+    wanted = judge.thresholds
+    return {
+        "style": share(styles.positive >= wanted.style),
+        "style, others of the genre": share(styles.negative >= wanted.style),
+        "subject": share(subjects.positive >= wanted.subject),
+        "subject, others of the class": share(subjects.negative >= wanted.subject),
+    }
