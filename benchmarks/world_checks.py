@@ -111,8 +111,11 @@ def write_page(document: dict[str, Any]) -> None:
             )
     for what, f in document["identity from one cue"].items():
         lines.append(f"| individual from {what} alone | {f['error']:.3f} | {f['found']:.3f} |")
-    lines += ["", "| true renders that pass | style | others of the genre | subject | others of the "
-              "class | genre named | class named |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    columns = (
+        "true renders that pass", "style", "others of the genre", "subject",
+        "others of the class", "genre named", "class named",
+    )  # fmt: skip
+    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for name, judge in document["judges"].items():
         row = [*judge["true_renders"].values(), judge["genre_named"], judge["class_named"]]
         lines.append(f"| {name} | " + " | ".join(f"{x:.3f}" for x in row) + " |")
