@@ -28,6 +28,11 @@ class MicroConfig:
     text_layers: int = 2
     text_heads: int = 4
     tokens: int = 12  # longest prompt
+    # how it is trained: the noise share's logit is normal, the loss is on velocity, which divides
+    # the error of x by max(t, least_noise) squared
+    time_mean: float = 0.7
+    time_spread: float = 1.0
+    least_noise: float = 0.25
 
 
 class Attention(nn.Module):

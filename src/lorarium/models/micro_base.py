@@ -17,12 +17,11 @@ from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.models.base import Text
 from lorarium.models.micro import Micro, MicroConfig, text_mask
-from lorarium.models.standing import vocabulary_hash, world_hash
+from lorarium.world.mark import same_world, world_mark
 from lorarium.world.words import tokens
 
 FAMILY = "micro-1"
 ASSET = Path(__file__).parent.parent / "assets" / "micro-1.safetensors"
-TIME_MEAN, TIME_SPREAD, LEAST_NOISE = 0.4, 1.1, 0.25  # as recipes/base.py trains it
 
 
 class MicroBase:
@@ -55,10 +54,11 @@ class MicroBase:
         return 1 - t, t
 
     def weight(self, t: Tensor) -> Tensor:
-        return t.clamp(min=LEAST_NOISE) ** -2
+        return t.clamp(min=self.model.config.least_noise) ** -2
 
     def time(self, share: Tensor) -> Tensor:
-        return torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.special.ndtri(share))
+        c = self.model.config
+        return torch.sigmoid(c.time_mean + c.time_spread * torch.special.ndtri(share))
 
     def times(self, steps: int) -> list[float]:
         return [1 - i / steps for i in range(steps + 1)]
@@ -94,8 +94,7 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
         "lorarium.kind": "base",
         "lorarium.family": FAMILY,
         "lorarium.config": json.dumps(asdict(model.config)),
-        "lorarium.vocabulary": vocabulary_hash(),
-        "lorarium.world": world_hash(),
+        "lorarium.world": world_mark(),
         "lorarium.hash": found,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,10 +129,9 @@ def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
 def _check(metadata: Mapping[str, str], path: Path) -> None:
     if metadata.get("lorarium.kind") != "base" or metadata.get("lorarium.family") != FAMILY:
         raise LorariumError(f"not a {FAMILY} base", where=str(path))
-    for name, want in (("vocabulary", vocabulary_hash()), ("world", world_hash())):
-        if metadata.get(f"lorarium.{name}") != want:
-            raise LorariumError(
-                f"made for another {name}",
-                where=str(path),
-                hint="use the base that ships with this version, or train one",
-            )
+    if not same_world(metadata.get("lorarium.world", ""), world_mark()):
+        raise LorariumError(
+            "made for another world or vocabulary",
+            where=str(path),
+            hint="use the base that ships with this version, or train one",
+        )

@@ -31,9 +31,6 @@ class BaseRecipe:
     drop: float = 0.1  # prompts left out, for guidance
     fresh: float = 0.4  # share of a batch that is newly rendered
     pool: int = 24_000  # pictures kept
-    time_mean: float = 0.7  # of the logit of the noise share
-    time_spread: float = 1.0
-    least_noise: float = 0.25  # the loss is on velocity: divided by max(t, this) squared
     seed: int = 1
 
 
@@ -75,13 +72,13 @@ class PicturePool:
 
 def loss(model: Micro, x: Tensor, words: Tensor, r: BaseRecipe, random: torch.Generator) -> Tensor:
     """Mean squared velocity error at random noise levels."""
-    n = len(x)
-    t = torch.sigmoid(r.time_mean + r.time_spread * torch.randn(n, generator=random)).to(x.device)
+    n, c = len(x), model.config
+    t = torch.sigmoid(c.time_mean + c.time_spread * torch.randn(n, generator=random)).to(x.device)
     noise = torch.randn(x.shape, generator=random).to(x.device)
     share = t[:, None, None, None]
     keep = torch.rand(n, 1, generator=random).to(x.device) >= r.drop
     said = model((1 - share) * x + share * noise, t, words * keep)
-    weight = 1 / share.clamp(min=r.least_noise) ** 2
+    weight = 1 / share.clamp(min=c.least_noise) ** 2
     return (weight * (said - x) ** 2).mean()
 
 

@@ -1,0 +1,150 @@
+"""Is the drawn world neither too easy nor too hard? Shortcuts and the judges, on the test split.
+
+    python benchmarks/world_checks.py [--pictures N] [--minutes N]
+
+Shortcuts: colour histograms against the judges' artist R@1; identity told from silhouettes alone
+and from colours alone by encoders trained for nothing else on N pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from machine import machine, save
+
+from lorarium.encoders.store import world_hash
+from lorarium.errors import LorariumError
+from lorarium.evaluate.judges import load_judge
+from lorarium.evaluate.trials import style_trials, subject_trials
+from lorarium.evaluate.verification import true_pass_rates, verification
+from lorarium.evaluate.world_checks import histogram_scores, identity_by
+
+SEED = 2
+PER_GENRE, PER_CLASS, QUERIES = 16, 8, 6
+ERROR_GOAL, SHORTCUT_GOAL, BLIND_GOAL = 0.08, 0.5, 0.2
+
+
+def judges() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("a", "b"):
+        try:
+            judge = load_judge(name)
+        except LorariumError as problem:
+            print(f"judge {name}: {problem}")
+            continue
+        figures = verification(judge.net, "test", seed=SEED, per_genre=PER_GENRE,
+                               per_class=PER_CLASS, queries=QUERIES)  # fmt: skip
+        found[f"judge_{name}"] = figures | {
+            "thresholds": judge.card["thresholds"], "spent": judge.card["spent"],
+            "true_renders": true_pass_rates(judge, seed=SEED),
+        }  # fmt: skip
+    return found
+
+
+def histograms() -> dict[str, Any]:
+    styles = style_trials("test", PER_GENRE, QUERIES, seed=SEED)
+    subjects = subject_trials("test", PER_CLASS, QUERIES, seed=SEED)
+    photos = subject_trials("test", PER_CLASS, QUERIES, seed=SEED, genres=("photo",))
+    return {
+        name: {k: {"error": round(s.error, 4), "found": round(s.found, 4)}
+               for k, s in histogram_scores(trials).items()}
+        for name, trials in (("artist", styles), ("individual", subjects),
+                             ("individual, photo to photo", photos))
+    }  # fmt: skip
+
+
+def blind(pictures: int, minutes: float) -> dict[str, Any]:
+    found = {}
+    for what in ("outlines", "colours"):
+        folder = Path("runs") / f"only_{what}"
+        shortcut = identity_by(what, folder, pictures, minutes, seed=SEED, per_class=PER_CLASS,
+                               queries=QUERIES)  # fmt: skip
+        found[what] = {
+            "error": round(shortcut.across.error, 4), "found": round(shortcut.across.found, 4),
+            "error, photo to photo": round(shortcut.alike.error, 4),
+        }  # fmt: skip
+    return found
+
+
+def main() -> None:
+    parse = argparse.ArgumentParser()
+    parse.add_argument("--pictures", type=int, default=200_000)
+    parse.add_argument("--minutes", type=float, default=30)
+    options = parse.parse_args()
+    torch.set_num_threads(1)
+    started = time.time()
+    document: dict[str, Any] = {
+        "command": "benchmarks/world_checks.py " + " ".join(sys.argv[1:]), "machine": machine(),
+        "seed": SEED, "world": world_hash(),
+        "trials": {"artists per genre": PER_GENRE, "individuals per class": PER_CLASS,
+                   "queries each": QUERIES},
+        "judges": judges(), "histograms": histograms(),
+        "identity from one cue": blind(options.pictures, options.minutes),
+    }  # fmt: skip
+    document["checks"] = checks(document)
+    document["seconds"] = round(time.time() - started)
+    print(f"machine {document['machine']['cpu']}, load {document['machine']['load']}, seed {SEED}")
+    for name, check in document["checks"].items():
+        print(
+            f"{'pass' if check['passed'] else 'FAIL'}  {name}: {check['found']} ({check['goal']})"
+        )
+    print(save("world_checks", document))
+    write_page(document)
+
+
+def write_page(document: dict[str, Any]) -> None:
+    """Replace the figures of docs/judges.md."""
+    lines = ["| | error | R@1 |", "|---|---|---|"]
+    for name, judge in document["judges"].items():
+        for what in ("style", "subject"):
+            f = judge[what]
+            lines.append(f"| {name}, {what} | {f['error']:.3f} | {f['found']:.3f} |")
+    for who, kinds in document["histograms"].items():
+        for kind, f in kinds.items():
+            lines.append(
+                f"| colour histogram ({kind}), {who} | {f['error']:.3f} | {f['found']:.3f} |"
+            )
+    for what, f in document["identity from one cue"].items():
+        lines.append(f"| individual from {what} alone | {f['error']:.3f} | {f['found']:.3f} |")
+    columns = (
+        "true renders that pass", "style", "others of the genre", "subject",
+        "others of the class", "genre named", "class named",
+    )  # fmt: skip
+    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for name, judge in document["judges"].items():
+        row = [*judge["true_renders"].values(), judge["genre_named"], judge["class_named"]]
+        lines.append(f"| {name} | " + " | ".join(f"{x:.3f}" for x in row) + " |")
+    page = Path(__file__).parents[1] / "docs" / "judges.md"
+    head, _, rest = page.read_text().partition("<!-- figures -->")
+    _, _, tail = rest.partition("<!-- end -->")
+    page.write_text("\n".join([head + "<!-- figures -->", *lines, "<!-- end -->" + tail]))
+
+
+def checks(document: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    colour = max(s["found"] for s in document["histograms"]["artist"].values())
+    for name, judge in document["judges"].items():
+        most = round(SHORTCUT_GOAL * judge["style"]["found"], 4)
+        found[f"colour histogram finds the artist, against {name}"] = {
+            "found": colour, "goal": f"at most {most}", "passed": colour <= most,
+        }  # fmt: skip
+        for what in ("style", "subject"):
+            error = judge[what]["error"]
+            found[f"{name} {what} equal error rate"] = {
+                "found": error, "goal": f"under {ERROR_GOAL}", "passed": error < ERROR_GOAL,
+            }  # fmt: skip
+    for what, figures in document["identity from one cue"].items():
+        found[f"identity from {what} alone, equal error rate"] = {
+            "found": figures["error"], "goal": f"at least {BLIND_GOAL}",
+            "passed": figures["error"] >= BLIND_GOAL,
+        }  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()

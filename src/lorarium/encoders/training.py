@@ -1,0 +1,139 @@
+"""The loop all encoders learn by: time-boxed, resumable, the same on CPU and GPU.
+
+Muon (Jordan 2024) on the matrices, kernels taken as matrices, AdamW on the rest: on these small
+networks that needs about a third of AdamW's steps.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    total: int  # pictures
+    batch: int
+    muon: float = 4e-3  # rate of the matrices, matched to AdamW's
+    adam: float = 3e-3  # rate of everything else
+    decay: float = 0.4  # last part of the run over which the rates fall to a hundredth
+    warmup: int = 40  # steps
+    ema: float = 0.997
+    clip: float = 10.0
+    seed: int = 1
+
+
+Losses = dict[str, Tensor]
+
+
+class Matrices:
+    """Muon over matrices and, as matrices (out, height * width * in), over kernels."""
+
+    def __init__(self, parameters: list[nn.Parameter], rate: float) -> None:
+        self.parameters = parameters
+        self.views = [nn.Parameter(_flat(p.data)) for p in parameters]
+        self.inner = torch.optim.Muon(
+            self.views, lr=rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
+        )
+
+    def step(self) -> None:
+        for p, v in zip(self.parameters, self.views, strict=True):
+            v.grad = None if p.grad is None else _flat(p.grad)
+        self.inner.step()
+
+
+def _flat(x: Tensor) -> Tensor:
+    if x.ndim == 2:
+        return x
+    return x.permute(0, 2, 3, 1).reshape(len(x), -1)
+
+
+def fit(
+    folder: Path, model: nn.Module, loss: Callable[[nn.Module, int], Losses], config: FitConfig,
+    minutes: float, device: str,
+) -> tuple[nn.Module, dict[str, float]]:  # fmt: skip
+    """Go on for so many minutes towards `config.total` pictures.
+
+    `loss(model, step)` draws its own batch; its values are summed. Returns the model with the
+    running average of its weights, and how far it is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    model = model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, p in model.named_parameters():
+        plain = p.ndim in (2, 4) and min(p.shape[0], p[0].numel()) >= 32
+        (matrices if plain and "words" not in name and "say" not in name else rest).append(p)
+    muon = Matrices(matrices, config.muon)
+    adam = torch.optim.AdamW(rest, lr=config.adam, betas=(0.9, 0.98), weight_decay=0.0)
+    averaged = {n: p.detach().clone() for n, p in model.named_parameters()}
+    step, seconds = 0, 0.0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        averaged = state["averaged"]
+        muon.inner.load_state_dict(state["muon"])
+        adam.load_state_dict(state["adam"])
+        step, seconds = state["step"], state["seconds"]
+    started = shown = time.time()
+
+    def save() -> None:
+        state = {
+            "model": model.state_dict(), "averaged": averaged, "muon": muon.inner.state_dict(),
+            "adam": adam.state_dict(), "step": step, "seconds": seconds + time.time() - started,
+        }  # fmt: skip
+        torch.save(state, checkpoint.with_suffix(".new"))
+        checkpoint.with_suffix(".new").rename(checkpoint)
+
+    steps = config.total // config.batch
+    recent: list[Losses] = []
+    model.train()
+    try:
+        while step < steps and time.time() - started < minutes * 60:
+            left = (steps - step) / steps
+            heat = min(1.0, (step + 1) / config.warmup) * max(0.01, min(1.0, left / config.decay))
+            muon.inner.param_groups[0]["lr"] = config.muon * heat
+            adam.param_groups[0]["lr"] = config.adam * heat
+            parts = loss(model, step)
+            for p in model.parameters():
+                p.grad = None
+            torch.stack(list(parts.values())).sum().backward()
+            nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            muon.step()
+            adam.step()
+            step += 1
+            with torch.no_grad():
+                keep = min(config.ema, (1 + step) / (10 + step))
+                for name, p in model.named_parameters():
+                    averaged[name].lerp_(p, 1 - keep)
+            recent.append({k: v.detach() for k, v in parts.items()})
+            if step % 50 == 0:
+                means = {
+                    k: round(float(torch.stack([r[k] for r in recent]).mean()), 4) for k in parts
+                }
+                speed = round(len(recent) * config.batch / (time.time() - shown), 1)
+                line = json.dumps({"step": step, "pictures": step * config.batch, **means,
+                                   "per_second": speed})  # fmt: skip
+                recent, shown = [], time.time()
+                print(line, flush=True)
+                with open(folder / "log.jsonl", "a") as log:
+                    log.write(line + "\n")
+            if step % 200 == 0:
+                save()
+    finally:
+        save()
+    with torch.no_grad():
+        for name, p in model.named_parameters():
+            p.copy_(averaged[name])
+    spent = {
+        "pictures": float(step * config.batch),
+        "seconds": round(seconds + time.time() - started, 1),
+    }
+    return model.eval(), spent
