@@ -6,7 +6,7 @@
 The first byte of an input chooses what the rest is: a file, a header, metadata, a PEFT config, key
 names, a sidecar. Anything but a `LorariumError` is a find; libFuzzer writes it to `crash-...`, and
 `python benchmarks/fuzz_readers.py crash-...` runs it again. Finds become lines of
-`tests/formats/test_found.py`.
+`tests/hostile.py`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 with atheris.instrument_imports(include=["lorarium"]):
     from lorarium import formats
     from lorarium.errors import LorariumError
-    from lorarium.formats import reading
+    from lorarium.formats import peft, reading
     from lorarium.formats.container import load, save
     from lorarium.formats.edit import edit_metadata
     from lorarium.formats.header import parse_header
@@ -65,13 +65,17 @@ def metadata(data: bytes) -> None:
     entries = dict(_pairs(data))
     json.dumps([training(entries), tag_shares(entries)], allow_nan=False)
     assert all(word.text.isprintable() for word in trigger_words(entries))
+    peft.header_configs(entries, str(NOWHERE))
+    ones = np.ones((4, 4), np.float16)
+    tensors = {f"unet:{i}:{half}": ones for i in range(3) for half in ("up", "down")}
+    reading.interpret(reading.Source(str(NOWHERE), tensors, entries, lambda prefix, name: None))
 
 
 def key_names(data: bytes) -> None:
-    """Names with shapes from their own bytes; ones where the shape allows it."""
+    """Lines of NAME=SHAPE, a digit for each axis; all values are one."""
     tensors = {}
     for name, shape in _pairs(data):
-        dims = tuple(ord(c) % 9 for c in shape[:4])
+        dims = tuple(int(c) if c in "0123456789" else ord(c) % 9 for c in shape[:4])
         tensors[name] = np.ones(dims, np.float16)
     source = reading.Source(str(NOWHERE), tensors, {}, lambda prefix, name: None)
     adapter, _ = reading.interpret(source)
@@ -125,6 +129,10 @@ def one_input(data: bytes) -> None:
         assert str(error).isprintable() and len(str(error)) < 7000, repr(str(error))
 
 
+HADAMARD = ("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b")
+KRONECKER = ("lokr_w1", "lokr_w2_a", "lokr_w2_b")
+
+
 def seeds(folder: Path) -> None:
     """Start from what real files look like, one of each kind."""
     sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -135,15 +143,18 @@ def seeds(folder: Path) -> None:
     small = raw({"__metadata__": {"ss_steps": "10"}, **ONE}, b"a")
     starts += [(0, small), (1, b"\x01" + small[8:-1]), (2, b"\x01" + small[8:-1])]
     stem = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
-    ends = ("lora_up.weight", "lora_down.weight", "alpha", "dora_scale", "hada_w1_a", "lokr_w1")
-    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in ends[:3]).encode()))
-    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in ends).encode()))
+    pair = f"{stem}.lora_up.weight=41\n{stem}.lora_down.weight=14"
+    starts += [(4, pair.encode()), (4, f"{pair}\n{stem}.alpha=\n{stem}.dora_scale=41".encode())]
+    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in HADAMARD).encode()))
+    starts.append((4, "\n".join(f"{stem}.{end}=44" for end in KRONECKER).encode()))
     for name in ("unet.up_blocks.0.attentions.0.proj_in.lora_A.weight=44", "unet:0:up=44",
                  "diffusion_model.double_blocks.0.img_attn.qkv.lora_B.weight=44"):  # fmt: skip
         starts.append((4, name.encode()))
     tags = json.dumps({"1_x": {"tag": 3}})
     starts.append((3, f"ss_tag_frequency={tags}\nss_steps=1\nss_dataset_dirs={tags}".encode()))
     starts.append((3, b'ot_config={"lora_rank": 4}\nsoftware={"name": "x"}\n<s1>=<embed>'))
+    starts.append((3, b'unet=["CrossAttention", "GEGLU"]\ntext_encoder=["CLIPAttention"]'))
+    starts.append((3, b'lora_adapter_metadata={"unet.r": 4, "unet.lora_alpha": 8}'))
     config = {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "alpha_pattern": {"q_proj": 2}}
     starts.append((5, json.dumps({**config, "rank_pattern": {"^text.*q$": 4}}).encode()))
     starts.append((6, json.dumps({"trainedWords": ["a"], "model": {"name": "n"}}).encode()))

@@ -1,4 +1,4 @@
-"""What many tests share: building files byte by byte, and a corpus of hostile ones."""
+"""What many tests share: how hypothesis runs here, and the corpus of hostile files."""
 
 from __future__ import annotations
 

@@ -75,6 +75,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    assert [page.name for page in PAGES if f"({page.name})" not in index] == [
+        "README.md",
+        "index.md",
+    ]
+
+
 def test_python_examples_compile() -> None:
     for page in PAGES:
         for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):

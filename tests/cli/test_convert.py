@@ -1,59 +1,88 @@
-"""`lorarium convert`: exit codes, the report for people and for programs."""
+"""`lorarium convert`: files, folders, the account of keys, errors."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from lorarium.cli.convert import command
-from lorarium.formats import read_report
-from lorarium.formats.synthesise import synthesise
+from lorarium import cli, formats
+from lorarium.algebra import fingerprint
+from lorarium.formats.container import load, save
+from lorarium.formats.example import example
+
+
+def lorarium(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["lorarium", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code
 
 
 @pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return synthesise("sd1", "kohya", rank=2, every=False).save(tmp_path / "in.safetensors")
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    formats.write(example(seed=1), tmp_path / "in" / "ink.safetensors", "kohya")
+    formats.write(example(seed=2), tmp_path / "in" / "deep" / "rain.safetensors", "comfy")
+    return tmp_path / "in"
 
 
-def run(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(command, [str(x) for x in arguments], standalone_mode=False)
-    if result.exception:
-        raise result.exception
-    return result.return_value or 0, result.stdout, result.stderr
+def test_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = folder / "ink.safetensors", folder.parent / "out.safetensors"
+    assert lorarium(monkeypatch, "convert", str(source), str(out), "--to", "diffusers") == 0
+    text = capsys.readouterr().out
+    assert "128 exact; read back and equal" in text and "refused" not in text
+    assert fingerprint(formats.read(out)) == fingerprint(formats.read(source))
 
 
-def test_one_file(source: Path, tmp_path: Path) -> None:
-    code, out, err = run(source, tmp_path / "out.safetensors", "--to", "diffusers")
-    assert (code, err) == (0, "")
-    assert "kohya -> diffusers, sd1" in out and "read back and equal" in out
-    assert read_report(tmp_path / "out.safetensors")[1].dialect == "diffusers"
-    assert run(source, tmp_path / "again.safetensors", "--quiet") == (0, "", "")
+def test_folder_goes_on_after_a_bad_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bad.safetensors").write_bytes(b"<html>")
+    out = folder.parent / "out"
+    assert lorarium(monkeypatch, "convert", str(folder), str(out), "--to", "diffusers") == 2
+    shown, err = capsys.readouterr()
+    assert err.count("\n") == 1 and "web page" in err and shown.count("\n") == 2
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*.safetensors"))
+    assert names == ["deep/rain.safetensors", "ink.safetensors"]
 
 
-def test_refusals_have_a_line_each(tmp_path: Path) -> None:
-    made = synthesise("sd1", "kohya", "tucker", every=False, keep=lambda p, n: p == "denoiser")
-    plain = synthesise("sd1", "kohya", every=False, keep=lambda p, n: p != "denoiser")
-    both = {**made.tensors[""], **plain.tensors[""]}
-    type(made)("kohya", {"": both}).save(tmp_path / "in.safetensors")
-    code, out, _ = run(tmp_path / "in.safetensors", tmp_path / "out.safetensors", "--to", "comfy")
-    assert code == 0 and "refused" not in out
-    code, out, _ = run(tmp_path / "in.safetensors", tmp_path / "x.safetensors", "--to", "diffusers")
-    refused = [line for line in out.splitlines() if line.startswith("  refused ")]
-    assert code == 0 and len(refused) == len(made.tensors[""]) // 4
-    assert all("Tucker" in line for line in refused)
+def test_refused_keys_are_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = load(folder / "ink.safetensors")
+    half = "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight"
+    odd = {half: np.ones((4, 4), np.float16), "odd\x1b[31m.lora_up.weight": np.ones((4, 4), "f2")}
+    save(folder / "ink.safetensors", {**raw.tensors, **odd}, raw.metadata)
+    out = str(folder.parent / "out.safetensors")
+    assert lorarium(monkeypatch, "convert", str(folder / "ink.safetensors"), out) == 0
+    text = capsys.readouterr().out
+    assert f"refused {half}: its down half is missing" in text and "\x1b" not in text
 
 
-def test_a_folder_with_a_bad_file(source: Path, tmp_path: Path) -> None:
-    (tmp_path / "bad.safetensors").write_text("no")
-    code, out, err = run(tmp_path, tmp_path / "out", "--to", "peft", "--json")
-    assert code == 2 and err.count("\n") == 1
-    document = json.loads(out)
-    assert document["schema"] == "lorarium/1" and document["ok"] is False
-    states = {Path(file["source"]).name: file["ok"] for file in document["files"]}
-    assert states == {"bad.safetensors": False, "in.safetensors": True}
-    written = next(file["written"] for file in document["files"] if file["ok"])
-    assert written["verified"] and written["modules"]["exact"] > 0
-    assert (tmp_path / "out" / "in" / "unet" / "adapter_config.json").is_file()
+def test_json(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(folder.parent / "out")
+    assert lorarium(monkeypatch, "convert", str(folder), out, "--to", "peft", "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "lorarium/1" and document["ok"] is True
+    assert [file["written"]["verified"] for file in document["files"]] == [True, True]
+
+
+@pytest.mark.parametrize("option", [["--to", "klingon"], ["--dtype", "int3"], ["--expert", "mid"]])
+def test_wrong_options(
+    option: list[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source, out = str(folder / "ink.safetensors"), folder.parent / "out.safetensors"
+    assert lorarium(monkeypatch, "convert", source, str(out), *option) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not out.exists()

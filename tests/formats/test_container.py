@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from lorarium.errors import LorariumError
 from lorarium.formats.container import load, load_header, save
-from lorarium.formats.header import DTYPES
+from lorarium.formats.header import DTYPES, parse_header
 from tests.hostile import entry, raw
 
 SMALL = {"b": np.arange(3, dtype=np.float32), "a": np.zeros((2, 2), ml_dtypes.bfloat16)}
@@ -53,6 +53,12 @@ def test_code_in_pickle_is_named(tmp_path: Path) -> None:
         with pytest.raises(LorariumError, match=r"asks to run code .*mkdir.*nothing was executed"):
             load(CORPUS[name](tmp_path))
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("text", [b"1", b"[]", b"null", b'"x"', b"", b" "])
+def test_headers_that_are_no_tables(text: bytes) -> None:
+    with pytest.raises(LorariumError, match="broken safetensors header"):
+        parse_header(text, 8 + len(text), Path("x"))
 
 
 def test_names_that_no_system_has(tmp_path: Path) -> None:

@@ -89,6 +89,31 @@ def test_whole_adapter_exploding(tmp_path: Path) -> None:
     assert codes(inspect_file(tmp_path / "x.safetensors")) == ["exploding-norm"]
 
 
+HOSTILE = ["[" * 100_000, '{"a":' * 100_000, '{"r": NaN}', '{"r":1e999}', "9" * 5000, "\0", "[[]]"]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=lambda value: value[:6])
+def test_hostile_metadata_does_not_stop_reading(ink: Path, tmp_path: Path, value: str) -> None:
+    keys = ("lora_adapter_metadata", "unet", "text_encoder", "ss_tag_frequency", "ot_config")
+    tensors = {"unet:0:up": np.ones((4, 1), "f4"), "unet:0:down": np.ones((1, 4), "f4")}
+    save(tmp_path / "x.safetensors", {**load(ink).tensors, **tensors}, dict.fromkeys(keys, value))
+    codes(inspect_file(tmp_path / "x.safetensors"))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float64])
+@pytest.mark.parametrize("size", [1e-45, 1e-38, 1e-30, 1e15, 1e30, 3e38])
+def test_extreme_values_are_findings_not_errors(tmp_path: Path, dtype: type, size: float) -> None:
+    adapter = example(rank=2)
+    deltas = {
+        module: replace(delta, up=np.full(delta.up.shape, size).astype(dtype))
+        for module, delta in adapter.items()
+        if isinstance(delta, LowRank)
+    }
+    formats.write(adapter.with_(deltas=deltas), tmp_path / "x.safetensors", "kohya")
+    found = codes(inspect_file(tmp_path / "x.safetensors"))
+    assert ("exploding-norm" in found) == (size > 1)
+
+
 @pytest.mark.parametrize(
     ("stamps", "code"),
     [
@@ -154,6 +179,7 @@ def test_unpaired_half(ink: Path, tmp_path: Path) -> None:
 
 def test_peft_without_config_is_an_assumption(tmp_path: Path) -> None:
     formats.write(example(), tmp_path / "x.safetensors", "peft")
+    save(tmp_path / "x.safetensors", load(tmp_path / "x.safetensors").tensors)
     assert "reader" in codes(inspect_file(tmp_path / "x.safetensors"))
 
 

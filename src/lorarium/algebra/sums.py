@@ -140,9 +140,9 @@ def _stack(
 ) -> LowRank:
     coefficients = [delta.scale * weight for delta, weight in terms]
     # the smallest, so that factors only grow: halving a subnormal half-precision number loses a bit
-    common = min(coefficients, key=abs)
+    common = min(map(abs, coefficients))
     if not _all_exact(coefficients, common):
-        common = max(coefficients, key=abs)
+        common = max(map(abs, coefficients))
     deltas = [delta for delta, _ in terms]
     ratios = [c / common for c in coefficients]
     wanted = common_dtype(a.dtype for d in deltas for a in (d.up, d.down))

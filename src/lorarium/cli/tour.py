@@ -58,7 +58,8 @@ def look(folder: Path) -> None:
     formats.write(ink, folder / "ink.safetensors", "kohya")
     formats.write(rain, folder / "rain.safetensors", "diffusers")
     for name in ("ink", "rain"):
-        click.echo(card(inspect_file(folder / f"{name}.safetensors")))
+        shown = card(inspect_file(folder / f"{name}.safetensors"))
+        click.echo(shown.replace(f"{folder}/", ""))
 
 
 def convert(folder: Path) -> None:

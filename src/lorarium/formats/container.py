@@ -158,7 +158,7 @@ def write_atomically(
     path = Path(path)
     if path.is_dir():
         raise LorariumError("this is a folder", where=str(path), hint="name a file to write")
-    beside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.tmp")
+    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
     try:
         with open(beside, "xb") as file:
             for chunk in chunks:

@@ -192,6 +192,8 @@ def parse_header(text: bytes, size: int, path: Path) -> Header:
         raise bad("it is not UTF-8 text") from None
     except ValueError as error:
         raise bad(str(error)) from None
+    if not isinstance(entries, dict):
+        raise bad("it is not a table")
     metadata = entries.pop("__metadata__", None)
     if metadata is None:
         metadata = {}

@@ -156,6 +156,9 @@ def _keys(adapter: Adapter, report: Report) -> Iterator[Finding]:
 
 def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]:
     known = {m: n for m, n in norms.items() if math.isfinite(n)}
+    beyond = [m for m in norms if m not in known and _finite_factors(adapter[m])]
+    if beyond:
+        yield _finding("exploding-norm", beyond, "too strong for its norm to be a number")
     if known and not any(known.values()) and len(known) == len(adapter):
         yield _finding("zero-adapter", [], "every weight change is zero: it does nothing")
         return
@@ -176,8 +179,8 @@ def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]
     if tiny:
         message = f"{_modules(len(tiny))} nearly nothing beside the others"
         yield _finding("tiny-norm", tiny, message)
-    loud = [m for m, size in sizes.items() if size > min(EXPLODING_RMS, EXPLODING_RATIO * middle)]
-    loud = [m for m in loud if sizes[m] > EXPLODING_RMS or sizes[m] > EXPLODING_RMS / 10]
+    limit = min(EXPLODING_RMS, max(EXPLODING_RATIO * middle, EXPLODING_RMS / 10))
+    loud = [module for module, size in sizes.items() if size > limit]
     if loud:
         loud.sort(key=lambda module: -sizes[module])
         worst = sizes[loud[0]]
@@ -186,6 +189,11 @@ def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]
             f"entries of about {worst:.2g}, {worst / middle:.3g} times the median module"
         )
         yield _finding("exploding-norm", loud, message)
+
+
+def _finite_factors(delta: Delta) -> bool:
+    inner = delta.inner if isinstance(delta, Dora) else delta
+    return all(all_finite(x) for x in vars(inner).values() if isinstance(x, np.ndarray))
 
 
 def _modules(n: int) -> str:

@@ -95,7 +95,7 @@ def header_configs(metadata: Mapping[str, str], where: str) -> dict[str, Config]
         return {}
     try:
         flat = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(flat, dict):
         return {}

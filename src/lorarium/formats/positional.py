@@ -46,7 +46,7 @@ def feed_forward(metadata: Mapping[str, str], part: str) -> bool | None:
         return part == "denoiser"
     try:
         classes = {name for name in json.loads(raw) if isinstance(name, str)}
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
     if part != "denoiser":
         return False if classes == {"CLIPAttention"} else None
