@@ -16,6 +16,7 @@ from lorarium.encoders.nets import NETS, JudgeNet, NetConfig  # noqa: E402
 from lorarium.encoders.store import load_encoder, save_encoder  # noqa: E402
 from lorarium.encoders.training import FitConfig, Matrices, fit  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
+from lorarium.world.mark import same_world, world_mark  # noqa: E402
 from lorarium.world.splits import SEEN_GENRES, split_of  # noqa: E402
 
 torch.set_num_threads(1)
