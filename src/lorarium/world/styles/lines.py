@@ -36,7 +36,7 @@ def shaky(b: Brush) -> tuple[Array, Array]:
         "press": (0, 1.2),
         "wash": (0, 0.75),
         "slip": (-0.1, 0.1),
-        "black": (0, 0.45),
+        "black": (0, 0.3),
         "ground": (0, 1),
     },
     warp=shaky,
@@ -134,14 +134,15 @@ def blueprint(b: Brush) -> Array:
     NIGHT,
     {
         "palette": (0.3, 0.8),
-        "width": (0.05, 0.12),
-        "grain": (0.06, 0.14),
+        "width": (0.035, 0.13),
+        "grain": (0.05, 0.17),
         "rub": (0.1, 0.55),
-        "fill": (0.15, 0.8),
+        "fill": (0.0, 0.95),
         "angle": (-1.5, 1.5),
-        "dust": (0, 0.35),
+        "dust": (0, 0.5),
         "shake": (0.01, 0.03),
-        "pale": (0.1, 0.6),
+        "pale": (0.0, 0.75),
+        "wiped": (0, 1),
     },
     warp=lambda b: wobble(b, b.knob("shake"), 0.4),
 )
@@ -149,9 +150,10 @@ def chalk(b: Brush) -> Array:
     """Dry, broken strokes on a dark board."""
     d = b.d
     u, v = turned(b, b.knob("angle"))
-    tooth = noise(b, u * 0.5, v, b.knob("grain"), 1)
+    tooth = noise(b, u * 0.4, v, b.knob("grain"), 1)
     dust = noise(b, b.x, b.y, 0.6, 2)
     board = b.paper + b.knob("dust") * 0.3 * np.clip(dust, 0, 1)
+    board = mix(board, b.hue(1), 0.5 * backdrop(b, "wiped"))
     hue = mix(d.colour / (d.colour.max(0) + 0.15), b.ink, b.knob("pale"))
     fill = d.cover * b.knob("fill") * np.clip(1.0 - b.knob("rub") + tooth * 0.7, 0, 1) * 0.8
     picture = mix(board, hue, fill)
