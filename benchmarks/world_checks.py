@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.encoders.store import world_hash
 from lorarium.errors import LorariumError
 from lorarium.evaluate.judges import load_judge
 from lorarium.evaluate.trials import style_trials, subject_trials
 from lorarium.evaluate.verification import true_pass_rates, verification
 from lorarium.evaluate.world_checks import histogram_scores, identity_by
+from lorarium.world.mark import world_mark
 
 SEED = 2
 PER_GENRE, PER_CLASS, QUERIES = 16, 8, 6
@@ -80,7 +80,7 @@ def main() -> None:
     started = time.time()
     document: dict[str, Any] = {
         "command": "benchmarks/world_checks.py " + " ".join(sys.argv[1:]), "machine": machine(),
-        "seed": SEED, "world": world_hash(),
+        "seed": SEED, "world": world_mark(),
         "trials": {"artists per genre": PER_GENRE, "individuals per class": PER_CLASS,
                    "queries each": QUERIES},
         "judges": judges(), "histograms": histograms(),
