@@ -23,7 +23,7 @@ class Recipe:
     text_encoder: bool = False
     steps: int = 200
     batch: int = 4
-    lr: float = 5e-3
+    lr: float = 3e-3
     warmup: int = 10  # steps in which the rate rises
     cooldown: float = 0.5  # last share of the run over which the rate falls to zero
     drop: float = 0.0  # share of prompts left out
