@@ -118,3 +118,4 @@ def test_tour_runs(tmp_path: Path) -> None:
     assert done.returncode == 0 and not done.stderr, done.stderr
     assert done.stdout.count("the same adapter") == 3
     assert (tmp_path / "tour" / "both.safetensors").exists()
+    assert (tmp_path / "tour" / "before-after.png").exists()

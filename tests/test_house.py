@@ -144,7 +144,7 @@ def test_the_whole_tour_needs_no_torch(tmp_path: Path) -> None:
     program = BLOCK.format(blocked=EXTRAS) + (
         "import sys; sys.argv[0] = 'lorarium'\nfrom lorarium.cli import main\nmain()\n"
     )
-    done = run(program, "tour")
+    done = run(program, "tour", "-o", str(tmp_path / "tour"))
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 

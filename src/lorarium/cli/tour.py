@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,21 +29,20 @@ RAIN = {"modelspec.title": "rain", "modelspec.trigger_phrase": "in heavy rain"}
 
 
 @click.command("tour")
-@click.option("-o", "--out", metavar="DIR", help="Keep the files there.")
-def command(out: str | None) -> None:
-    """See everything work: files read, compared, converted, merged, resized, and refused.
+@click.option(
+    "-o", "--out", default="lorarium-tour", show_default=True, metavar="DIR", help="Where."
+)
+def command(out: str) -> None:
+    """See everything work: files read, compared, converted, merged, resized, and refused; then the
+    drawn world, and a LoRA trained on an artist that its base has never seen.
 
-    The adapters are made up from a seed, with the names and shapes of Stable Diffusion 1.5, so
-    nothing is fetched and no base model is needed.
+    The adapters of the first part are made up from a seed, with the names and shapes of Stable
+    Diffusion 1.5; nothing is fetched. The second part needs the extra `torch`.
     """
-    if out is not None:
-        folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
-        walk(folder)
-        click.echo(f"\nThe files are in {folder}.")
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        walk(Path(temporary))
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    walk(folder)
+    click.echo(f"\nThe files are in {folder}.")
 
 
 def walk(folder: Path) -> None:
@@ -116,10 +115,28 @@ def read(folder: Path, name: str) -> Adapter:
     return formats.read(folder / f"{name}.safetensors")
 
 
+def live(folder: Path) -> None:
+    try:
+        from lorarium.train.tour import world_tour
+    except ImportError as missing:
+        click.echo(f"needs {missing.name}: pip install 'lorarium[torch]', then take the tour again")
+        return
+    from lorarium.cli.progress import bar
+
+    with bar("training", silent=not sys.stderr.isatty()) as show:
+        toured = world_tour(
+            folder,
+            say=click.echo,
+            progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
+        )
+    click.echo(f"{toured.seconds:.0f} s; look at {toured.before_after}")
+
+
 STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("lorarium inspect: what is in a file", look),
     ("lorarium convert: another dialect, the same weights", convert),
     ("lorarium merge: two files into one", combine),
     ("lorarium resize: smaller, with the error told", shrink),
     ("broken files are one sentence", refuse),
+    ("the drawn world, and a LoRA trained before your eyes", live),
 )
