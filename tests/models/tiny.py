@@ -30,7 +30,7 @@ def micro(config: MicroConfig = TINY, seed: int = 0) -> MicroBase:
         for parameter in model.parameters():
             fan = parameter.shape[-1] if parameter.ndim > 1 else 100
             parameter.normal_(0, fan**-0.5, generator=generator)
-    return MicroBase(model)
+    return MicroBase(model.half().float())  # as its file holds it
 
 
 def saved(path: Path) -> Path:

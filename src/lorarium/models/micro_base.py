@@ -86,9 +86,10 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
 
 
 def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) -> str:
-    """Write the base with all that it stands on; the hash of its weights is returned."""
-    weights = {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
-    found = weights_hash(weights)
+    """Write the base, rounded to half precision, with all that it stands on; the hash of the
+    rounded weights is returned."""
+    weights = {name: tensor.detach().cpu().half() for name, tensor in model.state_dict().items()}
+    found = weights_hash({name: tensor.float() for name, tensor in weights.items()})
     metadata = {
         **(card or {}),
         "lorarium.kind": "base",
@@ -111,7 +112,7 @@ def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise LorariumError(f"not a safetensors file ({error})", where=str(path)) from None
     _check(metadata, path)
