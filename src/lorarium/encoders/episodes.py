@@ -86,7 +86,7 @@ def _words(subject: Subject, style: Style, random: np.random.Generator) -> list[
 class Replay:
     """Rendering costs as much as learning: each episode is learned from a few times."""
 
-    def __init__(self, half: str, size: int, seed: int, room: int = 300) -> None:
+    def __init__(self, half: str, size: int, seed: list[int], room: int = 300) -> None:
         self.half, self.size, self.room = half, size, room
         self.random = np.random.default_rng(seed)
         self.kept: list[Episode] = []

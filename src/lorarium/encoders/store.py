@@ -18,6 +18,7 @@ from lorarium.errors import LorariumError
 from lorarium.world.mark import same_world, world_mark
 
 FORMAT = "lorarium-encoder/1"
+ASSETS = Path(str(resources.files("lorarium"))) / "assets"
 Card = dict[str, Any]
 
 
@@ -65,7 +66,7 @@ def load_encoder(path: Path, device: str = "cpu") -> Encoder:
     if not same_world(card["world"], world_mark()):
         raise LorariumError(
             "was trained on another world than this one", where=str(path),
-            hint="train it again: python -m lorarium.recipes judge_a (judge_b, clip_like, ...)",
+            hint="train it again: python -m lorarium.recipes judges",
         )  # fmt: skip
     net = NETS[about["net"]](NetConfig(**json.loads(about["config"])))
     net.load_state_dict(tensors)
@@ -74,10 +75,10 @@ def load_encoder(path: Path, device: str = "cpu") -> Encoder:
 
 def shipped(name: str, device: str = "cpu") -> Encoder:
     """An encoder among the assets: judge_a, judge_b, clip_like, dino_like."""
-    path = Path(str(resources.files("lorarium"))) / "assets" / f"{name}.safetensors"
+    path = ASSETS / f"{name}.safetensors"
     if not path.exists():
         raise LorariumError(
             f"there is no encoder {name!r} among the assets", where=str(path.parent),
-            hint=f"train it: python -m lorarium.recipes {name}",
+            hint="train it: python -m lorarium.recipes judges",
         )  # fmt: skip
     return load_encoder(path, device)

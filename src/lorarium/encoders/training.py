@@ -22,7 +22,7 @@ class FitConfig:
     batch: int
     muon: float = 4e-3  # rate of the matrices, matched to AdamW's
     adam: float = 3e-3  # rate of everything else
-    decay: float = 0.4  # last part of the run over which the rates fall to a hundredth
+    decay: float = 0.4  # last part of the run, or of its time, in which the rates fall to 0.01
     warmup: int = 40  # steps
     ema: float = 0.997
     clip: float = 10.0
@@ -30,6 +30,7 @@ class FitConfig:
 
 
 Losses = dict[str, Tensor]
+Loss = Callable[[nn.Module], Losses]
 
 
 class Matrices:
@@ -55,13 +56,14 @@ def _flat(x: Tensor) -> Tensor:
 
 
 def fit(
-    folder: Path, model: nn.Module, loss: Callable[[nn.Module, int], Losses], config: FitConfig,
+    folder: Path, model: nn.Module, begin: Callable[[int], Loss], config: FitConfig,
     minutes: float, device: str,
 ) -> tuple[nn.Module, dict[str, float]]:  # fmt: skip
     """Go on for so many minutes towards `config.total` pictures.
 
-    `loss(model, step)` draws its own batch; its values are summed. Returns the model with the
-    running average of its weights, and how far it is.
+    `begin(step)` makes the loss of a run that goes on from that step, so that it need not draw
+    again what was drawn before; the loss draws its own batches and its values are summed. Returns
+    the model with the running average of its weights, and how far it is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
@@ -93,15 +95,18 @@ def fit(
         checkpoint.with_suffix(".new").rename(checkpoint)
 
     steps = config.total // config.batch
+    loss = begin(step)
     recent: list[Losses] = []
     model.train()
     try:
         while step < steps and time.time() - started < minutes * 60:
             left = (steps - step) / steps
-            heat = min(1.0, (step + 1) / config.warmup) * max(0.01, min(1.0, left / config.decay))
+            soon = 1 - (time.time() - started) / (minutes * 60)
+            cool = max(0.01, min(1.0, left / config.decay, soon / config.decay))
+            heat = min(1.0, (step + 1) / config.warmup) * cool
             muon.inner.param_groups[0]["lr"] = config.muon * heat
             adam.param_groups[0]["lr"] = config.adam * heat
-            parts = loss(model, step)
+            parts = loss(model)
             for p in model.parameters():
                 p.grad = None
             torch.stack(list(parts.values())).sum().backward()

@@ -13,6 +13,7 @@ from lorarium.encoders.nets import ClipLike
 from lorarium.evaluate.judges import Judge, trial_scores
 from lorarium.evaluate.statistics import equal_error_rate
 from lorarium.evaluate.trials import Scores, Trials, score, style_trials, subject_trials
+from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import tokens
 
@@ -34,12 +35,22 @@ def verification(
     known, _ = encode(net, subjects.references, "identity", "kind")
     asked, kinds = encode(net, subjects.queries, "identity", "kind")
     faces = score(known, asked, subjects.group)
+    plain = subject_trials(split, per_class, queries, seed=seed, genres=(PHOTO,))
+    alike = score(*encode_both(net, plain, "identity"), plain.group)
     return {
         "style": summary(hands, styles),
         "subject": summary(faces, subjects) | {"error_by_query_genre": by_query(faces, subjects)},
+        "subject in photo": summary(alike, plain),
         "genre_named": share(genres.argmax(-1) == styles.group[:, None]),
         "class_named": share(kinds.argmax(-1) == subjects.group[:, None]),
     }
+
+
+def encode_both(net: nn.Module, trials: Trials, head: str) -> tuple[Array, Array]:
+    """Vectors of the references and of the queries."""
+    (known,) = encode(net, trials.references, head)
+    (asked,) = encode(net, trials.queries, head)
+    return known, asked
 
 
 def summary(scores: Scores, trials: Trials) -> Figures:

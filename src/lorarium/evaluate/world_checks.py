@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from lorarium.encoders.episodes import COUNT, MEMBERS, draw, prepared
 from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import COARSE, SIZE, ConvTrunk
-from lorarium.encoders.training import FitConfig, Losses, fit
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.evaluate.trials import Scores, Trials, paired, score, subject_trials
 from lorarium.world.splits import SEEN_CLASSES
 from lorarium.world.styles import GENRES, Brush
@@ -114,24 +114,28 @@ def identity_by(
     queries: int = 8, device: str = "cpu",
 ) -> Shortcut:  # fmt: skip
     """Train an encoder on `outlines` or `colours` alone and let it judge identity on test."""
-    random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     look = OUTLINE if what == "outlines" else None
     net: nn.Module = OutlineNet() if look else ColourNet()
 
-    def loss(model: nn.Module, step: int) -> Losses:
-        assert isinstance(model, OutlineNet | ColourNet)
-        e = draw("", SIZE, random, look=look)
-        vectors, kinds = model(prepared(e.pictures).to(device))
-        person = e.individual.to(device)
-        return {
-            "individual": against_prototypes(vectors, person, MEMBERS, model.scale, model.bias),
-            "class": 0.5 * F.cross_entropy(kinds, e.kind.to(device)),
-        }  # fmt: skip
+    def begin(step: int) -> Loss:
+        random = np.random.default_rng([seed, step])
+
+        def loss(model: nn.Module) -> Losses:
+            assert isinstance(model, OutlineNet | ColourNet)
+            e = draw("", SIZE, random, look=look)
+            vectors, kinds = model(prepared(e.pictures).to(device))
+            person = e.individual.to(device)
+            return {
+                "individual": against_prototypes(vectors, person, MEMBERS, model.scale, model.bias),
+                "class": 0.5 * F.cross_entropy(kinds, e.kind.to(device)),
+            }  # fmt: skip
+
+        return loss
 
     with outlines():
         plan = FitConfig(total=total, batch=COUNT, seed=seed)
-        net, _ = fit(folder, net, loss, plan, minutes, device)
+        net, _ = fit(folder, net, begin, plan, minutes, device)
         if look:
             alike = subject_trials(
                 "test", per_class, queries, seed=seed, genres=(look,), reference_genre=look

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lorarium.encoders.episodes import prepared, roughened
 from lorarium.encoders.losses import contrast, same_rows
 from lorarium.encoders.nets import SIZE, ClipLike, DinoLike, NetConfig
-from lorarium.encoders.training import FitConfig, Losses, fit
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.recipes.base import PicturePool
 from lorarium.world.words import VOCABULARY
 
@@ -28,44 +28,52 @@ def train_clip_like(
     name: str, plan: FitConfig, folder: Path, device: str, minutes: float
 ) -> tuple[nn.Module, dict[str, float]]:
     torch.manual_seed(plan.seed)
-    pool, random = _pool(plan.seed)
 
-    def loss(model: nn.Module, step: int) -> Losses:
-        assert isinstance(model, ClipLike)
-        pictures, words = pool.batch(plan.batch, FRESH)
-        words = words.to(device)
-        x = roughened(pictures.to(device), random).contiguous(memory_format=torch.channels_last)
-        said = model.say(words)
-        return {"words": contrast(model(x)["picture"], said, model.scale, same_rows(words))}
+    def begin(step: int) -> Loss:
+        pool, random = _pool([plan.seed, step])
+
+        def loss(model: nn.Module) -> Losses:
+            assert isinstance(model, ClipLike)
+            pictures, words = pool.batch(plan.batch, FRESH)
+            words = words.to(device)
+            x = roughened(pictures.to(device), random).contiguous(memory_format=torch.channels_last)
+            said = model.say(words)
+            return {"words": contrast(model(x)["picture"], said, model.scale, same_rows(words))}
+
+        return loss
 
     net = ClipLike(NetConfig("conv", 128, words=len(VOCABULARY), depth=1))
-    return fit(folder, net, loss, plan, minutes, device)
+    return fit(folder, net, begin, plan, minutes, device)
 
 
 def train_dino_like(
     name: str, plan: FitConfig, folder: Path, device: str, minutes: float
 ) -> tuple[nn.Module, dict[str, float]]:
     torch.manual_seed(plan.seed)
-    pool, random = _pool(plan.seed)
 
-    def loss(model: nn.Module, step: int) -> Losses:
-        assert isinstance(model, DinoLike)
-        pool.render(int(plan.batch / 2 * FRESH))
-        rows = pool.random.integers(pool.filled, size=plan.batch // 2)
-        x = prepared(torch.from_numpy(pool.pictures[rows]).permute(0, 3, 1, 2).to(device))
-        views = torch.cat([cropped(x, random), cropped(x, random)])
-        views = roughened(views, random).contiguous(memory_format=torch.channels_last)
-        first, second = model(views)["expanded"].chunk(2)
-        return vicreg(first, second)
+    def begin(step: int) -> Loss:
+        pool, random = _pool([plan.seed, step])
+
+        def loss(model: nn.Module) -> Losses:
+            assert isinstance(model, DinoLike)
+            pool.render(int(plan.batch / 2 * FRESH))
+            rows = pool.random.integers(pool.filled, size=plan.batch // 2)
+            x = prepared(torch.from_numpy(pool.pictures[rows]).permute(0, 3, 1, 2).to(device))
+            views = torch.cat([cropped(x, random), cropped(x, random)])
+            views = roughened(views, random).contiguous(memory_format=torch.channels_last)
+            first, second = model(views)["expanded"].chunk(2)
+            return vicreg(first, second)
+
+        return loss
 
     net = DinoLike(NetConfig("conv", 128, depth=1))
-    return fit(folder, net, loss, plan, minutes, device)
+    return fit(folder, net, begin, plan, minutes, device)
 
 
-def _pool(seed: int) -> tuple[PicturePool, torch.Generator]:
+def _pool(seed: list[int]) -> tuple[PicturePool, torch.Generator]:
     pool = PicturePool(SIZE, ROOM, int(np.random.SeedSequence(seed).generate_state(1)[0]))
     pool.render(2048)
-    return pool, torch.Generator().manual_seed(seed)
+    return pool, torch.Generator().manual_seed(sum(seed))
 
 
 def cropped(x: Tensor, random: torch.Generator) -> Tensor:

@@ -1,7 +1,7 @@
-"""Train the judges and the papers' baselines: `python -m lorarium.recipes judge_a --minutes N`.
+"""The stage `judges`: the two judges and the papers' baselines, from scratch on the drawn world.
 
-Stages `judge_a`, `judge_b`, `clip_like`, `dino_like`; each goes on from its checkpoint and leaves
-an asset with its card. A later run replaces the asset.
+`judge_a`, `judge_b`, `clip_like` and `dino_like` each go on from their checkpoint and ship with
+their card when they win on validation.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from lorarium.encoders.episodes import COUNT, MEMBERS, Episode, Replay, prepared
 from lorarium.encoders.genome import Genome
 from lorarium.encoders.losses import against_prototypes, contrast, same_rows
 from lorarium.encoders.nets import HIDDEN, SIZE, ClipLike, JudgeNet, NetConfig
-from lorarium.encoders.store import Card, save_encoder
-from lorarium.encoders.training import FitConfig, Losses, fit
+from lorarium.encoders.store import ASSETS, Card, load_encoder, save_encoder, shipped
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
+from lorarium.errors import LorariumError
 from lorarium.evaluate.judges import calibrate
 from lorarium.evaluate.verification import verification, zero_shot
 from lorarium.recipes.baselines import train_clip_like, train_dino_like
@@ -73,21 +74,25 @@ def train_judge(
     name: str, plan: FitConfig, folder: Path, device: str, minutes: float
 ) -> tuple[nn.Module, Spent]:
     torch.manual_seed(plan.seed)
-    replay = Replay(name[-1], SIZE, plan.seed)
-    random = torch.Generator().manual_seed(plan.seed)
 
-    def loss(model: nn.Module, step: int) -> Losses:
-        assert isinstance(model, Pupil)
-        e = replay.next(FRESH)
-        x = roughened(prepared(e.pictures).to(device), random)
-        return judge_losses(model, e, x.contiguous(memory_format=torch.channels_last))
+    def begin(step: int) -> Loss:
+        replay = Replay(name[-1], SIZE, [plan.seed, step])
+        random = torch.Generator().manual_seed(plan.seed + step)
 
-    pupil, spent = fit(folder, Pupil(CONFIGS[name]), loss, plan, minutes, device)
+        def loss(model: nn.Module) -> Losses:
+            assert isinstance(model, Pupil)
+            e = replay.next(FRESH)
+            x = roughened(prepared(e.pictures).to(device), random)
+            return judge_losses(model, e, x.contiguous(memory_format=torch.channels_last))
+
+        return loss
+
+    pupil, spent = fit(folder, Pupil(CONFIGS[name]), begin, plan, minutes, device)
     assert isinstance(pupil, Pupil)
     return pupil.judge, spent
 
 
-STAGES: dict[str, Callable[[str, FitConfig, Path, str, float], tuple[nn.Module, Spent]]] = {
+TRAINERS: dict[str, Callable[[str, FitConfig, Path, str, float], tuple[nn.Module, Spent]]] = {
     "judge_a": train_judge,
     "judge_b": train_judge,
     "clip_like": train_clip_like,
@@ -95,30 +100,69 @@ STAGES: dict[str, Callable[[str, FitConfig, Path, str, float], tuple[nn.Module, 
 }
 
 
-def run(
-    stage: str, device: str = "cpu", minutes: float = 60, *, runs: Path = Path("runs"),
-    assets: Path | None = None, total: int | None = None,
-) -> Path:  # fmt: skip
-    """Go on with a stage for so many minutes and write its asset; `total` shortens the plan."""
-    train, plan = STAGES[stage], PLANS[stage]
-    plan = plan if total is None else replace(plan, total=total)
-    net, spent = train(stage, plan, runs / stage, device, minutes)
+SHARES = {"judge_b": 0.4, "judge_a": 0.4, "clip_like": 0.12, "dino_like": 0.08}  # of the time
+
+
+def run(device: str, minutes: float) -> None:
+    """Go on with all encoders, each for its share of the time."""
+    for name, part in SHARES.items():
+        go_on(name, device, minutes * part)
+
+
+def due() -> bool:
+    """While one is missing or stands on another world."""
+    try:
+        for name in TRAINERS:
+            shipped(name)
+    except LorariumError:
+        return True
+    return False
+
+
+def go_on(
+    name: str, device: str = "cpu", minutes: float = 60, *, runs: Path = Path("runs"),
+    assets: Path = ASSETS, total: int | None = None,
+) -> bool:  # fmt: skip
+    """Go on with one encoder for so many minutes; whether it ships. `total` shortens its plan."""
+    plan = PLANS[name] if total is None else replace(PLANS[name], total=total)
+    net, spent = TRAINERS[name](name, plan, runs / name, device, minutes)
     card: Card = {
-        "name": stage,
-        "data": "the drawn world, train split, seen classes and genres, drawn endlessly",
+        "name": name,
+        "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
         "recipe": asdict(plan),
         "spent": spent,
         "world": world_mark(),
         "licence": "CC0-1.0",
     }
     if isinstance(net, JudgeNet):
-        thresholds = calibrate(net)
-        card["thresholds"] = asdict(thresholds)
-        card["scores"] = {
-            "validation": verification(net, "validation"), "test": verification(net, "test"),
-        }  # fmt: skip
+        card["thresholds"] = asdict(calibrate(net))
+    splits = ("validation", "test")
+    if isinstance(net, JudgeNet):
+        card["scores"] = {split: verification(net, split) for split in splits}
     elif isinstance(net, ClipLike):
-        card["scores"] = {"test": zero_shot(net, "test")}
-    path = (assets or Path(__file__).parents[1] / "assets") / f"{stage}.safetensors"
+        card["scores"] = {split: zero_shot(net, split) for split in splits}
+    path = assets / f"{name}.safetensors"
+    if not wins(card, path):
+        print(f"the shipped {name} keeps its place", flush=True)
+        return False
     save_encoder(path, net, card)
-    return path
+    return True
+
+
+def wins(card: Card, shipped_path: Path) -> bool:
+    """Whether an encoder is better on validation than what is shipped for the same world; what
+    has no score wins by having seen more."""
+    try:
+        old = load_encoder(shipped_path).card
+    except LorariumError:
+        return True
+    return _rank(card) > _rank(old)
+
+
+def _rank(card: Card) -> float:
+    figures = card.get("scores", {}).get("validation")
+    if figures is None:
+        return float(card["spent"]["pictures"])
+    if "style" in figures:
+        return -float(figures["style"]["error"] + figures["subject"]["error"])
+    return float(figures["class"] + figures["genre"])
