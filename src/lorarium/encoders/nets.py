@@ -168,21 +168,20 @@ class ClipLike(nn.Module):
 
 
 class DinoLike(nn.Module):
-    """A picture tower that never saw a label; `expand` only serves its training."""
+    """A picture tower that never saw a label."""
 
     def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
         self.trunk = ConvTrunk(config.depth)
         self.picture = nn.Sequential(nn.LayerNorm(4 * COARSE), nn.Linear(4 * COARSE, config.width))
-        self.expand = nn.Sequential(
-            nn.Linear(config.width, 2 * config.width), nn.ReLU(),
-            nn.Linear(2 * config.width, 2 * config.width),
-        )  # fmt: skip
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
-        raw = self.picture(_summary(self.trunk, x))
-        return {"picture": F.normalize(raw), "expanded": self.expand(raw)}
+        return {"picture": F.normalize(self.raw(x))}
+
+    def raw(self, x: Tensor) -> Tensor:
+        """Vectors whose length is free, for training."""
+        return self.picture(_summary(self.trunk, x))
 
 
 def _summary(trunk: ConvTrunk, x: Tensor) -> Tensor:

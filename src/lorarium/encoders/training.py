@@ -22,7 +22,7 @@ class FitConfig:
     batch: int
     muon: float = 4e-3  # rate of the matrices, matched to AdamW's
     adam: float = 3e-3  # rate of everything else
-    decay: float = 0.4  # last part of the run, or of its time, in which the rates fall to 0.01
+    decay: float = 0.8  # last part of the run, or of its time, in which the rates fall to 0.01
     warmup: int = 40  # steps
     ema: float = 0.997
     clip: float = 10.0

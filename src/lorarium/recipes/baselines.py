@@ -46,6 +46,18 @@ def train_clip_like(
     return fit(folder, net, begin, plan, minutes, device)
 
 
+class DinoPupil(nn.Module):
+    """The tower and the layers on it in which views are compared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = DinoLike(NetConfig("conv", 64, depth=1))
+        self.expand = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.expand(self.net.raw(x))
+
+
 def train_dino_like(
     name: str, plan: FitConfig, folder: Path, device: str, minutes: float
 ) -> tuple[nn.Module, dict[str, float]]:
@@ -55,19 +67,20 @@ def train_dino_like(
         pool, random = _pool([plan.seed, step])
 
         def loss(model: nn.Module) -> Losses:
-            assert isinstance(model, DinoLike)
+            assert isinstance(model, DinoPupil)
             pool.render(int(plan.batch / 2 * FRESH))
             rows = pool.random.integers(pool.filled, size=plan.batch // 2)
             x = prepared(torch.from_numpy(pool.pictures[rows]).permute(0, 3, 1, 2).to(device))
             views = torch.cat([cropped(x, random), cropped(x, random)])
             views = roughened(views, random).contiguous(memory_format=torch.channels_last)
-            first, second = model(views)["expanded"].chunk(2)
+            first, second = model(views).chunk(2)
             return vicreg(first, second)
 
         return loss
 
-    net = DinoLike(NetConfig("conv", 128, depth=1))
-    return fit(folder, net, begin, plan, minutes, device)
+    pupil, spent = fit(folder, DinoPupil(), begin, plan, minutes, device)
+    assert isinstance(pupil, DinoPupil)
+    return pupil.net, spent
 
 
 def _pool(seed: list[int]) -> tuple[PicturePool, torch.Generator]:
