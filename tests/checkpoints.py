@@ -13,7 +13,11 @@ from lorarium.formats.families import FAMILIES
 Weights = dict[Module, np.ndarray]
 SMALLER = {"flux1": 384}  # the others are divided by 40
 PREFIX = {"flux1": ""}
-OPENCLIP = {"sdxl": "text_encoder_2"}
+OPENCLIP = {  # family -> part and prefix of the tower that has OpenCLIP's names
+    "sd2": ("text_encoder", "cond_stage_model.model."),
+    "sdxl": ("text_encoder_2", "conditioner.embedders.1.model."),
+    "sdxl-refiner": ("text_encoder_2", "conditioner.embedders.0.model."),
+}
 CLIP = {"sd1": "cond_stage_model.transformer.", "sdxl": "conditioner.embedders.0.transformer."}
 
 
@@ -43,10 +47,11 @@ def native(made: Weights, family: str) -> dict[str, np.ndarray]:
     """The tensors of a single-file checkpoint in the original words."""
     found: dict[str, np.ndarray] = {}
     for part, table in FAMILIES[family].parts.items():
-        openclip = OPENCLIP.get(family) == part
+        tower, tower_prefix = OPENCLIP.get(family, ("", ""))
+        openclip = tower == part
         prefix = PREFIX.get(family, "model.diffusion_model.")
         if part != "denoiser":
-            prefix = "conditioner.embedders.1.model." if openclip else CLIP.get(family, "")
+            prefix = tower_prefix if openclip else CLIP.get(family, "")
         own = table.natives if part == "denoiser" or openclip else {}
         named = {path for item in own.values() for path in item.paths}
         groups = [(item.name, item.paths, item.swapped) for item in own.values()]

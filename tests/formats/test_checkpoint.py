@@ -8,9 +8,12 @@ import pytest
 from checkpoints import diffusers, native, save_checkpoint, weights
 from lorarium import LorariumError, formats
 from lorarium.adapter import Module
-from lorarium.formats.checkpoint import open_checkpoint
+from lorarium.formats.checkpoint import families_of, open_checkpoint
 from lorarium.formats.container import save
 from lorarium.formats.example import example
+from lorarium.formats.families import FAMILIES as TABLES
+from lorarium.formats.families import table
+from lorarium.formats.header import TensorInfo
 from tests.hostile import CORPUS
 
 FAMILIES = ("sd1", "sdxl", "flux1")
@@ -29,6 +32,22 @@ def test_both_namings_give_every_module_its_weight(family, tmp_path):
         assert old.shape(module) == array.shape
         if module.part == "denoiser":
             assert np.array_equal(new.weight(module), array), module
+
+
+@pytest.mark.parametrize("family", ["sd2", "sdxl-refiner"])
+def test_openclip_towers(family, tmp_path):
+    made = weights(family)
+    found = open_checkpoint(save_checkpoint(tmp_path / "x.safetensors", native(made, family)))
+    assert found.family == family and set(found.spots) == set(made)
+    assert all(np.array_equal(found.weight(module), array) for module, array in made.items())
+
+
+@pytest.mark.parametrize("family", TABLES)
+def test_real_shapes_give_the_family(family):
+    for net in (TABLES[family].net, *TABLES[family].variants):
+        shapes = table(net).shapes.items()
+        infos = {f"{path}.weight": TensorInfo("F16", shape, 0, 0) for path, shape in shapes}
+        assert families_of(infos) == (family,)
 
 
 def test_a_fused_weight_is_one_module_under_either_naming(tmp_path):

@@ -78,6 +78,7 @@ class Checkpoint:
     """
 
     path: Path
+    files: tuple[Path, ...]
     tensors: Mapping[str, TensorInfo]
     buffers: Mapping[str, mmap.mmap]
     metadata: Mapping[str, str]
@@ -142,7 +143,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     tensors: dict[str, TensorInfo] = {}
     buffers: dict[str, mmap.mmap] = {}
     metadata: dict[str, str] = {}
-    for file in _files(path):
+    files = tuple(_files(path))
+    for file in files:
         header = load_header(file)
         check_with_library(file)
         with open_regular(file) as opened:
@@ -153,7 +155,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         tensors |= dict(sorted(header.tensors.items(), key=lambda item: item[1].start))
         buffers |= dict.fromkeys(header.tensors, buffer)
         metadata |= header.metadata
-    families = _families(tensors)
+    families = families_of(tensors)
     if not families:
         raise LorariumError(
             "no tensor has the name of a weight of a known base model",
@@ -161,7 +163,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             hint="give a checkpoint or a diffusers folder, not a LoRA or a VAE",
         )
     spots, fused = _spots(FAMILIES[families[0]], tensors)
-    return Checkpoint(path, tensors, buffers, metadata, families, spots, fused)
+    return Checkpoint(path, files, tensors, buffers, metadata, families, spots, fused)
 
 
 def _files(path: Path) -> list[Path]:
@@ -224,7 +226,7 @@ def _prefixes(family: Family) -> list[tuple[str, str]]:
     ]
 
 
-def _families(tensors: Mapping[str, TensorInfo]) -> tuple[str, ...]:
+def families_of(tensors: Mapping[str, TensorInfo]) -> tuple[str, ...]:
     """The families that explain most tensors and lack fewest; shapes count when most fit."""
     scores = {}
     for family in FAMILIES.values():

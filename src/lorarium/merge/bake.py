@@ -62,8 +62,8 @@ def bake(
     if not all(map(math.isfinite, numbers)):
         raise LorariumError("a weight is not a finite number")
     checkpoint = _seen(open_checkpoint(base), adapters)
-    if Path(out).exists() and Path(out).samefile(base):
-        raise LorariumError("this is the base itself", where=str(out), hint="name another file")
+    if Path(out).exists() and any(map(Path(out).samefile, checkpoint.files)):
+        raise LorariumError("this is a file of the base", where=str(out), hint="name another file")
     jobs, left_out = _plan(checkpoint, adapters, numbers)
     _check(checkpoint, jobs, left_out, partial)
     metadata = _metadata(checkpoint, adapters, {"weights": numbers, "partial": partial})
