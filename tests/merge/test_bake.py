@@ -1,6 +1,8 @@
 """Baking: W + ΔW by the dense oracle, everything else byte for byte, in bounded memory."""
 
 import json
+import subprocess
+import sys
 import tracemalloc
 
 import ml_dtypes
@@ -176,6 +178,14 @@ def test_memory_is_a_few_tensors(folder):
     tracemalloc.stop()
     assert (folder / "out.safetensors").stat().st_size > 100e6
     assert peak < 8 * one.nbytes
+
+
+def test_an_error_is_the_only_line(folder):
+    for command in (["bake", "no", "lora"], ["extract", "no", "tuned", "--rank", "2"]):
+        program = [sys.executable, "-m", "lorarium", *command, "-o", "x.safetensors"]
+        done = subprocess.run(program, capture_output=True, text=True)
+        assert done.returncode == 2 and done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1 and "no such file" in done.stderr
 
 
 def test_story(folder):
