@@ -25,7 +25,7 @@ SEED = 78
 SAME = {
     "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries", "fir": "pine",
     "sailboat": "boat ship sailboat", "train": "locomotive", "balloon": "hot-air-balloon",
-    "comic": "cartoon pop-art sticker", "glass": "stained-glass", "halftone": "pop-art dots",
+    "comic": "cartoon sticker pop-art", "glass": "stained-glass", "halftone": "halftone-dots",
     "hatching": "engraving cross-hatching pen", "ink": "ink-brush brush-painting ink-drawing",
     "mosaic": "tile-art", "neon": "neon-sign", "oil": "oil-painting impressionism",
     "pastel": "colored-pencil crayon", "photo": "flat flat-vector vector", "pixel": "pixel-art",

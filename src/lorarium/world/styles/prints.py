@@ -35,30 +35,30 @@ def screen(b: Brush, dark: Array, angle: Value, pitch: Value, shape: Value) -> A
     {
         "palette": (0.4, 1),
         "angle": (0, 1.5),
-        "pitch": (0.15, 0.26),
+        "pitch": (0.13, 0.22),
         "shape": (0, 1),
-        "under": (0, 0.75),
-        "gain": (0.7, 1.3),
+        "under": (0.25, 0.9),
+        "gain": (0.6, 1.1),
         "slip": (0, 0.09),
         "sky": (0, 1),
         "second": (0, 1),
-        "outline": (0.02, 0.07),
+        "outline": (0.02, 0.055),
     },
 )
 def halftone(b: Brush) -> Array:
     """Tone from a screen of dots over flat, slipped colour."""
     d = b.d
     way = b.picks("sky", 3)
-    sky = np.where(way == 1, 0.05 + 0.05 * b.y, np.where(way == 2, 0.08 * (b.y < -0.3), 0.0))
+    sky = np.where(way == 1, 0.12 + 0.1 * b.y, np.where(way == 2, 0.16 * (b.y < -0.3), 0.05))
     dark = np.where(
-        d.solid < 0, np.clip(0.95 - tone(b) - 0.2 * bulge(b, np.float32(0.6)), 0.1, 1), sky
+        d.solid < 0, np.clip(0.9 - tone(b) - 0.3 * bulge(b, np.float32(0.6)), 0.1, 0.62), sky
     )
     colour_ = mix(
         b.paper,
         np.where(b.knob("second") > 0.5, b.hue(2), d.colour),
         b.knob("under") * shifted(b, d.cover, b.knob("slip"), -b.knob("slip")),
     )
-    dots = screen(b, dark * b.knob("gain"), b.knob("angle"), b.knob("pitch"), b.picks("shape", 3))
+    dots = screen(b, dark * b.knob("gain"), b.knob("angle"), b.knob("pitch"), b.picks("shape", 2))
     return mix(colour_, b.ink, np.maximum(dots, line(b, b.knob("outline"))))
 
 
