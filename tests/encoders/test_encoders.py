@@ -133,7 +133,7 @@ def test_the_loop_goes_on_where_it_stopped(tmp_path):
 
     def go(folder, begin=lambda start: loss, minutes=10.0):
         torch.manual_seed(0)
-        plan = FitConfig(total=600, batch=10, muon=0.02)
+        plan = FitConfig(total=600, batch=10, muon=0.1)
         return fit(tmp_path / folder, nn.Linear(32, 32), begin, plan, minutes, "cpu")
 
     assert go("a", minutes=0.0)[1]["pictures"] == 0

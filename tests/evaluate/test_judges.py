@@ -6,6 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
+from lorarium.encoders.store import ASSETS  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluate.judges import Judge, Thresholds, load_judge, prototype  # noqa: E402
 from lorarium.evaluate.statistics import equal_error_rate  # noqa: E402
@@ -140,10 +141,9 @@ def test_outlines_are_a_genre_only_inside():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["a", "b"])
 def test_shipped_judges_tell_true_from_false(name):
-    try:
-        judge = load_judge(name)
-    except LorariumError as missing:
-        pytest.skip(str(missing))
+    if not (ASSETS / f"judge_{name}.safetensors").exists():
+        pytest.skip(f"judge {name} is not made yet")
+    judge = load_judge(name)
     n = 24
     cats = [Subject("cat", 1)] * n
     known = render(cats[:12], [Style("halftone", 3)] * 12, [View(i) for i in range(12)], 48)
