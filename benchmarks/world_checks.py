@@ -17,16 +17,23 @@ from typing import Any
 import torch
 from machine import machine, save
 
+from lorarium.encoders.nets import ClipLike
+from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
-from lorarium.evaluate.judges import load_judge
+from lorarium.evaluate.judges import load_judge, trial_scores
 from lorarium.evaluate.trials import style_trials, subject_trials
-from lorarium.evaluate.verification import true_pass_rates, verification
-from lorarium.evaluate.world_checks import histogram_scores, identity_by
+from lorarium.evaluate.verification import true_pass_rates, verification, zero_shot
+from lorarium.evaluate.world_checks import (
+    histogram_scores,
+    identity_by,
+    outlines,
+    overlap_scores,
+)
 from lorarium.world.mark import world_mark
 
 SEED = 2
 PER_GENRE, PER_CLASS, QUERIES = 16, 8, 6
-ERROR_GOAL, SHORTCUT_GOAL, BLIND_GOAL = 0.08, 0.5, 0.2
+ERROR_GOAL, SHORTCUT_GOAL, BLIND_GOAL, NAMED_GOAL = 0.08, 0.5, 0.2, 0.9
 
 
 def judges() -> dict[str, Any]:
@@ -43,6 +50,27 @@ def judges() -> dict[str, Any]:
             "thresholds": judge.card["thresholds"], "spent": judge.card["spent"],
             "true_renders": true_pass_rates(judge, seed=SEED),
         }  # fmt: skip
+    return found
+
+
+def baselines() -> dict[str, Any]:
+    """The papers' encoders as judges of artist and individual, and CLIP-like's words."""
+    styles = style_trials("test", PER_GENRE, QUERIES, seed=SEED)
+    subjects = subject_trials("test", PER_CLASS, QUERIES, seed=SEED)
+    found: dict[str, Any] = {}
+    for name in ("clip_like", "dino_like"):
+        try:
+            net = shipped(name).net
+        except LorariumError as problem:
+            print(f"{name}: {problem}")
+            continue
+        found[name] = {
+            what: {"error": round(s.error, 4), "found": round(s.found, 4)}
+            for what, s in (("style", trial_scores(net, styles, "picture")),
+                            ("subject", trial_scores(net, subjects, "picture")))
+        }  # fmt: skip
+        if isinstance(net, ClipLike):
+            found[name]["zero shot"] = zero_shot(net, "test", seed=SEED)
     return found
 
 
@@ -68,6 +96,13 @@ def blind(pictures: int, minutes: float) -> dict[str, Any]:
             "error": round(shortcut.across.error, 4), "found": round(shortcut.across.found, 4),
             "error, photo to photo": round(shortcut.alike.error, 4),
         }  # fmt: skip
+    with outlines() as look:
+        trials = subject_trials("test", PER_CLASS, QUERIES, seed=SEED, genres=(look,),
+                                reference_genre=look)  # fmt: skip
+    overlap = overlap_scores(trials)
+    found["outlines, untrained overlap"] = {
+        "error": round(overlap.error, 4), "found": round(overlap.found, 4),
+    }  # fmt: skip
     return found
 
 
@@ -81,9 +116,10 @@ def main() -> None:
     document: dict[str, Any] = {
         "command": "benchmarks/world_checks.py " + " ".join(sys.argv[1:]), "machine": machine(),
         "seed": SEED, "world": world_mark(),
+        "pictures for one cue": options.pictures,
         "trials": {"artists per genre": PER_GENRE, "individuals per class": PER_CLASS,
                    "queries each": QUERIES},
-        "judges": judges(), "histograms": histograms(),
+        "judges": judges(), "baselines": baselines(), "histograms": histograms(),
         "identity from one cue": blind(options.pictures, options.minutes),
     }  # fmt: skip
     document["checks"] = checks(document)
@@ -100,8 +136,10 @@ def main() -> None:
 def write_page(document: dict[str, Any]) -> None:
     """Replace the figures of docs/judges.md."""
     lines = ["| | error | R@1 |", "|---|---|---|"]
-    for name, judge in document["judges"].items():
-        for what in ("style", "subject"):
+    for name, judge in (document["judges"] | document["baselines"]).items():
+        for what in ("style", "subject", "subject in photo"):
+            if what not in judge:
+                continue
             f = judge[what]
             lines.append(f"| {name}, {what} | {f['error']:.3f} | {f['found']:.3f} |")
     for who, kinds in document["histograms"].items():
@@ -137,6 +175,11 @@ def checks(document: dict[str, Any]) -> dict[str, Any]:
             error = judge[what]["error"]
             found[f"{name} {what} equal error rate"] = {
                 "found": error, "goal": f"under {ERROR_GOAL}", "passed": error < ERROR_GOAL,
+            }  # fmt: skip
+    for name, baseline in document["baselines"].items():
+        for what, named in baseline.get("zero shot", {}).items():
+            found[f"{name} zero-shot {what}"] = {
+                "found": named, "goal": f"at least {NAMED_GOAL}", "passed": named >= NAMED_GOAL,
             }  # fmt: skip
     for what, figures in document["identity from one cue"].items():
         found[f"identity from {what} alone, equal error rate"] = {

@@ -80,21 +80,20 @@ def by_query(scores: Scores, trials: Trials) -> dict[str, float]:
 
 
 def zero_shot(net: ClipLike, split: str, *, seed: int = 2, per_genre: int = 16) -> Figures:
-    """How often the nearest of all class words, and of all genre words, is the true one."""
-    trials = style_trials(split, per_genre, 6, seed=seed)
-    people = subject_trials(split, 8, 6, seed=seed)
-    return {
-        "genre": share(_nearest(net, trials.queries, SEEN_GENRES, "in") == trials.group[:, None]),
-        "class": share(_nearest(net, people.queries, SEEN_CLASSES, "a") == people.group[:, None]),
-    }
-
-
-def _nearest(net: ClipLike, pictures: Array, words: tuple[str, ...], lead: str) -> Array:
-    (vectors,) = encode(net, pictures, "picture")
+    """How often the nearest of all prompts "a CLASS in GENRE" has the right genre, or class."""
+    prompts = [tokens(f"a {kind} in {genre}") for genre in SEEN_GENRES for kind in SEEN_CLASSES]
     device = next(net.parameters()).device
     with torch.no_grad():
-        said = net.say(torch.tensor([tokens(f"{lead} {word}") for word in words], device=device))
-    return np.asarray((vectors @ said.cpu().numpy().T).argmax(-1))
+        words = net.say(torch.tensor(prompts, device=device)).cpu().numpy()
+    styles = style_trials(split, per_genre, 6, seed=seed)
+    subjects = subject_trials(split, 8, 6, seed=seed)
+    (hands,) = encode(net, styles.queries, "picture")
+    (faces,) = encode(net, subjects.queries, "picture")
+    count = len(SEEN_CLASSES)
+    return {
+        "genre": share((hands @ words.T).argmax(-1) // count == styles.group[:, None]),
+        "class": share((faces @ words.T).argmax(-1) % count == subjects.group[:, None]),
+    }
 
 
 def share(hits: Array) -> float:
