@@ -21,8 +21,8 @@ class Recipe:
     alpha: float = 8.0  # the change is alpha / rank times the factors' product
     targets: str = "linear"  # attention, linear (all linears inside blocks) or all
     text_encoder: bool = False
-    steps: int = 200
-    batch: int = 4
+    steps: int = 400
+    batch: int = 8
     lr: float = 3e-3
     warmup: int = 10  # steps in which the rate rises
     cooldown: float = 0.5  # last share of the run over which the rate falls to zero
