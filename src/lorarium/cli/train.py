@@ -23,7 +23,7 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, s
 @click.option("--rank", type=int, help="Rank of the factors. [default: 8]")
 @click.option("--alpha", type=float, help="Strength: alpha / rank. [default: the rank]")
 @click.option("--steps", type=int, help="Training steps. [default: 400]")
-@click.option("--batch", type=int, help="Pictures of a step. [default: 4]")
+@click.option("--batch", type=int, help="Pictures of a step. [default: 8]")
 @click.option("--lr", type=float, help="Learning rate. [default: 0.003]")
 @click.option("--targets", help="Modules: attention, linear or all. [default: linear]")
 @click.option("--text-encoder", is_flag=True, help="Adapt the text encoder too.")
