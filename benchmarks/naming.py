@@ -25,8 +25,9 @@ SEED = 78
 SAME = {
     "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries", "fir": "pine",
     "sailboat": "boat ship sailboat", "train": "locomotive", "balloon": "hot-air-balloon",
-    "comic": "cartoon sticker pop-art", "glass": "stained-glass", "halftone": "halftone-dots",
-    "hatching": "engraving cross-hatching pen", "ink": "ink-brush brush-painting ink-drawing",
+    "comic": "cartoon", "glass": "stained-glass", "halftone": "halftone-dots",
+    "hatching": "pen-hatching engraving cross-hatching",
+    "ink": "brush-ink ink-brush brush-painting ink-drawing",
     "mosaic": "tile-art", "neon": "neon-sign", "oil": "oil-painting impressionism",
     "pastel": "colored-pencil crayon", "photo": "flat flat-vector vector", "pixel": "pixel-art",
     "pointillist": "pointillism", "stencil": "stencil-spray-paint spray-paint graffiti",

@@ -143,7 +143,7 @@ def test_the_loop_goes_on_where_it_stopped(tmp_path):
     once, _ = go("b")
     assert spent["pictures"] == 600
     assert torch.allclose(net.weight, once.weight, atol=1e-5)
-    assert ((net(x) - y) ** 2).mean().detach() < 0.9 * (y**2).mean()
+    assert ((net(x) - y) ** 2).mean().detach() < 0.95 * (y**2).mean()
     lines = (tmp_path / "b" / "log.jsonl").read_text().splitlines()
     assert [json.loads(line)["pictures"] for line in lines] == [500]
 

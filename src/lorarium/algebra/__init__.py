@@ -32,6 +32,7 @@ from lorarium.algebra.lower import Cost, lower, lowering_cost
 from lorarium.algebra.recompress import Layer, Report, recompress
 from lorarium.algebra.subspace import basis, effective_rank, overlap, principal_cosines, project
 from lorarium.algebra.sums import add, cast, scale
+from lorarium.algebra.truncate import Truncated, dense_error, dense_truncated
 
 __all__ = [
     "NEAR_DUPLICATE",
@@ -39,6 +40,7 @@ __all__ = [
     "Cost",
     "Layer",
     "Report",
+    "Truncated",
     "add",
     "balanced",
     "basis",
@@ -48,6 +50,8 @@ __all__ = [
     "cast",
     "cosine",
     "dense_delta",
+    "dense_error",
+    "dense_truncated",
     "drop_magnitude",
     "effective_rank",
     "factored_svd",

@@ -20,6 +20,8 @@ COMMANDS = {
     "convert": "Rewrite LoRA files in another dialect, checked key by key.",
     "resize": "Recompress a LoRA to a rank, an energy or a size.",
     "merge": "Merge LoRAs into one ordinary file.",
+    "extract": "Take a LoRA from the difference of two checkpoints.",
+    "bake": "Write a checkpoint with LoRAs added.",
     "train": "Train a LoRA from pictures.",
     "render": "Make pictures from a prompt and LoRAs.",
     "mint": "Train many LoRAs at once from a recipe.",

@@ -30,7 +30,9 @@ def bar(what: str, silent: bool) -> Iterator[Show]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    # where nobody watches, an error stays the only line
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=1, words="")
 
         def show(done: int, total: int, words: str) -> None:

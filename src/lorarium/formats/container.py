@@ -71,11 +71,12 @@ def _load_safetensors(path: Path) -> RawFile:
         header = read_header(file, path)
         check_with_library(path)
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    tensors = {name: _view(buffer, info) for name, info in header.tensors.items()}
+    tensors = {name: view(buffer, info) for name, info in header.tensors.items()}
     return RawFile(path, tensors, header.metadata, "safetensors", header.size, header)
 
 
-def _view(buffer: mmap.mmap, info: TensorInfo) -> Array:
+def view(buffer: mmap.mmap, info: TensorInfo) -> Array:
+    """One tensor of a mapped file, read-only; a copy where the file does not align it."""
     dtype, count = DTYPES[info.dtype], math.prod(info.shape)
     if not count:
         return np.zeros(info.shape, dtype)

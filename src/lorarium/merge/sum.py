@@ -115,8 +115,8 @@ def _weight(
     if blocks is None and not patterns and only is None:
         return number
     by_block = None if blocks is None else block_weights(blocks, family)
-    factors = [(_compiled(text), float(factor)) for text, factor in (patterns or {}).items()]
-    keep = None if only is None else _compiled(only)
+    factors = [(compiled(text), float(factor)) for text, factor in (patterns or {}).items()]
+    keep = None if only is None else compiled(only)
 
     def weight(module: Module) -> float:
         name = str(module)
@@ -130,7 +130,8 @@ def _weight(
     return weight
 
 
-def _compiled(text: str) -> re.Pattern[str]:
+def compiled(text: str) -> re.Pattern[str]:
+    """A regular expression from a person, or one line that says why it is none."""
     try:
         return re.compile(text)
     except re.error as error:

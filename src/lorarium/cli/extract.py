@@ -1,0 +1,83 @@
+"""`lorarium extract`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from lorarium import formats
+from lorarium.cli.common import json_flag, plain, print_json, quiet_flag, seed_option
+from lorarium.cli.progress import bar
+from lorarium.cli.resize import DTYPES, report_json, report_line
+from lorarium.merge.extract import Extraction, extract
+
+
+@click.command("extract")
+@click.argument("base", metavar="BASE", type=click.Path(path_type=Path))
+@click.argument("tuned", metavar="TUNED", type=click.Path(path_type=Path))
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Output file.")
+@click.option("--rank", required=True, type=click.IntRange(min=1), help="Highest rank of a layer.")
+@click.option("--energy", type=float, help="Share of each layer's energy to keep, in (0, 1].")
+@click.option("--only", metavar="REGEX", help="Look only at modules whose part:path it matches.")
+@click.option("--to", "dialect", help="Dialect of the result (default: the family's usual one).")
+@click.option("--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type to store.")
+@seed_option
+@json_flag
+@quiet_flag
+def command(
+    base: Path,
+    tuned: Path,
+    out: Path,
+    rank: int,
+    energy: float | None,
+    only: str | None,
+    dialect: str | None,
+    dtype: str | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Take a LoRA from the difference of two checkpoints."""
+    with bar("extract", quiet or as_json) as show:
+        adapter, found = extract(
+            base,
+            tuned,
+            rank=rank,
+            energy=energy,
+            only=only,
+            dtype=DTYPES[dtype],
+            seed=seed,
+            progress=show,
+        )
+    written = formats.write(adapter, out, dialect=dialect)
+    lists = _lists(found) | {"refused": [fate.name for fate in written.refused()]}
+    if as_json:
+        counts = {"exact": found.exact, "biases": found.biases, "unchanged": found.unchanged}
+        head = {"path": str(out), "family": adapter.family, "dialect": written.dialect}
+        print_json(head | {"modules": len(adapter)} | counts | lists | report_json(found.report))
+    elif not quiet:
+        click.echo(
+            f"{plain(str(out))}: {adapter.family}, {len(adapter)} modules "
+            f"({found.biases} biases), {report_line(found.report)}; {found.exact} exact SVDs, "
+            f"{len(found.report.layers) - found.exact} by subspace iteration"
+        )
+        for what, names in lists.items():
+            if names:
+                more = ", ..." if len(names) > 3 else ""
+                shown = ", ".join(map(plain, names[:3])) + more
+                click.echo(f"  {len(names)} {SAID[what]}: {shown}")
+
+
+SAID = {
+    "only_base": "only in the base",
+    "only_tuned": "only in the tuned checkpoint",
+    "other_shape": "of another shape",
+    "beyond": "differ but belong to no module a LoRA can hold",
+    "refused": "have no place in this dialect",
+}
+
+
+def _lists(found: Extraction) -> dict[str, list[str]]:
+    names = ("only_base", "only_tuned", "other_shape", "beyond")
+    return {name: list(getattr(found, name)) for name in names}
