@@ -93,7 +93,7 @@ def photos(base: Base, folder: Path) -> dict[str, object]:
 
 
 def main(data: Path) -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     base, start = open_base(), time.time()
     figures = {
         "command": "benchmarks/real_pictures.py DATA", "machine": machine(), "seeds": [SEED],
