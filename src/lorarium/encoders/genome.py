@@ -13,23 +13,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lorarium.world import colour
+from lorarium.world.emblems import EMBLEMS, emblem_kind, place
 from lorarium.world.pen import GENES, MARKS
-from lorarium.world.scene import Style, Subject, _body, _hand
+from lorarium.world.scene import Style, Subject, body_of, hand_of
 from lorarium.world.styles import Brush
 
-BUILD, MARK_NUMBERS, COLOUR_NUMBERS = 3, 4, 9
+BUILD, MARK_NUMBERS, COLOUR_NUMBERS, EMBLEM_NUMBERS = 3, 4, 9, 4
 
 
 def subject_numbers(subject: Subject) -> np.ndarray:
-    """Shape genes and build, the kind of marks, their numbers, three colours; from -1 to 1."""
-    body = _body(subject)
+    """Shape genes and build, the kind of marks, their numbers, three colours, the kind of emblem,
+    its place, size and lightness; from -1 to 1."""
+    body = body_of(subject)
     kind = min(int(body.marks[0] * len(MARKS)), len(MARKS) - 1)
     colours = body.colours[:3].ravel() * 2 - 1
-    return np.concatenate([body.genes * 2 - 1, body.build, [kind], body.marks[1:] * 2 - 1, colours])
+    genes = body.emblem[None]
+    x, y = place(genes)
+    lightness = colour.lightness(body.colours[-1]) * 2 - 1
+    emblem = [x[0, 0], y[0, 0], genes[0, 3] * 2 - 1, lightness]
+    return np.concatenate([
+        body.genes * 2 - 1, body.build, [kind], body.marks[1:] * 2 - 1, colours,
+        emblem_kind(genes), emblem,
+    ])  # fmt: skip
 
 
 def style_numbers(style: Style) -> np.ndarray:
-    return _hand(style) * 2 - 1
+    return hand_of(style) * 2 - 1
 
 
 class Genome(nn.Module):
@@ -38,22 +48,26 @@ class Genome(nn.Module):
         self.shape = _Numbers(hidden, classes, GENES + BUILD)
         self.marks = _Numbers(hidden, len(MARKS), MARK_NUMBERS)
         self.colours = _Numbers(hidden, genres, COLOUR_NUMBERS)
+        self.emblems = _Numbers(hidden, classes, EMBLEM_NUMBERS)
         self.mark = nn.Linear(hidden, len(MARKS))
+        self.emblem = nn.Linear(hidden, len(EMBLEMS))
         self.hand = _Numbers(hidden, genres, Brush.GENES)
 
     def forward(
         self, layout: Tensor, texture: Tensor, subject: Tensor, style: Tensor, kind: Tensor,
         genre: Tensor,
     ) -> Tensor:  # fmt: skip
-        genes, mark, marks, colours = subject.split(
-            [GENES + BUILD, 1, MARK_NUMBERS, COLOUR_NUMBERS], 1
+        genes, mark, marks, colours, emblem, emblems = subject.split(
+            [GENES + BUILD, 1, MARK_NUMBERS, COLOUR_NUMBERS, 1, EMBLEM_NUMBERS], 1
         )
         which = mark[:, 0].long()
         return (
             self.shape(layout, kind, genes)
             + 0.5 * self.marks(layout, which, marks)
             + self.colours(layout, genre, colours)
+            + self.emblems(layout, kind, emblems)
             + 0.5 * F.cross_entropy(self.mark(layout), which)
+            + 0.5 * F.cross_entropy(self.emblem(layout), emblem[:, 0].long())
             + self.hand(texture, genre, style)
         )
 

@@ -73,6 +73,23 @@ def load_encoder(path: Path, device: str = "cpu") -> Encoder:
     return Encoder(net.to(device).eval(), card)
 
 
+def inherit(net: nn.Module, name: str) -> dict[str, float]:
+    """Start a network from what is shipped under this name, even if that stands on an older
+    world; returns what went into it, nothing if it does not fit."""
+    try:
+        with safe_open(ASSETS / f"{name}.safetensors", "pt") as file:
+            about = file.metadata() or {}
+            net.load_state_dict({k: file.get_tensor(k).float() for k in file.keys()})
+    except (OSError, SafetensorError, RuntimeError):
+        return {}
+    return dict(json.loads(about["card"])["spent"])
+
+
+def with_past(spent: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    """What a run spent, with what went into the weights it started from."""
+    return spent | {f"{k} before": v for k, v in before.items() if "before" not in k}
+
+
 def shipped(name: str, device: str = "cpu") -> Encoder:
     """An encoder among the assets: judge_a, judge_b, clip_like, dino_like."""
     path = ASSETS / f"{name}.safetensors"

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from lorarium.encoders.episodes import prepared, roughened
 from lorarium.encoders.losses import contrast, same_rows
 from lorarium.encoders.nets import SIZE, ClipLike, DinoLike, NetConfig
+from lorarium.encoders.store import inherit, with_past
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.recipes.base import PicturePool
 from lorarium.world.words import VOCABULARY
@@ -43,7 +44,9 @@ def train_clip_like(
         return loss
 
     net = ClipLike(NetConfig("conv", 128, words=len(VOCABULARY), depth=1))
-    return fit(folder, net, begin, plan, minutes, device)
+    before = inherit(net, name)
+    trained, spent = fit(folder, net, begin, plan, minutes, device)
+    return trained, with_past(spent, before)
 
 
 class DinoPupil(nn.Module):
@@ -78,9 +81,11 @@ def train_dino_like(
 
         return loss
 
-    pupil, spent = fit(folder, DinoPupil(), begin, plan, minutes, device)
-    assert isinstance(pupil, DinoPupil)
-    return pupil.net, spent
+    pupil = DinoPupil()
+    before = inherit(pupil.net, name)
+    trained, spent = fit(folder, pupil, begin, plan, minutes, device)
+    assert isinstance(trained, DinoPupil)
+    return trained.net, with_past(spent, before)
 
 
 def _pool(seed: list[int]) -> tuple[PicturePool, torch.Generator]:

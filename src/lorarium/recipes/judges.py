@@ -18,7 +18,15 @@ from lorarium.encoders.episodes import COUNT, MEMBERS, Episode, Replay, prepared
 from lorarium.encoders.genome import Genome
 from lorarium.encoders.losses import against_prototypes, contrast, same_rows
 from lorarium.encoders.nets import HIDDEN, SIZE, ClipLike, JudgeNet, NetConfig
-from lorarium.encoders.store import ASSETS, Card, load_encoder, save_encoder, shipped
+from lorarium.encoders.store import (
+    ASSETS,
+    Card,
+    inherit,
+    load_encoder,
+    save_encoder,
+    shipped,
+    with_past,
+)
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.evaluate.judges import calibrate
@@ -87,9 +95,11 @@ def train_judge(
 
         return loss
 
-    pupil, spent = fit(folder, Pupil(CONFIGS[name]), begin, plan, minutes, device)
-    assert isinstance(pupil, Pupil)
-    return pupil.judge, spent
+    pupil = Pupil(CONFIGS[name])
+    before = inherit(pupil.judge, name)
+    trained, spent = fit(folder, pupil, begin, plan, minutes, device)
+    assert isinstance(trained, Pupil)
+    return trained.judge, with_past(spent, before)
 
 
 TRAINERS: dict[str, Callable[[str, FitConfig, Path, str, float], tuple[nn.Module, Spent]]] = {

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from lorarium.world import shapes
+from lorarium.world.emblems import emblem
 
 Array = np.ndarray
-SLOTS = ("main", "second", "accent", "dark", "light")
+SLOTS = ("main", "second", "accent", "dark", "light", "emblem")
 MARKS = ("plain", "spotted", "striped", "banded", "patched", "speckled")
 FAR = 9.0
 GENES = 24  # of a body; colours and marks have their own
 POSES = 4
+SHAPE_SPREAD = 0.3  # how far individuals of a class differ in shape: outlines must not name them
 
 
 @dataclass
@@ -43,13 +45,14 @@ class Pen:
         y: Array,
         genes: Array,
         marks: Array,
+        emblems: Array,
         pose: Array,
         colours: Array,
         scale: Array,
         pixel: Array,
     ) -> None:
         self.x, self.y = x, y
-        self._genes, self._marks, self._pose = genes, marks, pose
+        self._genes, self._marks, self._emblems, self._pose = genes, marks, emblems, pose
         self._colours = colours  # (n, slots + 1, 3), the last one the background
         self._scale, self._pixel = scale, pixel
         self._gene = self._posed = 0
@@ -63,7 +66,7 @@ class Pen:
 
     def vary(self, low: float, high: float) -> Array:
         """An individual's own number between low and high, (n, 1)."""
-        return low + (high - low) * self._next_gene()
+        return low + (high - low) * (0.5 + SHAPE_SPREAD * (self._next_gene() - 0.5))
 
     def choose(self, count: int) -> Array:
         """An individual's own whole number below `count`, (n, 1)."""
@@ -103,7 +106,7 @@ class Pen:
         self.mark(shapes.circle(self.x, self.y, cx, cy, r * 0.55), "dark")
 
     def coat(self, on: Array, cx: shapes.Value, cy: shapes.Value, size: float) -> None:
-        """The individual's own marks (spots, stripes, bands, patch...) on a body part."""
+        """The individual's own marks (spots, stripes, bands...) and its emblem on a body part."""
         kind = np.minimum((self._marks[:, 0:1] * len(MARKS)).astype(int), len(MARKS) - 1)
         a, b, c, e = (self._marks[:, i : i + 1] for i in range(1, 5))
         rows = {name: np.flatnonzero(kind[:, 0] == i) for i, name in enumerate(MARKS)}
@@ -115,6 +118,10 @@ class Pen:
                 v = (self.y[i] - _rows(cy, i)) / size
                 marks[i] = draw(u, v, a[i], b[i], c[i], e[i]) * size
         self.mark(marks, "second", on=on)
+        self.mark(
+            emblem(self._emblems, (self.x - cx) / size, (self.y - cy) / size) * size,
+            "emblem", on=on,
+        )  # fmt: skip
 
     def _lay(
         self, distance: Array, slot: str, where: Array | None, thinner: float, *, form: bool

@@ -9,7 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from lorarium.world import colour
-from lorarium.world.pen import GENES, MARKS, POSES, Drawing, Pen
+from lorarium.world.emblems import GENES as EMBLEM_GENES
+from lorarium.world.pen import GENES, MARKS, POSES, SHAPE_SPREAD, Drawing, Pen
 from lorarium.world.styles import GENRES, Brush
 from lorarium.world.subjects import CLASSES, POOLS
 
@@ -42,6 +43,7 @@ class View:
 
 PHOTO = "photo"
 MARKS_SHOW = 0.24  # least difference in lightness between marks and body
+EMBLEM_SHOWS = 0.3  # least difference in lightness between an emblem and the body
 
 
 def _stream(*key: int | str) -> np.random.Generator:
@@ -50,18 +52,19 @@ def _stream(*key: int | str) -> np.random.Generator:
 
 
 @dataclass(frozen=True)
-class _Body:
+class Body:
     genes: Array
     build: Array  # stout or slim, top or bottom heavy, how it leans
     marks: Array
+    emblem: Array
     colours: Array  # (slots, 3)
 
 
 @lru_cache(maxsize=200_000)
-def _body(subject: Subject) -> _Body:
+def body_of(subject: Subject) -> Body:
     random = _stream(1, subject.kind, subject.number)
     genes = random.random(GENES, np.float32)
-    build = random.random(3, np.float32) * 2 - 1
+    build = (random.random(3, np.float32) * 2 - 1) * SHAPE_SPREAD
     marks = random.random(5, np.float32)
     picks = []
     for pool in CLASSES[subject.kind].colours:
@@ -74,11 +77,20 @@ def _body(subject: Subject) -> _Body:
         picks[1] = np.clip(picks[1] + way * MARKS_SHOW - gap, 0, 1)
     dark = 0.1 + 0.12 * random.random(3)
     light = 0.9 + 0.08 * random.random(3)
-    return _Body(genes, build, marks, np.stack([*picks, dark, light]).astype(np.float32))
+    emblem = random.random(EMBLEM_GENES, np.float32)
+    shown = _emblem_colour(picks[0], dark, light, float(emblem[-1]))
+    slots = np.stack([*picks, dark, light, shown]).astype(np.float32)
+    return Body(genes, build, marks, emblem, slots)
+
+
+def _emblem_colour(main: Array, dark: Array, light: Array, chance: float) -> Array:
+    """Dark or light, as long as it stands out from the body."""
+    either = [c for c in (dark, light) if abs(colour.lightness(c - main)) >= EMBLEM_SHOWS]
+    return either[int(chance * len(either))]
 
 
 @lru_cache(maxsize=200_000)
-def _hand(style: Style) -> Array:
+def hand_of(style: Style) -> Array:
     return _stream(2, style.genre, style.number).random(Brush.GENES, np.float32)
 
 
@@ -92,8 +104,8 @@ def render(
     """Pictures (n, size, size, 3) as uint8; the same arguments give the same pictures."""
     n, p = len(subjects), size * size
     chance = np.stack([_view(v) for v in views])
-    hands = np.stack([_hand(s) for s in styles])
-    bodies = [_body(s) for s in subjects]
+    hands = np.stack([hand_of(s) for s in styles])
+    bodies = [body_of(s) for s in subjects]
     step = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
     gx, gy = np.meshgrid(step, -step)
     gx, gy = gx.reshape(1, p), gy.reshape(1, p)
@@ -142,7 +154,7 @@ def _groups(names: Sequence[str]) -> dict[str, Array]:
 
 
 def _draw(
-    kind: str, bodies: list[_Body], chance: Array, x: Array, y: Array, colours: Array, pixel: Array
+    kind: str, bodies: list[Body], chance: Array, x: Array, y: Array, colours: Array, pixel: Array
 ) -> Drawing:
     """One class's individuals, seen from their views."""
     c = chance[:, :8, None]
@@ -160,6 +172,7 @@ def _draw(
         v,
         np.stack([b.genes for b in bodies]),
         np.stack([b.marks for b in bodies]),
+        np.stack([b.emblem for b in bodies]),
         chance[:, 5 : 5 + POSES] * 2 - 1,
         colours,
         scale,
@@ -184,5 +197,5 @@ def _gather(parts: list[Drawing], order: Array) -> Drawing:
 
 def features(subject: Subject) -> tuple[Array, int]:
     """An individual's main colour and the number of its kind of marks."""
-    body = _body(subject)
+    body = body_of(subject)
     return body.colours[0], min(int(body.marks[0] * len(MARKS)), len(MARKS) - 1)
