@@ -23,7 +23,8 @@ from lorarium.world.subjects import CLASSES
 
 SEED = 79
 SAME = {
-    "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries", "fir": "pine christmas-tree spruce",
+    "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries",
+    "fir": "pine christmas-tree spruce",
     "sailboat": "boat ship sailboat", "train": "locomotive", "balloon": "hot-air-balloon",
     "comic": "cartoon", "glass": "stained-glass", "halftone": "halftone-dots",
     "hatching": "pen-hatching engraving cross-hatching",
