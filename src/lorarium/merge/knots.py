@@ -1,0 +1,57 @@
+"""KnOTS (Stoica et al. 2025, arXiv 2410.19735): TIES in the space that the changes share.
+
+The SVD of the changes side by side, [ΔW_1 ... ΔW_N] = U diag(S) [V_1ᵀ ... V_Nᵀ], comes from their
+factors; TIES merges the thin diag(S) V_kᵀ, and U times that is an ordinary adapter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lorarium.adapter import Adapter, Delta, Module
+from lorarium.algebra import dense_delta, joint_svd
+from lorarium.algebra.lower import low_rank
+from lorarium.errors import LorariumError
+from lorarium.merge.elect import ELECTIONS, elected, largest
+from lorarium.merge.inputs import Inputs, Term, finish, gathered, prepare
+from lorarium.merge.options import choice, number
+
+
+def merge_knots(
+    adapters: Sequence[Adapter],
+    weights: Sequence[float] | None = None,
+    *,
+    density: float = 0.5,
+    election: str = "total",
+    **shared: Any,
+) -> Adapter:
+    """TIES on the right factors of the SVD of all changes side by side."""
+    density = number("density", density, 0, 1, above=True)
+    own = {"density": density, "election": choice("election", election, ELECTIONS)}
+    inputs = prepare("knots", adapters, weights, own, **shared)
+    deltas: dict[Module, Delta] = {}
+    for module, terms in inputs.modules.items():
+        try:
+            merged = _one(inputs, module, terms, density, election)
+        except LorariumError as error:
+            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
+        if merged.rank != 0:
+            deltas[module] = merged
+    return finish(inputs, gathered(inputs, deltas))
+
+
+def _one(
+    inputs: Inputs, module: Module, terms: Sequence[Term], density: float, election: str
+) -> Delta:
+    weights = [term.weight for term in terms]
+    first = max((term.delta for term in terms), key=lambda d: len(d.shape))
+    stored = inputs.stored(module)
+    if len(first.shape) < 2:
+        merged = elected([largest(dense_delta(t.delta), density) for t in terms], weights, election)
+        return type(first)(merged.astype(stored))  # type: ignore[call-arg, arg-type]
+    U, S, V = joint_svd([term.delta for term in terms])
+    right = elected([largest((v * S).T, density) for v in V], weights, election)
+    return low_rank(U.astype(stored), np.ascontiguousarray(right, stored), 1.0, first.shape)
