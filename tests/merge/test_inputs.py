@@ -89,14 +89,14 @@ def test_no_shared_modules(method):
 @pytest.mark.parametrize("method", FREE)
 def test_shapes_that_differ(method):
     a, b = (Adapter({("denoiser", "down_blocks.x"): make(k, 1)}) for k in ("lora", "locon"))
-    with pytest.raises(LorariumError, match="down_blocks.x: shapes differ"):
+    with pytest.raises(LorariumError, match=r"down_blocks\.x: shapes differ"):
         call(method, [a, b])
 
 
 @pytest.mark.parametrize("method", FREE)
 def test_dora_is_refused_with_the_way_out(method):
     a, b = (Adapter({("denoiser", "down_blocks.x"): d}) for d in (make("lora"), dora()))
-    with pytest.raises(LorariumError, match="down_blocks.x: .*DoRA.*; "):
+    with pytest.raises(LorariumError, match=r"down_blocks\.x: .*DoRA.*; "):
         call(method, [a, b])
 
 
@@ -104,7 +104,7 @@ def test_dora_is_refused_with_the_way_out(method):
 def test_one_adapter_in_both_roles(method, network):
     a = adapter(1, kinds=LOW)
     options = {"network": network} if method == "lora-rar" else {}
-    with pytest.raises(LorariumError, match="are the same adapter; give the subject first"):
+    with pytest.raises(LorariumError, match=r"are the same adapter; give the subject first"):
         call(method, [a, adapter(1, kinds=LOW)], **options)
 
 
@@ -125,7 +125,7 @@ def test_too_few(method):
 @pytest.mark.parametrize("method", ["slerp", "k-lora", "b-lora"])
 def test_too_many(method):
     three = [adapter(s, kinds=LOW) for s in (1, 2, 3)]
-    with pytest.raises(LorariumError, match=f"{method!r} takes 2 adapters, not 3; merge them two"):
+    with pytest.raises(LorariumError, match=rf"{method!r} takes 2 adapters, not 3; merge them two"):
         call(method, three)
 
 
@@ -181,7 +181,7 @@ def test_norms_far_apart_are_noticed_and_evened_out():
 def test_normalize_of_nothing():
     a = adapter(1, kinds=LOW)
     with pytest.raises(LorariumError, match="adapter 2 changes nothing"):
-        merge([a, louder(a, 0.0) if False else zero(a)], normalize=True)
+        merge([a, zero(a)], normalize=True)
 
 
 def zero(a):

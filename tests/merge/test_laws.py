@@ -18,9 +18,11 @@ LINEAR = (
     "knots", "np-lora", "k-lora",
 )  # fmt: skip
 ALL = (*LINEAR, *SHARES)
-EXACT = {"ties": {"density": 1.0}, "prune": {"density": 1.0}, "knots": {"density": 1.0},
-         "dare-linear": {"density": 1.0}, "dare-ties": {"density": 1.0},
-         "della": {"density": 1.0, "epsilon": 0}, "breadcrumbs": {"density": 1.0, "gamma": 0}}  # fmt: skip
+EXACT = {
+    **{m: {"density": 1.0} for m in ("ties", "prune", "knots", "dare-linear", "dare-ties")},
+    "della": {"density": 1.0, "epsilon": 0},
+    "breadcrumbs": {"density": 1.0, "gamma": 0},
+}
 PLACE = ("denoiser", "down_blocks.0.x")
 
 
@@ -83,7 +85,9 @@ def turned(a, seed):
     rng = np.random.default_rng(seed)
     G = np.linalg.qr(rng.standard_normal((d.rank, d.rank)))[0] * rng.uniform(0.5, 2, d.rank)
     up = (d.up @ G).astype(np.float32)
-    return Adapter({PLACE: LowRank(up, np.linalg.solve(G, d.down).astype(np.float32), None, d.scale)})
+    return Adapter(
+        {PLACE: LowRank(up, np.linalg.solve(G, d.down).astype(np.float32), None, d.scale)}
+    )
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -190,7 +194,9 @@ def test_random_methods_are_seeded(method):
     np.testing.assert_array_equal(one, result(more, method=method, seed=1))
 
 
-@pytest.mark.parametrize("method", ["ties", "dare-linear", "dare-ties", "prune", "della", "breadcrumbs"])
+@pytest.mark.parametrize(
+    "method", ["ties", "dare-linear", "dare-ties", "prune", "della", "breadcrumbs"]
+)
 def test_truncation_of_entrywise_methods_is_optimal_and_reported(method):
     from lorarium.merge import merge_with_report
 

@@ -31,7 +31,10 @@ def ours(adapters, method, **options):
 def test_ties(density, election):
     adapters, tensors = inputs()
     theirs = merge_utils.ties(tensors, torch.tensor(WEIGHTS), density, election)
-    assert difference(ours(adapters, "ties", density=density, election=election), theirs.numpy()) < 1e-6
+    assert (
+        difference(ours(adapters, "ties", density=density, election=election), theirs.numpy())
+        < 1e-6
+    )
 
 
 @pytest.mark.parametrize("density", [0.1, 0.5])

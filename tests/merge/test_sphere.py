@@ -36,9 +36,7 @@ def test_slerp_is_the_formula(seed):
 @given(seeds)
 def test_karcher_of_two_is_slerp(seed):
     adapters = of(make("lora", seed), make("lora", seed + 1))
-    one, two = (
-        matrix(merge(adapters, [1, 2], method=m)[PLACE]) for m in ("slerp", "karcher")
-    )
+    one, two = (matrix(merge(adapters, [1, 2], method=m)[PLACE]) for m in ("slerp", "karcher"))
     assert difference(one, two) < 1e-5
 
 

@@ -27,14 +27,14 @@ def largest(x: Array, density: float) -> Array:
 def elected(changes: Sequence[Array], weights: Sequence[float], how: str) -> Array:
     """Per entry the mean of the weighted values that have the majority's sign."""
     votes = sum(x if how == "total" else np.sign(x) for x in changes)
-    majority = np.where(votes >= 0, np.float32(1), np.float32(-1))
+    positive = votes >= 0
     total = np.zeros_like(changes[0])
-    count = np.zeros(total.shape, np.float32)
+    count = np.zeros_like(changes[0])
     for x, weight in zip(changes, weights, strict=True):
-        agrees = np.sign(x) == majority
-        total += np.where(agrees, x * x.dtype.type(weight), 0)
+        agrees = np.where(positive, x > 0, x < 0)
+        total += x * agrees * x.dtype.type(weight)
         count += agrees
-    return total / np.maximum(count, 1).astype(total.dtype)
+    return total / np.maximum(count, 1)
 
 
 def weighted_sum(changes: Sequence[Array], weights: Sequence[float]) -> Array:
