@@ -105,12 +105,13 @@ def test_the_network_of_lora_rar_is_an_option(files, tmp_path):
 
 
 def test_option_values():
-    assert parsed(["a=1", "b=0.5", "c=x=y", "d=true", "e=1", "e=2", "e=three", "f=inf"]) == {
-        "a": 1, "b": 0.5, "c": "x=y", "d": True, "e": [1, 2, "three"], "f": float("inf"),
-    }  # fmt: skip
+    given = ["steps=3", "lr=1e-3", "prompts=5", "prompts=a=b", "prompts=x", "pictures=2"]
+    expected = {"steps": 3, "lr": 0.001, "prompts": ["5", "a=b", "x"], "pictures": "2"}
+    assert parsed(given, "ziplora") == expected
+    assert parsed(["mu=inf"], "np-lora") == {"mu": float("inf")}
     for text in ("density", "=3"):
         with pytest.raises(LorariumError, match="is not NAME=VALUE"):
-            parsed([text])
+            parsed([text], "ties")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +119,9 @@ def test_option_values():
     [
         (["--method", "nope"], "'nope' is not one of"),
         (["--base", "micro-1"], "'sum' needs no base; leave --base out"),
-        (["--method", "ties", "--option", "colour=1"], "has no option 'colour'; it has blocks"),
+        (["--method", "ties", "--option", "colour=1"], "has no option 'colour'; it has density"),
         (["--method", "ties", "--option", "density=x"], "density 'x' is not a number"),
-        (["--method", "dare-ties", "--option", "seed=3"], "seed is no option of a method"),
+        (["--method", "dare-ties", "--option", "seed=3"], "has no option 'seed'"),
         (["--method", "lora-rar"], "needs a trained network"),
         (["--method", "ssr", "--option", "prompts=a", "--option", "prompts=b"], "needs the base"),
         (["--method", "ssr", "--base", "nowhere", "--option", "prompts=a", "--option",

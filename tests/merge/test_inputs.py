@@ -112,7 +112,7 @@ def test_one_adapter_in_both_roles(method, network):
 def test_one_adapter_twice_is_said(method):
     a = adapter(1, kinds=LOW)
     _, report = call(method, [a, adapter(1, kinds=LOW)])
-    assert "adapters 1 and 2 are the same, so it counts twice" in report.notes
+    assert "adapters 1 and 2 are one and the same, which counts twice" in report.notes
     assert not call(method, [a, adapter(2, kinds=LOW)])[1].notes
 
 

@@ -40,8 +40,7 @@ def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
         width = max(map(len, METHODS))
         for method in METHODS:
             click.echo(f"{method:<{width}}  {summary(method)}")
-            own = {k: v for k, v in options_of(method).items() if k not in FLAGS}
-            if own:
+            if own := own_options(method):
                 said = ", ".join(k if v is None else f"{k}={v}" for k, v in own.items())
                 click.echo(f"{'':<{width}}  options: {said}")
         context.exit()
@@ -114,12 +113,9 @@ def command(
     own = options_of(method)
     if base is not None and "base" not in own:
         raise LorariumError(f"the method {method!r} needs no base", hint="leave --base out")
-    options = parsed(given)
+    options = parsed(given, method)
     flags = {"rank": rank, "only": only, "dtype": DTYPES[dtype], "normalize": normalize}
     flags |= {k: v for k, v in (("base", base), ("seed", seed)) if k in own}
-    for name in options:
-        if name in flags or name in ("blocks", "progress"):
-            raise LorariumError(f"{name} is no option of a method", hint=f"see --{name}, --methods")
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
         flags |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}
@@ -141,24 +137,34 @@ def command(
             click.echo(f"  {plain(note)}")
 
 
-def parsed(given: Sequence[str]) -> dict[str, Any]:
-    """`name=value` by name: a number, a truth or a text; a name that comes again makes a list."""
+def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
+    """`name=value` by name, a number where the method has one; a name that comes again makes a
+    list."""
+    known = own_options(method)
     options: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise LorariumError(f"--option {text!r} is not NAME=VALUE")
+        if name not in known:
+            raise LorariumError(
+                f"the method {method!r} has no option {name!r}",
+                hint=f"it has {', '.join(known) or 'none of its own'}",
+            )
+        found: Any = _number(value) if isinstance(known[name], int | float) else value
         if name in options:
             before = options[name] if isinstance(options[name], list) else [options[name]]
-            options[name] = [*before, _value(value)]
-        else:
-            options[name] = _value(value)
+            found = [*before, found]
+        options[name] = found
     return options
 
 
-def _value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
+def own_options(method: str) -> dict[str, Any]:
+    """A method's options and their defaults, without those that have a flag."""
+    return {k: v for k, v in options_of(method).items() if k not in FLAGS}
+
+
+def _number(text: str) -> int | float | str:
     for kind in (int, float):
         try:
             return kind(text)

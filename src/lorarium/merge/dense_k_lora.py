@@ -31,15 +31,15 @@ def merge_k_lora(
     schedule: str | Path | None = None,
     alpha: float = 1.5,
     beta: float = 0.5,
-    k: int | None = None,
+    k: int = 0,
     **shared: Any,
 ) -> Adapter:
     """Per layer and step the subject or the style; in one file a static approximation of it.
 
     The file cannot change while sampling, so it holds each layer's two LoRAs by the shares of the
     steps that they win. `schedule` names a file to write the choice itself to, for
-    `lorarium render --lora SUBJECT --lora STYLE --schedule FILE`. `k` is the product of the two
-    ranks unless it is given.
+    `lorarium render --lora SUBJECT --lora STYLE --schedule FILE`. `k` 0 stands for the product of
+    the two ranks.
     """
     own = {"alpha": alpha, "beta": beta, "k": k}
     inputs = prepare("k-lora", adapters, weights, own, least=2, most=2, **shared)
@@ -65,7 +65,7 @@ def k_lora_schedule(
     *,
     alpha: float = 1.5,
     beta: float = 0.5,
-    k: int | None = None,
+    k: int = 0,
     **shared: Any,
 ) -> list[dict[str, Any]]:
     """The choice as rules of a schedule, for a render with both adapters at these weights."""
@@ -73,10 +73,10 @@ def k_lora_schedule(
     return _rules(inputs, _turns(inputs, alpha, beta, k))
 
 
-def _turns(inputs: Inputs, alpha: float, beta: float, k: int | None) -> dict[Module, float]:
+def _turns(inputs: Inputs, alpha: float, beta: float, k: int) -> dict[Module, float]:
     """The share of the steps after which each shared layer is the style's."""
     alpha, beta = number("alpha", alpha, 0, 100), number("beta", beta, 0, 100)
-    k = None if k is None else whole("k", k)
+    k = whole("k", k, 0)
     two_different(inputs)
     tops: dict[Module, list[float]] = {}
     ratios = []

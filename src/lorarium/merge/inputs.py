@@ -141,6 +141,7 @@ def prepare(
     all have. `meet` says that some module must be in two adapters.
     """
     report = MergeReport() if report is None else report
+    report.truncation = None
     _count(method, len(adapters), least, most)
     numbers = _checked(weights, len(adapters))
     family = _common_family(adapters)
@@ -221,7 +222,7 @@ def finish(inputs: Inputs, total: Adapter) -> Adapter:
 def two_different(inputs: Inputs, first: str = "subject", second: str = "style") -> None:
     """Refuse one adapter in both roles of a method that tells them apart."""
     a, b = inputs.adapters[0], inputs.adapters[-1]
-    if a is b or fingerprint(a) == fingerprint(b):
+    if _same(a, b, inputs.report.norms[0], inputs.report.norms[-1]):
         raise LorariumError(
             f"{first} and {second} are the same adapter",
             hint=f"give the {first} first and another file as the {second}",
@@ -288,12 +289,12 @@ def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) ->
     elif min(norms) and max(norms) / min(norms) >= FAR_APART:
         report.notes.append(
             f"the norms are {max(norms) / min(norms):.3g} times apart, so the strong ones may hide "
-            "the weak: normalize evens them out"
+            "the weak: --normalize evens them out"
         )
     for k, adapter in enumerate(adapters):
         twin = next((j for j in range(k) if _same(adapters[j], adapter, norms[j], norms[k])), None)
         if twin is not None:
-            report.notes.append(f"adapters {twin + 1} and {k + 1} are the same, so it counts twice")
+            report.notes.append(f"adapters {twin + 1} and {k + 1} are one and the same, which counts twice")
 
 
 def _even_out(norms: Sequence[float], report: MergeReport) -> None:

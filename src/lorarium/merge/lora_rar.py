@@ -64,7 +64,7 @@ def merge_lora_rar(
     network: Network | str | Path | None = None,
     **shared: Any,
 ) -> Adapter:
-    """A network's coefficients for each column, in milliseconds; the subject first.
+    """A network's coefficients for each column of a subject and a style, in that order.
 
     `network` is the file of a trained network: the authors' checkpoint, or a safetensors file of
     the same names.
