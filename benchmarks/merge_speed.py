@@ -212,11 +212,9 @@ def dense_rar(folder: Path, all_at_once: bool, write: bool) -> dict[str, Any]:
         if write:
             container.save(out, result)
     else:
-        sizes = {}
         with open(out if write else "/dev/null", "wb") as file:
             for m in a:
                 whole = merged(m, dense(a, m), dense(b, m))
-                sizes[m] = whole.nbytes
                 if write:
                     file.write(whole.data)
         made = timed(start)

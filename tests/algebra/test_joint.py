@@ -7,7 +7,7 @@ from hypothesis import given
 from deltas import KINDS, LINEAR_KINDS, difference, dora, make, matrix, seeds
 from lorarium import LorariumError
 from lorarium.adapter import Dense, LowRank
-from lorarium.algebra import damp, factors_of, joint_svd, scale_columns
+from lorarium.algebra import damp, factors_of, joint_svd, scale_columns, stored_factors
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -84,3 +84,17 @@ def test_damped(kind, share):
 def test_damped_onto_a_full_difference_leaves_nothing_of_its_rows():
     whole = make("full", 1)
     assert np.linalg.norm(matrix(damp(make("lora", 2), whole, 1.0))) < 1e-4
+
+
+@pytest.mark.parametrize("size", [1e-7, 1e-3, 1.0, 1e4])
+def test_stored_factors_lose_only_the_rounding_of_their_type(size):
+    rng = np.random.default_rng(0)
+    B = rng.standard_normal((24, 3), np.float32) * np.float32(0.02)
+    A = rng.standard_normal((3, 18), np.float32) * np.array([[1e-3], [1], [10]], np.float32)
+    A = A * np.float32(size)
+    for dtype, error in ((np.float16, 2**-11), (np.float32, 1e-7)):
+        delta = stored_factors(B, A, (24, 18), dtype)
+        assert delta.up.dtype == delta.down.dtype == dtype
+        for j in range(3):
+            one = delta.scale * delta.up[:, j : j + 1].astype(float) @ delta.down[j : j + 1]
+            assert difference(one, B[:, j : j + 1].astype(float) @ A[j : j + 1]) < 2 * error

@@ -1,6 +1,7 @@
 """Laws over all methods that need no base: identity, order, scale, gauge, kinds, parts, origin."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -210,3 +211,37 @@ def test_truncation_of_entrywise_methods_is_optimal_and_reported(method):
     assert difference(matrix(small[PLACE]), D) == pytest.approx(layer.relative, rel=1e-3)
     default = merge(adapters, method=method)[PLACE]
     assert default.rank == 3 + 4
+
+
+def peak(call):
+    call()  # imports and caches
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def large(seed, count=1, size=600, r=2):
+    rng = np.random.default_rng(seed)
+    deltas = {
+        ("denoiser", f"x{i}"): LowRank(
+            rng.standard_normal((size, r), np.float32), rng.standard_normal((r, size), np.float32)
+        )
+        for i in range(count)
+    }
+    return Adapter(deltas, "sd1")
+
+
+@pytest.mark.parametrize("method", ["sum", "svd", "slerp", "karcher", "knots", "np-lora"])
+def test_factors_never_meet(method):
+    adapters = [large(s, size=2000) for s in (1, 2)]
+    assert peak(lambda: merge(adapters, method=method)) < 2000 * 2000 * 4 / 4
+
+
+@pytest.mark.parametrize("method", ["ties", "dare-ties", "della", "breadcrumbs", "k-lora"])
+def test_one_module_is_alive_at_a_time(method):
+    one, many = (peak(lambda n=n: merge([large(1, n), large(2, n)], method=method)) for n in (1, 8))
+    assert one > 600 * 600 * 4
+    assert many < 1.5 * one

@@ -158,3 +158,8 @@ def test_bases_that_do_not_fit():
               prompts=PROMPTS)  # fmt: skip
     with pytest.raises(LorariumError, match="the world has no word"):
         merge([a, b], method="ssr", base=base, prompts=["xyzzy", "plugh"])
+
+
+def test_a_layer_that_is_never_used_keeps_the_sum():
+    nothing = (np.zeros((5, 5)), 0)
+    np.testing.assert_array_equal(router([nothing, nothing], [2, 3], 1e-4), np.eye(5))

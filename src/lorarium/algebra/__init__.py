@@ -29,7 +29,7 @@ from lorarium.algebra.inner import (
     inner_by_module,
     norm,
 )
-from lorarium.algebra.joint import factors_of, joint_svd
+from lorarium.algebra.joint import factors_of, joint_svd, stored_factors
 from lorarium.algebra.lower import Cost, lower, lowering_cost
 from lorarium.algebra.recompress import Layer, Report, recompress
 from lorarium.algebra.subspace import (
@@ -84,4 +84,5 @@ __all__ = [
     "scale",
     "scale_columns",
     "spectra",
+    "stored_factors",
 ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from lorarium.adapter import Array, Delta
+from lorarium.adapter import Array, Delta, LowRank
 from lorarium.algebra.canonical import canonical, column_signs, finite, orthogonal
 from lorarium.algebra.dtypes import DTypeLike
 from lorarium.algebra.forms import Kron, Product, Whole, matrix_form
-from lorarium.algebra.lower import lowered_factors
+from lorarium.algebra.lower import low_rank, lowered_factors
 from lorarium.errors import LorariumError
 
 
@@ -27,6 +28,20 @@ def factors_of(delta: Delta, dtype: DTypeLike = None) -> tuple[Array, Array]:
         return U * S, V.T
     factors = lowered_factors(found)
     return factors.B * factors.B.dtype.type(factors.scale), factors.A
+
+
+def stored_factors(B: Array, A: Array, shape: tuple[int, ...], dtype: DTypeLike) -> LowRank:
+    """B A as a LowRank in a number type: powers of two move between a column of B and its row of A
+    until they are about as long, and in half precision into the scale, clear of subnormals."""
+    ratio = np.linalg.norm(A, axis=1) / np.maximum(np.linalg.norm(B, axis=0), 1e-300)
+    half = np.rint(np.log2(np.where(ratio > 0, ratio, 1)) / 2)
+    B, A = np.ldexp(B, half.astype(int)), np.ldexp(A, -half.astype(int)[:, None])
+    power = 0
+    if np.dtype(dtype) == np.float16:
+        top = math.frexp(max(np.abs(B).max(initial=0), np.abs(A).max(initial=0)))[1]
+        power = 0 if -6 <= top <= 14 else top
+    B, A = np.ldexp(B, -power).astype(dtype), np.ldexp(A, -power).astype(dtype)
+    return low_rank(B, A, 2.0 ** (2 * power), shape)
 
 
 def joint_svd(deltas: Sequence[Delta]) -> tuple[Array, Array, list[Array]]:

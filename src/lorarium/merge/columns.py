@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import scale_columns
-from lorarium.errors import LorariumError
-from lorarium.merge.inputs import Inputs, combine
+from lorarium.merge.inputs import Inputs, at, combine
 
 Gains = Mapping[Module, Sequence[Array | None]]  # (in,) for each adapter; None stands for ones
 
@@ -19,10 +18,8 @@ def weigh_columns(inputs: Inputs, gains: Gains) -> Adapter:
         m = gains[module][k] if module in gains else None
         if m is None or module not in inputs.modules:
             return delta
-        try:
+        with at(module):
             return scale_columns(delta, m, dtype=inputs.dtype)
-        except LorariumError as error:
-            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
 
     changed = [
         adapter.with_(deltas={m: scaled(k, m, d) for m, d in adapter.items()})

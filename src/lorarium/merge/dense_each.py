@@ -21,8 +21,7 @@ from lorarium.algebra import (
     dense_truncated,
     lowering_cost,
 )
-from lorarium.errors import LorariumError
-from lorarium.merge.inputs import Inputs, Term, finish, gathered
+from lorarium.merge.inputs import Inputs, Term, at, finish, gathered
 
 # changes (matrices or vectors), their weights, and the numbers of their adapters -> the merged one
 Rule = Callable[[Sequence[Array], Sequence[float], Sequence[int], Module], Array]
@@ -37,10 +36,8 @@ def merge_each(inputs: Inputs, rule: Rule) -> Adapter:
     deltas: dict[Module, Delta] = {}
     layers, vectors = [], []
     for module, terms in inputs.modules.items():
-        try:
+        with at(module):
             delta, layer = _one(inputs, module, terms, rule)
-        except LorariumError as error:
-            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
         if delta is not None:
             deltas[module] = delta
             layers += [layer] if layer else []

@@ -18,7 +18,7 @@ from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra.forms import matrix_form, row_blocks, rows
 from lorarium.errors import LorariumError
 from lorarium.formats.container import write_atomically
-from lorarium.merge.inputs import Inputs, by_module, combine, prepare, two_different
+from lorarium.merge.inputs import Inputs, at, by_module, combine, prepare, two_different
 from lorarium.merge.options import number, whole
 
 STATIC = "static: each layer mixes its two LoRAs by their shares of the sampling steps"
@@ -44,9 +44,6 @@ def merge_k_lora(
     own = {"alpha": alpha, "beta": beta, "k": k}
     inputs = prepare("k-lora", adapters, weights, own, least=2, most=2, **shared)
     turns = _turns(inputs, alpha, beta, k)
-    if schedule is not None:
-        text = json.dumps(_rules(inputs, turns), indent=1) + "\n"
-        write_atomically(schedule, [text.encode()])
     inputs.note(
         "the file is a static approximation of K-LoRA: render its two inputs with a schedule for "
         "the method itself" + ("" if schedule else " (option schedule=FILE writes one)")
@@ -56,6 +53,9 @@ def merge_k_lora(
         for module in inputs.modules
     }
     merged = combine(inputs, by_module(table, 2))
+    if schedule is not None:
+        text = json.dumps(_rules(inputs, turns), indent=1) + "\n"
+        write_atomically(schedule, [text.encode()])
     return merged.with_(metadata={**merged.metadata, "lorarium.approximation": STATIC})
 
 
@@ -84,10 +84,8 @@ def _turns(inputs: Inputs, alpha: float, beta: float, k: int) -> dict[Module, fl
         if len(terms) < 2 or len(terms[0].delta.shape) < 2:
             continue
         count = k or _rank(terms[0].delta) * _rank(terms[1].delta)
-        try:
+        with at(module):
             found = [_top(term.delta, count, term.weight) for term in terms]
-        except LorariumError as error:
-            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
         tops[module] = [top for top, _ in found]
         if found[1][1]:
             ratios.append(found[0][1] / found[1][1])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -178,6 +179,15 @@ def prepare(
     return inputs
 
 
+@contextmanager
+def at(module: Module) -> Iterator[None]:
+    """An error in here is one of this module."""
+    try:
+        yield
+    except LorariumError as error:
+        raise LorariumError(error.what, where=str(module), hint=error.hint) from None
+
+
 def combine(
     inputs: Inputs,
     coefficients: Sequence[Weight] | None = None,
@@ -294,7 +304,8 @@ def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) ->
     for k, adapter in enumerate(adapters):
         twin = next((j for j in range(k) if _same(adapters[j], adapter, norms[j], norms[k])), None)
         if twin is not None:
-            report.notes.append(f"adapters {twin + 1} and {k + 1} are one and the same, which counts twice")
+            both = f"adapters {twin + 1} and {k + 1}"
+            report.notes.append(f"{both} are one and the same, which counts twice")
 
 
 def _even_out(norms: Sequence[float], report: MergeReport) -> None:

@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from lorarium.adapter import Adapter, Delta, Module
-from lorarium.algebra import dense_delta, joint_svd
-from lorarium.algebra.lower import low_rank
-from lorarium.errors import LorariumError
+from lorarium.algebra import dense_delta, joint_svd, stored_factors
 from lorarium.merge.elect import ELECTIONS, elected, largest
-from lorarium.merge.inputs import Inputs, Term, finish, gathered, prepare
+from lorarium.merge.inputs import Inputs, Term, at, finish, gathered, prepare
 from lorarium.merge.options import choice, number
 
 
@@ -34,10 +30,8 @@ def merge_knots(
     inputs = prepare("knots", adapters, weights, own, **shared)
     deltas: dict[Module, Delta] = {}
     for module, terms in inputs.modules.items():
-        try:
+        with at(module):
             merged = _one(inputs, module, terms, density, election)
-        except LorariumError as error:
-            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
         if merged.rank != 0:
             deltas[module] = merged
     return finish(inputs, gathered(inputs, deltas))
@@ -54,4 +48,4 @@ def _one(
         return type(first)(merged.astype(stored))  # type: ignore[call-arg, arg-type]
     U, S, V = joint_svd([term.delta for term in terms])
     right = elected([largest((v * S).T, density) for v in V], weights, election)
-    return low_rank(U.astype(stored), np.ascontiguousarray(right, stored), 1.0, first.shape)
+    return stored_factors(U, right, first.shape, stored)

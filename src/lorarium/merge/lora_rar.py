@@ -22,7 +22,7 @@ from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.merge.columns import weigh_columns
-from lorarium.merge.inputs import prepare, two_different
+from lorarium.merge.inputs import at, prepare, two_different
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
 THEIRS = {640, 1280}  # widths of the authors' network
@@ -81,10 +81,8 @@ def merge_lora_rar(
     gains: dict[Module, Sequence[Array | None]] = {}
     for module, terms in inputs.modules.items():
         if len(terms) == 2 and net.reads(module, terms[0].delta):
-            try:
+            with at(module):
                 gains[module] = net.coefficients(terms[0].delta, terms[1].delta)
-            except LorariumError as error:
-                raise LorariumError(error.what, where=str(module), hint=error.hint) from None
     if not gains:
         widths = ", ".join(map(str, sorted(net.inputs)))
         raise LorariumError(

@@ -12,8 +12,7 @@ from typing import Any
 
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra import damp
-from lorarium.errors import LorariumError
-from lorarium.merge.inputs import combine, prepare, two_different
+from lorarium.merge.inputs import at, combine, prepare, two_different
 from lorarium.merge.options import number
 
 
@@ -36,10 +35,8 @@ def merge_np_lora(
     def damped(module: Module, delta: Delta) -> Delta:
         if module not in counts or len(delta.shape) < 2:
             return delta
-        try:
+        with at(module):
             return damp(delta, style[module], share, dtype=inputs.dtype)
-        except LorariumError as error:
-            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
 
     changed = [s.with_(deltas={m: damped(m, d) for m, d in s.items()}) for s in subjects]
     return combine(inputs, adapters=[*changed, style])

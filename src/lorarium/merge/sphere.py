@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from lorarium.adapter import Adapter, Array, Module
+from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import inner
 from lorarium.errors import LorariumError
-from lorarium.merge.inputs import Inputs, Weight, by_module, combine
+from lorarium.merge.inputs import Inputs, Weight, at, by_module, combine
 
 Rule = Callable[[Array, Array], Array]  # Gram matrix of unit vectors, shares -> coefficients
 OPPOSITE = 1e-6  # of π: what lies that near to the other side has no way between
@@ -48,15 +48,13 @@ def mean_of_directions(inputs: Inputs, rule: Rule) -> Adapter:
             raise LorariumError("a share on the sphere is negative", hint="use weights above 0")
         present = [term.owner for term in terms]
         row = np.zeros(len(given))
-        try:
+        with at(module):
             row[present] = _coefficients([term.delta for term in terms], t[present], rule)
-        except LorariumError as error:
-            raise LorariumError(error.what, where=str(module), hint=error.hint) from None
         table[module] = list(row)
     return combine(inputs, by_module(table, len(given)))
 
 
-def _coefficients(deltas: Sequence, t: Array, rule: Rule) -> Array:
+def _coefficients(deltas: Sequence[Delta], t: Array, rule: Rule) -> Array:
     gram = np.array([[inner(a, b, dtype=np.float64) for b in deltas] for a in deltas])
     norms = np.sqrt(np.maximum(np.diag(gram), 0))
     some = norms > 0

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from lorarium.adapter import Adapter, Array, Delta, Module
-from lorarium.algebra import add, factors_of
-from lorarium.algebra.lower import low_rank
+from lorarium.algebra import add, factors_of, stored_factors
 from lorarium.errors import LorariumError
 from lorarium.merge.inputs import Inputs, Term, finish, gathered, prepare
 from lorarium.merge.on_base import opened, prompts_of
@@ -53,12 +52,11 @@ def merge_ssr(
     rest = [p.with_(deltas={m: d for m, d in p.items() if m not in pairs}) for p in parts]
     deltas: dict[Module, Delta] = dict(add(rest).deltas)
     for module, found in pairs.items():
-        stored = inputs.stored(module)
         R = router(seen[module], [A.shape[0] for _, A in found], ridge)
         B = np.concatenate([B for B, _ in found], axis=1) @ R
         A = np.concatenate([A for _, A in found])
         shape = _shape(inputs.modules[module])
-        deltas[module] = low_rank(B.astype(stored), A.astype(stored), 1.0, shape)
+        deltas[module] = stored_factors(B, A, shape, inputs.stored(module))
     return finish(inputs, gathered(inputs, deltas))
 
 
@@ -92,8 +90,8 @@ def _shape(terms: Sequence[Term]) -> tuple[int, ...]:
 def router(moments: Sequence[tuple[Array, int]], ranks: Sequence[int], ridge: float) -> Array:
     """R from Z_k Z_kᵀ and the number of tokens of each adapter, whose rows come in order."""
     count = sum(tokens for _, tokens in moments)
-    if not count:
-        raise LorariumError("the base never used this layer", hint="leave it out with --only")
+    if not count:  # the base never used this layer
+        return np.eye(sum(ranks))
     G = np.sum([moment for moment, _ in moments], axis=0) / count
     edges = np.cumsum([0, *ranks])
     Q = np.zeros_like(G)
