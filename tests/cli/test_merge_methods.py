@@ -106,9 +106,11 @@ def test_the_network_of_lora_rar_is_an_option(files, tmp_path):
 
 def test_option_values():
     given = ["steps=3", "lr=1e-3", "prompts=5", "prompts=a=b", "prompts=x", "pictures=2"]
-    expected = {"steps": 3, "lr": 0.001, "prompts": ["5", "a=b", "x"], "pictures": "2"}
+    expected = {"steps": 3, "lr": 0.001, "prompts": ["5", "a=b", "x"], "pictures": ["2"]}
     assert parsed(given, "ziplora") == expected
     assert parsed(["mu=inf"], "np-lora") == {"mu": float("inf")}
+    with pytest.raises(LorariumError, match="density was given twice"):
+        parsed(["density=0.1", "density=0.2"], "ties")
     for text in ("density", "=3"):
         with pytest.raises(LorariumError, match="is not NAME=VALUE"):
             parsed([text], "ties")
@@ -127,6 +129,8 @@ def test_option_values():
         (["--method", "ssr", "--base", "nowhere", "--option", "prompts=a", "--option",
           "prompts=b"], "nowhere: no such base"),
         (["--method", "ties", "--rank", "0"], "neither a whole number"),
+        (["--method", "ssr", "--base", "x", "--option", "device=nope", "--option", "prompts=a",
+          "--option", "prompts=b"], "the device 'nope' cannot be used"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line_and_nothing_is_written(files, tmp_path, arguments, message):

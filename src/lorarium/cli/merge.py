@@ -47,6 +47,7 @@ def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
 
 
 FLAGS = {"base", "seed", "progress"}  # options of methods that have a flag, or are no one's to set
+LISTS = {"prompts", "pictures"}
 
 
 @click.command("merge")
@@ -73,7 +74,7 @@ FLAGS = {"base", "seed", "progress"}  # options of methods that have a flag, or 
     "given",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the method; given again it makes a list.",
+    help="An option of the method; prompts and pictures once for each input.",
 )
 @click.option("--normalize", is_flag=True, help="Scale all inputs to one norm before merging.")
 @click.option("--rank", type=Rank(), help="Truncate to a rank, or allow full matrices.")
@@ -138,8 +139,7 @@ def command(
 
 
 def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
-    """`name=value` by name, a number where the method has one; a name that comes again makes a
-    list."""
+    """`name=value` by name, a number where the method has one, a list where it has one an input."""
     known = own_options(method)
     options: dict[str, Any] = {}
     for text in given:
@@ -152,9 +152,10 @@ def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
                 hint=f"it has {', '.join(known) or 'none of its own'}",
             )
         found: Any = _number(value) if isinstance(known[name], int | float) else value
-        if name in options:
-            before = options[name] if isinstance(options[name], list) else [options[name]]
-            found = [*before, found]
+        if name in LISTS:
+            found = [*options.get(name, []), found]
+        elif name in options:
+            raise LorariumError(f"the option {name} was given twice")
         options[name] = found
     return options
 

@@ -23,6 +23,8 @@ def opened(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
             f"the method {inputs.method!r} runs the base model, which needs torch",
             hint="pip install 'lorarium[torch]'",
         )
+    import torch
+
     from lorarium.models.base import open_base
 
     if base is None and inputs.family != "micro-1":
@@ -30,6 +32,10 @@ def opened(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
             f"the method {inputs.method!r} needs the base model",
             hint="name it with --base, or use np-lora or knots, which need none",
         )
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError):
+        raise LorariumError(f"the device {device!r} cannot be used", hint="use cpu") from None
     model: Base = base if hasattr(base, "predict") else open_base(base, device)
     if model.family != inputs.family:
         raise LorariumError(

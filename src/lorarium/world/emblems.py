@@ -30,7 +30,9 @@ def _triangle(u: Array, v: Array) -> Array:
 
 
 def _cross(u: Array, v: Array) -> Array:
-    return np.minimum(shapes.box(u, v, 0.0, 0.0, 0.95, 0.3), shapes.box(u, v, 0.0, 0.0, 0.3, 0.95))
+    return np.minimum(
+        shapes.box(u, v, 0.0, 0.0, 0.95, 0.3), shapes.box(u, v, 0.0, 0.0, 0.3, 0.95)
+    )
 
 
 def _moon(u: Array, v: Array) -> Array:
