@@ -147,14 +147,13 @@ def _components(B: Array, A: Array) -> Side:
         B, A = B[alive], A[alive]
     left, eb, sb = _normal_rows(B)
     right, ea, sa = _normal_rows(A)
-    exponents, signs = eb + ea, (sb * sa).tolist()
+    exponents, signs = eb + ea, (sb * sa).astype(int).tolist()
     top = int(exponents.max())
-    terms = sorted(
-        (h, int(e) - top, int(s))
-        for h, e, s in zip(_row_hashes(left, right), exponents, signs, strict=True)
-    )
+    terms = sorted(zip(_row_hashes(left, right), (exponents - top).tolist(), signs, strict=True))
     sign = terms[0][2]
-    return _hash(*(h + _int(e) + _int(s * sign) for h, e, s in terms)), top, sign
+    # as _hash frames h + _int(e) + _int(s * sign)
+    framed = b"".join(struct.pack("<Q16sqq", 32, h, e, s * sign) for h, e, s in terms)
+    return hashlib.blake2b(framed, digest_size=16).digest(), top, sign
 
 
 def _float32_rows(rows: Array) -> Array:
