@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, Self
 
+import numpy as np
+
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
@@ -27,6 +29,12 @@ class Descriptor(Protocol):
 
     def describe(self, item: Item) -> Array:
         """float32 (size,)."""
+
+
+def describe_all(found: Descriptor, items: Sequence[Item]) -> Array:
+    """Vectors (n, size) of many items; at once where a descriptor can."""
+    many = getattr(found, "describe_all", None)
+    return many(items) if many else np.stack([found.describe(item) for item in items])
 
 
 def as_sketch(item: Item) -> Sketch:

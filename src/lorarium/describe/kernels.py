@@ -78,13 +78,22 @@ class ExactKernel:
         self._axes = Axes.fit(cosines(K), self._wanted)
         return self
 
+    @property
+    def gallery(self) -> Array | None:
+        """The vectors of the fitted adapters."""
+        return unit(self._axes.coordinates) if self._axes else None
+
     def describe(self, item: Item) -> Array:
+        return self.describe_all([item])[0]
+
+    def describe_all(self, items: Sequence[Item]) -> Array:
         if self._axes is None:
             raise LorariumError(f"{self.name} has not been fitted")
-        [adapter] = as_adapters([item], self.name)
-        check_family(adapter, self._adapters[0].family, self.name)
-        k = kernel([adapter], self._adapters, kind=self.kind, selection=self.selection)
-        return unit(self._axes.place(k))[0]
+        adapters = as_adapters(items, self.name)
+        for adapter in adapters:
+            check_family(adapter, self._adapters[0].family, self.name)
+        k = kernel(adapters, self._adapters, kind=self.kind, selection=self.selection)
+        return unit(self._axes.place(k))
 
 
 class ProductKernel(ExactKernel):

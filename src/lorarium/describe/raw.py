@@ -77,10 +77,13 @@ class RawFactors:
         return self
 
     def describe(self, item: Item) -> Array:
+        return self.describe_all([item])[0]
+
+    def describe_all(self, items: Sequence[Item]) -> Array:
         if self._axes is None:
             raise LorariumError(f"{self.name} has not been fitted")
-        [adapter] = as_adapters([item], self.name)
-        placed = self._axes.place(products([adapter], self._adapters, self._layout))[0]
+        adapters = as_adapters(items, self.name)
+        placed = self._axes.place(products(adapters, self._adapters, self._layout))
         if self.calibration == "cosine":
             return unit(placed)
         return (self._gain * placed + self._shift).astype(np.float32)

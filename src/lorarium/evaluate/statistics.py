@@ -36,14 +36,18 @@ def recall_at_1(scores: Array, truth: Array) -> float:
 
 def mean_average_precision(scores: Array, relevant: Array) -> float:
     """Mean over queries of the average precision of their ranking; `relevant` is bool (q, c)."""
-    found = []
-    for row, wanted in zip(scores, relevant, strict=True):
-        if not wanted.any():
-            continue
-        hits = wanted[np.argsort(-row, kind="stable")]
-        ranks = np.flatnonzero(hits) + 1
-        found.append(float((np.arange(1, len(ranks) + 1) / ranks).mean()))
-    return float(np.mean(found))
+    return float(np.nanmean(average_precision(scores, relevant)))
+
+
+def average_precision(scores: Array, relevant: Array) -> Array:
+    """Of each query's ranking (q,); nan where nothing is relevant."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    hits = np.take_along_axis(np.broadcast_to(relevant, scores.shape), order, axis=1)
+    precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
+    count = hits.sum(1)
+    return np.divide(
+        (precision * hits).sum(1), count, out=np.full(len(hits), np.nan), where=count > 0
+    )
 
 
 @dataclass(frozen=True)

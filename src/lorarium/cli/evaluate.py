@@ -1,0 +1,102 @@
+"""`lorarium evaluate`: measure what descriptors say, on adapters whose truth is known."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import click
+
+from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+from lorarium.errors import LorariumError
+
+
+@click.group("evaluate")
+def command() -> None:
+    """Measure on a folder of minted adapters, whose truth is known."""
+
+
+@command.command("describe")
+@click.option("--refs", required=True, metavar="DIR", help="A folder made by `lorarium mint`.")
+@click.option("--split", default="test", show_default=True, help="test, validation or train.")
+@click.option("--judge", default="b", show_default=True, help="a or b: whose features compete.")
+@click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
+@click.option(
+    "--samples",
+    type=click.IntRange(0, 64),
+    default=6,
+    show_default=True,
+    help="Pictures that each adapter draws; 0 leaves the rows of samples out.",
+)
+@click.option("--quick", is_flag=True, help="A dozen artists, and no samples.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "-o", "--out", default="evaluate-describe", show_default=True,
+    help="The folder for describe.json, describe.html and the samples.",
+)  # fmt: skip
+@seed_option
+@json_flag
+@quiet_flag
+def describe(
+    refs: str,
+    split: str,
+    judge: str,
+    base: str | None,
+    samples: int,
+    quick: bool,
+    device: str,
+    out: str,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Every descriptor on artists it never saw: retrieval, clusters, maps, and other questions.
+
+    Run again, it goes on with the samples that are there.
+
+    \b
+    lorarium evaluate describe --refs zoo --quick
+    lorarium evaluate describe --refs zoo -o figures --json
+    """
+    need_torch("evaluate describe")
+    if importlib.util.find_spec("sklearn") is None:
+        hint = "install it: pip install scikit-learn"
+        raise LorariumError("`lorarium evaluate describe` needs scikit-learn", hint=hint)
+    from lorarium.evaluate.describe import Options, evaluate_describe
+    from lorarium.evaluate.describe.page import page, summary
+    from lorarium.formats.container import write_atomically
+    from lorarium.models.base import open_base
+    from lorarium.world.splits import SPLITS
+
+    if split not in SPLITS:
+        raise LorariumError(f"no split {split!r}", hint="one of " + ", ".join(SPLITS))
+    if judge not in ("a", "b"):
+        raise LorariumError(f"no judge {judge!r}", hint="a or b")
+    options = Options(split, judge, samples, seed=seed)
+    options = options.quick() if quick else options
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+
+    def say(words: str) -> None:
+        if not (quiet or as_json):
+            click.echo(words, err=True)
+
+    document = evaluate_describe(
+        Path(refs),
+        folder / "samples",
+        options,
+        base=open_base(base, device) if options.samples else None,
+        say=say,
+    )
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / "describe.json", [text.encode()])
+    write_atomically(folder / "describe.html", [page(document).encode()])
+    if as_json:
+        print_json({"folder": out, **document})
+    elif not quiet:
+        click.echo(summary(document))
+        click.echo(f"wrote {folder / 'describe.json'} and {folder / 'describe.html'}")

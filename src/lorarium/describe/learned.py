@@ -1,0 +1,183 @@
+"""The learned descriptors: small networks on sketches that run in numpy.
+
+`probe` brings adapters of one artist or individual together whatever their recipe; `aligned` puts
+adapters, pictures and words in one space. They are trained by the stage `describe` of the recipes
+and know adapters of one base model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from lorarium.adapter import Array
+from lorarium.describe.descriptor import Item, as_sketch, check_family
+from lorarium.describe.facts import GENERAL
+from lorarium.describe.gram import unit
+from lorarium.describe.select import SORTS
+from lorarium.describe.sketch import SKETCH_VERSION, Sketch
+from lorarium.errors import LorariumError
+
+ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
+FORMAT = "lorarium-describe/1"
+AGAIN = "train it: python -m lorarium.recipes describe"
+FACTS = len(GENERAL) + 3 * len(SORTS)  # those used: how an adapter was made
+PICTURE_HEADS = ("style", "identity", "picture")  # of judge A, what the picture tower reads
+Weights = dict[str, Array]
+
+
+def recipe_facts(sketch: Sketch) -> Array:
+    """float32 (FACTS,): norm, ranks, counts and energies on a scale of powers."""
+    return np.log1p(np.abs(sketch.facts[:FACTS])).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """The networks of one asset. Rows of `weights` are named by `<net>.<layer>`."""
+
+    family: str
+    weights: Weights
+    card: dict[str, Any]
+
+    def probes(self, sketches: Sequence[Sketch]) -> Array:
+        """(n, k) of unit length."""
+        return unit(self._inner(sketches))
+
+    def aligned(self, sketches: Sequence[Sketch]) -> Array:
+        """(n, d) of unit length, in the space of pictures and words."""
+        return unit(layers(self._inner(sketches), self.weights, "adapters"))
+
+    def words(self, texts: Sequence[str]) -> Array:
+        """(n, d) of texts such as "a red ink" or "a spotted cat", in the world's words."""
+        from lorarium.world.words import tokens
+
+        table = self.weights["words.table"]
+        bags = np.stack([table[[t for t in tokens(text) if t]].sum(0) for text in texts])
+        return unit(layers(bags, self.weights, "words"))
+
+    def picture_features(self, features: Array) -> Array:
+        """(n, d) from means over pictures of the heads of judge A, (n, f)."""
+        return unit(layers(features, self.weights, "pictures"))
+
+    def _inner(self, sketches: Sequence[Sketch]) -> Array:
+        for one in sketches:
+            check_family(one, self.family, "the learned descriptor")
+        w = self.weights
+        x = np.stack([one.output for one in sketches])
+        facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
+        z = (x - w["probe.mean"]) @ w["probe.project"].T - facts @ w["probe.regress"].T
+        return z + layers(z, w, "probe")
+
+
+def layers(x: Array, weights: Weights, name: str) -> Array:
+    """Two linear layers on numbers brought to mean 0 and spread 1."""
+    w = {key: weights[f"{name}.{key}"] for key in ("in", "in_bias", "out", "out_bias")}
+    x = x - x.mean(-1, keepdims=True)
+    x = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + 1e-5)
+    return np.maximum(x @ w["in"].T + w["in_bias"], 0) @ w["out"].T + w["out_bias"]
+
+
+def load_learned(path: Path) -> Learned:
+    """The networks in a file, refused when of another version of sketches."""
+    if not path.is_file():
+        raise LorariumError("there is no learned descriptor yet", where=str(path), hint=AGAIN)
+    try:
+        with safe_open(path, "np") as file:
+            about = file.metadata() or {}
+            weights = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}
+        card = json.loads(about.get("card", "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise LorariumError(f"cannot be read ({error})", where=str(path), hint=AGAIN) from None
+    if about.get("format") != FORMAT or not isinstance(card, dict):
+        raise LorariumError("is no learned descriptor", where=str(path), hint=AGAIN)
+    if card.get("sketch") != SKETCH_VERSION:
+        what = f"was trained on sketches of version {card.get('sketch')}"
+        raise LorariumError(what, where=str(path), hint=AGAIN)
+    return Learned(str(card.get("family")), weights, card)
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Learned:
+    """What comes with the package."""
+    return load_learned(ASSET)
+
+
+def probe(item: Item) -> Array:
+    """float32 (k,) of unit length: near for adapters of one artist, whatever their recipe.
+
+    >>> probe(read("ink.safetensors")) @ probe(read("rain.safetensors"))  # doctest: +SKIP
+    """
+    return shipped().probes([as_sketch(item)])[0]
+
+
+def aligned(item: Item) -> Array:
+    """float32 (d,) of unit length, comparable with `aligned_words` and `aligned_pictures`."""
+    return shipped().aligned([as_sketch(item)])[0]
+
+
+def aligned_words(text: str) -> Array:
+    """float32 (d,) of a text in the world's words, such as "a red ink"."""
+    return shipped().words([text])[0]
+
+
+def aligned_pictures(pictures: Array) -> Array:
+    """float32 (d,) of pictures (n, h, w, 3) uint8 by one hand or of one individual."""
+    learned = shipped()
+    return learned.picture_features(picture_features(pictures)[None])[0]
+
+
+def picture_features(pictures: Array) -> Array:
+    """(f,): the mean over pictures (..., h, w, 3) of what judge A sees in each."""
+    try:
+        from lorarium.encoders.encode import encode
+        from lorarium.encoders.store import shipped as encoder
+    except ModuleNotFoundError as error:
+        hint = "install the extra: pip install 'lorarium[torch]'"
+        raise LorariumError(f"reading pictures needs {error.name}", hint=hint) from None
+    return np.concatenate([v.mean(0) for v in encode(_judge(encoder), pictures, *PICTURE_HEADS)])
+
+
+@lru_cache(maxsize=1)
+def _judge(encoder: Any) -> Any:
+    return encoder("judge_a").net
+
+
+class _LearnedDescriptor:
+    """A learned descriptor with the face of the others; there is nothing to fit."""
+
+    metric = "cosine"
+    name: str
+
+    def __init__(self, learned: Learned | None = None) -> None:
+        self._learned = learned or shipped()
+
+    @property
+    def size(self) -> int:
+        out = {"probe": "probe.out", "aligned": "adapters.out"}[self.name]
+        return len(self._learned.weights[out])
+
+    def fit(self, items: Sequence[Item]) -> Self:
+        return self
+
+    def describe(self, item: Item) -> Array:
+        return self.describe_all([item])[0]
+
+    def describe_all(self, items: Sequence[Item]) -> Array:
+        sketches = [as_sketch(item) for item in items]
+        found = self._learned.probes if self.name == "probe" else self._learned.aligned
+        return found(sketches)
+
+
+class Probe(_LearnedDescriptor):
+    name = "probe"
+
+
+class Aligned(_LearnedDescriptor):
+    name = "aligned"
