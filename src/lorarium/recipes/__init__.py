@@ -8,4 +8,5 @@ STAGES = {
     "base": "lorarium.recipes.base_stage",
     "judges": "lorarium.recipes.judges",
     "zoo": "lorarium.recipes.zoo",
+    "describe": "lorarium.recipes.describe",
 }
