@@ -22,13 +22,14 @@ from lorarium.describe.descriptor import Item, as_sketch, check_family
 from lorarium.describe.facts import GENERAL
 from lorarium.describe.gram import unit
 from lorarium.describe.select import SORTS
-from lorarium.describe.sketch import SKETCH_VERSION, Sketch
+from lorarium.describe.sketch import SKETCH_VERSION, Sketch, fold
 from lorarium.errors import LorariumError
 
 ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
 FORMAT = "lorarium-describe/1"
 AGAIN = "train it: python -m lorarium.recipes describe"
 FACTS = len(GENERAL) + 3 * len(SORTS)  # those used: how an adapter was made
+REST = 1024  # numbers that stand for what is new about an artist
 PICTURE_HEADS = ("style", "identity", "picture")  # of judge A, what the picture tower reads
 Weights = dict[str, Array]
 
@@ -47,8 +48,14 @@ class Learned:
     card: dict[str, Any]
 
     def probes(self, sketches: Sequence[Sketch]) -> Array:
-        """(n, k) of unit length."""
-        return unit(self._inner(sketches))
+        """(n, k) of unit length: the learned axes, then what is left of the sketch when the
+        directions in which adapters of one artist differ are damped, folded."""
+        w = self.weights
+        share = float(w["probe.share"][0])
+        x = np.stack([one.output for one in sketches]) - w["probe.mean"]
+        rest = fold(damped(x, w), REST)
+        known = unit(self._inner(sketches)) * np.sqrt(share)
+        return unit(np.concatenate([known, unit(rest) * np.sqrt(1 - share)], 1))
 
     def aligned(self, sketches: Sequence[Sketch]) -> Array:
         """(n, d) of unit length, in the space of pictures and words."""
@@ -74,6 +81,12 @@ class Learned:
         facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
         z = (x - w["probe.mean"]) @ w["probe.project"].T - facts @ w["probe.regress"].T
         return z + layers(z, w, "probe")
+
+
+def damped(x: Array, weights: Weights) -> Array:
+    """Vectors (n, d) less a share of themselves along each axis of nuisance."""
+    along = x @ weights["nuisance.axes"].T
+    return x - (along * weights["nuisance.keep"]) @ weights["nuisance.axes"]
 
 
 def layers(x: Array, weights: Weights, name: str) -> Array:
@@ -160,8 +173,8 @@ class _LearnedDescriptor:
 
     @property
     def size(self) -> int:
-        out = {"probe": "probe.out", "aligned": "adapters.out"}[self.name]
-        return len(self._learned.weights[out])
+        w = self._learned.weights
+        return len(w["probe.out"]) + REST if self.name == "probe" else len(w["adapters.out"])
 
     def fit(self, items: Sequence[Item]) -> Self:
         return self

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
@@ -39,10 +40,11 @@ from lorarium.recipes.describe_data import (
     picture_table,
     text_table,
 )
-from lorarium.recipes.describe_nets import AlignedNet, ProbeNet, Weights, projection
+from lorarium.recipes.describe_nets import AlignedNet, CrossFitted, ProbeNet, Weights, projection
 from lorarium.world.words import tokens
 
 RUN = Path("runs/describe")
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
 EACH, EACH_GROUP, ARTISTS = 4, 4, 32  # adapters of an artist, artists of a group, in a batch
 PROBE = FitConfig(total=EACH * ARTISTS * 3000, batch=EACH * ARTISTS, muon=1e-3, adam=1e-3, seed=21)
@@ -80,29 +82,32 @@ def train(
     if not known:
         raise LorariumError("no validation adapters to choose by", where=str(zoo.folder))
     runs = runs / mark(zoo)[:12]
-    axes, chosen = best_axes(examples, known)
-    probe = train_probe(examples, axes, plans[0], runs / "probe", device, minutes * 0.4)
-    plain = ProbeNet(axes)
-    tuned, untuned = (validation(_learned(net), known) for net in (probe, plain))
-    print(f"validation: network {tuned['score']:.4f}, axes alone {untuned['score']:.4f}", flush=True)
-    if untuned["score"] >= tuned["score"]:
-        probe = plain
-    aligned = train_aligned(examples, probe, judge, plans[1], runs / "aligned", device,
-                            minutes * 0.4)  # fmt: skip
+    axes, shrink = best_axes(examples, known)
+    crossed = CrossFitted(examples, axes, shrink)
+    probe = train_probe(examples, crossed, plans[0], runs / "probe", device, minutes * 0.4)
+    plain = ProbeNet(crossed.width)
+    tuned, untuned = (best_share(axes, net, known) for net in (probe, plain))
+    print(f"validation: network {tuned[1]['score']}, axes alone {untuned[1]['score']}", flush=True)
+    if untuned[1]["score"] >= tuned[1]["score"]:
+        probe, tuned = plain, untuned
+    share, scores = tuned
+    aligned = train_aligned(
+        examples, crossed, probe, judge, plans[1], runs / "aligned", device, minutes * 0.4
+    )
     card: dict[str, Any] = {
         "name": "describe",
         "data": "sketches of the zoo's train split, the drawn world's pictures and words",
         "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
-        "recipe": {"shrink": chosen, "network": probe is not plain,
+        "recipe": {"shrink": shrink, "network": probe is not plain, "share": share,
                    "probe": asdict(plans[0]), "aligned": asdict(plans[1])},
         "artists": examples.artists, "adapters": len(examples.output) // 2,
-        "scores": {"validation": max(tuned, untuned, key=lambda s: s["score"])},
+        "scores": {"validation": scores},
         "licence": "CC0-1.0",
     }  # fmt: skip
     if not wins(card, asset):
         print("the shipped descriptors keep their place", flush=True)
         return False
-    save_learned(asset, _weights(probe) | aligned.weights(), card)
+    save_learned(asset, _weights(axes, probe, share) | aligned.weights(), card)
     return True
 
 
@@ -115,10 +120,23 @@ def mark(zoo: Zoo) -> str:
 def best_axes(examples: Examples, known: Sequence[Corpus]) -> tuple[Weights, float]:
     """The projection with the shrinkage that finds most on validation."""
     tried = {shrink: projection(examples, shrink) for shrink in SHRINKS}
-    scores = {s: validation(_learned(ProbeNet(a)), known)["score"] for s, a in tried.items()}
+    plain = ProbeNet(len(tried[SHRINKS[0]]["probe.project"]))
+    scores = {s: best_share(axes, plain, known)[1]["score"] for s, axes in tried.items()}
     best = max(SHRINKS, key=lambda s: scores[s])
-    print(f"shrinkage {best}, validation {scores[best]:.4f}", flush=True)
+    print(f"shrinkage {best}, validation {scores[best]}", flush=True)
     return tried[best], best
+
+
+def best_share(
+    axes: Weights, probe: ProbeNet, known: Sequence[Corpus]
+) -> tuple[float, dict[str, Any]]:
+    """How much the learned axes count beside the damped sketch, and the scores with that."""
+    tried = {}
+    for share in SHARES:
+        weights = {k: np.asarray(v, np.float32) for k, v in _weights(axes, probe, share).items()}
+        tried[share] = validation(Learned(FAMILY, weights, {}), known)
+    best = max(SHARES, key=lambda share: tried[share]["score"])
+    return best, tried[best]
 
 
 def validation(learned: Learned, known: Sequence[Corpus]) -> dict[str, Any]:
@@ -136,8 +154,9 @@ def validation(learned: Learned, known: Sequence[Corpus]) -> dict[str, Any]:
 
 
 def train_probe(
-    examples: Examples, axes: Weights, plan: FitConfig, folder: Path, device: str, minutes: float
-) -> ProbeNet:
+    examples: Examples, crossed: CrossFitted, plan: FitConfig, folder: Path, device: str,
+    minutes: float,
+) -> ProbeNet:  # fmt: skip
     torch.manual_seed(plan.seed)
 
     def begin(step: int) -> Loss:
@@ -147,22 +166,22 @@ def train_probe(
             assert isinstance(model, ProbeNet)
             artists = drawn.artists(ARTISTS, EACH_GROUP)
             rows = drawn.rows(artists, EACH)
-            vectors = model(_tensor(drawn.vectors(rows), device),
-                            _tensor(examples.facts[rows], device))  # fmt: skip
+            z = crossed(rows, drawn.vectors(rows), examples.facts[rows])
+            vectors = F.normalize(model(_tensor(z, device)))
             member = torch.arange(len(artists), device=device).repeat_interleave(EACH)
             return {"artist": against_prototypes(vectors, member, EACH_GROUP, model.scale,
                                                  model.bias)}  # fmt: skip
 
         return loss
 
-    trained, _ = fit(folder, ProbeNet(axes), begin, plan, minutes, device)
+    trained, _ = fit(folder, ProbeNet(crossed.width), begin, plan, minutes, device)
     assert isinstance(trained, ProbeNet)
     return trained.cpu()
 
 
 def train_aligned(
-    examples: Examples, probe: ProbeNet, judge: nn.Module, plan: FitConfig, folder: Path,
-    device: str, minutes: float,
+    examples: Examples, crossed: CrossFitted, probe: ProbeNet, judge: nn.Module, plan: FitConfig,
+    folder: Path, device: str, minutes: float,
 ) -> AlignedNet:  # fmt: skip
     """Adapters against pictures, adapters against words, pictures against words."""
     torch.manual_seed(plan.seed)
@@ -170,7 +189,6 @@ def train_aligned(
     worded = np.array([bool(texts) for texts in said])
     if not worded.any():
         raise LorariumError("the language has no word for any artist of the train split")
-    facts = torch.from_numpy(examples.facts)
 
     def begin(step: int) -> Loss:
         drawn = Augmented(examples, [plan.seed, step])
@@ -180,8 +198,9 @@ def train_aligned(
             random = drawn.random
             artists = random.permutation(np.flatnonzero(worded))[: plan.batch]
             rows = drawn.rows(artists, 1)
+            z = crossed(rows, drawn.vectors(rows), examples.facts[rows])
             with torch.no_grad():
-                inner = probe.inner(torch.from_numpy(drawn.vectors(rows)), facts[rows])
+                inner = probe(torch.from_numpy(z))
             texts = [said[a][int(random.integers(2))] for a in artists]
             a, p, w = model(
                 inner.to(device),
@@ -198,8 +217,7 @@ def train_aligned(
 
         return loss
 
-    width = len(probe.probe_project)
-    net = AlignedNet(width, pictures.shape[-1])
+    net = AlignedNet(crossed.width, pictures.shape[-1])
     trained, _ = fit(folder, net, begin, plan, minutes, device)
     assert isinstance(trained, AlignedNet)
     return trained.cpu()
@@ -215,14 +233,8 @@ def _tensor(x: Array, device: str) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)
 
 
-def _weights(probe: ProbeNet) -> Weights:
-    names = ("probe_mean", "probe_project", "probe_regress", "facts_mean", "facts_scale")
-    held = {name.replace("_", ".", 1): getattr(probe, name).cpu().numpy() for name in names}
-    return held | probe.tower.weights("probe")
-
-
-def _learned(probe: ProbeNet) -> Learned:
-    return Learned(FAMILY, {k: v.astype(np.float32) for k, v in _weights(probe).items()}, {})
+def _weights(axes: Weights, probe: ProbeNet, share: float) -> Weights:
+    return axes | probe.tower.weights("probe") | {"probe.share": np.array([share])}
 
 
 def wins(card: Mapping[str, Any], path: Path) -> bool:

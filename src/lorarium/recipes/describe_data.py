@@ -1,4 +1,4 @@
-"""What the learned descriptors are trained on: sketches of a zoo, pictures and words of the same."""
+"""What the learned descriptors are trained on: sketches of a zoo, and its pictures and words."""
 
 from __future__ import annotations
 
@@ -66,6 +66,15 @@ def gather(zoo: Zoo, split: str = "train") -> Examples:
         np.array([groups[name[:2]] for name in names]),
         tuple(first[name] for name in names),
     )
+
+
+def subset(examples: Examples, rows: Array) -> Examples:
+    """Some rows, their artists numbered anew."""
+    kept, artist = np.unique(examples.artist[rows], return_inverse=True)
+    return Examples(
+        examples.output[rows], examples.facts[rows], artist, examples.recipe[rows],
+        examples.group[kept], tuple(examples.entries[i] for i in kept),
+    )  # fmt: skip
 
 
 def halved(adapter: Adapter) -> Adapter:

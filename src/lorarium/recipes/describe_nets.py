@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.adapter import Array
-from lorarium.describe.gram import Axes
-from lorarium.recipes.describe_data import Examples, by_artist
+from lorarium.recipes.describe_data import Examples, by_artist, subset
 from lorarium.world.words import VOCABULARY
 
 WIDTH, HIDDEN, SHARED = 128, 256, 64
+NUISANCE = 64  # axes
 REGRESS = 1e-2  # ridge of the regression on recipe facts
 Weights = dict[str, Array]
 
@@ -51,7 +51,47 @@ def projection(examples: Examples, shrink: float) -> Weights:
     return {
         "probe.mean": mean, "probe.project": P, "probe.regress": P @ R.T,
         "facts.mean": f_mean, "facts.scale": f_scale,
+        "nuisance.axes": V[:NUISANCE], "nuisance.keep": keep[:NUISANCE],
     }  # fmt: skip
+
+
+def place(axes: Weights, x: Array, facts: Array) -> Array:
+    """Coordinates (n, k) of sketches and their facts."""
+    f = (facts - axes["facts.mean"]) * axes["facts.scale"]
+    return (x - axes["probe.mean"]) @ axes["probe.project"].T - f @ axes["probe.regress"].T
+
+
+class CrossFitted:
+    """Coordinates of train artists as if they were new: from axes that were found without them.
+
+    Axes separate the artists they were found on far better than others; a network trained on such
+    coordinates would never meet their like again. Each fold's axes are turned (least squares)
+    into those of all examples.
+    """
+
+    def __init__(self, examples: Examples, axes: Weights, shrink: float, folds: int = 4) -> None:
+        self.fold = examples.artist % folds
+        self.parts = []
+        for number in range(folds):
+            kept = self.fold != number
+            part = projection(subset(examples, kept), shrink)
+            seen = examples.output[kept], examples.facts[kept]
+            turn = np.linalg.lstsq(place(part, *seen), place(axes, *seen), rcond=None)[0]
+            for name in ("probe.project", "probe.regress"):
+                part[name] = turn.T @ part[name]
+            self.parts.append({k: np.asarray(v, np.float32) for k, v in part.items()})
+
+    @property
+    def width(self) -> int:
+        return len(self.parts[0]["probe.project"])
+
+    def __call__(self, rows: Array, x: Array, facts: Array) -> Array:
+        """(n, k) of vectors that belong to these rows of the examples."""
+        found = np.zeros((len(rows), self.width), np.float32)
+        for number, part in enumerate(self.parts):
+            mine = self.fold[rows] == number
+            found[mine] = place(part, x[mine], facts[mine])
+        return found
 
 
 def _axes(x: Array) -> tuple[Array, Array]:
@@ -83,25 +123,16 @@ class Tower(nn.Module):
 
 
 class ProbeNet(nn.Module):
-    """A frozen projection and a correction of it that starts at nothing."""
+    """A correction of the coordinates that starts at nothing."""
 
-    def __init__(self, axes: Weights) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        for name, value in axes.items():
-            held = torch.from_numpy(np.asarray(value, np.float32))
-            self.register_buffer(name.replace(".", "_"), held)
-        width = len(axes["probe.project"])
         self.tower = Tower(width, HIDDEN, width, nothing=True)
         self.scale = nn.Parameter(torch.tensor(2.3))
         self.bias = nn.Parameter(torch.tensor(-5.0))
 
-    def inner(self, x: Tensor, facts: Tensor) -> Tensor:
-        f = (facts - self.facts_mean) * self.facts_scale
-        z = (x - self.probe_mean) @ self.probe_project.T - f @ self.probe_regress.T
+    def forward(self, z: Tensor) -> Tensor:
         return z + self.tower(z)
-
-    def forward(self, x: Tensor, facts: Tensor) -> Tensor:
-        return F.normalize(self.inner(x, facts))
 
 
 class AlignedNet(nn.Module):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from lorarium.formats import write
 from lorarium.train.manifest import Entry, Manifest
 from lorarium.train.mint import MANIFEST, path_of
@@ -45,3 +47,7 @@ def minted(
     for entry, adapter in zip(entries, adapters, strict=True):
         write(adapter, path_of(folder, entry))
     return folder
+
+
+def noise(n: int, d: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, d)).astype(np.float32)

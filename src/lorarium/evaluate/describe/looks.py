@@ -72,7 +72,7 @@ def prompts(entry: Entry, count: int, seed: int) -> list[str]:
 def sampled(
     corpus: Corpus, base: Base, cache: Path, *, count: int, steps: int, seed: int, say: Say
 ) -> tuple[Array, Array]:
-    """Pictures (n, count, s, s, 3) of every adapter with the same noise, and the seconds of each."""
+    """Pictures (n, count, s, s, 3) of every adapter from the same noise, and seconds."""
     cache.mkdir(parents=True, exist_ok=True)
     shown, spent = [], []
     for i, (entry, adapter) in enumerate(zip(corpus.entries, corpus.adapters, strict=True)):

@@ -153,7 +153,9 @@ def _map(points: Sequence[Figures], by: str) -> str:
         f'fill="{_hue(str(p[by]))}"><title>{_text(p["id"])}</title></circle>'
         for p in points
     )
-    return f'<figure><svg viewBox="0 0 200 200">{dots}</svg><figcaption>by {by}</figcaption></figure>'
+    return (
+        f'<figure><svg viewBox="0 0 200 200">{dots}</svg><figcaption>by {by}</figcaption></figure>'
+    )
 
 
 def _hue(word: str) -> str:

@@ -45,14 +45,14 @@ def retrieve(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> Result:
             truth = corpus.artist[fold.queries]
             found = retrieval(placed, corpus.artist[fold.gallery], truth, groups, count)
             parts.setdefault(fold.split, []).append((found, fold.queries))
-    return {
-        split: Answers(
-            Retrieval(*(np.concatenate(field) for field in zip(*(f for f, _ in many), strict=True))),
-            corpus.artist[np.concatenate([q for _, q in many])],
-            column[np.concatenate([q for _, q in many])],
-        )
-        for split, many in parts.items()
-    }  # fmt: skip
+    return {split: _answers(many, corpus.artist, column) for split, many in parts.items()}
+
+
+def _answers(many: Sequence[tuple[Retrieval, Array]], artist: Array, column: Array) -> Answers:
+    fields = zip(*(found for found, _ in many), strict=True)
+    asked = np.concatenate([queries for _, queries in many])
+    whole = Retrieval(*(np.concatenate(field) for field in fields))
+    return Answers(whole, artist[asked], column[asked])
 
 
 def figures(result: Result, *, seed: int = 0) -> Figures:

@@ -20,7 +20,6 @@ from lorarium.describe.raw import CALIBRATIONS, layout
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import Corpus
 
-
 FEW = 12  # adapters that some descriptors cannot be fitted on
 
 

@@ -51,9 +51,7 @@ class Texts(NamedTuple):
 
 def texts_about(corpus: Corpus, members: Array) -> Texts:
     """Every text that can be said of one of the adapters, and all that it can be said of."""
-    said = [
-        texts_of(said_of(e.kind, *e.of, e.split)) for e in (corpus.entries[i] for i in members)
-    ]
+    said = [texts_of(said_of(e.kind, *e.of, e.split)) for e in (corpus.entries[i] for i in members)]
     general = {texts[0] for texts in said if texts}
     every = list(dict.fromkeys(text for texts in said for text in texts))
     relevant = np.array([[text in texts for texts in said] for text in every], bool)
@@ -115,5 +113,3 @@ def _alternating(corpus: Corpus) -> Array:
         odd[artist] = bool((seen.get(g, 0) + g) % 2)
         seen[g] = seen.get(g, 0) + 1
     return odd
-
-

@@ -92,9 +92,7 @@ def _factors(
     adapter: Adapter, left: Callable[[Array], Array], right: Callable[[Array], Array]
 ) -> Adapter:
     deltas = {
-        module: LowRank(left(d.up), right(d.down), d.mid, d.scale)
-        if isinstance(d, LowRank)
-        else d
+        module: LowRank(left(d.up), right(d.down), d.mid, d.scale) if isinstance(d, LowRank) else d
         for module, d in adapter.items()
     }
     return adapter.with_(deltas=deltas)

@@ -59,9 +59,7 @@ def _genre(genre: str) -> tuple[Array, Array]:
     found = []
     for i in range(COMPARED):
         kinds = [str(k) for k in random.choice(SEEN_CLASSES, 4)]
-        people = [
-            Subject(k, n) for k, n in zip(kinds, numbers("train", 4, random), strict=True)
-        ]
+        people = [Subject(k, n) for k, n in zip(kinds, numbers("train", 4, random), strict=True)]
         views = [View(n) for n in numbers("train", 4, random)]
         hands = [Style(genre, TRAIN_NUMBERS[0] + 5000 + i)] * 4
         found.append(shares(render(people, hands, views, PIXELS)))
