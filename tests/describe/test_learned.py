@@ -25,11 +25,12 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     def draw(*shape: int) -> np.ndarray:
         return random.standard_normal(shape).astype(np.float32)
 
+    axes = np.ascontiguousarray(np.linalg.qr(draw(OUTPUT, 3))[0].T)
     found = {
         "probe.mean": 0.001 * draw(OUTPUT), "probe.project": draw(K, OUTPUT),
         "probe.regress": 0.1 * draw(K, FACTS), "probe.share": np.array([0.5], "f4"),
         "facts.mean": draw(FACTS), "facts.scale": 0.1 * draw(FACTS),
-        "nuisance.axes": np.ascontiguousarray(np.linalg.qr(draw(OUTPUT, 3))[0].T), "nuisance.keep": np.ones(3, "f4"),
+        "nuisance.axes": axes, "nuisance.keep": np.ones(3, "f4"),
         "words.table": draw(len(VOCABULARY), D),
     }  # fmt: skip
     towers = {"probe": (K, K), "adapters": (K, D), "pictures": (PICTURE, D), "words": (D, D)}
