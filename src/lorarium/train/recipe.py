@@ -23,7 +23,7 @@ class Recipe:
     text_encoder: bool = False
     steps: int = 400
     batch: int = 8
-    lr: float = 3e-3
+    lr: float = 1e-2
     warmup: int = 10  # steps in which the rate rises
     cooldown: float = 0.5  # last share of the run over which the rate falls to zero
     drop: float = 0.0  # share of prompts left out
