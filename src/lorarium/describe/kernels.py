@@ -19,8 +19,8 @@ from lorarium.algebra.forms import form
 from lorarium.algebra.lower import lowered_factors
 from lorarium.algebra.stacks import HINT, NOT_FINITE
 from lorarium.describe.changes import matrices
-from lorarium.describe.descriptor import Item, as_adapters, check_family
 from lorarium.describe.gram import Axes, cosines, unit
+from lorarium.describe.protocol import Item, as_adapters, check_family
 from lorarium.errors import LorariumError
 
 KINDS = ("product", "output", "input")

@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from lorarium.adapter import Adapter, Array, LowRank, Module
-from lorarium.describe.descriptor import Item, as_adapters
 from lorarium.describe.gram import Axes, unit
+from lorarium.describe.protocol import Item, as_adapters
 from lorarium.errors import LorariumError
 
 CALIBRATIONS = ("none", "moments", "gain", "split", "cosine")
