@@ -2,8 +2,8 @@
 
 All A and B flattened into one vector, principal axes, Euclidean distance. It holds for adapters of
 one rank and layout only, and compares factors, not changes: it loses most of what adapters that
-began at different random numbers have in common. How the paper calibrates what was not in the fit is
-not known; `CALIBRATIONS` are four ways.
+began at different random numbers have in common. How the paper calibrates what was not in the fit
+is not known; `CALIBRATIONS` are four ways.
 """
 
 from __future__ import annotations
