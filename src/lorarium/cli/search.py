@@ -1,0 +1,108 @@
+"""`lorarium search`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lorarium.cli.common import (
+    json_flag,
+    library_option,
+    one_line,
+    print_json,
+    quiet_flag,
+    where_option,
+)
+from lorarium.errors import LorariumError
+from lorarium.library import Library
+
+if TYPE_CHECKING:
+    from lorarium.library import Answer
+
+WORDS = 6
+
+
+@click.command("search")
+@click.argument("queries", nargs=-1, metavar="QUERY...")
+@library_option
+@click.option(
+    "-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
+)
+@where_option
+@click.option("--text", "kind", flag_value="words", help="Queries are words.")
+@click.option("--image", "kind", flag_value="pictures", help="Queries are pictures.")
+@click.option("--lora", "kind", flag_value="adapter", help="Queries are LoRA files.")
+@json_flag
+@quiet_flag
+def command(
+    queries: tuple[str, ...],
+    library: str | None,
+    count: int,
+    where: str | None,
+    kind: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find the LoRAs of a library that are nearest to a LoRA file, pictures or words.
+
+    A query that is a file is that file, a folder is its pictures, anything else is words. Several
+    queries are looked for together. Without a query, list what --where lets through.
+
+    \b
+    lorarium search ink.safetensors
+    lorarium search ink.safetensors --where 'rank >= 8 and not tags = anime'
+    lorarium search --where 'text ~ watercolour'
+    """
+    from lorarium.library.search import as_query
+
+    if not queries and where is None:
+        raise LorariumError("what should be searched for?", hint="a file, words, or --where")
+    asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
+    answer = Library(library).search(*asked, k=count, where=where)
+    if as_json:
+        named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
+        print_json({"queries": named, **answer.to_json()})
+    elif not quiet:
+        click.echo(shown(answer), nl=False)
+
+
+def shown(answer: Answer) -> str:
+    """The answer for people: one line about how near, then a line for each."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        if not answer.matches:
+            console.print(Text("nothing found"))
+        elif answer.close is False:
+            best, least = answer.matches[0].score, answer.threshold
+            line = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
+            console.print(Text(line, style="yellow"))
+        elif answer.close is None and answer.space:
+            console.print(Text("too few here to say what is close", style="dim"))
+        table = Table.grid(padding=(0, 2))
+        table.add_column(justify="right", no_wrap=True)
+        table.add_column(overflow="fold", ratio=1)
+        dim = "dim" if answer.close is False else ""
+        for match in answer.matches:
+            score = f"{match.score:.3f}" if answer.space else ""
+            line = Text(one_line(match.paths[0]), style=dim or "bold")
+            if len(match.paths) > 1:
+                line += Text(f" and {len(match.paths) - 1} more", style="dim")
+            facts = match.facts
+            said = [
+                match.relation,
+                facts["title"],
+                ", ".join((*facts["words"], *facts["tags"])[:WORDS]),
+            ]
+            said = [one_line(text, 120) for text in said if text]
+            if not answer.family:
+                said.insert(0, facts["error"] or facts["family"])
+            if said:
+                line += Text("\n" + one_line("; ".join(said), 300), style="dim")
+            table.add_row(Text(score, style=dim), line)
+        if answer.matches:
+            console.print(table)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"

@@ -1,0 +1,272 @@
+"""Search: the nearest adapters to adapter files, pictures, words, or all of them together.
+
+All queries become unit vectors of one space and are averaged. Only adapters of one family
+compare, so there is one family for each answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from lorarium.adapter import Adapter, Array
+from lorarium.describe.sketch import Sketch
+from lorarium.errors import LorariumError, quoted
+from lorarium.formats.inspect import LORA_SUFFIXES
+from lorarium.library.calibrate import chance
+from lorarium.library.rows import adapter_row, read_row, readers
+from lorarium.library.scan import Entry, signature
+from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
+from lorarium.library.view import Space, View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["adapter", "pictures", "words"]
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+LONGEST = 1000  # of words
+
+
+@dataclass(frozen=True)
+class Query:
+    """`content` is an adapter or a path for `adapter`, a path for `pictures`, else words."""
+
+    kind: Kind
+    content: Any
+
+
+def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None = None) -> Query:
+    """Guess what a query is: a file or folder by its suffix and content, else words."""
+    if isinstance(query, Query):
+        return query
+    if isinstance(query, Adapter):
+        return Query("adapter", query)
+    text = os.fspath(query)
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if kind is None:
+        kind = "words"
+        if suffix in LORA_SUFFIXES or (path.is_dir() and (path / "adapter_config.json").is_file()):
+            kind = "adapter"
+        elif suffix in PICTURES or path.is_dir():
+            kind = "pictures"
+    if kind == "words":
+        if not text.strip() or len(text) > LONGEST:
+            raise LorariumError(f"words to search for: 1 to {LONGEST} characters")
+        return Query(kind, text)
+    if not path.exists():
+        what = "there is no such file" if suffix else "there is no such file or folder"
+        hint = "are these words? --text says so" if kind == "pictures" else ""
+        raise LorariumError(what, where=text, hint=hint)
+    return Query(kind, path)
+
+
+@dataclass(frozen=True)
+class Match:
+    """One content of the library; `paths` are its files."""
+
+    score: float
+    paths: tuple[str, ...]
+    facts: Mapping[str, Any]
+    relation: str = ""  # to an adapter that was asked for, where they share weights
+
+    def to_json(self) -> dict[str, Any]:
+        names = ("family", "title", "tags", "words", "rank", "dialect", "dtype", "norm")
+        return {
+            "path": self.paths[0],
+            "also": list(self.paths[1:]),
+            "score": round(self.score, 6),
+            "relation": self.relation or None,
+            **{name: self.facts.get(name) for name in names},
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`close` says whether the best is near; None where too few adapters are here to say."""
+
+    family: str
+    space: str
+    matches: tuple[Match, ...]
+    close: bool | None = None
+    threshold: float | None = None
+    nearer_than: float | None = None  # the share of the library's own nearest neighbours
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "family": self.family,
+            "space": self.space,
+            "close": self.close,
+            "threshold": None if self.threshold is None else round(self.threshold, 6),
+            "nearer_than": None if self.nearer_than is None else round(self.nearer_than, 4),
+            "matches": [match.to_json() for match in self.matches],
+        }
+
+    def to_arrow(self) -> pa.Table:
+        return pa.Table.from_pylist([match.to_json() for match in self.matches])
+
+    def to_pandas(self) -> pd.DataFrame:
+        from lorarium.library.library import frame
+
+        return frame(self.to_arrow())
+
+
+def search(
+    view: View, queries: Sequence[Query], *, k: int = 10, where: str | None = None, space: str = ""
+) -> Answer:
+    """The `k` nearest contents; without queries those that `where` lets through."""
+    allowed = view.allowed(where)
+    if not queries:
+        return _listed(view, allowed, k)
+    rows = [subject(view, q.content) for q in queries if q.kind == "adapter"]
+    families = {str(row["family"]) for row in rows}
+    if len(families) > 1:
+        raise LorariumError(f"the queries are of different families: {', '.join(sorted(families))}")
+    kinds = {q.kind for q in queries}
+    family = families.pop() if families else _family_for(view, kinds, allowed)
+    view.need_family(family)
+    encoder = _encoder(view, kinds, family, space)
+    vector = _vector(view, encoder, queries, rows)
+    here = view.space(encoder, family)
+    own = {str(row["path"]) for row in rows}
+    ids, scores = here.nearest(vector, k + len(own), allowed)
+    relations = _relations(view, rows, family, ids) if len(queries) == 1 and rows else {}
+    matches: list[Match] = []
+    for id, score, files in zip(ids, scores, view.rows(ids), strict=True):
+        others = [file for file in files if file["path"] not in own]
+        if others and len(matches) < k:
+            paths = tuple(str(file["path"]) for file in others)
+            matches.append(Match(float(score), paths, others[0], relations.get(id, "")))
+    return Answer(family, encoder.name, tuple(matches), **_judged(here, vector, matches, kinds))
+
+
+def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
+    """The row of an adapter that is asked about, as `index` would make it."""
+    if isinstance(content, Adapter):
+        return adapter_row(content)
+    path = content.resolve()
+    if path.is_dir():
+        from lorarium import formats
+
+        return adapter_row(formats.read(path)) | {"path": str(path)}
+    state = signature(path)
+    if state is None:
+        raise LorariumError("this is no ordinary file", where=str(content))
+    entry = Entry(str(path), state)
+    row = read_row(entry, readers().get(path.suffix.lower(), ""))
+    if row["error"]:
+        raise LorariumError(row["error"], where=str(content))
+    if not row["described"]:
+        why = ", ".join(row["health"]) or "its change is zero"
+        raise LorariumError(f"it cannot be compared ({why})", where=str(content))
+    return row
+
+
+def _listed(view: View, allowed: set[str] | None, k: int) -> Answer:
+    if allowed is None:
+        raise LorariumError(
+            "what should be searched for?", hint="a file, a picture, words, --where"
+        )
+    ids = [id for id in view.of_content if id in allowed][:k]
+    found = [
+        Match(1.0, tuple(str(file["path"]) for file in files), files[0]) for files in view.rows(ids)
+    ]
+    return Answer("", "", tuple(found))
+
+
+def _family_for(view: View, kinds: set[Kind], allowed: set[str] | None) -> str:
+    """For pictures and words: the family with most adapters that has a space for them."""
+    for family, _ in view.families().most_common():
+        if for_kinds(view.encoders, set(kinds), family):
+            return family
+    return next(iter(dict(view.families().most_common(1))), "unknown")
+
+
+def _encoder(view: View, kinds: set[Kind], family: str, name: str) -> Encoder:
+    if name:
+        if name not in view.encoders:
+            known = ", ".join(view.encoders)
+            raise LorariumError(f"no vector space {quoted(name)}", hint=f"there are {known}")
+        return view.encoders[name]
+    if kinds == {"adapter"}:
+        return for_adapters(view.encoders, family)
+    found = for_kinds(view.encoders, set(kinds), family)
+    if found is None:
+        what = " and ".join(sorted(kind for kind in kinds if kind != "adapter"))
+        raise LorariumError(
+            f"searching {family} adapters by {what} needs an encoder that puts both in one space, "
+            "and none is registered",
+            hint="--where 'text ~ WORD' finds words in names, titles and tags",
+        )
+    return found
+
+
+def _vector(
+    view: View, encoder: Encoder, queries: Sequence[Query], rows: Sequence[dict[str, Any]]
+) -> Array:
+    """The mean of the unit vectors of all queries, again of length one."""
+    found: list[Array | None] = [encoder.vector(Sketch.from_bytes(row["sketch"])) for row in rows]
+    pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
+    if pictures:
+        assert encoder.pictures is not None
+        found.append(unit(encoder.pictures(pictures)))
+    for query in queries:
+        if query.kind == "words":
+            assert encoder.words is not None
+            found.append(unit(encoder.words(query.content)))
+    mixed = None if any(v is None for v in found) else unit(np.sum(found, axis=0))
+    if mixed is None:
+        raise LorariumError(f"the query has no direction in the space {encoder.name}")
+    return mixed
+
+
+def picture_files(path: Path) -> list[Path]:
+    """A picture itself, or those of a folder."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
+    if not found:
+        raise LorariumError("there is no picture in this folder", where=str(path))
+    return found
+
+
+def _relations(
+    view: View, rows: Sequence[dict[str, Any]], family: str, ids: Sequence[str]
+) -> dict[str, str]:
+    """How found adapters are related by weights to the one that was asked for."""
+    from lorarium.library.relate import Weights, relation
+
+    sketches = view.sketches(ids)
+    asked = Weights.of(rows[0], Sketch.from_bytes(rows[0]["sketch"]))
+    found = {}
+    for id, files in zip(ids, view.rows(ids), strict=True):
+        if id in sketches and files:
+            found[id] = relation(asked, Weights.of(files[0], sketches[id]))
+    return found
+
+
+def _judged(
+    space: Space, vector: Array, matches: Sequence[Match], kinds: set[Kind]
+) -> dict[str, Any]:
+    """Whether the best match is near, by the rules in `calibrate`."""
+    by_chance = chance(space.sample @ vector, space.count)
+    if by_chance is None or not matches:
+        return {}
+    rules = [by_chance]
+    share = None
+    if kinds == {"adapter"}:
+        usual = space.calibration.usual
+        if usual is not None:
+            rules.append(usual)
+            share = space.calibration.share(matches[0].score)
+    return {
+        "threshold": max(rules),
+        "close": matches[0].score >= max(rules),
+        "nearer_than": share,
+    }
