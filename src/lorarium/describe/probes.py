@@ -1,0 +1,77 @@
+"""The fixed random signs under every sketch, and where a module's share of a sketch goes.
+
+Two tables of signs come from SHAKE-128, which is the same everywhere and for ever: R (d, PROBES),
+whose first d rows probe a side of length d, and one long row. Each side of each module takes its
+own window of that row, which flips the entries of the side: one matrix R serves all modules of a
+shape at once, and yet no two modules are probed alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from lorarium.adapter import Array, Module
+
+VERSION = b"lorarium-sketch-1"
+PROBES = 32  # of each side of a module
+WINDOWS = 2**16  # places where a window may start
+
+_tables: dict[str, Array] = {}
+
+
+class Address(NamedTuple):
+    """Where the windows of a module start, and three words that choose its slots."""
+
+    left: int
+    right: int
+    output: int
+    input: int
+    slots: tuple[int, int, int]
+
+
+@lru_cache(maxsize=2**16)
+def address(module: Module) -> Address:
+    """Drawn from the part and path alone, so the same in every adapter."""
+    key = b"\0".join([VERSION, module.part.encode(), module.path.encode()])
+    a, b, c, d, *slots = struct.unpack("<4H3I", hashlib.blake2b(key, digest_size=20).digest())
+    return Address(a, b, c, d, (slots[0], slots[1], slots[2]))
+
+
+def probes(d: int) -> Array:
+    """R, (d, PROBES) of ±1."""
+    return _signs("probes", d * PROBES)[: d * PROBES].reshape(d, PROBES)
+
+
+def windows(starts: Sequence[int], size: int, power: float = 1.0) -> Array:
+    """The signs from each start on, (len(starts), size), times a number."""
+    row = _row(WINDOWS + size, power)
+    every = np.lib.stride_tricks.as_strided(row, (WINDOWS, size), (row.itemsize, row.itemsize))
+    return every[np.asarray(starts, np.intp)]
+
+
+def _row(length: int, power: float) -> Array:
+    signs = _signs("row", length)
+    return signs if power == 1 else _scaled(len(signs), power)
+
+
+@lru_cache(maxsize=4)
+def _scaled(length: int, power: float) -> Array:
+    return _signs("row", length) * np.float32(power)
+
+
+def _signs(name: str, count: int) -> Array:
+    """A table of at least `count` signs; a longer one begins with the shorter one."""
+    found = _tables.get(name)
+    if found is None or len(found) < count:
+        size = max(2**20, 1 << (count - 1).bit_length())
+        bits = hashlib.shake_128(VERSION + name.encode()).digest(size // 8)
+        found = np.unpackbits(np.frombuffer(bits, np.uint8)).astype(np.float32) * 2 - 1
+        found.flags.writeable = False
+        _tables[name] = found
+    return found

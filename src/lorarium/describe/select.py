@@ -1,0 +1,136 @@
+"""Subsets of modules: by part, by depth, by what a module does inside its block."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+
+from lorarium.adapter import Adapter, Module
+from lorarium.errors import LorariumError, quoted
+from lorarium.formats.families import FAMILIES
+
+SORTS = ("q", "k", "v", "out", "feed-forward", "conv", "other")
+# `qkv` and `attn.proj` are fused or native names that no table of ours split
+_SORTS = (
+    ("q", r"(to_q|add_q_proj|q_proj|SelfAttention\.q|wq)$"),
+    ("k", r"(to_k|add_k_proj|k_proj|SelfAttention\.k|wk|k_img)$"),
+    ("v", r"(to_v|add_v_proj|v_proj|SelfAttention\.v|wv|v_img)$"),
+    ("out", r"(to_out|to_out\.0|to_add_out|out_proj|SelfAttention\.o|wo|attn\d?[._]proj)$"),
+    # the last matrix of a single FLUX block takes attention and feed-forward together
+    ("feed-forward", r"(^|[._])(ff|mlp|ffn|feed_forward|DenseReluDense|proj_mlp)([._]|$)"),
+    ("feed-forward", r"^single_transformer_blocks\.\d+\.proj_out$"),
+    ("feed-forward", r"(_mlp|ff_context)\."),
+    ("conv", r"(^conv_(in|out)|\.conv\d?|\.conv_shortcut)$"),
+)
+_PATTERNS = tuple((sort, re.compile(pattern)) for sort, pattern in _SORTS)
+_UNET = re.compile(r"((?:down|up)_blocks\.\d+)\.\w+\.(\d+)")
+_NUMBERED = re.compile(r"(\w*(?:blocks|layers|refiner))\.(\d+)")
+
+Choice = Callable[[Module, str], bool]
+
+
+@lru_cache(maxsize=2**16)
+def sort_of(module: Module) -> str:
+    """What a module does: one of `SORTS`, told from its path (a bias goes with its weight)."""
+    path = module.path.removesuffix(".bias")
+    for sort, pattern in _PATTERNS:
+        if pattern.search(path):
+            return sort
+    return "other"
+
+
+@lru_cache(maxsize=2**16)
+def block_of(module: Module) -> str:
+    """`down_blocks.1.0`, `mid_block`, `transformer_blocks.7`, `text_encoder`... or `other`."""
+    if module.part.startswith("text_encoder"):
+        return module.part
+    if module.path.startswith("mid_block."):
+        return "mid_block"
+    if found := _UNET.match(module.path):
+        return f"{found[1]}.{'sampler' if 'samplers.' in module.path else found[2]}"
+    if found := _NUMBERED.match(module.path):
+        return f"{found[1]}.{found[2]}"
+    return "other"
+
+
+@cache
+def blocks(family: str) -> tuple[str, ...]:
+    """Blocks of a known family's denoiser in the order of the network, then `other` and its text
+    encoders; empty for an unknown one."""
+    if family not in FAMILIES:
+        return ()
+    parts = FAMILIES[family].parts
+    paths = parts["denoiser"].shapes
+    seen = dict.fromkeys(block_of(Module("denoiser", path)) for path in paths)
+    inner = [block for block in seen if block != "other"]
+    return (*inner, "other", *(part for part in parts if part != "denoiser"))
+
+
+@cache
+def depth(block: str, family: str) -> float | None:
+    """Place of a denoiser's block between 0 and 1; None where the family or the block has none."""
+    inner = [b for b in blocks(family) if b != "other" and not b.startswith("text_encoder")]
+    return (inner.index(block) + 0.5) / len(inner) if block in inner else None
+
+
+def _sort(*wanted: str) -> Choice:
+    return lambda module, family: sort_of(module) in wanted
+
+
+def _depth(low: float, high: float) -> Choice:
+    def chosen(module: Module, family: str) -> bool:
+        place = depth(block_of(module), family)
+        return place is not None and low <= place < high
+
+    return chosen
+
+
+def _block(name: str) -> Choice:
+    return lambda module, family: block_of(module) == name
+
+
+SELECTIONS: dict[str, Choice] = {
+    "all": lambda module, family: True,
+    "denoiser": lambda module, family: module.part.startswith("denoiser"),
+    "text": lambda module, family: module.part.startswith("text_encoder"),
+    "attention": _sort("q", "k", "v", "out"),
+    "feed-forward": _sort("feed-forward"),
+    "conv": _sort("conv"),
+    "q": _sort("q"),
+    "k": _sort("k"),
+    "v": _sort("v"),
+    "out": _sort("out"),
+    "self": lambda module, family: ".attn1." in module.path,
+    "cross": lambda module, family: ".attn2." in module.path,
+    "early": _depth(0, 1 / 3),
+    "middle": _depth(1 / 3, 2 / 3),
+    "late": _depth(2 / 3, 1),
+}
+
+
+def choose(modules: Iterable[Module], selection: str, family: str) -> list[Module]:
+    """The modules of a selection: a name of `SELECTIONS`, a block such as `up_blocks.1.0`, or
+    several of these joined by `+`, all of which must hold."""
+    modules = list(modules)
+    known = {*blocks(family), *map(block_of, modules)}
+    rules: list[Choice] = []
+    for name in (part.strip() for part in selection.split("+")):
+        if name in SELECTIONS:
+            rules.append(SELECTIONS[name])
+        elif name in known:
+            rules.append(_block(name))
+        else:
+            raise LorariumError(
+                f"no selection of modules {quoted(name)}", hint="one of " + ", ".join(SELECTIONS)
+            )
+    return [module for module in modules if all(rule(module, family) for rule in rules)]
+
+
+def select(adapter: Adapter, selection: str) -> Adapter:
+    """The adapter with the modules of a selection alone, and without opaque tensors.
+
+    >>> select(adapter, "cross+v")  # doctest: +SKIP
+    """
+    chosen = choose(adapter, selection, adapter.family)
+    return adapter.with_(deltas={module: adapter[module] for module in chosen}, opaque={})
