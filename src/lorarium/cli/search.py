@@ -21,7 +21,7 @@ from lorarium.errors import LorariumError
 from lorarium.library import Library
 
 if TYPE_CHECKING:
-    from lorarium.library import Answer
+    from lorarium.library import Answer, Match
 
 WORDS = 6
 
@@ -78,8 +78,8 @@ def shown(answer: Answer) -> str:
             console.print(Text("nothing found"))
         elif answer.close is False:
             best, least = answer.matches[0].score, answer.threshold
-            line = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
-            console.print(Text(line, style="yellow"))
+            words = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
+            console.print(Text(words, style="yellow"))
         elif answer.close is None and answer.space:
             console.print(Text("too few here to say what is close", style="dim"))
         table = Table.grid(padding=(0, 2))
@@ -87,22 +87,22 @@ def shown(answer: Answer) -> str:
         table.add_column(overflow="fold", ratio=1)
         dim = "dim" if answer.close is False else ""
         for match in answer.matches:
-            score = f"{match.score:.3f}" if answer.space else ""
             line = Text(one_line(match.paths[0]), style=dim or "bold")
             if len(match.paths) > 1:
                 line += Text(f" and {len(match.paths) - 1} more", style="dim")
-            facts = match.facts
-            said = [
-                match.relation,
-                facts["title"],
-                ", ".join((*facts["words"], *facts["tags"])[:WORDS]),
-            ]
-            said = [one_line(text, 120) for text in said if text]
-            if not answer.family:
-                said.insert(0, facts["error"] or facts["family"])
-            if said:
-                line += Text("\n" + one_line("; ".join(said), 300), style="dim")
+            if about := _about(match, answer):
+                line += Text("\n" + about, style="dim")
+            score = f"{match.score:.3f}" if answer.space else ""
             table.add_row(Text(score, style=dim), line)
         if answer.matches:
             console.print(table)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def _about(match: Match, answer: Answer) -> str:
+    facts = match.facts
+    words = list(dict.fromkeys([*facts["words"], *facts["tags"]]))[:WORDS]
+    said = [match.relation, facts["title"], ", ".join(words)]
+    if not answer.family:
+        said.insert(0, facts["error"] or facts["family"])
+    return one_line("; ".join(one_line(text, 120) for text in said if text), 300)

@@ -115,7 +115,7 @@ def _near(
             (i, j) for i, j in pairs if by_id[ids[i]]["fingerprint"] != by_id[ids[j]]["fingerprint"]
         ]
         sketches = view.sketches(sorted({ids[i] for pair in pairs for i in pair}))
-        weights = {id: Weights.of(by_id[id], sketch) for id, sketch in sketches.items()}
+        weights = {id: Weights(by_id[id], sketch) for id, sketch in sketches.items()}
         for i, j in pairs:
             a, b = weights.get(ids[i]), weights.get(ids[j])
             if a is not None and b is not None and changes(a, b) is not None:
@@ -155,7 +155,7 @@ def _group(view: View, rows: list[dict[str, Any]]) -> Group:
     rows.sort(key=_worth)
     best, others = rows[0], rows[1:]
     sketches = view.sketches(sorted({row["id"] for row in rows}))
-    weights = {id: Weights.of(row, sketches[id]) for row in rows if (id := row["id"]) in sketches}
+    weights = {id: Weights(row, sketches[id]) for row in rows if (id := row["id"]) in sketches}
     copies = []
     for row in others:
         a, b = weights.get(best["id"]), weights.get(row["id"])

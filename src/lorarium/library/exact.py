@@ -23,7 +23,7 @@ class Exact:
         if self.small:
             self._full = vectors.astype(np.float32)
             return
-        n, d = vectors.shape
+        n = len(vectors)
         self._middle = vectors[:: max(1, n // 1000)].astype(np.float32).mean(axis=0)
         # vectors that all lean to one side would otherwise share most signs
         signs = np.packbits(vectors > self._middle.astype(vectors.dtype), axis=1)
@@ -40,8 +40,8 @@ class Exact:
             return self.vectors[rows].astype(np.float32) @ query
         if self.small:
             return self._full @ query
-        parts = range(0, len(self), 2**15)
-        return np.concatenate([self.scores(query, np.s_[i : i + 2**15]) for i in parts])
+        parts = [self.vectors[i : i + 2**15] for i in range(0, len(self), 2**15)]
+        return np.concatenate([part.astype(np.float32) @ query for part in parts])
 
     def nearest(self, query: Array, k: int, allowed: Array | None = None) -> tuple[Array, Array]:
         """Rows and cosines of the `k` nearest, best first; `allowed` (n,) bool limits them."""

@@ -20,7 +20,7 @@ GAP = 0.12
 
 
 def places(vectors: Array, seed: int = 0) -> tuple[Array, str]:
-    """Unit vectors (n, d) -> (n, 2) within [0, 1], and how: PaCMAP where it is installed, or PCA."""
+    """Unit vectors (n, d) -> (n, 2) within [0, 1], and how: PaCMAP where installed, or PCA."""
     n = len(vectors)
     if n < 3:
         return np.array([[0.5, 0.5], [0.3, 0.5]])[:n], "by hand"

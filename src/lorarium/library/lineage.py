@@ -16,13 +16,13 @@ import numpy as np
 
 from lorarium import formats
 from lorarium.adapter import Adapter, Array
-from lorarium.describe.sketch import Sketch
+from lorarium.describe.sketch import Sketch, input_similarity
 from lorarium.errors import LorariumError
 from lorarium.library import merges
 from lorarium.library.calibrate import chance
 from lorarium.library.relate import COPY, Weights, changes, cosine
 from lorarium.library.search import subject
-from lorarium.library.spaces import BUILT_IN, shortened, unit
+from lorarium.library.spaces import BUILT_IN
 from lorarium.library.view import Space, View
 
 SCREENED = 2000  # adapters nearest in either sense, among which parents are looked for
@@ -31,6 +31,7 @@ SAME_START = 0.6  # least cosine on the input side
 MOST = 20  # listed of each sort
 CHILDREN = 10  # candidates that may be merges of this one
 WHOLE = 0.98  # of the energy: the parents are all there
+CUT = 1e-3  # of the energy of a sum: truncation did happen
 # checkpoints of one run nearly add up to one another, a merge of them does so to rounding
 OF_ONE_RUN, TO_ROUNDING = 0.5, 0.9995
 
@@ -65,11 +66,13 @@ class Parent:
 
 @dataclass(frozen=True)
 class Merge:
-    """`explained` is the share of the energy; `exact` when the parents' files could be read."""
+    """`explained` is the share of its energy; `exact` when the parents' files could be read;
+    `cut` the share of the sum's energy that truncation took."""
 
     parents: tuple[Parent, ...]
     explained: float
     exact: bool
+    cut: float
 
     @property
     def whole(self) -> bool:
@@ -81,6 +84,7 @@ class Merge:
             "explained": round(self.explained, 5),
             "whole": self.whole,
             "exact": self.exact,
+            "cut": round(self.cut, 5),
         }
 
 
@@ -111,14 +115,14 @@ def lineage(view: View, path: Path) -> Lineage:
     row = subject(view, path)
     family = str(row["family"])
     view.need_family(family)
-    asked = Weights.of(row, Sketch.from_bytes(row["sketch"]))
+    asked = Weights(row, Sketch.from_bytes(row["sketch"]))
     others = Others(view, family, asked)
     copies, run, start = [], [], []
     floor = max(RELATED, others.floor or 0)
     for member in others.members:
         found = changes(asked, member)
         c = cosine(asked.product, member.product)
-        s = float(unit_dot(asked.input, member.input))
+        s = input_similarity(asked.sketch, member.sketch)
         relative = Relative(member.row["path"], c, s)
         if member.row["path"] == row["path"]:
             continue
@@ -144,11 +148,6 @@ def lineage(view: View, path: Path) -> Lineage:
     )
 
 
-def unit_dot(a: Array, b: Array) -> float:
-    x, y = unit(a), unit(b)
-    return 0.0 if x is None or y is None else float(x @ y)
-
-
 def _run_note(a: dict[str, Any], b: Any, start: float) -> str:
     """What the metadata adds: same start and steps told make it a checkpoint."""
     if start < SAME_START:
@@ -165,34 +164,46 @@ class Others:
         self.view, self.family = view, family
         product = view.space(BUILT_IN["product"], family)
         self.count = product.count
-        near = _near(product, asked.product)
-        like = _near(view.space(BUILT_IN["input"], family), asked.input)
+        near = _near(product, BUILT_IN["product"].vector(asked.sketch))
+        start = BUILT_IN["input"]
+        like = _near(view.space(start, family), start.vector(asked.sketch))
         self.floor, self.start_floor = near[1], like[1]
         ids = list(dict.fromkeys([*near[0], *like[0]]))
         sketches = view.sketches(ids)
         files = dict(zip(ids, view.rows(ids), strict=True))
         self.members = [
-            Weights.of(file, sketches[id]) for id in ids if id in sketches for file in files[id]
+            Weights(file, sketches[id]) for id in ids if id in sketches for file in files[id]
         ]
 
     def merge_of(self, target: Weights) -> Merge | None:
-        """What `target` is the sum of, copies of itself left out; None unless two or more."""
-        pool = _one_of_each([m for m in self.members if changes(target, m) is None])
+        """What `target` is the sum of, copies of itself left out; None unless two or more.
+
+        If S = a + b then also a = S - b. What tells them apart is the rank: that of S is higher,
+        unless S was truncated, and then only S = a + b loses anything by it.
+        """
+        pool = [m for m in self.members if changes(target, m) is None]
+        lower = [m for m in pool if _rank(m) <= _rank(target)]
+        found = self._sum_of(target, lower)
+        if (found is not None and found.whole) or len(lower) == len(pool):
+            return found
+        other = self._sum_of(target, pool)
+        return other if other is not None and other.whole and other.cut > CUT else found
+
+    def _sum_of(self, target: Weights, members: Sequence[Weights]) -> Merge | None:
+        pool = _one_of_each(members)
         if len(pool) < 2:
             return None
         found = merges.fit(target.product, np.stack([m.product for m in pool]), self.count)
         if len(found.chosen) < 2:
             return None
         parents = [pool[i] for i in found.chosen]
-        weights, explained = found.weights, found.explained
-        energy = target.norm**2
-        shares = np.array(
-            [w * w * p.norm**2 / energy for w, p in zip(weights, parents, strict=True)]
-        )
+        weights, explained, cut = found.weights, found.explained, 0.0
+        shares = weights**2 * np.array([p.norm**2 for p in parents]) / target.norm**2
         exact = _read_all([str(target.row["path"]), *(str(p.row["path"]) for p in parents)])
         if exact is not None:
             known = merges.exact_weights(exact[0], exact[1:])
             weights, shares, explained = known.weights, known.shares, known.explained
+            cut = known.cut
         related = max(
             abs(cosine(p.product, q.product)) for i, p in enumerate(parents) for q in parents[:i]
         )
@@ -202,7 +213,8 @@ class Others:
             Parent(str(p.row["path"]), float(w), float(s), 1 - c)
             for p, w, s, c in zip(parents, weights, shares, found.chances, strict=True)
         ]
-        return Merge(tuple(sorted(made, key=lambda p: -p.share)), explained, exact is not None)
+        made.sort(key=lambda parent: -parent.share)
+        return Merge(tuple(made), explained, exact is not None, cut)
 
     def children(self, asked: Weights) -> tuple[Parent, ...]:
         """Members of which `asked` is a parent."""
@@ -225,10 +237,10 @@ class Others:
         return tuple(found)
 
 
-def _near(space: Space, vector: Array) -> tuple[list[str], float | None]:
+def _near(space: Space, query: Array | None) -> tuple[list[str], float | None]:
     """Ids that are far from having nothing in common, in either sign, and the score of chance."""
-    query = unit(shortened(vector))
-    assert query is not None
+    if query is None:  # a bias alone has no input side
+        return [], None
     floor = chance(np.abs(space.sample @ query), space.count)
     if space.count <= SCREENED:
         return space.ids, floor
@@ -246,6 +258,11 @@ def _one_of_each(members: Sequence[Weights]) -> list[Weights]:
             lines[len(kept)] = line
             kept.append(member)
     return kept
+
+
+def _rank(of: Weights) -> float:
+    rank = of.row["rank"]
+    return np.inf if rank is None else float(rank)
 
 
 def _read_all(paths: Sequence[str]) -> list[Adapter] | None:

@@ -99,11 +99,15 @@ def _swap(target: Array, candidates: Array, chosen: list[int]) -> None:
 
 @dataclass(frozen=True)
 class Exact:
-    """Weights from the factors; `shares` are of the energy of the merge as it is."""
+    """Weights from the factors; `shares` are of the energy of the merge as it is.
+
+    `cut` is the share of the energy of the sum that truncation took away.
+    """
 
     weights: Array
     shares: Array
     explained: float
+    cut: float
 
 
 def exact_weights(target: Adapter, parents: Sequence[Adapter]) -> Exact:
@@ -117,10 +121,13 @@ def exact_weights(target: Adapter, parents: Sequence[Adapter]) -> Exact:
         G, h, t = _products(delta, same)
         gram, right, total = gram + G, right + h, total + t
     if not total:
-        return Exact(np.zeros(k), np.zeros(k), 0.0)
+        return Exact(np.zeros(k), np.zeros(k), 0.0, 0.0)
     weights = np.linalg.lstsq(gram, right, rcond=1e-9)[0]
     left = total - 2 * weights @ right + weights @ gram @ weights
-    return Exact(weights, weights**2 * np.diag(gram) / total, float(1 - left / total))
+    pairs = [(i, j, inner(parents[i], parents[j])) for i in range(k) for j in range(i + 1)]
+    whole = sum(weights[i] * weights[j] * x * (1 if i == j else 2) for i, j, x in pairs)
+    cut = float(max(0.0, 1 - total / whole)) if whole > 0 else 0.0
+    return Exact(weights, weights**2 * np.diag(gram) / total, float(1 - left / total), cut)
 
 
 def _products(delta: Delta, others: Sequence[Delta | None]) -> tuple[Array, Array, float]:
@@ -130,10 +137,8 @@ def _products(delta: Delta, others: Sequence[Delta | None]) -> tuple[Array, Arra
     gram, right = np.zeros((k, k)), np.zeros(k)
     if isinstance(delta, LowRank):
         Q = basis(delta)
-        seen: list[Any] = [
-            None if d is None else apply_transposed(matrix_form(d), Q) for d in others
-        ]
         T: Any = apply_transposed(matrix_form(delta), Q)
+        seen: list[Any] = [d if d is None else apply_transposed(matrix_form(d), Q) for d in others]
         product: Callable[[Any, Any], float] = lambda x, y: float(np.vdot(x, y))  # noqa: E731
     else:  # nothing is left out of a full matrix or a vector
         seen, T, product = list(others), delta, inner

@@ -8,14 +8,17 @@ only.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lorarium.errors import LorariumError
@@ -24,6 +27,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD = 4  # items waiting for each process
 SHARE = 16  # items in one task of Ray
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Died:
@@ -53,12 +57,13 @@ def run(
 def _pooled(
     work: Callable[[Item], Result], left: deque[Item], workers: int, broken: list[Item]
 ) -> Iterator[tuple[Item, Result]]:
-    """Take from `left` until it is empty or the pool breaks; what was in flight then is `broken`."""
+    """Take from `left` until it is empty or the pool breaks; what is in flight then is `broken`."""
     context = multiprocessing.get_context("spawn")  # a fork would copy the threads of the store
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+    with _one_thread_each():
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+        _need_start(pool, workers)
     waiting: dict[Future[Result], Item] = {}
     try:
-        _need_start(pool)
         while left or waiting:
             while left and len(waiting) < AHEAD * workers:
                 waiting[pool.submit(work, left[0])] = left[0]
@@ -72,10 +77,25 @@ def _pooled(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _need_start(pool: ProcessPoolExecutor) -> None:
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes started inside compute with one thread each, unless the user says otherwise."""
+    missing = [name for name in THREADS if name not in os.environ]
+    os.environ.update(dict.fromkeys(missing, "1"))
     try:
-        pool.submit(os.getpid).result()
+        yield
+    finally:
+        for name in missing:
+            os.environ.pop(name, None)
+
+
+def _need_start(pool: ProcessPoolExecutor, workers: int) -> None:
+    """Start all processes, and see that they live."""
+    try:
+        for started in [pool.submit(time.sleep, 0.0) for _ in range(workers)]:
+            started.result()
     except BrokenProcessPool:
+        pool.shutdown()
         hint = "in a script, call it under `if __name__ == '__main__':`, or pass workers=0"
         raise LorariumError("worker processes cannot start here", hint=hint) from None
 
@@ -104,12 +124,12 @@ def run_on_ray(
     ours = not ray.is_initialized()
     if ours:
         try:
-            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # whatever the network says
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise LorariumError(f"no Ray cluster answers ({reason})", where=address) from None
     try:
-        task = ray.remote(max_retries=1)(_several)
+        task: Any = ray.remote(max_retries=1)(_several)
         shares = [list(items[i : i + SHARE]) for i in range(0, len(items), SHARE)]
         ahead = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
         yield from _as_ready(ray, task, work, shares, ahead)

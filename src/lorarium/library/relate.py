@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,17 +20,16 @@ RELATED = 0.5  # in a search: worth a word
 SIGMAS = 4.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """What is compared: identity, form, and ΔW as its sketch."""
 
     row: Mapping[str, Any]
-    product: Array
-    input: Array
+    sketch: Sketch
 
-    @classmethod
-    def of(cls, row: Mapping[str, Any], sketch: Sketch) -> Weights:
-        return cls(row, sketch.product.astype(np.float64), sketch.input)
+    @functools.cached_property
+    def product(self) -> Array:
+        return self.sketch.product.astype(np.float64)
 
     @property
     def norm(self) -> float:
@@ -99,7 +99,7 @@ def _dora(row: Mapping[str, Any]) -> bool:
 
 
 def relation(asked: Weights, other: Weights) -> str:
-    """In a few words what `other` is to `asked`; empty when their weights have nothing in common."""
+    """In a few words what `other` is to `asked`; empty when they share no weights."""
     found = changes(asked, other)
     if found is not None:
         return "copy: " + ", ".join(found) if found != ["identical file"] else found[0]

@@ -70,7 +70,7 @@ class Plan:
 
 @dataclass
 class Scan:
-    """Files found, sorted; folders that could not be opened, whose files are not known to be gone."""
+    """Files found, sorted; folders that would not open, so that nobody knows what is in them."""
 
     entries: list[Entry]
     closed: list[str]
@@ -160,11 +160,11 @@ def plan(
     made = Plan()
     here = {entry.key: entry for entry in scanned.entries}
     roots = [str(folder.resolve()) for folder in folders]
-    for row in known.values():
-        covered = any(_below(row.path, root) for root in roots)
-        hidden = any(_below(row.path, folder) for folder in scanned.closed)
-        if covered and not hidden and row.key not in here:
-            made.gone.append(row)
+    for old in known.values():
+        covered = any(_below(old.path, root) for root in roots)
+        hidden = any(_below(old.path, folder) for folder in scanned.closed)
+        if covered and not hidden and old.key not in here:
+            made.gone.append(old)
     lost = {row.signature.place: row for row in made.gone}
     for key, entry in here.items():
         row = known.get(key)
@@ -176,8 +176,8 @@ def plan(
                 made.read.append(entry)
                 made.changed.add(key)
             continue
-        old = lost.get(entry.signature.place)
-        if old and old.reader == reader and old.signature.beside == entry.signature.beside:
+        moved = lost.get(entry.signature.place)
+        if moved and moved.reader == reader and moved.signature.beside == entry.signature.beside:
             made.moved.append((lost.pop(entry.signature.place), entry))
         else:
             made.read.append(entry)

@@ -220,7 +220,8 @@ def _vector(
         if query.kind == "words":
             assert encoder.words is not None
             found.append(unit(encoder.words(query.content)))
-    mixed = None if any(v is None for v in found) else unit(np.sum(found, axis=0))
+    known = [v for v in found if v is not None]
+    mixed = unit(np.sum(known, axis=0)) if len(known) == len(found) else None
     if mixed is None:
         raise LorariumError(f"the query has no direction in the space {encoder.name}")
     return mixed
@@ -243,11 +244,11 @@ def _relations(
     from lorarium.library.relate import Weights, relation
 
     sketches = view.sketches(ids)
-    asked = Weights.of(rows[0], Sketch.from_bytes(rows[0]["sketch"]))
+    asked = Weights(rows[0], Sketch.from_bytes(rows[0]["sketch"]))
     found = {}
     for id, files in zip(ids, view.rows(ids), strict=True):
         if id in sketches and files:
-            found[id] = relation(asked, Weights.of(files[0], sketches[id]))
+            found[id] = relation(asked, Weights(files[0], sketches[id]))
     return found
 
 

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Array
-from lorarium.describe.sketch import SKETCH_VERSION, Sketch
+from lorarium.describe.sketch import SKETCH_VERSION, Sketch, fold
 from lorarium.errors import LorariumError
 from lorarium.library.store import VECTOR, Store
 
 FILES = "files"
-MOST = 512  # coordinates of a stored vector; longer ones are projected
+MOST = 512  # coordinates of a stored vector
 BATCH = 2000
 APPROXIMATE = 200_000  # from so many rows on there is an index
 
@@ -62,7 +62,7 @@ def unit(vector: Array) -> Array | None:
 
 
 def shortened(vector: Array) -> Array:
-    """At most `MOST` coordinates, inner products kept up to noise of 1 / sqrt(MOST)."""
+    """At most `MOST` coordinates, inner products kept up to noise of 1 / √MOST."""
     if vector.size <= MOST:
         return vector
     return vector.astype(np.float32) @ _projection(vector.size)
@@ -77,9 +77,9 @@ def _projection(size: int) -> Array:
 BUILT_IN = {
     encoder.name: encoder
     for encoder in (
-        Encoder("product", str(SKETCH_VERSION), lambda s: s.product),
-        Encoder("output", str(SKETCH_VERSION), lambda s: s.output),
-        Encoder("input", str(SKETCH_VERSION), lambda s: s.input),
+        Encoder("product", str(SKETCH_VERSION), lambda s: fold(s.product, MOST)),
+        Encoder("output", str(SKETCH_VERSION), lambda s: fold(s.output, MOST)),
+        Encoder("input", str(SKETCH_VERSION), lambda s: fold(s.input, MOST)),
     )
 }
 # of the spaces that know the family of a query, the first is the one to search by adapter
