@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from lorarium.cli.common import (
     json_flag,
@@ -67,36 +65,27 @@ def command(
         named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
         print_json({"queries": named, **answer.to_json()})
     elif not quiet:
-        click.echo(shown(answer), nl=False)
+        for line in lines(answer):
+            click.echo(line)
 
 
-def shown(answer: Answer) -> str:
-    """The answer for people: one line about how near, then a line for each."""
-    console = Console(markup=False, highlight=False, emoji=False)
-    with console.capture() as captured:
-        if not answer.matches:
-            console.print(Text("nothing found"))
-        elif answer.close is False:
-            best, least = answer.matches[0].score, answer.threshold
-            words = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
-            console.print(Text(words, style="yellow"))
-        elif answer.close is None and answer.space:
-            console.print(Text("too few here to say what is close", style="dim"))
-        table = Table.grid(padding=(0, 2))
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(overflow="fold", ratio=1)
-        dim = "dim" if answer.close is False else ""
-        for match in answer.matches:
-            line = Text(one_line(match.paths[0]), style=dim or "bold")
-            if len(match.paths) > 1:
-                line += Text(f" and {len(match.paths) - 1} more", style="dim")
-            if about := _about(match, answer):
-                line += Text("\n" + about, style="dim")
-            score = f"{match.score:.3f}" if answer.space else ""
-            table.add_row(Text(score, style=dim), line)
-        if answer.matches:
-            console.print(table)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+def lines(answer: Answer) -> Iterator[str]:
+    """The answer for people: how near the best is, then two lines for each match."""
+    if not answer.matches:
+        yield "nothing found"
+    elif answer.close is False:
+        best, least = answer.matches[0].score, answer.threshold
+        words = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
+        yield click.style(words, fg="yellow")
+    elif answer.close is None and answer.space:
+        yield click.style("too few here to say what is close", dim=True)
+    for match in answer.matches:
+        more = f" and {len(match.paths) - 1} more" if len(match.paths) > 1 else ""
+        score = f"{match.score:6.3f}  " if answer.space else ""
+        path = click.style(one_line(match.paths[0]), bold=answer.close is not False)
+        yield score + path + click.style(more, dim=True)
+        if about := _about(match, answer):
+            yield " " * len(score) + click.style(about, dim=True)
 
 
 def _about(match: Match, answer: Answer) -> str:

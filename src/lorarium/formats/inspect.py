@@ -188,7 +188,10 @@ def tensor_files(path: Path) -> list[Path]:
 
 def stays_inside(file: Path, folder: Path) -> bool:
     """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
-    real = file.resolve()
+    try:
+        real = file.resolve()
+    except (OSError, RuntimeError):  # a link that leads back to itself
+        return False
     cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
     return real.is_relative_to(folder) or cached
 
