@@ -1,9 +1,10 @@
-"""The fixed random signs under every sketch, and where a module's share of a sketch goes.
+"""The fixed random probes under every sketch, and where a module's share of a sketch goes.
 
-Two tables of signs come from SHAKE-128, which is the same everywhere and for ever: R (d, PROBES),
-whose first d rows probe a side of length d, and one long row. Each side of each module takes its
-own window of that row, which flips the entries of the side: one matrix R serves all modules of a
-shape at once, and yet no two modules are probed alike.
+All of it comes from SHAKE-128, which is the same everywhere and for ever. R_d probes a side of
+length d: the first d rows of one table of signs, its columns made orthonormal (times √d) where d is
+small enough for that to count. One long row of signs serves the modules: each side of each module
+takes its own window of it, which flips the entries of the side. So one matrix serves all modules of
+a shape at once, and yet no two modules are probed alike.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,8 @@ import numpy as np
 from lorarium.adapter import Array, Module
 
 VERSION = b"lorarium-sketch-1"
-PROBES = 32  # of each side of a module
 WINDOWS = 2**16  # places where a window may start
+ORTHONORMAL = 2**15
 
 _tables: dict[str, Array] = {}
 
@@ -43,9 +44,25 @@ def address(module: Module) -> Address:
     return Address(a, b, c, d, (slots[0], slots[1], slots[2]))
 
 
-def probes(d: int) -> Array:
-    """R, (d, PROBES) of ±1."""
-    return _signs("probes", d * PROBES)[: d * PROBES].reshape(d, PROBES)
+def probes(d: int, count: int) -> Array:
+    """R_d, (d, count): RᵀR = d where d >= count, else R Rᵀ = count."""
+    if d > ORTHONORMAL:
+        return _sign_rows(d, count)
+    return _orthonormal(d, count)
+
+
+def _sign_rows(d: int, count: int) -> Array:
+    return _signs(f"probes {count}", d * count)[: d * count].reshape(d, count)
+
+
+@lru_cache(maxsize=64)
+def _orthonormal(d: int, count: int) -> Array:
+    wide = _sign_rows(d, count).astype(np.float64)
+    if d >= count:
+        found = wide @ _inverse_root(wide.T @ wide / d)
+    else:
+        found = _inverse_root(wide @ wide.T / count) @ wide
+    return found.astype(np.float32)
 
 
 def windows(starts: Sequence[int], size: int, power: float = 1.0) -> Array:
@@ -55,12 +72,18 @@ def windows(starts: Sequence[int], size: int, power: float = 1.0) -> Array:
     return every[np.asarray(starts, np.intp)]
 
 
+def _inverse_root(gram: Array) -> Array:
+    """The symmetric root of the inverse: the nearest orthonormal columns, with no signs to fix."""
+    values, vectors = np.linalg.eigh(gram)
+    return (vectors / np.sqrt(values)) @ vectors.T
+
+
 def _row(length: int, power: float) -> Array:
     signs = _signs("row", length)
     return signs if power == 1 else _scaled(len(signs), power)
 
 
-@lru_cache(maxsize=4)
+@cache
 def _scaled(length: int, power: float) -> Array:
     return _signs("row", length) * np.float32(power)
 

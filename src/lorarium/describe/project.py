@@ -1,7 +1,7 @@
 """Adapters against the fixed probes: what sketches are made of, from the factors alone.
 
-For a module ΔW = s B A with its windows of signs folded in, P = Bᵀ R and Q = A R give the grid
-Rᵀ ΔW R = s Pᵀ Q, and with the Gram matrices of the factors Rᵀ ΔW ΔWᵀ R = s² Pᵀ (A Aᵀ) P and its
+For a module ΔW = s B A with its windows of signs folded in, P = Bᵀ R and Q = A R' give the grid
+Rᵀ ΔW R' = s Pᵀ Q, and with the Gram matrices of the factors Rᵀ ΔW ΔWᵀ R = s² Pᵀ (A Aᵀ) P and its
 mirror. Modules of one shape go together, a cache's worth at a time.
 """
 
@@ -21,20 +21,25 @@ from lorarium.algebra.forms import apply, apply_transposed, form, matrix_form
 from lorarium.algebra.lower import lowered_factors
 from lorarium.algebra.stacks import HINT, NOT_FINITE
 from lorarium.describe.changes import changes
-from lorarium.describe.probes import PROBES, address, probes, windows
+from lorarium.describe.probes import address, probes, windows
 from lorarium.errors import LorariumError
 
+# Probes of the two sides, and how many of the left ones serve the product. Content is read from
+# the left side, and with few modules the number of probes limits it. 44 * 45 / 2, 31 * 32 / 2 and
+# 33 * 31 are just below powers of two.
+LEFT, RIGHT, GRID = 44, 31, 33
 CHUNK = 2**19  # entries of stacked factors: what a cache holds
-LONGEST = 2**20  # a side with more entries is in no network we know, and probing it takes memory
+LONGEST = 2**18  # a longer side is in no network we know, and probing it takes memory
 TRUSTED = 2.0**32  # squared length of a factor's row up to which float32 is safe
 _HALF_BITS = np.uint32(0x8FFFE000).view(np.int32)  # sign, exponent and mantissa, once in place
 _HALF_POWER = 2.0**112  # between the exponents of half and single precision
 
 
 class Projected(NamedTuple):
-    """Some modules: Rᵀ ΔW R, and up to a positive factor Rᵀ ΔW ΔWᵀ R and Rᵀ ΔWᵀ ΔW R, each
-    (k, PROBES, PROBES), the last two None for vectors; ‖ΔW‖² and ‖ΔW ΔWᵀ‖², (k,), the latter
-    estimated where there are no small factors; their rank as stored, 0 for vectors and such."""
+    """Some modules: the grid Rᵀ ΔW R' (k, GRID, RIGHT); up to a positive factor Rᵀ ΔW ΔWᵀ R
+    (k, LEFT, LEFT) and R'ᵀ ΔWᵀ ΔW R' (k, RIGHT, RIGHT), None for vectors; ‖ΔW‖² and ‖ΔW ΔWᵀ‖²
+    (k,), the latter estimated where there are no small factors; out and n; the rank as stored, 0
+    for vectors and where there is none."""
 
     modules: list[Module]
     grid: Array
@@ -42,6 +47,7 @@ class Projected(NamedTuple):
     input: Array | None
     square: Array
     fourth: Array
+    shape: tuple[int, int]
     rank: int
 
 
@@ -101,17 +107,18 @@ def _with_factors(pairs: list[_Pair], vectors: bool) -> Projected:
         else:
             wide = [p._replace(B=p.B.astype("f8"), A=p.A.astype("f8")) for p in pairs]
             return _with_factors(wide, vectors)
-    P, Q = _probed(left), _probed(right)
+    P, Q = _probed(left, LEFT), _probed(right, RIGHT)
     Pt, Qt = P.transpose(0, 2, 1), Q.transpose(0, 2, 1)
     scale = np.array([p.scale for p in pairs])
     both = BB.astype(np.float64) @ AA.astype(np.float64)
     return Projected(
         [p.module for p in pairs],
-        (Pt @ Q) * scale[:, None, None].astype(P.dtype),
+        (Pt[:, :GRID] @ Q) * scale[:, None, None].astype(P.dtype),
         None if vectors else Pt @ (AA @ P),
         None if vectors else Qt @ (BB @ Q),
         np.einsum("kii->k", both).clip(0) * scale**2,
         np.einsum("kij,kji->k", both, both).clip(0) * scale**4,
+        (left.shape[2], right.shape[2]),
         0 if vectors else left.shape[1],
     )
 
@@ -120,19 +127,24 @@ def _without_factors(module: Module, change: Linear) -> Projected:
     found = matrix_form(change)
     out, n = found.shape
     place = address(module)
-    U = probes(out) * windows([place.left], out).T
-    V = probes(n) * windows([place.right], n).T
+    U = probes(out, LEFT) * windows([place.left], out).T
+    V = probes(n, RIGHT) * windows([place.right], n).T
     with np.errstate(over="ignore", invalid="ignore"):
         Y, Z = apply_transposed(found, U), apply(found, V)
         output, input = Y.T @ Y, Z.T @ Z
         square = inner(change, change)
     if not (np.isfinite(square) and np.isfinite(output).all() and np.isfinite(input).all()):
         raise LorariumError(NOT_FINITE, where=str(module), hint=HINT)
-    # for two different probes u and w the mean of (uᵀ M w)² over all signs is ‖M‖²
-    apart = ~np.eye(PROBES, dtype=bool)
-    fourth = (np.square(output[apart]).mean() + np.square(input[apart]).mean()) / 2
+    fourth = (_estimated_square(output) + _estimated_square(input)) / 2
     sizes = np.array([square]), np.array([fourth])
-    return Projected([module], (Y.T @ V)[None], output[None], input[None], *sizes, 0)
+    grid = Y[:, :GRID].T @ V
+    return Projected([module], grid[None], output[None], input[None], *sizes, found.shape, 0)
+
+
+def _estimated_square(gram: Array) -> float:
+    """‖M‖² from Rᵀ M R: for two different probes the mean of (uᵀ M w)² over all signs."""
+    apart = ~np.eye(len(gram), dtype=bool)
+    return float(np.square(gram[apart]).mean())
 
 
 def _signed(rows: Sequence[Array], starts: Sequence[int]) -> Array:
@@ -163,10 +175,10 @@ def _subnormals() -> bool:
     return bool(np.float32(2.0**-140) * np.float32(_HALF_POWER))
 
 
-def _probed(stack: Array) -> Array:
-    """(k, r, d) against R: (k, r, PROBES)."""
+def _probed(stack: Array, count: int) -> Array:
+    """(k, r, d) against R: (k, r, count)."""
     k, r, d = stack.shape
-    return (stack.reshape(k * r, d) @ probes(d)).reshape(k, r, PROBES)
+    return (stack.reshape(k * r, d) @ probes(d, count)).reshape(k, r, count)
 
 
 def _largest(gram: Array) -> float:

@@ -8,39 +8,40 @@ its rank and to its kind. Modules that only one of two adapters has count as zer
 
 from __future__ import annotations
 
+import math
 import struct
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.facts import SIZE as FACTS
 from lorarium.describe.facts import fact_names, facts
-from lorarium.describe.probes import PROBES, address, windows
-from lorarium.describe.project import project
+from lorarium.describe.probes import address, windows
+from lorarium.describe.project import GRID, RIGHT, project
 from lorarium.errors import LorariumError, quoted
 
 SKETCH_VERSION = 1
-# The error of an inner product of unit vectors is about 1/√size. What 32 KiB hold goes first to
-# `product`, in full precision because sums of sketches are solved for, then to content; for
-# `input` a coarse reading is enough, as adapters of one trainer and seed are close to 1.
-PRODUCT, OUTPUT, INPUT = 4096, 4096, 2048
+# The error of an inner product is about 1/√size. Content is told by small differences, so most of
+# the 32 KiB are `output`'s; eight bits a number add nothing to the error. `product` serves to find
+# what is nearly equal and to solve for weights, which its size does not limit (docs/describe.md).
+PRODUCT, OUTPUT, INPUT = 4096, 16384, 4096
 MAX_BYTES = 2**15
-_HEAD = struct.Struct("<4sHHIIII")  # magic, version, length of the family, sizes
+_HEAD = struct.Struct("<4sHHIIIIi")  # magic, version, length of the family, sizes, exponent
 _MAGIC = b"lsk\0"
-_TYPES = {"product": "<f4", "output": "<f2", "input": "<f2", "facts": "<f4"}
-_UPPER = np.flatnonzero(np.triu(np.ones((PROBES, PROBES), bool), 1))
+_TYPES = {"product": "<i2", "output": "i1", "input": "i1", "facts": "<f4"}
 
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """`output` and `input` are unit vectors (zero where nothing is changed) rounded to half
-    precision, so that their inner product is a cosine; `facts` are named by `fact`."""
+    """`output` and `input` are unit vectors (zero where nothing is changed), so that an inner
+    product is a cosine; `facts` are named by `fact`. Their numbers are what the bytes hold."""
 
     family: str
     product: Array  # (4096,) float32
-    output: Array  # (4096,) float32
-    input: Array  # (2048,) float32
+    output: Array  # (16384,) float32
+    input: Array  # (4096,) float32
     facts: Array  # float32
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class Sketch:
             object.__setattr__(self, name, vector)
 
     def fact(self, name: str) -> float:
-        """One fact, as `facts.fact_names` spells it: `norm`, `effective rank`, `energy q`..."""
+        """One fact, as `fact_names` spells it: `norm`, `effective rank`, `energy q`..."""
         names = fact_names(self.family)
         if not name or name not in names:
             raise LorariumError(f"no fact {quoted(name)}", hint="see describe.fact_names(family)")
@@ -59,31 +60,32 @@ class Sketch:
     def to_bytes(self) -> bytes:
         """At most 32 KiB, from which `from_bytes` makes the very same sketch."""
         family = self.family.encode()
-        sizes = [len(getattr(self, name)) for name in _TYPES]
-        head = _HEAD.pack(_MAGIC, SKETCH_VERSION, len(family), *sizes)
-        arrays = [getattr(self, name).astype(kind).tobytes() for name, kind in _TYPES.items()]
-        return b"".join([head, family, *arrays])
+        whole, exponent = _sixteen_bits(self.product)
+        arrays = [whole, _eight_bits(self.output), _eight_bits(self.input), self.facts]
+        sizes = [len(array) for array in arrays]
+        head = _HEAD.pack(_MAGIC, SKETCH_VERSION, len(family), *sizes, exponent)
+        kinds = zip(arrays, _TYPES.values(), strict=True)
+        return b"".join([head, family, *(array.astype(kind).tobytes() for array, kind in kinds)])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Sketch:
         """The sketch in these bytes; refused when of another version or damaged."""
         if len(data) < _HEAD.size or data[:4] != _MAGIC:
             raise LorariumError("these bytes are no sketch")
-        _, version, length, *sizes = _HEAD.unpack_from(data)
+        _, version, length, *sizes, exponent = _HEAD.unpack_from(data)
         if version != SKETCH_VERSION:
             hint = "update lorarium" if version > SKETCH_VERSION else "sketch the adapter again"
             raise LorariumError(f"this sketch is of version {version}", hint=hint)
-        start = _HEAD.size + length
-        widths = [np.dtype(kind).itemsize for kind in _TYPES.values()]
-        expected = start + sum(n * w for n, w in zip(sizes, widths, strict=True))
-        if len(data) != expected or sizes != [PRODUCT, OUTPUT, INPUT, FACTS]:
+        kinds = [np.dtype(kind) for kind in _TYPES.values()]
+        starts = np.cumsum([_HEAD.size + length, *map(_bytes, sizes, kinds)]).tolist()
+        if sizes != [PRODUCT, OUTPUT, INPUT, FACTS] or len(data) != starts[-1]:
             raise LorariumError("this sketch is damaged", hint="sketch the adapter again")
-        arrays = {}
-        for (name, kind), size, width in zip(_TYPES.items(), sizes, widths, strict=True):
-            arrays[name] = np.frombuffer(data, kind, size, start).astype(np.float32)
-            start += size * width
-        family = data[_HEAD.size : _HEAD.size + length].decode(errors="replace")
-        return cls(family, **arrays)
+        product, output, input, numbers = (
+            np.frombuffer(data, kind, size, start)
+            for kind, size, start in zip(kinds, sizes, starts, strict=False)
+        )
+        family = data[_HEAD.size : starts[0]].decode(errors="replace")
+        return cls(family, np.ldexp(product, exponent), _unit(output), _unit(input), numbers)
 
 
 def sketch(adapter: Adapter) -> Sketch:
@@ -92,20 +94,21 @@ def sketch(adapter: Adapter) -> Sketch:
     >>> sketch(read("ink.safetensors")).fact("effective rank")  # doctest: +SKIP
     """
     found = list(project(adapter))
-    product = np.zeros(PRODUCT)
-    grams = {"output": np.zeros(OUTPUT), "input": np.zeros(INPUT)}
+    product, output, input = np.zeros(PRODUCT), np.zeros(OUTPUT), np.zeros(INPUT)
     for part in found:
         places = [address(module) for module in part.modules]
-        grids = part.grid.reshape(len(places), -1)
-        _add(product, grids, [place.slots[0] for place in places])
-        if part.output is None or part.input is None:
-            continue
-        starts, slots = [p.output for p in places], [p.slots[1] for p in places]
-        _add(grams["output"], _unit_upper(part.output, starts), slots)
-        starts, slots = [p.input for p in places], [p.slots[2] for p in places]
-        _add(grams["input"], _unit_upper(part.input, starts), slots)
-    units = {name: _half(total) for name, total in grams.items()}
-    return Sketch(adapter.family, product / PROBES, **units, facts=facts(adapter, found))
+        _add(product, part.grid.reshape(len(places), -1), [p.slots[0] for p in places])
+        if part.output is not None and part.input is not None:
+            rows, scale = _rows(part.output, part.shape[0], [p.output for p in places])
+            _add(output, rows, [p.slots[1] for p in places], scale)
+            rows, scale = _rows(part.input, part.shape[1], [p.input for p in places])
+            _add(input, rows, [p.slots[2] for p in places], scale)
+    numbers = facts(adapter, found)
+    if not (np.isfinite(numbers).all() and np.abs(product).max() < np.finfo(np.float32).max):
+        raise LorariumError("the changes are too large to sketch", hint="see `lorarium inspect`")
+    whole, exponent = _sixteen_bits(product / math.sqrt(GRID * RIGHT))
+    units = _unit(_eight_bits(output)), _unit(_eight_bits(input))
+    return Sketch(adapter.family, np.ldexp(whole, exponent), *units, numbers)
 
 
 def product_inner(a: Sketch, b: Sketch) -> float:
@@ -144,29 +147,56 @@ def _dot(a: Sketch, b: Sketch, name: str) -> float:
     return float(np.dot(getattr(a, name), getattr(b, name)))
 
 
-def _add(total: Array, rows: Array, slots: list[int]) -> None:
-    """Rows (k, c) added up in `total` seen as slots of c places, each into its own slot."""
-    table = total.reshape(-1, rows.shape[1])
+def _add(total: Array, rows: Array, slots: list[int], scale: Array | float = 1.0) -> None:
+    """Scaled rows (k, c) added up in `total`, seen as slots of a power of two, each in its own."""
+    table = total.reshape(-1, 1 << (rows.shape[1] - 1).bit_length())
     chosen = np.asarray(slots) % len(table)
     where = np.zeros((len(table), len(rows)), rows.dtype)
-    where[chosen, np.arange(len(rows))] = 1
-    table += where @ rows
+    where[chosen, np.arange(len(rows))] = scale
+    table[:, : rows.shape[1]] += where @ rows
 
 
-def _unit_upper(gram: Array, starts: list[int]) -> Array:
-    """Entries above the diagonal (two different probes: unbiased) as signed unit rows (k, 512)."""
-    rows = np.zeros((len(gram), PROBES * PROBES // 2), gram.dtype)
-    upper = gram.reshape(len(gram), -1).take(_UPPER, axis=1)
-    size = np.linalg.norm(upper, axis=1, keepdims=True)
-    np.divide(upper, size, out=upper, where=size > 0)
-    rows[:, : len(_UPPER)] = upper * windows(starts, len(_UPPER))
-    return rows
+def _rows(grams: Array, d: int, starts: list[int]) -> tuple[Array, Array]:
+    """Rᵀ M R (k, p, p) of M (d, d) as signed rows whose inner products are unbiased, and one over
+    the length of each.
+
+    Two different probes of orthonormal ones give slightly less than <M, M'> where both traces are
+    large, a probe and itself more; the weight of the diagonal makes up for it.
+    """
+    places, diagonal = _upper(grams.shape[1])
+    weight = np.sqrt((len(diagonal) - 1) / (d - 1) if d > len(diagonal) else 1) * np.sqrt(0.5)
+    rows = grams.reshape(len(grams), -1).take(places, axis=1)
+    rows[:, diagonal] *= rows.dtype.type(weight)
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    rows *= windows(starts, rows.shape[1])
+    return rows, np.divide(1, length, out=np.zeros_like(length), where=length > 0)
 
 
-def _half(vector: Array) -> Array:
-    """A unit vector of numbers that half precision holds."""
-    size = np.linalg.norm(vector)
-    return (vector / size if size else vector).astype(np.float16)
+@cache
+def _upper(p: int) -> tuple[Array, Array]:
+    """Places of the entries of a (p, p) matrix on and above its diagonal; which are on it."""
+    first, second = np.triu_indices(p)
+    return first * p + second, np.flatnonzero(first == second)
 
 
-assert tuple(f.name for f in fields(Sketch)) == ("family", *_TYPES)
+def _sixteen_bits(vector: Array) -> tuple[Array, int]:
+    """Whole numbers times a power of two, so that a second time gives the same."""
+    peak = float(np.abs(vector).max(initial=0))
+    exponent = math.frexp(peak / 2**15)[1] if peak else 0
+    return np.rint(np.ldexp(vector, -exponent)).clip(-(2**15) + 1, 2**15 - 1), exponent
+
+
+def _eight_bits(vector: Array) -> Array:
+    """Whole numbers up to 127: the length is not kept."""
+    peak = float(np.abs(vector).max(initial=0))
+    return np.rint(vector * (127 / peak)) if peak else np.zeros(vector.shape)
+
+
+def _unit(whole: Array) -> Array:
+    wide = whole.astype(np.float64)
+    size = np.sqrt((wide * wide).sum())
+    return wide / size if size else wide
+
+
+def _bytes(size: int, kind: np.dtype) -> int:
+    return size * kind.itemsize
