@@ -60,7 +60,7 @@ def command(
     if not queries and where is None:
         raise LorariumError("what should be searched for?", hint="a file, words, or --where")
     asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
-    answer = Library(library).search(*asked, k=count, where=where)
+    answer = Library(library).search(*asked, k=count, where=where, relate=True)
     if as_json:
         named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
         print_json({"queries": named, **answer.to_json()})

@@ -41,7 +41,7 @@ class Copy:
 
 @dataclass(frozen=True)
 class Group:
-    """Files of one adapter; `keep` is the finest: highest rank, widest numbers, first path."""
+    """Files of one adapter; `keep` is the finest: highest rank, widest numbers."""
 
     family: str
     keep: str
@@ -171,5 +171,7 @@ def _group(view: View, rows: list[dict[str, Any]]) -> Group:
     return Group(best["family"], best["path"], tuple(copies))
 
 
-def _worth(row: dict[str, Any]) -> tuple[float, float, float, str]:
-    return (-row["modules"], -(row["rank"] or 0), -WIDTH.get(row["dtype"], 0), row["path"])
+def _worth(row: dict[str, Any]) -> tuple[float, float, float, int, str]:
+    """Smallest for the finest; among equals for the shortest path."""
+    width = WIDTH.get(row["dtype"], 0)
+    return -row["modules"], -(row["rank"] or 0), -width, len(row["path"]), row["path"]

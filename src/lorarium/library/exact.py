@@ -11,7 +11,7 @@ import numpy as np
 from lorarium.adapter import Array
 
 AT_ONCE = 2**23  # coordinates that are compared in full anyway: a few milliseconds
-SCREENED = 3000  # candidates of the screening for up to a hundred results
+SCREENED = 2000  # candidates of the screening for up to a hundred results
 
 
 class Exact:
@@ -46,7 +46,7 @@ class Exact:
     def nearest(self, query: Array, k: int, allowed: Array | None = None) -> tuple[Array, Array]:
         """Rows and cosines of the `k` nearest, best first; `allowed` (n,) bool limits them."""
         rows = None if allowed is None else np.flatnonzero(allowed)
-        wanted = max(SCREENED, 30 * k)
+        wanted = max(SCREENED, 20 * k)
         few = self.small or 4 * wanted > len(self)
         if not few and (rows is None or len(rows) > wanted):
             rows = self._screen(query, wanted, rows)

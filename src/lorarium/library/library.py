@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from lorarium.adapter import Adapter
     from lorarium.library.clusters import Cluster
     from lorarium.library.duplicates import Group
     from lorarium.library.indexing import Indexed, Progress
@@ -116,12 +117,18 @@ class Library:
         return frame(self.to_arrow(where))
 
     def search(
-        self, *queries: Query | PathLike, k: int = 10, where: str | None = None, space: str = ""
+        self,
+        *queries: Query | Adapter | PathLike,
+        k: int = 10,
+        where: str | None = None,
+        space: str = "",
+        relate: bool = False,
     ) -> Answer:
         """The nearest adapters to files, pictures and words together; see `search`."""
         from lorarium.library.search import as_query, search
 
-        return search(self.view, [as_query(q) for q in queries], k=k, where=where, space=space)
+        asked = [as_query(query) for query in queries]
+        return search(self.view, asked, k=k, where=where, space=space, relate=relate)
 
     def duplicates(self, where: str | None = None) -> list[Group]:
         """Groups of files that are one adapter; see `duplicates`."""
@@ -156,7 +163,3 @@ def frame(table: pa.Table) -> pd.DataFrame:
     except ImportError:
         raise LorariumError("a data frame needs pandas", hint="pip install pandas") from None
     return table.to_pandas()
-
-
-def rows_of(table: pa.Table, wanted: Sequence[int]) -> list[dict[str, Any]]:
-    return table.take(list(wanted)).to_pylist()

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.adapter import Array
+from lorarium import formats
+from lorarium.adapter import Adapter, Array, LowRank
+from lorarium.algebra import basis, drop_magnitude, inner
+from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.describe.sketch import Sketch
+from lorarium.errors import LorariumError
 
 COPY = 0.99  # cosine of ΔW from which two files count as one adapter
 EQUAL = 1 - 2e-5  # up to what rounding to 16 bits does
@@ -83,7 +87,7 @@ def _projected(small: Weights, large: Weights) -> bool:
     """Whether `small` is what truncation of `large` leaves: the rest stands at right angles to it.
 
     An earlier checkpoint of a run is not: training goes on in the direction it already has, and
-    rank and modules stay.
+    rank and modules stay. A merge in which `small` has weight 1 looks the same to the sketches.
     """
     ranks, modules = (small.row["rank"], large.row["rank"]), (small.row, large.row)
     fewer = modules[0]["modules"] < modules[1]["modules"]
@@ -91,7 +95,33 @@ def _projected(small: Weights, large: Weights) -> bool:
     if not (fewer or lower):
         return False
     rest = large.product - small.product
-    return abs(cosine(rest, small.product)) <= SIGMAS / np.sqrt(len(rest))
+    if abs(cosine(rest, small.product)) > SIGMAS / np.sqrt(len(rest)):
+        return False
+    try:
+        adapters = [formats.read(str(w.row["path"])) for w in (small, large)]
+    except LorariumError:  # no file to look into
+        return True
+    return cut_from(*adapters)
+
+
+def cut_from(small: Adapter, large: Adapter) -> bool:
+    """Whether the rest has nothing in the column spaces of `small`, to be told from a merge of
+    `small` with a stranger, of which chance leaves a share of rank / rows in them."""
+    inside = left = chance = 0.0
+    small, large = drop_magnitude(small), drop_magnitude(large)
+    for module, delta in small.items():
+        whole = large.deltas.get(module)
+        if whole is None or whole.shape != delta.shape:
+            return False
+        if not isinstance(delta, LowRank):
+            continue
+        Q = basis(delta)
+        parts = [apply_transposed(matrix_form(d), Q) for d in (whole, delta)]
+        rest = max(0.0, inner(whole, whole) - 2 * inner(whole, delta) + inner(delta, delta))
+        inside += float(np.square(parts[0] - parts[1]).sum())
+        left += rest
+        chance += rest * Q.shape[1] / len(Q)
+    return inside <= max(chance / 4, 1e-6 * left)
 
 
 def _dora(row: Mapping[str, Any]) -> bool:

@@ -118,9 +118,18 @@ class Answer:
 
 
 def search(
-    view: View, queries: Sequence[Query], *, k: int = 10, where: str | None = None, space: str = ""
+    view: View,
+    queries: Sequence[Query],
+    *,
+    k: int = 10,
+    where: str | None = None,
+    space: str = "",
+    relate: bool = False,
 ) -> Answer:
-    """The `k` nearest contents; without queries those that `where` lets through."""
+    """The `k` nearest contents; without queries those that `where` lets through.
+
+    `relate` also says which of them share weights with the one adapter that was asked for.
+    """
     allowed = view.allowed(where)
     if not queries:
         return _listed(view, allowed, k)
@@ -136,7 +145,7 @@ def search(
     here = view.space(encoder, family)
     own = {str(row["path"]) for row in rows}
     ids, scores = here.nearest(vector, k + len(own), allowed)
-    relations = _relations(view, rows, family, ids) if len(queries) == 1 and rows else {}
+    relations = _relations(view, rows[0], ids) if relate and len(queries) == len(rows) == 1 else {}
     matches: list[Match] = []
     for id, score, files in zip(ids, scores, view.rows(ids), strict=True):
         others = [file for file in files if file["path"] not in own]
@@ -237,14 +246,12 @@ def picture_files(path: Path) -> list[Path]:
     return found
 
 
-def _relations(
-    view: View, rows: Sequence[dict[str, Any]], family: str, ids: Sequence[str]
-) -> dict[str, str]:
+def _relations(view: View, row: dict[str, Any], ids: Sequence[str]) -> dict[str, str]:
     """How found adapters are related by weights to the one that was asked for."""
     from lorarium.library.relate import Weights, relation
 
     sketches = view.sketches(ids)
-    asked = Weights(rows[0], Sketch.from_bytes(rows[0]["sketch"]))
+    asked = Weights(row, Sketch.from_bytes(row["sketch"]))
     found = {}
     for id, files in zip(ids, view.rows(ids), strict=True):
         if id in sketches and files:

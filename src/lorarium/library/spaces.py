@@ -21,7 +21,7 @@ from lorarium.errors import LorariumError
 from lorarium.library.store import VECTOR, Store
 
 FILES = "files"
-MOST = 512  # coordinates of a stored vector
+MOST = 1024  # coordinates of a stored vector
 BATCH = 2000
 APPROXIMATE = 200_000  # from so many rows on there is an index
 
@@ -77,9 +77,9 @@ def _projection(size: int) -> Array:
 BUILT_IN = {
     encoder.name: encoder
     for encoder in (
-        Encoder("product", str(SKETCH_VERSION), lambda s: fold(s.product, MOST)),
+        Encoder("product", str(SKETCH_VERSION), lambda s: fold(s.product, MOST // 2)),
         Encoder("output", str(SKETCH_VERSION), lambda s: fold(s.output, MOST)),
-        Encoder("input", str(SKETCH_VERSION), lambda s: fold(s.input, MOST)),
+        Encoder("input", str(SKETCH_VERSION), lambda s: fold(s.input, MOST // 2)),
     )
 }
 # of the spaces that know the family of a query, the first is the one to search by adapter

@@ -123,8 +123,8 @@ class View:
     def rows(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
         """For each content the rows of its files; none for one that is in no file any more."""
         wanted = [self.of_content.get(id, []) for id in ids]
-        flat = self.files.take([row for rows in wanted for row in rows]).to_pylist()
-        facts = iter(flat)
+        flat = pa.array([row for rows in wanted for row in rows], pa.int64())
+        facts = iter(self.files.take(flat).to_pylist())
         return [[next(facts) for _ in rows] for rows in wanted]
 
     def space(self, encoder: Encoder, family: str) -> Space:
