@@ -1,8 +1,9 @@
 """When is the nearest adapter near? Two rules, both from the library's own scores.
 
-1. *Told from chance.* Most of a library has nothing to do with a query. From the middle and the
-   upper spread of the query's own scores follows what the best of so many strangers would reach
-   with a probability of `ALPHA`.
+1. *Told from chance.* Take away what all of the library has in common and give the coordinates of
+   the rest of the query random signs: what would then be the score of the best match? That is
+   nearly normal with a known spread, so a score counts that the best of all adapters reaches with
+   a probability of `ALPHA`.
 2. *As near as neighbours are here* (conformal, for queries by adapter). Leave each of a sample of
    the library's own adapters out and look for its nearest: the `ALPHA` quantile of those scores is
    the least that counts. A query that is like the library's own is then turned away in at most
@@ -58,9 +59,10 @@ def calibrate(
     return Calibration(count, np.sort(np.array(found)))
 
 
-def chance(scores: Array, count: int) -> float | None:
-    """Rule 1: what the best of `count` strangers reaches with probability `ALPHA`."""
-    if len(scores) < FEWEST:
+def chance(query: Array, found: Array, mean: Array, count: int) -> float | None:
+    """Rule 1: the score with `found` that the best of `count` strangers reaches with probability
+    `ALPHA`; all are vectors (d,), `mean` that of the library."""
+    if count < FEWEST:
         return None
-    middle, upper = np.quantile(scores, [0.5, 0.84])
-    return float(middle + NormalDist().inv_cdf(1 - ALPHA / count) * (upper - middle))
+    spread = float(np.linalg.norm((query - mean) * found))
+    return float(mean @ found) + NormalDist().inv_cdf(1 - ALPHA / count) * spread

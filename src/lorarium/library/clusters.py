@@ -14,11 +14,13 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import one_line
+from lorarium.library.calibrate import chance
 from lorarium.library.spaces import for_adapters
 from lorarium.library.view import View
 
 LARGEST = 20_000  # adapters that are clustered together; others join the nearest of them
-COORDINATES = 50
+DIRECT, COORDINATES = 5_000, 256  # more of them are clustered after a PCA to so many coordinates
+BLOCK, SAMPLE = 512, 2000
 SHARE = 0.4  # of a cluster must have a word for it to stand in the name
 NAMED = 3
 WORD = re.compile(r"[^\W\d_]{3,}")
@@ -64,26 +66,47 @@ def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[l
 
 
 def grouped(vectors: Array, least: int, seed: int = 0) -> Array:
-    """The number of each vector's cluster, -1 for none (HDBSCAN after PCA)."""
+    """The number of each vector's cluster, -1 for none (HDBSCAN)."""
     n = len(vectors)
+    labels = np.full(n, -1)
     if n < 2 * least:
-        return np.full(n, -1)
+        return labels
     from sklearn.cluster import HDBSCAN
     from sklearn.decomposition import PCA
 
     some = np.arange(n)
     if n > LARGEST:
         some = np.sort(np.random.default_rng(seed).choice(n, LARGEST, replace=False))
-    size = min(COORDINATES, len(some) - 1, vectors.shape[1])
-    flat = PCA(size, random_state=seed).fit(vectors[some]).transform(vectors)
-    labels = np.full(n, -1)
-    labels[some] = HDBSCAN(min_cluster_size=least, min_samples=1, copy=True).fit_predict(flat[some])
+    known = vectors[some]
+    if len(some) > DIRECT and vectors.shape[1] > COORDINATES:
+        known = PCA(COORDINATES, random_state=seed).fit_transform(known)
+    labels[some] = HDBSCAN(min_cluster_size=least, copy=True).fit_predict(known)
     rest = np.setdiff1d(np.arange(n), some)
-    for start in range(0, len(rest), 512):
-        part = rest[start : start + 512]
-        nearest = np.argmax(vectors[part] @ vectors[some].T, axis=1)
-        labels[part] = labels[some][nearest]
-    return labels
+    for start in range(0, len(rest), BLOCK):
+        part = rest[start : start + BLOCK]
+        labels[part] = labels[some][np.argmax(vectors[part] @ vectors[some].T, axis=1)]
+    return _only_close(vectors, labels, least)
+
+
+def _only_close(vectors: Array, labels: Array, least: int) -> Array:
+    """Leave out who is no nearer to its cluster than some pair of strangers would be by chance: in
+    noise, too, some points lie denser than others."""
+    n = len(vectors)
+    mean = vectors.mean(axis=0)
+    kept = np.full(n, -1)
+    for label in sorted(set(labels.tolist()) - {-1}):
+        rows = np.flatnonzero(labels == label)
+        near = rows[:SAMPLE]
+        close = []
+        for row in rows:
+            scores = vectors[near] @ vectors[row]
+            scores[near == row] = -1
+            best = int(scores.argmax())
+            floor = chance(vectors[row], vectors[near[best]], mean, n * n)
+            close.append(floor is None or scores[best] >= floor)
+        if sum(close) >= least:
+            kept[rows[close]] = label
+    return kept
 
 
 def _of_family(

@@ -14,7 +14,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 
-FEWEST = 30  # points from which neighbours say more than two axes
+FEWEST = 200  # points from which PaCMAP, which takes its time to start, is worth it
 MOST = 50_000  # points that are laid out; others stand between their neighbours
 GAP = 0.12
 

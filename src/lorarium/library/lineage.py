@@ -19,14 +19,15 @@ from lorarium.adapter import Adapter, Array
 from lorarium.describe.sketch import Sketch, input_similarity
 from lorarium.errors import LorariumError
 from lorarium.library import merges
-from lorarium.library.calibrate import chance
+from lorarium.library.calibrate import FEWEST
 from lorarium.library.relate import COPY, Weights, changes, cosine
 from lorarium.library.search import subject
 from lorarium.library.spaces import BUILT_IN
 from lorarium.library.view import Space, View
 
 SCREENED = 2000  # adapters nearest in either sense, among which parents are looked for
-RELATED = 0.3  # least cosine of ΔW of one run or a retraining
+RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
+LEAST = 0.1  # cosine with a merge of what went into it
 SAME_START = 0.6  # least cosine on the input side
 MOST = 20  # listed of each sort
 CHILDREN = 10  # candidates that may be merges of this one
@@ -118,7 +119,6 @@ def lineage(view: View, path: Path) -> Lineage:
     asked = Weights(row, Sketch.from_bytes(row["sketch"]))
     others = Others(view, family, asked)
     copies, run, start = [], [], []
-    floor = max(RELATED, others.floor or 0)
     for member in others.members:
         found = changes(asked, member)
         c = cosine(asked.product, member.product)
@@ -128,9 +128,9 @@ def lineage(view: View, path: Path) -> Lineage:
             continue
         if found is not None:
             copies.append(Relative(relative.path, c, s, ", ".join(found)))
-        elif abs(c) >= floor:
+        elif abs(c) - others.common(member) >= RELATED:
             run.append(Relative(relative.path, c, s, _run_note(row, member.row, s)))
-        elif s >= max(SAME_START, others.start_floor or 0):
+        elif s >= SAME_START:
             start.append(relative)
     merge = others.merge_of(asked)
     children = others.children(asked)
@@ -162,18 +162,24 @@ class Others:
 
     def __init__(self, view: View, family: str, asked: Weights) -> None:
         self.view, self.family = view, family
-        product = view.space(BUILT_IN["product"], family)
-        self.count = product.count
-        near = _near(product, BUILT_IN["product"].vector(asked.sketch))
+        self.product = view.space(BUILT_IN["product"], family)
+        self.count = self.product.count
+        near = _near(self.product, BUILT_IN["product"].vector(asked.sketch))
         start = BUILT_IN["input"]
         like = _near(view.space(start, family), start.vector(asked.sketch))
-        self.floor, self.start_floor = near[1], like[1]
-        ids = list(dict.fromkeys([*near[0], *like[0]]))
+        ids = list(dict.fromkeys([*near, *like]))
         sketches = view.sketches(ids)
         files = dict(zip(ids, view.rows(ids), strict=True))
         self.members = [
             Weights(file, sketches[id]) for id in ids if id in sketches for file in files[id]
         ]
+
+    def common(self, member: Weights) -> float:
+        """The mean cosine of a member with the library; where few are here, nothing is common."""
+        vector = BUILT_IN["product"].vector(member.sketch)
+        if vector is None or self.count < FEWEST:
+            return 0.0
+        return max(0.0, float(self.product.mean @ vector))
 
     def merge_of(self, target: Weights) -> Merge | None:
         """What `target` is the sum of, copies of itself left out; None unless two or more.
@@ -218,11 +224,10 @@ class Others:
 
     def children(self, asked: Weights) -> tuple[Parent, ...]:
         """Members of which `asked` is a parent."""
-        floor = self.floor or 0
         able = [
             m
             for m in self.members
-            if floor <= abs(cosine(asked.product, m.product)) < COPY and changes(asked, m) is None
+            if LEAST <= abs(cosine(asked.product, m.product)) < COPY and changes(asked, m) is None
         ]
         able.sort(key=lambda m: -abs(cosine(asked.product, m.product)))
         found = []
@@ -237,15 +242,13 @@ class Others:
         return tuple(found)
 
 
-def _near(space: Space, query: Array | None) -> tuple[list[str], float | None]:
-    """Ids that are far from having nothing in common, in either sign, and the score of chance."""
+def _near(space: Space, query: Array | None) -> list[str]:
+    """Ids that are far from having nothing in common, in either sign."""
     if query is None:  # a bias alone has no input side
-        return [], None
-    floor = chance(np.abs(space.sample @ query), space.count)
+        return []
     if space.count <= SCREENED:
-        return space.ids, floor
-    ids = [id for q in (query, -query) for id in space.nearest(q, SCREENED // 2)[0]]
-    return list(dict.fromkeys(ids)), floor
+        return space.ids
+    return [id for q in (query, -query) for id in space.nearest(q, SCREENED // 2)[0]]
 
 
 def _one_of_each(members: Sequence[Weights]) -> list[Weights]:

@@ -263,8 +263,12 @@ def _judged(
     space: Space, vector: Array, matches: Sequence[Match], kinds: set[Kind]
 ) -> dict[str, Any]:
     """Whether the best match is near, by the rules in `calibrate`."""
-    by_chance = chance(space.sample @ vector, space.count)
-    if by_chance is None or not matches:
+    if not matches:
+        return {}
+    best = matches[0]
+    found = space.vector(str(best.facts["id"]))
+    by_chance = chance(vector, found, space.mean, space.count)
+    if by_chance is None:
         return {}
     rules = [by_chance]
     share = None
@@ -272,9 +276,9 @@ def _judged(
         usual = space.calibration.usual
         if usual is not None:
             rules.append(usual)
-            share = space.calibration.share(matches[0].score)
+            share = space.calibration.share(best.score)
     return {
         "threshold": max(rules),
-        "close": matches[0].score >= max(rules),
+        "close": best.score >= max(rules),
         "nearer_than": share,
     }

@@ -61,6 +61,16 @@ class Space:
             return matrix(table).astype(np.float32)
         return self.exact.vectors[rows].astype(np.float32)
 
+    @functools.cached_property
+    def mean(self) -> Array:
+        return self.sample.mean(axis=0)
+
+    def vector(self, id: str) -> Array:
+        """One of the vectors."""
+        if self.large:
+            return matrix(self.store.pick(self.name, "id", [id], [VECTOR]))[0].astype(np.float32)
+        return self.exact.vectors[self.position[id]].astype(np.float32)
+
     def nearest(
         self, query: Array, k: int, allowed: set[str] | None = None
     ) -> tuple[list[str], Array]:
