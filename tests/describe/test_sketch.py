@@ -75,6 +75,21 @@ def test_any_invertible_matrix_between_the_factors_changes_nothing(seed, r, pad)
     close(sketch(one(narrow)), sketch(one(a)), 1e-4)
 
 
+@pytest.mark.parametrize("power", [-60, -20, 20, 60])
+def test_very_strong_and_very_weak_changes_have_the_same_directions(power):
+    a, b = make("lora"), make("lora", 1)
+    deltas = {PLACE: a, ("denoiser", "y"): replace(b, up=np.ldexp(b.up, power))}
+    plain = sketch(Adapter({PLACE: a, ("denoiser", "y"): b}, "sd1"))
+    moved = sketch(Adapter(deltas, "sd1"))
+    assert output_similarity(plain, moved) > 0.999 and input_similarity(plain, moved) > 0.999
+
+
+def test_changes_beyond_all_measure_are_refused():
+    a = LowRank(np.full((3, 1), 1e120), np.full((1, 3), 1e120))
+    with pytest.raises(LorariumError, match="too large to sketch"):
+        sketch(one(a))
+
+
 @pytest.mark.parametrize("power", [-90, -40, 40, 90])
 def test_very_uneven_factors_are_no_matter(power):
     a = make("lora")
@@ -187,7 +202,10 @@ def test_bytes_hold_a_sketch_exactly():
 
 def test_damaged_bytes_are_refused():
     data = sketch(adapter(3)).to_bytes()
-    for bad in (b"", b"{}", data[:-1], data + b"x", data[:20], data[:8] + b"\xff" * 4 + data[12:]):
+    nan = data[:-4] + np.float32(np.nan).tobytes()
+    huge = data[:24] + b"\xff\xff\xff\x7f" + data[28:]
+    sizes = data[:8] + b"\xff" * 4 + data[12:]
+    for bad in (b"", b"{}", data[:-1], data + b"x", data[:20], sizes, nan, huge):
         with pytest.raises(LorariumError, match=r"no sketch|damaged"):
             Sketch.from_bytes(bad)
     newer = data[:4] + (9).to_bytes(2, "little") + data[6:]

@@ -1,10 +1,16 @@
-"""Adapter -> vector: sketches that last, and descriptors found by name.
+"""Adapter -> vector: sketches that last, and descriptors found by name here.
 
-`describe(file)` gives the sketch that libraries store.
+`describe(file)` gives the sketch that libraries store. A descriptor is fitted on a set of adapters
+(or of sketches, where it needs no more) and then turns each into a vector.
 """
 
+from typing import Any
+
+from lorarium.describe.descriptor import Descriptor
 from lorarium.describe.facts import fact_names
+from lorarium.describe.kernels import InputKernel, OutputKernel, ProductKernel, kernel
 from lorarium.describe.many import Described, describe, describe_many
+from lorarium.describe.raw import RawFactors
 from lorarium.describe.select import SELECTIONS, choose
 from lorarium.describe.sketch import (
     SKETCH_VERSION,
@@ -15,18 +21,52 @@ from lorarium.describe.sketch import (
     product_cosine,
     product_inner,
 )
+from lorarium.describe.sketched import SketchedInput, SketchedOutput, SketchedProduct
+from lorarium.describe.spectra import Spectra
+from lorarium.describe.styles import centroids, drift
+from lorarium.describe.tokens import Tokens
+from lorarium.errors import LorariumError
+
+DESCRIPTORS: dict[str, type[Descriptor]] = {
+    kind.name: kind
+    for kind in (
+        RawFactors,
+        ProductKernel,
+        OutputKernel,
+        InputKernel,
+        SketchedProduct,
+        SketchedOutput,
+        SketchedInput,
+        Spectra,
+        Tokens,
+    )
+}
+
+
+def descriptor(name: str, **options: Any) -> Descriptor:
+    """A descriptor by its name, not yet fitted: `descriptor("output", selection="cross")`."""
+    if name not in DESCRIPTORS:
+        raise LorariumError(f"no descriptor {name!r}", hint="one of " + ", ".join(DESCRIPTORS))
+    return DESCRIPTORS[name](**options)
+
 
 __all__ = [
+    "DESCRIPTORS",
     "SELECTIONS",
     "SKETCH_VERSION",
     "Described",
+    "Descriptor",
     "Sketch",
+    "centroids",
     "choose",
     "describe",
     "describe_many",
+    "descriptor",
+    "drift",
     "fact_names",
     "fold",
     "input_similarity",
+    "kernel",
     "output_similarity",
     "product_cosine",
     "product_inner",

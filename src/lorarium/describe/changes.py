@@ -8,6 +8,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Dense, Dora, Linear, Module
 from lorarium.algebra.forms import matrix_form, rows
+from lorarium.describe.select import choose
 from lorarium.formats.families import FAMILIES, Native
 from lorarium.formats.rows import heights, split, swap
 
@@ -27,6 +28,12 @@ def changes(adapter: Adapter) -> Iterator[tuple[Module, Linear]]:
         else:
             for path, piece in _pieces(native, change):
                 yield Module(module.part, path), piece
+
+
+def matrices(adapter: Adapter, selection: str = "all") -> dict[Module, Linear]:
+    """The changes of a selection of modules that are matrices, not vectors."""
+    found = {module: change for module, change in changes(adapter) if len(change.shape) > 1}
+    return {module: found[module] for module in choose(found, selection, adapter.family)}
 
 
 def _pieces(native: Native, change: Linear) -> Iterator[tuple[str, Linear]]:

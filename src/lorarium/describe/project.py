@@ -99,8 +99,7 @@ def _pair(module: Module, change: Linear) -> _Pair | None:
 def _with_factors(pairs: list[_Pair], vectors: bool) -> Projected:
     left = _signed([p.B.T for p in pairs], [address(p.module).left for p in pairs])
     right = _signed([p.A for p in pairs], [address(p.module).right for p in pairs])
-    with np.errstate(over="ignore", invalid="ignore"):
-        BB, AA = left @ left.transpose(0, 2, 1), right @ right.transpose(0, 2, 1)
+    BB, AA = left @ left.transpose(0, 2, 1), right @ right.transpose(0, 2, 1)
     if not (_largest(BB) < TRUSTED and _largest(AA) < TRUSTED):
         if left.dtype == right.dtype == np.float64:
             _refuse_not_finite(pairs)
@@ -129,10 +128,9 @@ def _without_factors(module: Module, change: Linear) -> Projected:
     place = address(module)
     U = probes(out, LEFT) * windows([place.left], out).T
     V = probes(n, RIGHT) * windows([place.right], n).T
-    with np.errstate(over="ignore", invalid="ignore"):
-        Y, Z = apply_transposed(found, U), apply(found, V)
-        output, input = Y.T @ Y, Z.T @ Z
-        square = inner(change, change)
+    Y, Z = apply_transposed(found, U), apply(found, V)
+    output, input = Y.T @ Y, Z.T @ Z
+    square = inner(change, change)
     if not (np.isfinite(square) and np.isfinite(output).all() and np.isfinite(input).all()):
         raise LorariumError(NOT_FINITE, where=str(module), hint=HINT)
     fourth = (_estimated_square(output) + _estimated_square(input)) / 2

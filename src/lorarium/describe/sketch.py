@@ -78,12 +78,15 @@ class Sketch:
             raise LorariumError(f"this sketch is of version {version}", hint=hint)
         kinds = [np.dtype(kind) for kind in _TYPES.values()]
         starts = np.cumsum([_HEAD.size + length, *map(_bytes, sizes, kinds)]).tolist()
+        damaged = LorariumError("this sketch is damaged", hint="sketch the adapter again")
         if sizes != [PRODUCT, OUTPUT, INPUT, FACTS] or len(data) != starts[-1]:
-            raise LorariumError("this sketch is damaged", hint="sketch the adapter again")
+            raise damaged
         product, output, input, numbers = (
             np.frombuffer(data, kind, size, start)
             for kind, size, start in zip(kinds, sizes, starts, strict=False)
         )
+        if not -200 < exponent <= 113 or not np.isfinite(numbers).all():
+            raise damaged
         family = data[_HEAD.size : starts[0]].decode(errors="replace")
         return cls(family, np.ldexp(product, exponent), _unit(output), _unit(input), numbers)
 
@@ -93,7 +96,11 @@ def sketch(adapter: Adapter) -> Sketch:
 
     >>> sketch(read("ink.safetensors")).fact("effective rank")  # doctest: +SKIP
     """
-    found = list(project(adapter))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+        found = list(project(adapter))
+        numbers = facts(adapter, found)
+    if not np.isfinite(numbers).all():
+        raise LorariumError("the changes are too large to sketch", hint="see `lorarium inspect`")
     product, output, input = np.zeros(PRODUCT), np.zeros(OUTPUT), np.zeros(INPUT)
     for part in found:
         places = [address(module) for module in part.modules]
@@ -103,9 +110,6 @@ def sketch(adapter: Adapter) -> Sketch:
             _add(output, rows, [p.slots[1] for p in places], scale)
             rows, scale = _rows(part.input, part.shape[1], [p.input for p in places])
             _add(input, rows, [p.slots[2] for p in places], scale)
-    numbers = facts(adapter, found)
-    if not (np.isfinite(numbers).all() and np.abs(product).max() < np.finfo(np.float32).max):
-        raise LorariumError("the changes are too large to sketch", hint="see `lorarium inspect`")
     whole, exponent = _sixteen_bits(product / math.sqrt(GRID * RIGHT))
     units = _unit(_eight_bits(output)), _unit(_eight_bits(input))
     return Sketch(adapter.family, np.ldexp(whole, exponent), *units, numbers)
@@ -167,7 +171,7 @@ def _rows(grams: Array, d: int, starts: list[int]) -> tuple[Array, Array]:
     weight = np.sqrt((len(diagonal) - 1) / (d - 1) if d > len(diagonal) else 1) * np.sqrt(0.5)
     rows = grams.reshape(len(grams), -1).take(places, axis=1)
     rows[:, diagonal] *= rows.dtype.type(weight)
-    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    length = np.sqrt(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
     rows *= windows(starts, rows.shape[1])
     return rows, np.divide(1, length, out=np.zeros_like(length), where=length > 0)
 
