@@ -265,9 +265,43 @@ def test_broken_tables(loras: Path, tmp_path: Path) -> None:
 def test_another_folder_is_not_taken(loras: Path) -> None:
     with pytest.raises(LorariumError, match="other things"):
         Library(loras).index([loras], workers=0)
-    assert sorted(p.name for p in loras.iterdir() if p.name != "lock") == [
-        f"{n}.safetensors" for n in "abcd"
-    ]
+    assert sorted(p.name for p in loras.iterdir()) == [f"{n}.safetensors" for n in "abcd"]
+
+
+def test_a_library_inside_its_folder(loras: Path) -> None:
+    made = library(loras / "library", loras)
+    (made.folder / "store" / "strange.bin").write_bytes(b"x")
+    again = made.index([loras], workers=0)
+    assert (again.new, again.unchanged) == (0, 4)
+
+
+def test_a_kill_while_a_table_is_made(loras: Path, tmp_path: Path) -> None:
+    made = tmp_path / "library"
+    Library(made).index([loras], workers=0)
+    shutil.rmtree(made / "store")
+    for name in ("files", "output.1.micro-1"):
+        (made / "store" / f"{name}.lance" / "data").mkdir(parents=True)
+    with pytest.raises(LorariumError, match="empty"):
+        len(Library(made))
+    assert Library(made).index([loras], workers=0).new == 4
+
+
+def test_sketches_of_another_version_are_made_again(
+    loras: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = library(tmp_path / "library", loras)
+    stored = made.store.read("files", made.store._open("files").schema.names)
+    old = [b"lsk" + data[3:4] + b"\x63\0" + data[6:] for data in stored["sketch"].to_pylist()]
+    place = stored.schema.get_field_index("sketch")
+    made.store.put("files", "key", stored.set_column(place, "sketch", [old]))
+    for name in made.store.names() - {"files"}:
+        made.store.drop(name)
+    made.index([loras], workers=0)
+    with pytest.raises(LorariumError, match="vectors yet"):
+        made.search(loras / "a.safetensors")
+    monkeypatch.setattr(rows, "ROW_VERSION", 99)
+    assert made.index([loras], workers=0).changed == 4
+    assert len(made.search(loras / "a.safetensors").matches) == 3
 
 
 def test_two_indexers(loras: Path, tmp_path: Path) -> None:

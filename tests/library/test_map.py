@@ -56,7 +56,9 @@ def test_a_name_needs_words_of_its_own() -> None:
     words = Counter({"ink": 5, "tree": 5, "rare": 1})
     spread = Counter({"ink": 1, "tree": 9, "rare": 1})
     assert named(words, 5, spread, 9).split(", ")[0] == "ink"
-    assert "rare" not in named(words, 5, spread, 9)
+    assert "rare" not in named(words, 5, spread, 9) and "tree" not in named(words, 5, spread, 9)
+    parts = Counter({"ink wash": 5, "ink": 5, "wash": 5})
+    assert named(parts, 5, Counter(dict.fromkeys(parts, 1)), 9) == "ink wash"
     assert named(Counter(), 5, Counter(), 3) == ""
 
 

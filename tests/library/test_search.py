@@ -146,10 +146,12 @@ def test_queries_that_cannot_be(made: Library, tmp_path: Path) -> None:
 def test_what_a_query_is(tmp_path: Path) -> None:
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "adapter_config.json").write_text("{}")
+    (tmp_path / "shots").mkdir()
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "plain").write_bytes(b"")
     assert as_query(tmp_path / "peft").kind == "adapter"
-    assert as_query(tmp_path).kind == "pictures"
+    assert as_query(tmp_path).kind == "adapter"  # a folder of PEFT folders
+    assert as_query(tmp_path / "shots").kind == "pictures"
     assert as_query(tmp_path / "a.png").kind == "pictures"
     assert as_query("a wolf in the rain").kind == "words"
     assert as_query("a.png", "words") == Query("words", "a.png")

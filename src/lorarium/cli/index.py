@@ -52,7 +52,7 @@ def command(
 
         def told(report: Indexed) -> None:
             if not quiet:
-                show(report, len(here) if not report.bad or report.seconds else None)
+                show(report, len(here) if report.seconds else None)  # else it did not come to it
             here.refresh()
 
         here.watch(folders, told, workers=workers)

@@ -85,7 +85,9 @@ def lines(answer: Answer) -> Iterator[str]:
         path = click.style(one_line(match.paths[0]), bold=answer.close is not False)
         yield score + path + click.style(more, dim=True)
         if about := _about(match, answer):
-            yield " " * len(score) + click.style(about, dim=True)
+            yield " " * len(score or "  ") + click.style(about, dim=True)
+    if answer.more:
+        yield click.style(f"and {answer.more:,} more: -k", dim=True)
 
 
 def _about(match: Match, answer: Answer) -> str:

@@ -141,9 +141,12 @@ def named(words: Counter[str], size: int, spread: Counter[str], clusters: int) -
     scores = {
         word: count / size * math.log(1 + clusters / spread[word])
         for word, count in words.items()
-        if count >= max(2, SHARE * size)
+        if count >= max(2, SHARE * size) and (clusters < 3 or spread[word] <= clusters / 2)
     }
-    best = sorted(scores, key=lambda word: (-scores[word], word))[:NAMED]
+    best: list[str] = []
+    for word in sorted(scores, key=lambda word: (-scores[word], -len(word), word)):
+        if len(best) < NAMED and not any(word in other for other in best):
+            best.append(word)
     return ", ".join(best)
 
 

@@ -140,14 +140,17 @@ def close_pairs(vectors: Array, least: float) -> list[tuple[int, int]]:
         cut = least - 4 * (1 - least**2) / np.sqrt(SCREEN)
     shadow = shadow.astype(np.float32)
     noise = 4 * (1 - least**2) / np.sqrt(d)
-    found = []
+    found: list[tuple[int, int]] = []
     for low in range(0, n, BLOCK):
         for right in range(low, n, BLOCK):
             scores = np.abs(shadow[low : low + BLOCK] @ shadow[right : right + BLOCK].T)
-            for i, j in np.argwhere(scores >= cut):
-                i, j = int(i) + low, int(j) + right
-                if i < j and abs(cosine(*vectors[[i, j]].astype(np.float32))) >= least - noise:
-                    found.append((i, j))
+            pairs = np.argwhere(scores >= cut) + np.array([low, right])
+            pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+            for start in range(0, len(pairs), BLOCK):
+                some = pairs[start : start + BLOCK]
+                a, b = (vectors[some[:, side]].astype(np.float32) for side in (0, 1))
+                near = np.abs(np.einsum("ij,ij->i", a, b)) >= least - noise
+                found += [(int(i), int(j)) for i, j in some[near]]
     return found
 
 

@@ -26,12 +26,19 @@ def default_folder() -> Path:
 
 def need_library() -> None:
     """Refuse when the extra `library` is not installed."""
-    missing = [n for n in ("lancedb", "sklearn") if importlib.util.find_spec(n) is None]
+    missing = [name for name in ("lancedb", "pyarrow", "sklearn") if not _installed(name)]
     if missing:
         raise LorariumError(
             f"a library needs {' and '.join(missing)}",
             hint="install the extra: pip install 'lorarium[library]'",
         )
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def check(folder: Path) -> None:
@@ -72,16 +79,20 @@ def create(folder: Path) -> None:
         raise cannot_write(folder, error) from None
     if CARD in names:
         return check(folder)
-    # what a kill at the very start can leave behind
-    strangers = {n for n in names if n != LOCK and not n.startswith(f".{CARD}")}
-    if strangers:
-        if STORE in names:
-            raise damaged(folder, f"{CARD} is missing")
-        raise LorariumError(
-            "this folder holds other things", where=str(folder), hint="name a new --library"
-        )
+    _refuse_others(folder, names)
     card = json.dumps({"format": FORMAT, "version": VERSION}).encode()
     write_atomically(folder / CARD, [card])
+
+
+def _refuse_others(folder: Path, names: set[str]) -> None:
+    """A folder with other things in it becomes no library."""
+    # what a kill at the very start can leave behind
+    if CARD in names or all(n == LOCK or n.startswith(f".{CARD}") for n in names):
+        return
+    if STORE in names:
+        raise damaged(folder, f"{CARD} is missing")
+    hint = "name a new --library"
+    raise LorariumError("this folder holds other things", where=str(folder), hint=hint)
 
 
 def cannot_write(folder: Path, error: OSError) -> LorariumError:
@@ -95,6 +106,7 @@ def writing(folder: Path) -> Iterator[None]:
     """Create the library if need be and hold its lock; the system frees it when we die."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _refuse_others(folder, set(os.listdir(folder)))
         file = open(folder / LOCK, "a+")
     except OSError as error:
         raise cannot_write(folder, error) from None

@@ -26,7 +26,7 @@ from lorarium.errors import LorariumError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AHEAD = 4  # items waiting for each process
-SHARE = 16  # items in one task of Ray
+SHARE = 16  # items at most in one task of Ray
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -130,8 +130,10 @@ def run_on_ray(
             raise LorariumError(f"no Ray cluster answers ({reason})", where=address) from None
     try:
         task: Any = ray.remote(max_retries=1)(_several)
-        shares = [list(items[i : i + SHARE]) for i in range(0, len(items), SHARE)]
-        ahead = AHEAD * max(1, int(ray.cluster_resources().get("CPU", 1)))
+        cores = max(1, int(ray.cluster_resources().get("CPU", 1)))
+        ahead = AHEAD * cores
+        size = max(1, min(SHARE, len(items) // ahead))
+        shares = [list(items[i : i + size]) for i in range(0, len(items), size)]
         yield from _as_ready(ray, task, work, shares, ahead)
     finally:
         if ours:

@@ -31,6 +31,12 @@ from lorarium.library.scan import Entry, Signature, signature
 ROW_VERSION = 1  # raise it when rows should be read again
 TRIES = 3  # for a file that changes under our eyes
 MOST_WORDS = 20
+# columns that are never absent, also for a file that cannot be read
+TEXTS = (
+    *("payload_sha256", "fingerprint", "family", "dialect", "kind", "dtype"),
+    *("title", "author", "base", "tool"),
+)
+LISTS = ("kinds", "parts", "tags", "words", "health")
 
 
 def readers() -> dict[str, str]:
@@ -76,6 +82,8 @@ def _frame(entry: Entry, reader: str) -> dict[str, Any]:
         "id": "",
         **entry.signature._asdict(),
         "reader": reader,
+        **dict.fromkeys(TEXTS, ""),
+        **{name: [] for name in LISTS},
         "described": False,
     }
 

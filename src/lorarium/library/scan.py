@@ -18,6 +18,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES, stays_inside
 from lorarium.formats.sidecars import DESCRIPTIONS
+from lorarium.library.folder import CARD
 
 
 class Signature(NamedTuple):
@@ -103,6 +104,8 @@ def _walk(root: Path, closed: list[str]) -> Iterator[Entry]:
                 raise LorariumError(f"cannot be opened ({reason})", where=folder) from None
             closed.append(folder)
             continue
+        if CARD in items and folder != str(root):
+            continue  # a library
         for name in sorted(items):
             item = items[name]
             if item.is_dir(follow_symlinks=False):

@@ -7,8 +7,8 @@ compare, so there is one family for each answer.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
+from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES
 from lorarium.library.calibrate import chance
 from lorarium.library.rows import adapter_row, read_row, readers
@@ -52,7 +53,7 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
     suffix = path.suffix.lower()
     if kind is None:
         kind = "words"
-        if suffix in LORA_SUFFIXES or (path.is_dir() and (path / "adapter_config.json").is_file()):
+        if suffix in LORA_SUFFIXES or _is_peft(path):
             kind = "adapter"
         elif suffix in PICTURES or path.is_dir():
             kind = "pictures"
@@ -65,6 +66,11 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
         hint = "are these words? --text says so" if kind == "pictures" else ""
         raise LorariumError(what, where=text, hint=hint)
     return Query(kind, path)
+
+
+def _is_peft(path: Path) -> bool:
+    """A PEFT folder, or a folder of them."""
+    return path.is_dir() and any(any(path.glob(p + peft.CONFIG)) for p in ("", "*/"))
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ class Answer:
     close: bool | None = None
     threshold: float | None = None
     nearer_than: float | None = None  # the share of the library's own nearest neighbours
+    more: int = 0  # that a filter without a query lets through
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -105,6 +112,7 @@ class Answer:
             "close": self.close,
             "threshold": None if self.threshold is None else round(self.threshold, 6),
             "nearer_than": None if self.nearer_than is None else round(self.nearer_than, 4),
+            "more": self.more,
             "matches": [match.to_json() for match in self.matches],
         }
 
@@ -130,9 +138,9 @@ def search(
 
     `relate` also says which of them share weights with the one adapter that was asked for.
     """
-    allowed = view.allowed(where)
     if not queries:
-        return _listed(view, allowed, k)
+        return _listed(view, where, k)
+    allowed = view.allowed(where)
     rows = [subject(view, q.content) for q in queries if q.kind == "adapter"]
     families = {str(row["family"]) for row in rows}
     if len(families) > 1:
@@ -144,15 +152,31 @@ def search(
     vector = _vector(view, encoder, queries, rows)
     here = view.space(encoder, family)
     own = {str(row["path"]) for row in rows}
-    ids, scores = here.nearest(vector, k + len(own), allowed)
-    relations = _relations(view, rows[0], ids) if relate and len(queries) == len(rows) == 1 else {}
+    matches = matched(view, here, vector, k, allowed=allowed, without=own)
+    if relate and len(queries) == len(rows) == 1:
+        matches = _related(view, rows[0], matches)
+    verdict = judged(here, vector, matches, by_adapter=kinds == {"adapter"})
+    return Answer(family, encoder.name, tuple(matches), **verdict)
+
+
+def matched(
+    view: View,
+    space: Space,
+    vector: Array,
+    k: int,
+    *,
+    allowed: set[str] | None = None,
+    without: Collection[str] = (),
+) -> list[Match]:
+    """The `k` nearest contents with their files, those paths left out."""
+    ids, scores = space.nearest(vector, k + len(without), allowed)
     matches: list[Match] = []
-    for id, score, files in zip(ids, scores, view.rows(ids), strict=True):
-        others = [file for file in files if file["path"] not in own]
+    for score, files in zip(scores, view.rows(ids), strict=True):
+        others = [file for file in files if file["path"] not in without]
         if others and len(matches) < k:
             paths = tuple(str(file["path"]) for file in others)
-            matches.append(Match(float(score), paths, others[0], relations.get(id, "")))
-    return Answer(family, encoder.name, tuple(matches), **_judged(here, vector, matches, kinds))
+            matches.append(Match(float(score), paths, others[0]))
+    return matches
 
 
 def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
@@ -177,16 +201,13 @@ def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
     return row
 
 
-def _listed(view: View, allowed: set[str] | None, k: int) -> Answer:
-    if allowed is None:
-        raise LorariumError(
-            "what should be searched for?", hint="a file, a picture, words, --where"
-        )
-    ids = [id for id in view.of_content if id in allowed][:k]
-    found = [
-        Match(1.0, tuple(str(file["path"]) for file in files), files[0]) for files in view.rows(ids)
-    ]
-    return Answer("", "", tuple(found))
+def _listed(view: View, where: str | None, k: int) -> Answer:
+    """Without a query: what a filter lets through, by path, bad files too."""
+    if where is None:
+        raise LorariumError("what should be searched for?", hint="a file, words, or a filter")
+    files = view.files.filter(view.mask(where))
+    found = [Match(1.0, (str(row["path"]),), row) for row in files.slice(0, k).to_pylist()]
+    return Answer("", "", tuple(found), more=len(files) - len(found))
 
 
 def _family_for(view: View, kinds: set[Kind], allowed: set[str] | None) -> str:
@@ -246,21 +267,20 @@ def picture_files(path: Path) -> list[Path]:
     return found
 
 
-def _relations(view: View, row: dict[str, Any], ids: Sequence[str]) -> dict[str, str]:
-    """How found adapters are related by weights to the one that was asked for."""
+def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[Match]:
+    """Add how the matches are related by weights to the adapter that was asked for."""
     from lorarium.library.relate import Weights, relation
 
-    sketches = view.sketches(ids)
     asked = Weights(row, Sketch.from_bytes(row["sketch"]))
-    found = {}
-    for id, files in zip(ids, view.rows(ids), strict=True):
-        if id in sketches and files:
-            found[id] = relation(asked, Weights(files[0], sketches[id]))
-    return found
+    sketches = view.sketches([str(match.facts["id"]) for match in matches])
+    return [
+        replace(match, relation=relation(asked, Weights(match.facts, sketches[match.facts["id"]])))
+        for match in matches
+    ]
 
 
-def _judged(
-    space: Space, vector: Array, matches: Sequence[Match], kinds: set[Kind]
+def judged(
+    space: Space, vector: Array, matches: Sequence[Match], *, by_adapter: bool
 ) -> dict[str, Any]:
     """Whether the best match is near, by the rules in `calibrate`."""
     if not matches:
@@ -272,7 +292,7 @@ def _judged(
         return {}
     rules = [by_chance]
     share = None
-    if kinds == {"adapter"}:
+    if by_adapter:
         usual = space.calibration.usual
         if usual is not None:
             rules.append(usual)

@@ -154,14 +154,18 @@ def _fill_one(
 
 
 def read_sketches(store: Store, ids: Sequence[str]) -> Iterator[tuple[str, Sketch]]:
-    """The sketches of some contents, each once; those without one are left out."""
+    """The sketches of some contents, each once; those without a usable one are left out."""
     seen: set[str] = set()
     for start in range(0, len(ids), BATCH):
         rows = store.pick(FILES, "id", list(ids[start : start + BATCH]), ["id", "sketch"])
         for id, data in zip(rows["id"].to_pylist(), rows["sketch"], strict=True):
-            if id not in seen and data.is_valid:
-                seen.add(id)
+            if id in seen or not data.is_valid:
+                continue
+            seen.add(id)
+            try:
                 yield id, Sketch.from_bytes(data.as_py())
+            except LorariumError:  # of another version: its file is going to be read again
+                continue
 
 
 def vector_table(ids: Sequence[str], vectors: Array) -> pa.Table:

@@ -23,6 +23,7 @@ OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
 CHUNK = 1000
 SAFE = re.compile(r"[0-9a-f]+")
 VECTOR = "vector"
+SUFFIX = ".lance"
 
 
 class Store:
@@ -34,15 +35,12 @@ class Store:
         self._tables: dict[str, Any] = {}
 
     def names(self) -> set[str]:
-        with self._guarded():
-            found: set[str] = set()
-            token = None
-            while True:
-                page = self._connect().list_tables(limit=100, page_token=token)
-                found.update(page.tables)
-                token = page.page_token
-                if not token:
-                    return found
+        """Tables that were committed; a kill while one was made leaves a folder without a state."""
+        return {
+            path.name.removesuffix(SUFFIX)
+            for path in self.folder.glob("*" + SUFFIX)
+            if any(path.glob("_versions/*.manifest"))
+        }
 
     def refresh(self) -> None:
         """See what other processes have written since."""
