@@ -21,9 +21,10 @@ from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_GENRES
 from lorarium.world.subjects import CLASSES
 
-SEED = 78
+SEED = 79
 SAME = {
-    "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries", "fir": "pine",
+    "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries",
+    "fir": "pine christmas-tree spruce",
     "sailboat": "boat ship sailboat", "train": "locomotive", "balloon": "hot-air-balloon",
     "comic": "cartoon", "glass": "stained-glass", "halftone": "halftone-dots",
     "hatching": "pen-hatching engraving cross-hatching",

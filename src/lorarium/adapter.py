@@ -208,6 +208,10 @@ class Adapter:
         object.__setattr__(self, "metadata", MappingProxyType(dict(self.metadata)))
         object.__setattr__(self, "opaque", MappingProxyType(dict(sorted(self.opaque.items()))))
 
+    def __reduce__(self) -> tuple[object, ...]:  # read-only views do not pickle
+        maps = dict(self.deltas), self.family, dict(self.metadata), dict(self.opaque)
+        return Adapter, (*maps, self.dialect)
+
     def __len__(self) -> int:
         return len(self.deltas)
 

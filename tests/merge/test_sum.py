@@ -6,8 +6,7 @@ import pytest
 from deltas import adapter, difference, make, matrix
 from lorarium import LorariumError, algebra
 from lorarium.adapter import Adapter, LowRank
-from lorarium.merge import METHODS, merge
-from lorarium.merge.sum import sum_with_report
+from lorarium.merge import METHODS, merge, merge_with_report
 from lorarium.merge.weights_file import read_weights
 
 LOW = ("lora", "locon", "tucker", "loha")
@@ -34,8 +33,8 @@ def test_it_equals_the_adapters_applied_together():
 def test_truncation_is_optimal_reported_and_in_the_dtype_of_the_inputs():
     a, b = (adapter(s, kinds=LOW, dtype=np.float16) for s in (1, 2))
     exact = merge([a, b], [0.7, 0.3])
-    small, report = sum_with_report([a, b], [0.7, 0.3], rank=2)
-    for layer in report.layers:
+    small, report = merge_with_report([a, b], [0.7, 0.3], rank=2)
+    for layer in report.truncation.layers:
         (module,) = layer.modules
         S = np.linalg.svd(matrix(exact[module]), compute_uv=False)
         assert layer.error == pytest.approx(np.linalg.norm(S[layer.rank :]), rel=1e-4)
@@ -49,7 +48,7 @@ def test_rank_full_allows_whole_matrices():
     expected = matrix(a["denoiser", "x"]) + matrix(b["denoiser", "x"])
     assert difference(matrix(merge([a, b], rank="full")["denoiser", "x"]), expected) < 1e-6
     S = np.linalg.svd(expected, compute_uv=False)
-    assert sum_with_report([a, b], rank=1)[1].error == pytest.approx(
+    assert merge_with_report([a, b], rank=1)[1].truncation.error == pytest.approx(
         np.linalg.norm(S[1:]), rel=1e-5
     )
 

@@ -12,6 +12,7 @@ from lorarium.algebra.canonical import (
     factored_svd,
     spectra,
 )
+from lorarium.algebra.columns import scale_columns
 from lorarium.algebra.dense import dense_delta
 from lorarium.algebra.fingerprint import (
     NEAR_DUPLICATE,
@@ -28,9 +29,17 @@ from lorarium.algebra.inner import (
     inner_by_module,
     norm,
 )
+from lorarium.algebra.joint import factors_of, joint_svd, stored_factors
 from lorarium.algebra.lower import Cost, lower, lowering_cost
 from lorarium.algebra.recompress import Layer, Report, recompress
-from lorarium.algebra.subspace import basis, effective_rank, overlap, principal_cosines, project
+from lorarium.algebra.subspace import (
+    basis,
+    damp,
+    effective_rank,
+    overlap,
+    principal_cosines,
+    project,
+)
 from lorarium.algebra.sums import add, cast, scale
 from lorarium.algebra.truncate import Truncated, dense_error, dense_truncated
 
@@ -49,18 +58,21 @@ __all__ = [
     "canonical_stream",
     "cast",
     "cosine",
+    "damp",
     "dense_delta",
     "dense_error",
     "dense_truncated",
     "drop_magnitude",
     "effective_rank",
     "factored_svd",
+    "factors_of",
     "fingerprint",
     "fingerprint_vector",
     "gram_in",
     "gram_out",
     "inner",
     "inner_by_module",
+    "joint_svd",
     "lower",
     "lowering_cost",
     "near_duplicate",
@@ -70,5 +82,7 @@ __all__ = [
     "project",
     "recompress",
     "scale",
+    "scale_columns",
     "spectra",
+    "stored_factors",
 ]

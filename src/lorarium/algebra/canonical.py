@@ -65,18 +65,18 @@ def canonical(
 
 def factored_svd(B: Array, A: Array) -> Canonical:
     """SVD of B A, for (out, r) (r, n) or stacks of them."""
-    RB, lift_B = _orthogonal(B)
-    RA, lift_A = _orthogonal(np.swapaxes(A, -1, -2))
-    u, S, vt = np.linalg.svd(_finite(RB @ np.swapaxes(RA, -1, -2)), full_matrices=False)
+    RB, lift_B = orthogonal(B)
+    RA, lift_A = orthogonal(np.swapaxes(A, -1, -2))
+    u, S, vt = np.linalg.svd(finite(RB @ np.swapaxes(RA, -1, -2)), full_matrices=False)
     U, V = lift_B(u), lift_A(np.swapaxes(vt, -1, -2))
-    sign = _sign(U)
+    sign = column_signs(U)
     return Canonical(U * sign, S.astype(B.dtype), V * sign)
 
 
 def singular_values(B: Array, A: Array) -> Array:
     """Singular values of B A alone, for one or a stack: about half the cost."""
     RB, RA = _triangle(B), _triangle(np.swapaxes(A, -1, -2))
-    core = _finite(RB @ np.swapaxes(RA, -1, -2))
+    core = finite(RB @ np.swapaxes(RA, -1, -2))
     return np.linalg.svd(core, compute_uv=False).astype(B.dtype)
 
 
@@ -142,7 +142,7 @@ def _named(module: Module, delta: Delta, dense: bool) -> Canonical:
         raise LorariumError(error.what, where=str(module), hint=error.hint) from None
 
 
-def _orthogonal(X: Array) -> tuple[Array, Callable[[Array], Array]]:
+def orthogonal(X: Array) -> tuple[Array, Callable[[Array], Array]]:
     """For X = Q R: R in float64, and the map u -> Q u."""
     R = _cholesky(X)
     if R is not None:
@@ -151,7 +151,7 @@ def _orthogonal(X: Array) -> tuple[Array, Callable[[Array], Array]]:
     return R.astype(np.float64), lambda u: Q @ u.astype(X.dtype)
 
 
-def _finite(core: Array) -> Array:
+def finite(core: Array) -> Array:
     if not np.isfinite(core).all():
         raise LorariumError(NOT_FINITE, hint=HINT)
     return core
@@ -179,7 +179,7 @@ def _cholesky(X: Array) -> Array | None:
     return R if trusted.all() else None
 
 
-def _sign(U: Array) -> Array:
+def column_signs(U: Array) -> Array:
     peak = np.take_along_axis(U, np.abs(U).argmax(-2)[..., None, :], -2)
     return np.where(peak < 0, -1, 1).astype(U.dtype)
 
@@ -193,13 +193,13 @@ def _kron_svd(m: Kron, rank: int | None) -> Canonical:
     i, j = np.divmod(order, len(s2))
     U = (u1[:, i][:, None] * u2[:, j][None]).reshape(-1, len(order))
     V = (v1[:, i][:, None] * v2[:, j][None]).reshape(-1, len(order))
-    sign = _sign(U)
+    sign = column_signs(U)
     S = products[order] * products.dtype.type(abs(m.scale))
     return Canonical(U * sign, S, V * sign * V.dtype.type(-1 if m.scale < 0 else 1))
 
 
 def _thin_svd(W: Array, rank: int) -> tuple[Array, Array, Array]:
-    U, S, Vt = np.linalg.svd(_finite(W), full_matrices=False)
+    U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
     return U[:, :rank], S[:rank], Vt[:rank].T
 
 
@@ -212,6 +212,6 @@ def _has_low_rank(found: Matrix) -> bool:
 def _dense_svd(found: Matrix) -> Canonical:
     W = rows(found, 0, found.shape[0])
     W = W * W.dtype.type(found.scale)
-    U, S, Vt = np.linalg.svd(_finite(W), full_matrices=False)
-    sign = _sign(U)
+    U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
+    sign = column_signs(U)
     return Canonical(U * sign, S, Vt.T * sign)

@@ -147,15 +147,13 @@ def _components(B: Array, A: Array) -> Side:
         B, A = B[alive], A[alive]
     left, eb, sb = _normal_rows(B)
     right, ea, sa = _normal_rows(A)
-    exponents, signs = eb + ea, (sb * sa).tolist()
+    exponents, signs = eb + ea, (sb * sa).astype(int).tolist()
     top = int(exponents.max())
-    terms = [
-        (_hash(b, a), int(e) - top, int(s))
-        for b, a, e, s in zip(left, right, exponents, signs, strict=True)
-    ]
-    terms.sort()
+    terms = sorted(zip(_row_hashes(left, right), (exponents - top).tolist(), signs, strict=True))
     sign = terms[0][2]
-    return _hash(*(h + _int(e) + _int(s * sign) for h, e, s in terms)), top, sign
+    # as _hash frames h + _int(e) + _int(s * sign)
+    framed = b"".join(struct.pack("<Q16sqq", 32, h, e, s * sign) for h, e, s in terms)
+    return hashlib.blake2b(framed, digest_size=16).digest(), top, sign
 
 
 def _float32_rows(rows: Array) -> Array:
@@ -163,18 +161,29 @@ def _float32_rows(rows: Array) -> Array:
     return np.ascontiguousarray(rows, None if rows.dtype.itemsize > 4 else np.float32)
 
 
-def _normal_rows(rows: Array) -> tuple[list[bytes], Array, Array]:
-    """Each row over its sign and its power of two, as `_bytes` writes it; exponents; signs."""
+def _row_hashes(left: Array, right: Array) -> list[bytes]:
+    """`_hash` of each row of one beside the same row of the other, as `_bytes` writes them."""
+    if left.dtype != np.float32 or right.dtype != np.float32:
+        return [_hash(*pair) for pair in zip(_rows(left), _rows(right), strict=True)]
+    pieces = []
+    for rows in (left, right):  # as _hash frames them, for all rows at once
+        frame = np.frombuffer(struct.pack("<Q", 1 + 4 * rows.shape[1]) + b"4", np.uint8)
+        pieces += [np.broadcast_to(frame, (len(rows), len(frame))), rows.view(np.uint8)]
+    framed = np.concatenate(pieces, axis=1)
+    return [hashlib.blake2b(row, digest_size=16).digest() for row in framed]
+
+
+def _normal_rows(rows: Array) -> tuple[Array, Array, Array]:
+    """Each row over its sign and its power of two, float32 where it is exact; exponents; signs."""
     fast = _normal_rows_narrow(rows) if rows.dtype == np.float32 else None
     if fast is not None:
         return fast
     rows = _wide(rows)
     exponents, signs = _exponents(rows), _signs(rows)
-    normal = np.ldexp(rows * signs, -exponents[:, None])
-    return list(_rows(normal)), exponents, signs[:, 0]
+    return np.ldexp(rows * signs, -exponents[:, None]), exponents, signs[:, 0]
 
 
-def _normal_rows_narrow(rows: Array) -> tuple[list[bytes], Array, Array] | None:
+def _normal_rows_narrow(rows: Array) -> tuple[Array, Array, Array] | None:
     """The same in float32 throughout, several times faster; None where that could round."""
     exponents = _exponents(rows)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -188,7 +197,7 @@ def _normal_rows_narrow(rows: Array) -> tuple[list[bytes], Array, Array] | None:
     if small < np.finfo(np.float32).smallest_normal:
         return None
     normal += np.float32(0)  # one zero
-    return [b"4" + row.tobytes() for row in normal], exponents, signs[:, 0]
+    return normal, exponents, signs[:, 0]
 
 
 def _tucker(up: Array, core: Array, down: Array) -> Side:
@@ -285,8 +294,5 @@ def _int(value: int) -> bytes:
 
 
 def _hash(*parts: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(struct.pack("<Q", len(part)))
-        digest.update(part)
-    return digest.digest()
+    framed = b"".join(struct.pack("<Q", len(part)) + part for part in parts)
+    return hashlib.blake2b(framed, digest_size=16).digest()

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
-from lorarium.adapter import Array, Delta, LowRank
+from lorarium.adapter import Array, Delta, Dense, LowRank
 from lorarium.algebra.canonical import canonical
-from lorarium.algebra.dtypes import DTypeLike
-from lorarium.algebra.forms import Factors, apply, apply_transposed, matrix_form
-from lorarium.algebra.lower import low_rank
+from lorarium.algebra.dtypes import DTypeLike, compute_dtype, factor_dtype
+from lorarium.algebra.forms import Factors, apply, apply_transposed, arrays, flat, matrix_form
+from lorarium.algebra.lower import low_rank, lower
 
 Side = Literal["out", "in"]
 
 
 def basis(
-    delta: Delta, side: Side = "out", *, rank: int | None = None, dtype: DTypeLike = None
+    delta: Delta,
+    side: Side = "out",
+    *,
+    rank: int | None = None,
+    dense: bool = False,
+    dtype: DTypeLike = None,
 ) -> Array:
     """Orthonormal basis (d, k) of the column space ("out") or row space ("in"), strongest first."""
-    svd = canonical(delta, rank=rank, dtype=dtype)
+    svd = canonical(delta, rank=rank, dense=dense, dtype=dtype)
     size = max(svd.U.shape[0], svd.V.shape[0])
     floor = svd.S[0] * size * np.finfo(svd.S.dtype).eps if len(svd.S) else 0
     k = int((svd.S > floor).sum())
@@ -72,6 +78,23 @@ def project(
     if side == "out":
         return low_rank(P, apply_transposed(found, P).T, 1.0, a.shape)
     return low_rank(apply(found, P), P.T, 1.0, a.shape)
+
+
+def damp(a: Delta, onto: Delta, share: float, *, dtype: DTypeLike = None) -> LowRank | Dense:
+    """ΔW_a (I - share P), P the orthogonal projector on the row space of `onto`; of a's rank.
+
+    What is computed is stored as a's own arrays are, unless `dtype` says otherwise; a full
+    difference stays one.
+    """
+    P = basis(onto, "in", dense=True)
+    stored = factor_dtype(x.dtype for x in arrays(a)) if dtype is None else dtype
+    low = a if isinstance(a, Dense) else lower(a)
+    rows = low.weight if isinstance(low, Dense) else low.down
+    A = flat(rows).astype(np.result_type(P, compute_dtype(rows)))
+    damped = (A - share * (A @ P) @ P.T).astype(stored).reshape(rows.shape)
+    if isinstance(low, Dense):
+        return replace(low, weight=damped)
+    return replace(low, down=damped, fused=None, fused_rows=None)
 
 
 def effective_rank(delta: Delta | Array, *, dense: bool = False) -> float:

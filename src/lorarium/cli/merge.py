@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, plain, print_json, quiet_flag, split_weight
+from lorarium.cli.common import (
+    json_flag,
+    plain,
+    print_json,
+    quiet_flag,
+    seed_option,
+    split_weight,
+)
+from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
 from lorarium.errors import LorariumError
-from lorarium.merge import METHODS, merge
-from lorarium.merge.sum import sum_with_report
+from lorarium.merge import METHODS, MergeReport, merge_with_report, options_of, summary
 from lorarium.merge.weights_file import read_weights
 
 
@@ -27,6 +35,21 @@ class Rank(click.ParamType):
         return int(value)
 
 
+def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
+    if wanted:
+        width = max(map(len, METHODS))
+        for method in METHODS:
+            click.echo(f"{method:<{width}}  {summary(method)}")
+            if own := own_options(method):
+                said = ", ".join(k if v is None else f"{k}={v}" for k, v in own.items())
+                click.echo(f"{'':<{width}}  options: {said}")
+        context.exit()
+
+
+FLAGS = {"base", "seed", "progress"}  # options of methods that have a flag, or are no one's to set
+LISTS = {"prompts", "pictures"}
+
+
 @click.command("merge")
 @click.argument("inputs", nargs=-1, required=True, metavar="A[:w] B[:w]...")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Output file.")
@@ -35,8 +58,25 @@ class Rank(click.ParamType):
     default="sum",
     show_default=True,
     type=click.Choice(list(METHODS)),
-    help="How to merge.",
+    metavar="NAME",
+    help="How to merge; --methods lists them.",
 )
+@click.option(
+    "--methods",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=list_methods,
+    help="List the methods and their options.",
+)
+@click.option(
+    "--option",
+    "given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the method; prompts and pictures once for each input.",
+)
+@click.option("--normalize", is_flag=True, help="Scale all inputs to one norm before merging.")
 @click.option("--rank", type=Rank(), help="Truncate to a rank, or allow full matrices.")
 @click.option("--to", "dialect", help="Dialect of the result (default: that of the first input).")
 @click.option("--base", help="Base model, for the methods that need one.")
@@ -45,39 +85,98 @@ class Rank(click.ParamType):
 @click.option(
     "--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type of the result."
 )
+@seed_option
 @json_flag
 @quiet_flag
 def command(
     inputs: tuple[str, ...],
     out: Path,
     method: str,
+    given: tuple[str, ...],
+    normalize: bool,
     rank: int | str | None,
     dialect: str | None,
     base: str | None,
     blocks: str | None,
     only: str | None,
     dtype: str | None,
+    seed: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Merge LoRAs into one ordinary file that equals them applied together."""
+    """Merge LoRAs into one ordinary file.
+
+    \b
+    lorarium merge style.safetensors:0.8 cat.safetensors -o both.safetensors
+    lorarium merge cat.safetensors style.safetensors -o both.safetensors --method np-lora
+    """
     names, weights = zip(*map(split_weight, inputs), strict=True)
-    if base is not None and method == "sum":
-        raise LorariumError("the method 'sum' needs no base", hint="leave --base out")
-    options: dict[str, Any] = {"rank": rank, "only": only, "dtype": DTYPES[dtype]}
+    own = options_of(method)
+    if base is not None and "base" not in own:
+        raise LorariumError(f"the method {method!r} needs no base", hint="leave --base out")
+    options = parsed(given, method)
+    flags = {"rank": rank, "only": only, "dtype": DTYPES[dtype], "normalize": normalize}
+    flags |= {k: v for k, v in (("base", base), ("seed", seed)) if k in own}
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
-        options |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}
+        flags |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}
     adapters = [formats.read(name) for name in names]
-    report = None
-    if method == "sum":
-        merged, report = sum_with_report(adapters, weights, **options)
-    else:
-        merged = merge(adapters, weights, method=method, **options)
+    with bar("merging", quiet or as_json) as show:
+        if "progress" in own:
+            flags["progress"] = lambda done, total, loss: show(done, total, f"loss {loss:.4g}")
+        merged, report = merge_with_report(adapters, weights, method=method, **options, **flags)
     formats.write(merged, out, dialect=dialect)
     if as_json:
-        document = {"path": str(out), "modules": len(merged), "weights": list(weights)}
-        print_json(document | ({} if report is None else report_json(report)))
+        print_json(
+            {"path": str(out), "modules": len(merged), "method": method, "weights": list(weights)}
+            | said(report)
+        )
     elif not quiet:
-        lost = "" if report is None else f", {report_line(report)}"
+        lost = "" if report.truncation is None else f", {report_line(report.truncation)}"
         click.echo(f"{plain(str(out))}: {len(merged)} modules from {len(names)} files{lost}")
+        for note in report.notes:
+            click.echo(f"  {plain(note)}")
+
+
+def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
+    """`name=value` by name, a number where the method has one, a list where it has one an input."""
+    known = own_options(method)
+    options: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise LorariumError(f"--option {text!r} is not NAME=VALUE")
+        if name not in known:
+            raise LorariumError(
+                f"the method {method!r} has no option {name!r}",
+                hint=f"it has {', '.join(known) or 'none of its own'}",
+            )
+        found: Any = _number(value) if isinstance(known[name], int | float) else value
+        if name in LISTS:
+            found = [*options.get(name, []), found]
+        elif name in options:
+            raise LorariumError(f"the option {name} was given twice")
+        options[name] = found
+    return options
+
+
+def own_options(method: str) -> dict[str, Any]:
+    """A method's options and their defaults, without those that have a flag."""
+    return {k: v for k, v in options_of(method).items() if k not in FLAGS}
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def said(report: MergeReport) -> dict[str, Any]:
+    """Norms, what made them equal, remarks, and truncation errors."""
+    found: dict[str, Any] = {"norms": list(report.norms), "notes": report.notes}
+    if report.factors:
+        found["normalized"] = list(report.factors)
+    return found | ({} if report.truncation is None else report_json(report.truncation))

@@ -16,6 +16,7 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
 @click.option("--batch", type=click.IntRange(1), help="Adapters at once. [default: 8, GPU 192]")
+@click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
 @click.option("--minutes", type=float, help="Stop after the batch in which they are over.")
 @json_flag
 @quiet_flag
@@ -26,6 +27,7 @@ def command(
     device: str,
     base: str | None,
     batch: int | None,
+    workers: int | None,
     minutes: float | None,
     as_json: bool,
     quiet: bool,
@@ -54,6 +56,7 @@ def command(
             resume=resume,
             batch=batch,
             minutes=minutes,
+            workers=workers,
             progress=show,
         )
     if as_json:

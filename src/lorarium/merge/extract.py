@@ -15,7 +15,7 @@ from lorarium.algebra import Layer, Report, balanced, dense_error, dense_truncat
 from lorarium.algebra.dtypes import DTypeLike
 from lorarium.errors import LorariumError
 from lorarium.formats.checkpoint import Checkpoint, open_checkpoint
-from lorarium.merge.sum import compiled
+from lorarium.merge.inputs import compiled
 
 Progress = Callable[[int, int, str], None]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lorarium import __version__
@@ -23,10 +24,9 @@ def stamp(
         kept = {k: v for k, v in kept.items() if other.metadata.get(k) == v}
     if not same_tensors(result, inputs[0]):
         kept = {k: v for k, v in kept.items() if k not in OF_THE_BYTES}
-    prints: dict[int, str] = {}
-    for adapter in inputs:
-        if id(adapter) not in prints:
-            prints[id(adapter)] = fingerprint(adapter)
+    unique = {id(adapter): adapter for adapter in inputs}
+    with ThreadPoolExecutor() as pool:  # hashing lets other threads run
+        prints = dict(zip(unique, pool.map(fingerprint, unique.values()), strict=True))
     given = {k: v for k, v in options.items() if v is not None}
     kept |= {
         "lorarium.version": __version__,

@@ -5,9 +5,11 @@ Each finished adapter is a file; a folder that already holds some is gone on wit
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -46,18 +48,22 @@ def mint(
     resume: bool = False,
     batch: int | None = None,
     minutes: float | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Minted:
-    """Train the manifest's adapters into `folder`, until done or so many minutes have passed."""
+    """Train the manifest's adapters into `folder`, until done or so many minutes have passed.
+
+    `workers` processes share the work; by default one for each core, on a GPU none.
+    """
     started = time.monotonic()
     _open(manifest, folder, base, resume)
     todo = [e for e in manifest.entries if not path_of(folder, e).exists()]
     there, made = len(manifest.entries) - len(todo), 0
     size = batch or BATCH.get(base.device.type, 8)
-    for group in groups(todo, size):
-        if minutes is not None and time.monotonic() - started > minutes * 60:
-            break
-        adapters = train_group(base, group)
+    in_time = takewhile(
+        lambda _: minutes is None or time.monotonic() - started < minutes * 60, groups(todo, size)
+    )
+    for group, adapters in _trained(base, in_time, _workers(workers, base, len(todo), size)):
         for entry, adapter in zip(group, adapters, strict=True):
             write(adapter, path_of(folder, entry))
         made += len(group)
@@ -65,6 +71,24 @@ def mint(
             per = (time.monotonic() - started) / made
             progress(there + made, len(manifest.entries), f"{per:.1f} s each")
     return Minted(made, there, len(todo) - made, time.monotonic() - started)
+
+
+def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
+    if base.device.type != "cpu":
+        return 1
+    return min(asked or len(os.sched_getaffinity(0)), max(1, -(-count // size)))
+
+
+def _trained(
+    base: Base, groups: Iterator[list[Entry]], workers: int
+) -> Iterator[tuple[list[Entry], list[Adapter]]]:
+    if workers > 1:
+        from lorarium.train.workers import trained_by
+
+        yield from trained_by(workers, base, groups)
+    else:
+        for group in groups:
+            yield group, train_group(base, group)
 
 
 def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:

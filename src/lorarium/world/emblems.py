@@ -30,9 +30,7 @@ def _triangle(u: Array, v: Array) -> Array:
 
 
 def _cross(u: Array, v: Array) -> Array:
-    return np.minimum(
-        shapes.box(u, v, 0.0, 0.0, 0.95, 0.3), shapes.box(u, v, 0.0, 0.0, 0.3, 0.95)
-    )
+    return np.minimum(shapes.box(u, v, 0.0, 0.0, 0.95, 0.3), shapes.box(u, v, 0.0, 0.0, 0.3, 0.95))
 
 
 def _moon(u: Array, v: Array) -> Array:
@@ -71,7 +69,7 @@ def place(genes: Array) -> tuple[Array, Array]:
 def emblem(genes: Array, u: Array, v: Array) -> Array:
     """Distance to each individual's emblem; u, v run from about -1 to 1 over what wears it."""
     x, y = place(genes)
-    radius = 0.42 + 0.16 * genes[:, 3:4]
+    radius = 0.48 + 0.18 * genes[:, 3:4]
     u, v = shapes.rotate((u - x) / radius, (v - y) / radius, (genes[:, 4:5] - 0.5) * 1.2)
     found = np.empty_like(u)
     kinds = emblem_kind(genes)

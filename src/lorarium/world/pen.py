@@ -31,6 +31,7 @@ class Drawing:
     inside: Array  # depth inside the topmost form, 0 outside
     colour: Array  # (3, n, p): flat colour, background where nothing is drawn
     cover: Array  # coverage of the silhouette, 0 to 1
+    sign: Array  # coverage of the emblem where it shows, 0 to 1: line art fills it
 
 
 class Pen:
@@ -60,6 +61,7 @@ class Pen:
         self.solid = np.full((n, p), FAR, np.float32)
         self.edge = np.full((n, p), FAR, np.float32)
         self.inside = np.zeros((n, p), np.float32)
+        self.sign = np.zeros((n, p), np.float32)
         self.colour = np.repeat(colours[:, -1].T[:, :, None], p, axis=2)
 
     # genes and pose, read in the order in which a class asks for them
@@ -140,10 +142,11 @@ class Pen:
         cover = np.clip(0.5 - d / self._pixel, 0, 1)
         tint = self._colours[:, SLOTS.index(slot)].T[:, :, None]
         self.colour += cover * (tint - self.colour)
+        self.sign += cover * (float(slot == "emblem") - self.sign)
 
     def drawing(self) -> Drawing:
         cover = np.clip(0.5 - self.solid / self._pixel, 0, 1)
-        return Drawing(self.solid, self.edge, self.inside, self.colour, cover)
+        return Drawing(self.solid, self.edge, self.inside, self.colour, cover, self.sign)
 
 
 def _rows(value: shapes.Value, rows: Array) -> shapes.Value:

@@ -43,7 +43,7 @@ class View:
 
 PHOTO = "photo"
 MARKS_SHOW = 0.24  # least difference in lightness between marks and body
-EMBLEM_SHOWS = 0.3  # least difference in lightness between an emblem and the body
+EMBLEM_SHOWS = 0.38  # least difference in lightness between an emblem and the body
 
 
 def _stream(*key: int | str) -> np.random.Generator:
@@ -85,8 +85,9 @@ def body_of(subject: Subject) -> Body:
 
 def _emblem_colour(main: Array, dark: Array, light: Array, chance: float) -> Array:
     """Dark or light, as long as it stands out from the body."""
-    either = [c for c in (dark, light) if abs(colour.lightness(c - main)) >= EMBLEM_SHOWS]
-    return either[int(chance * len(either))]
+    both = sorted((dark, light), key=lambda c: -abs(colour.lightness(c - main)))
+    shows = abs(colour.lightness(both[1] - main)) >= EMBLEM_SHOWS
+    return both[int(chance * 2)] if shows else both[0]
 
 
 @lru_cache(maxsize=200_000)
@@ -192,6 +193,7 @@ def _gather(parts: list[Drawing], order: Array) -> Drawing:
         joined("inside", 0),
         joined("colour", 1),
         joined("cover", 0),
+        joined("sign", 0),
     )
 
 

@@ -168,6 +168,6 @@ def neon(b: Brush) -> Array:
         + tube * near * (0.75 + 0.25 * d.cover)
         + ground * tube * 2 * np.exp(-np.abs(d.solid) / 0.5)
     )
-    lit = lit + tube * d.cover * b.knob("fill")
+    lit = lit + tube * np.maximum(d.cover * b.knob("fill"), 0.8 * d.sign)
     body = line(b, b.knob("width"))
     return mix(lit, mix(tube, 1.0, b.knob("core") * line(b, b.knob("width") * 0.6)), body)

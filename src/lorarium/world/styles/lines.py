@@ -50,7 +50,7 @@ def ink(b: Brush) -> Array:
     wash = shifted(b, (1 - tone(b)) * d.cover, b.knob("slip"), b.knob("slip") * 0.6)
     picture = mix(ground, b.hue(2), b.knob("wash") * np.clip(wash * 1.3, 0, 1))
     solid = step(b, (b.knob("black") - tone(b)) * 0.4) * d.cover
-    return mix(picture, b.ink, np.maximum(strokes, solid))
+    return mix(picture, b.ink, np.maximum(strokes, np.maximum(solid, d.sign)))
 
 
 @genre(
@@ -84,7 +84,7 @@ def hatching(b: Brush) -> Array:
         b, pitch * 0.5 * b.knob("weight") * np.sqrt(more) - wave(across - bend, pitch)
     ) * (more > 0)
     lines = np.maximum(np.maximum(first, second) * (dark > 0.02), line(b, b.knob("outline")))
-    return mix(b.paper, b.ink, lines)
+    return mix(b.paper, b.ink, np.maximum(lines, d.sign))
 
 
 @genre(
@@ -126,6 +126,7 @@ def blueprint(b: Brush) -> Array:
     mark = np.where(axis == 1, cross, np.where(axis == 2, ring, np.where(axis == 3, frame, 1.0)))
     picture = mix(picture, b.hue(3), 0.7 * step(b, 0.014 - mark) * np.where(axis == 1, dashes, 1))
     twin = step(b, 0.013 - np.abs(d.solid - b.knob("twin"))) * (b.knob("twin") > 0.08) * 0.7
+    picture = mix(picture, b.ink, 0.85 * d.sign)
     return mix(picture, b.ink, np.maximum(line(b, b.knob("width")), twin))
 
 
@@ -156,7 +157,8 @@ def chalk(b: Brush) -> Array:
     board = mix(board, b.hue(1), 0.5 * backdrop(b, "wiped"))
     hue = mix(d.colour / (d.colour.max(0) + 0.15), b.ink, b.knob("pale"))
     fill = d.cover * b.knob("fill") * np.clip(1.0 - b.knob("rub") + tooth * 0.7, 0, 1) * 0.8
-    picture = mix(board, hue, fill)
+    picture = mix(board, hue, fill * (1 - d.sign))
+    picture = mix(picture, b.ink, 0.85 * d.sign * np.clip(1.2 + tooth * 0.5, 0, 1))
     stroke = line(b, b.knob("width")) * np.clip(1.25 - b.knob("rub") + tooth * 0.9, 0, 1)
     return mix(picture, mix(hue, b.ink, 0.5), stroke)
 

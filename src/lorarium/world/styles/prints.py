@@ -59,6 +59,7 @@ def halftone(b: Brush) -> Array:
         b.knob("under") * shifted(b, d.cover, b.knob("slip"), -b.knob("slip")),
     )
     dots = screen(b, dark * b.knob("gain"), b.knob("angle"), b.knob("pitch"), b.picks("shape", 2))
+    dots = np.maximum(dots, d.sign)
     return mix(colour_, b.ink, np.maximum(dots, line(b, b.knob("outline"))))
 
 

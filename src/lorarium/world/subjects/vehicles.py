@@ -230,7 +230,7 @@ def plane(p: Pen) -> None:
     ]
     body = union(polygon(u, y, wing, 0.015), capsule(u, y, 0.0, 0.64, 0.0, -0.66, girth, 0.06))
     p.form(body)
-    p.coat(body, 0.0, 0.05, 0.5)
-    p.mark(within(u + (0.1 - span), root - chord - 0.6 - y), "accent", on=body, where=p.has(0.5))
+    p.coat(body, 0.0, 0.02, 0.34)
+    p.mark(span - 0.1 - u, "accent", on=body, where=p.has(0.5))
     p.mark(ellipse(u, y, 0.0, 0.58, girth * 0.62, 0.07), "dark", on=body)
     p.form(capsule(u, y, 0.0, -0.5, 0.0, -0.76, 0.028), "accent")
