@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from lorarium.evaluate.judges import load_judge
 from lorarium.models.base import open_base
 from lorarium.recipes.zoo import manifest
 from lorarium.train.manifest import Entry
-from lorarium.train.recipe import Recipe
+from lorarium.train.recipe import defaults
 
 
 def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
@@ -33,7 +35,14 @@ def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
         if e.kind == kind and e.split == "test" and e.id.endswith(f"-{recipe}-0")
     ]
     chosen = found[:: max(1, len(found) // count)][:count]
-    return [replace(e, numbers=Recipe()) for e in chosen] if ours else chosen
+    usual = defaults("micro-1", "a {} in sty1" if kind == "style" else "a sub1")
+    return [replace(e, numbers=usual) for e in chosen] if ours else chosen
+
+
+def part(kind: str, chosen: list[Entry], judge: str, base: str | None) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    measure = {"style": style_loras, "subject": subject_loras}[kind]
+    return measure(open_base(base), load_judge(judge), chosen, say=lambda text: print(kind, text))
 
 
 def main() -> None:
@@ -43,26 +52,28 @@ def main() -> None:
     options.add_argument("--recipe", default="train", choices=("train", "zoo"))
     options.add_argument("--judge", default="b")
     options.add_argument("--base")
-    options.add_argument("--threads", type=int, default=2)
     asked = options.parse_args()
-    torch.set_num_threads(asked.threads)
+    torch.set_num_threads(1)
     ours = asked.recipe == "train"
+    counts = {"style": ("R0", asked.artists), "subject": ("S0", asked.individuals)}
     base, judge, start = open_base(asked.base), load_judge(asked.judge), time.time()
-    figures: dict[str, Any] = {
-        "command": f"benchmarks/base.py --recipe {asked.recipe}",
-        "machine": machine(),
-        "seeds": [5, 6, 7],
-        "base": base.hash[:16],
-        "judge": asked.judge,
-        "prompts": follows_prompts(base, judge),
-    }
-    print(json.dumps(figures["prompts"], indent=1), flush=True)
-    figures["style LoRAs"] = style_loras(base, judge, entries("style", "R0", asked.artists, ours))
-    print(json.dumps(figures["style LoRAs"], indent=1), flush=True)
-    figures["subject LoRAs"] = subject_loras(
-        base, judge, entries("subject", "S0", asked.individuals, ours)
-    )
-    print(json.dumps(figures["subject LoRAs"], indent=1), flush=True)
+    # two processes of one thread each use two cores best
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        running = {
+            kind: pool.submit(part, kind, entries(kind, *chosen, ours), asked.judge, asked.base)
+            for kind, chosen in counts.items()
+        }
+        figures: dict[str, Any] = {
+            "command": f"benchmarks/base.py --recipe {asked.recipe} --artists {asked.artists} "
+            f"--individuals {asked.individuals}",
+            "machine": machine(),
+            "seeds": [5, 6, 7],
+            "base": base.hash[:16],
+            "judge": asked.judge,
+            "prompts": follows_prompts(base, judge),
+        }
+        figures |= {f"{kind} LoRAs": future.result() for kind, future in running.items()}
+    print(json.dumps({k: v for k, v in figures.items() if k != "machine"}, indent=1), flush=True)
     figures["seconds"] = round(time.time() - start)
     print(save("base" if ours else "base_zoo", figures))
 

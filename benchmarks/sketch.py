@@ -43,8 +43,8 @@ SIZES = (512, 1024, 2048, 4096, 8192, 16384)
 
 FILES = {
     "sd1 attention, rank 4": ("sd1", 4, lambda part, path: part == "denoiser" and _attention(path)),
-    "sd1 linear and text, rank 16": ("sd1", 16, lambda part, path: not _convolution(path)),
-    "sdxl linear and text, rank 64": ("sdxl", 64, lambda part, path: not _convolution(path)),
+    "sd1 blocks and text, rank 16": ("sd1", 16, lambda part, path: _in_a_block(path)),
+    "sdxl blocks and text, rank 64": ("sdxl", 64, lambda part, path: _in_a_block(path)),
     "flux1 attention, rank 16": ("flux1", 16, lambda part, path: "attn" in path),
 }
 
@@ -53,8 +53,9 @@ def _attention(path: str) -> bool:
     return ".attn" in path
 
 
-def _convolution(path: str) -> bool:
-    return any(word in path for word in ("conv", "time_emb", "add_emb", "proj_in", "proj_out"))
+def _in_a_block(path: str) -> bool:
+    """Transformer blocks with their projections, no convolutions of resnets."""
+    return not any(word in path for word in ("conv", "_emb", "text_projection"))
 
 
 def speed() -> list[dict[str, Any]]:

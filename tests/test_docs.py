@@ -98,9 +98,9 @@ def readme_commands() -> list[str]:
 def test_readme_commands_run(tmp_path: Path) -> None:
     formats.write(example(seed=1), tmp_path / "ink.safetensors", "kohya")
     formats.write(example(seed=2, rank=8), tmp_path / "rain.safetensors", "diffusers")
-    assert len(readme_commands()) == 5
+    assert len(readme_commands()) == 7
     source = str(Path(lorarium.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": source}
+    environment = {**os.environ, "PYTHONPATH": source, "LORARIUM_LIBRARY": str(tmp_path / "l")}
     for line in readme_commands():
         program = [sys.executable, "-m", *shlex.split(line)]
         done = subprocess.run(

@@ -116,7 +116,10 @@ class Gone:
             raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
 sys.meta_path.insert(0, Gone())
 """
-EXTRAS = ("torch", "diffusers", "peft", "transformers", "PIL", "scipy", "sklearn", "lycoris")
+EXTRAS = (
+    *("torch", "diffusers", "peft", "transformers", "PIL", "scipy", "sklearn", "lycoris"),
+    *("lancedb", "pyarrow", "pandas", "ray", "pacmap"),
+)
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -148,6 +151,15 @@ def test_the_whole_tour_needs_no_torch(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+def test_library_without_its_extra_is_one_line(tmp_path: Path) -> None:
+    program = BLOCK.format(blocked=EXTRAS) + (
+        "import sys; sys.argv[0] = 'lorarium'\nfrom lorarium.cli import main\nmain()\n"
+    )
+    done = run(program, "index", str(tmp_path))
+    assert done.returncode == 2 and "lorarium[library]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
     (tmp_path / "x.pt").write_bytes(b"\x80\x02}q\0.")
     program = BLOCK.format(blocked=EXTRAS) + (
@@ -166,10 +178,13 @@ def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
         "from lorarium.cli import cli; cli(standalone_mode=False)",
         "import lorarium.formats.inspect",
         "import lorarium.cli.inspect",
+        "import lorarium.cli.index, lorarium.cli.search, lorarium.cli.map",
+        "from lorarium import Library",
     ],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:
     heavy = ("torch", "diffusers", "peft", "transformers", "scipy", "matplotlib", "PIL")
+    heavy += ("lancedb", "pyarrow", "pandas", "sklearn", "ray")
     check = f"\nimport sys; sys.exit(' '.join(set(sys.modules) & set({heavy!r})) or 0)"
     done = run(program + check)
     assert done.returncode == 0 and done.stderr == "", done.stderr

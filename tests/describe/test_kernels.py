@@ -98,3 +98,19 @@ def test_kernels_refuse_what_is_not_finite():
     next(iter(bad.deltas.values())).up[0, 0] = np.nan
     with pytest.raises(LorariumError, match="NaN or infinite"):
         kernel([bad, planted(0, 1)])
+
+
+def test_kernels_refuse_other_bases_and_other_shapes():
+    a = planted(0, 0)
+    with pytest.raises(LorariumError, match="micro-1 and sd1"):
+        kernel([a], [a.with_(family="sd1")])
+    module, delta = next(iter(a.items()))
+    cut = replace(delta, up=delta.up[:100])
+    with pytest.raises(LorariumError, match=r"attn1.to_q: shapes differ: \(100, 168\)"):
+        kernel([a, a.with_(deltas={**a.deltas, module: cut})])
+
+
+def test_equal_adapters_have_no_axes():
+    a = planted(0, 0)
+    K = kernel([a, a, a])
+    assert Axes.fit(K).coordinates.shape == (3, 0)

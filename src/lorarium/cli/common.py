@@ -13,6 +13,7 @@ from lorarium.errors import LorariumError, one_line, plain
 __all__ = [
     "SCHEMA",
     "json_flag",
+    "library_option",
     "need_torch",
     "one_line",
     "plain",
@@ -20,11 +21,21 @@ __all__ = [
     "quiet_flag",
     "seed_option",
     "split_weight",
+    "where_option",
 ]
 
 SCHEMA = "lorarium/1"
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_flag = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+library_option = click.option(
+    "--library",
+    metavar="DIR",
+    envvar="LORARIUM_LIBRARY",
+    help="The library. [default: ~/.local/share/lorarium, or LORARIUM_LIBRARY]",
+)
+where_option = click.option(
+    "--where", metavar="EXPR", help="Only files of which this is true: 'rank >= 8 and tags = ink'."
+)
 seed_option = click.option(
     "--seed", default=0, show_default=True, help="Seed of every random choice."
 )

@@ -23,7 +23,7 @@ from lorarium.cli.common import (
 @click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
 @click.option("-n", "--count", default=1, show_default=True, help="Pictures of each prompt.")
 @click.option("--steps", default=20, show_default=True, help="Sampling steps.")
-@click.option("--guidance", default=2.5, show_default=True, help="How strictly to follow.")
+@click.option("--guidance", type=float, help="How strictly to follow. [default: the base's own]")
 @click.option("--grid", "as_grid", is_flag=True, help="One sheet, a row for each prompt.")
 @click.option("--scale", default=1, show_default=True, help="Enlarge each pixel so many times.")
 @click.option("--size", type=int, help="Pixels of a side, where the base can choose.")
@@ -39,7 +39,7 @@ def command(
     base: str | None,
     count: int,
     steps: int,
-    guidance: float,
+    guidance: float | None,
     as_grid: bool,
     scale: int,
     size: int | None,
@@ -84,7 +84,7 @@ def command(
         "base_hash": model.hash,
         "loras": [{"sha256": file_hash(name), "weight": weight} for name, weight in weighted],
         "steps": steps,
-        "guidance": guidance,
+        "guidance": model.guidance if guidance is None else guidance,
         "seed": seed,
     }
     if schedule:

@@ -24,7 +24,7 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, s
 @click.option("--alpha", type=float, help="Strength: alpha / rank. [default: the rank]")
 @click.option("--steps", type=int, help="Training steps. [default: 400]")
 @click.option("--batch", type=int, help="Pictures of a step. [default: 8]")
-@click.option("--lr", type=float, help="Learning rate. [default: 0.003]")
+@click.option("--lr", type=float, help="Learning rate. [default: 0.01, a subject 0.005]")
 @click.option("--targets", help="Modules: attention, linear or all. [default: linear]")
 @click.option("--text-encoder", is_flag=True, help="Adapt the text encoder too.")
 @click.option("--prior", type=float, help="Weight of pictures that keep the class as it was.")
@@ -52,7 +52,8 @@ def command(
     """Train a LoRA from pictures (files or folders).
 
     The result is an ordinary file, with a sheet of samples (.png) beside it. Ctrl-C loses
-    nothing: the same command with --resume goes on.
+    nothing: the same command with --resume goes on. The defaults are micro-1's; on other bases
+    they are rank 16, 1000 steps of one picture, rate 0.0001.
 
     \b
     lorarium train drawings/ --prompt "a {} in sty1" -o ink.safetensors
@@ -60,7 +61,6 @@ def command(
     """
     need_torch("train")
     from lorarium.cli.progress import bar
-    from lorarium.train.recipe import recipe_from
     from lorarium.train.run import PROMPT, train
 
     chosen = {name: value for name, value in numbers.items() if value is not None}
@@ -73,7 +73,7 @@ def command(
                 out,
                 prompt=prompt or PROMPT,
                 base=base,
-                recipe=recipe_from(chosen),
+                recipe=chosen,
                 seed=seed,
                 prior_prompt=prior_prompt,
                 resume=resume,

@@ -6,10 +6,10 @@
 
 from typing import Any
 
-from lorarium.describe.descriptor import Descriptor
 from lorarium.describe.facts import fact_names
 from lorarium.describe.kernels import InputKernel, OutputKernel, ProductKernel, kernel
 from lorarium.describe.many import Described, describe, describe_many
+from lorarium.describe.protocol import Descriptor
 from lorarium.describe.raw import RawFactors
 from lorarium.describe.select import SELECTIONS, choose
 from lorarium.describe.sketch import (

@@ -10,7 +10,7 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
 
-NOISE = 1e-10  # of the largest eigenvalue: axes below it are rounding
+NOISE = 1e-10  # of the largest eigenvalue or the mean square: axes below it are rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Axes:
             raise LorariumError("NaN or infinite values in the inner products")
         values, vectors = np.linalg.eigh(centred(K))
         values, vectors = values[::-1], vectors[:, ::-1]
-        count = int((values > NOISE * max(values[0], 0)).sum()) if len(values) else 0
+        count = int((values > NOISE * max(values.max(initial=0), np.diag(K).mean())).sum())
         count = count if size is None else min(size, count)
         return cls(vectors[:, :count], values[:count], K.mean(1), float(K.mean()))
 

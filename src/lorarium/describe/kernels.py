@@ -15,12 +15,12 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array, Linear, Module
 from lorarium.algebra import canonical, lowering_cost
-from lorarium.algebra.forms import form
+from lorarium.algebra.forms import form, matrix_shape
 from lorarium.algebra.lower import lowered_factors
 from lorarium.algebra.stacks import HINT, NOT_FINITE
 from lorarium.describe.changes import matrices
-from lorarium.describe.descriptor import Item, as_adapters, check_family
-from lorarium.describe.gram import Axes, cosines, unit
+from lorarium.describe.gram import Axes, unit
+from lorarium.describe.protocol import Item, as_adapters, check_family, one_family
 from lorarium.errors import LorariumError
 
 KINDS = ("product", "output", "input")
@@ -42,11 +42,17 @@ def kernel(
     """
     if kind not in KINDS:
         raise LorariumError(f"no kernel {kind!r}", hint="one of " + ", ".join(KINDS))
+    one_family([*adapters, *(others or ())], f"the kernel {kind}")
     rows = [matrices(adapter, selection) for adapter in adapters]
     columns = rows if others is None else [matrices(adapter, selection) for adapter in others]
     total = np.zeros((len(rows), len(columns)))
     counts = np.zeros(len(rows)), np.zeros(len(columns))
-    for module in sorted({module for found in (*rows, *columns) for module in found}):
+    every = rows if others is None else [*rows, *columns]
+    for module in sorted({module for found in every for module in found}):
+        shapes = {matrix_shape(found[module]) for found in every if module in found}
+        if len(shapes) > 1:
+            what = "shapes differ: " + " and ".join(map(str, sorted(shapes)))
+            raise LorariumError(what, where=str(module), hint="are all for the same base model?")
         left = _side(rows, module, kind)
         right = left if others is None else _side(columns, module, kind)
         counts[0][left.members] += 1
@@ -58,7 +64,10 @@ def kernel(
 
 
 class ExactKernel:
-    """Coordinates in the centred kernel's own axes, as unit vectors: the exact centred cosine."""
+    """Coordinates in the centred kernel's own axes, as unit vectors: the exact centred cosine.
+
+    For many queries at once `kernel` itself is faster.
+    """
 
     metric = "cosine"
     kind: str
@@ -75,7 +84,7 @@ class ExactKernel:
     def fit(self, items: Sequence[Item]) -> Self:
         self._adapters = as_adapters(items, self.name)
         K = kernel(self._adapters, kind=self.kind, selection=self.selection)
-        self._axes = Axes.fit(cosines(K), self._wanted)
+        self._axes = Axes.fit(K, self._wanted)
         return self
 
     @property

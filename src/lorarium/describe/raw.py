@@ -1,9 +1,9 @@
 """The descriptor of "A LoRA is Worth a Thousand Pictures" (arXiv 2412.12048): the raw factors.
 
 All A and B flattened into one vector, principal axes, Euclidean distance. It holds for adapters of
-one rank and layout only, and compares factors, not changes: adapters that began at different random
-numbers are strangers to it. The paper does not say how it calibrates what was not in the fit;
-`CALIBRATIONS` are four ways.
+one rank and layout only, and compares factors, not changes: it loses most of what adapters that
+began at different random numbers have in common. How the paper calibrates what was not in the fit
+is not known; `CALIBRATIONS` are four ways.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from lorarium.adapter import Adapter, Array, LowRank, Module
-from lorarium.describe.descriptor import Item, as_adapters
 from lorarium.describe.gram import Axes, unit
+from lorarium.describe.protocol import Item, as_adapters
 from lorarium.errors import LorariumError
 
 CALIBRATIONS = ("none", "moments", "gain", "split", "cosine")
@@ -72,7 +72,7 @@ class RawFactors:
             if self.calibration == "split":
                 self.members, self.gallery = outside, placed
             else:
-                self._gain = self.gallery.std(0) / placed.std(0)
+                self._gain = _ratio(self.gallery.std(0), placed.std(0))
                 self._shift = self.gallery.mean(0) - self._gain * placed.mean(0)
         return self
 
@@ -137,4 +137,8 @@ def _jackknife_gain(K: Array, axes: Axes) -> Array:
         squares[out, : len(part.L)] = part.place(K[np.ix_(out, kept)]) ** 2
     spread = np.sqrt(squares.mean(0))
     inside = np.sqrt((axes.coordinates**2).mean(0))
-    return np.divide(inside, spread, out=np.ones_like(spread), where=spread > 0)
+    return _ratio(inside, spread)
+
+
+def _ratio(a: Array, b: Array) -> Array:
+    return np.divide(a, b, out=np.ones_like(b), where=b > 0)

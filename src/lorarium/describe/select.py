@@ -11,7 +11,6 @@ from lorarium.errors import LorariumError, quoted
 from lorarium.formats.families import FAMILIES
 
 SORTS = ("q", "k", "v", "out", "feed-forward", "conv", "other")
-# `qkv` and `attn.proj` are fused or native names that no table of ours split
 _SORTS = (
     ("q", r"(to_q|add_q_proj|q_proj|SelfAttention\.q|wq)$"),
     ("k", r"(to_k|add_k_proj|k_proj|SelfAttention\.k|wk|k_img)$"),

@@ -23,9 +23,9 @@ from lorarium.describe.project import GRID, RIGHT, project
 from lorarium.errors import LorariumError, quoted
 
 SKETCH_VERSION = 1
-# The error of an inner product is about 1/√size. Content is told by small differences, so most of
-# the 32 KiB are `output`'s; eight bits a number add nothing to the error. `product` serves to find
-# what is nearly equal and to solve for weights, which its size does not limit (docs/describe.md).
+# The error of an inner product is about 1/√size, to which eight bits a number add next to
+# nothing. Content is told by small differences, so most of the 32 KiB are `output`'s; `product`
+# finds what is nearly equal and is solved for weights: fewer but finer numbers (docs/describe.md).
 PRODUCT, OUTPUT, INPUT = 4096, 16384, 4096
 MAX_BYTES = 2**15
 _HEAD = struct.Struct("<4sHHIIIIi")  # magic, version, length of the family, sizes, exponent

@@ -8,8 +8,8 @@ from typing import Self
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.describe.descriptor import Item, as_sketch, check_family, one_family
 from lorarium.describe.gram import unit
+from lorarium.describe.protocol import Item, as_sketch, check_family, one_family
 from lorarium.describe.sketch import INPUT, OUTPUT, PRODUCT, fold
 from lorarium.errors import LorariumError
 

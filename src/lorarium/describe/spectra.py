@@ -14,8 +14,8 @@ import numpy as np
 from lorarium.adapter import Adapter, Array
 from lorarium.algebra import effective_rank, spectra
 from lorarium.describe.changes import matrices
-from lorarium.describe.descriptor import Item, as_adapters, check_family
 from lorarium.describe.gram import unit
+from lorarium.describe.protocol import Item, as_adapters, check_family
 from lorarium.describe.select import SORTS, block_of, depth, sort_of
 from lorarium.errors import LorariumError
 

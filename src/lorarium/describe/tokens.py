@@ -16,8 +16,8 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra import canonical_stream
 from lorarium.describe.changes import matrices
-from lorarium.describe.descriptor import Item, as_adapters, check_family
 from lorarium.describe.probes import probes
+from lorarium.describe.protocol import Item, as_adapters, check_family
 from lorarium.errors import LorariumError
 
 TOP, PROBES = 4, 16

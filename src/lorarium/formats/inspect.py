@@ -178,7 +178,7 @@ def tensor_files(path: Path) -> list[Path]:
     for folder, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(folder, name)
-            if file.suffix.lower() in LORA_SUFFIXES and _stays_inside(file, inside):
+            if file.suffix.lower() in LORA_SUFFIXES and stays_inside(file, inside):
                 found.append(file)
     if not found:
         hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
@@ -186,9 +186,12 @@ def tensor_files(path: Path) -> list[Path]:
     return sorted(found)
 
 
-def _stays_inside(file: Path, folder: Path) -> bool:
+def stays_inside(file: Path, folder: Path) -> bool:
     """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
-    real = file.resolve()
+    try:
+        real = file.resolve()
+    except (OSError, RuntimeError):  # a link that leads back to itself
+        return False
     cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
     return real.is_relative_to(folder) or cached
 

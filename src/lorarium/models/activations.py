@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lorarium.adapter import Adapter, Array, Module
 from lorarium.models.base import Base, rows
 from lorarium.models.branches import applied, layer_of
-from lorarium.models.sampling import GUIDANCE, starting_noise, step
+from lorarium.models.sampling import starting_noise, step
 from lorarium.models.stack import Stack, tensor
 
 
@@ -71,7 +71,7 @@ def _draw(base: Base, prompts: Sequence[str], steps: int, seed: int, size: int) 
     """Sampling without guidance, so that every row is of a prompt."""
     text = dict(base.encode(prompts))
     if base.distilled:
-        text["guidance"] = torch.full((len(prompts),), GUIDANCE, device=base.device)
+        text["guidance"] = torch.full((len(prompts),), base.guidance, device=base.device)
     shape = base.noise_shape(size)
     x = starting_noise([seed + i for i in range(len(prompts))], shape).to(base.device)
     # not the scheduler's own times: some begin a short run with hardly any noise

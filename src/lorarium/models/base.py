@@ -25,6 +25,7 @@ class Base(Protocol):
     family: str
     hash: str  # of the weights: what every artifact that stands on it carries
     size: int  # pixels of a side
+    guidance: float  # how strictly it follows words where nothing else is said
     distilled: bool  # guidance is an input of the network, not a second pass
 
     @property

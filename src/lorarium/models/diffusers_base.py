@@ -21,6 +21,7 @@ class DiffusersBase:
     """What UNets and transformers share: encoders and the autoencoder of a pipeline."""
 
     family: str
+    guidance = 7.5  # as diffusers' own pipelines
     distilled = False
 
     def __init__(self, pipeline: Any, denoiser: nn.Module) -> None:
@@ -150,6 +151,7 @@ class FluxBase(DiffusersBase):
     """FLUX.1: flow matching on packed latents; guidance is an input of the dev model."""
 
     family = "flux1"
+    guidance = 3.5
 
     def __init__(self, pipeline: Any) -> None:
         super().__init__(pipeline, pipeline.transformer)

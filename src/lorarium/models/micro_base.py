@@ -28,6 +28,8 @@ class MicroBase:
     """The embedded base: pixels are its latents."""
 
     family = FAMILY
+    # of 1.0 to 4.0 the strength at which LoRAs of validation artists pass judge A most often
+    guidance = 1.5
     distilled = False
 
     def __init__(self, model: Micro, device: str = "cpu") -> None:

@@ -15,7 +15,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import read
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
-from lorarium.models.sampling import GUIDANCE, STEPS, sample
+from lorarium.models.sampling import STEPS, sample
 from lorarium.models.stack import Rule, read_schedule
 
 MOST = 10_000  # pictures of one call
@@ -29,7 +29,7 @@ def render(
     base: Base | str | Path | None = None,
     count: int = 1,
     steps: int = STEPS,
-    guidance: float = GUIDANCE,
+    guidance: float | None = None,
     seed: int = 0,
     size: int | None = None,
     device: str = "cpu",

@@ -18,7 +18,7 @@ from lorarium.models.base import Base, Text, rows
 from lorarium.models.branches import Branch, applied
 from lorarium.models.stack import Rule, Stack
 
-STEPS, GUIDANCE = 20, 2.5
+STEPS = 20
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def sample(
     schedule: Sequence[Rule] = (),
     branches: Mapping[Module, Branch] | None = None,
     steps: int = STEPS,
-    guidance: float = GUIDANCE,
+    guidance: float | None = None,
     seed: int | Sequence[int] = 0,
     size: int | None = None,
     batch: int = 16,
@@ -47,6 +47,7 @@ def sample(
     """
     if not 1 <= steps <= 1000:
         raise LorariumError(f"{steps} sampling steps", hint="use 1 to 1000")
+    guidance = base.guidance if guidance is None else guidance
     if not 0 <= guidance <= 100:
         raise LorariumError(f"a guidance of {guidance} is out of range", hint="use 0 to 100")
     seeds = [seed + i for i in range(len(prompts))] if isinstance(seed, int) else list(seed)

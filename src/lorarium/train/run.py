@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from lorarium.models.pictures import (
 )
 from lorarium.models.sampling import sample
 from lorarium.train.fit import Fit
-from lorarium.train.recipe import Job, Recipe
+from lorarium.train.recipe import Job, Recipe, defaults, recipe_from
 
 PROMPT = "a {} in sty1"
 SAVE_SECONDS = 20.0
@@ -40,7 +41,7 @@ def train(
     *,
     prompt: str = PROMPT,
     base: Base | str | Path | None = None,
-    recipe: Recipe | None = None,
+    recipe: Recipe | Mapping[str, Any] | None = None,
     seed: int = 0,
     prior_prompt: str | None = None,
     resume: bool = False,
@@ -51,17 +52,20 @@ def train(
     """Learn a LoRA from picture files or folders and write it to `out`.
 
     `{}` in the prompt stands for a picture's own caption (a .txt of its name), or for nothing.
+    A `recipe` that is a table of numbers changes the defaults of the base's family.
     An interrupted run leaves `<out>.checkpoint`, from which `resume` goes on.
 
     >>> train(["mine/"], "mine.safetensors", prompt="a {} in sty1")
     """
-    target, recipe = Path(out), recipe or Recipe()
+    target = Path(out)
     if target.suffix != ".safetensors":
         raise LorariumError("a LoRA file ends in .safetensors", where=str(target))
     if not target.parent.is_dir():
         raise LorariumError("no such folder", where=str(target.parent))
     files = picture_files(pictures)
     model = base if not isinstance(base, str | Path | None) else open_base(base, device)
+    if not isinstance(recipe, Recipe):
+        recipe = recipe_from(recipe or {}, defaults(model.family, prompt))
     prompts = tuple(said(prompt, caption(file)) for file in files)
     job = Job(
         read_pictures(files, model.size),

@@ -52,9 +52,11 @@ def as_adapters(items: Sequence[Item], name: str) -> list[Adapter]:
 
 def one_family(items: Sequence[Item], name: str) -> str:
     families = sorted({item.family for item in items})
-    if len(families) != 1:
-        what = f"for {' and '.join(families)}" if families else "empty"
-        raise LorariumError(f"the set to fit {name} on is {what}", hint="take one base model")
+    if not families:
+        raise LorariumError(f"{name} needs at least one adapter")
+    if len(families) > 1:
+        what = f"{name} cannot compare adapters for {' and '.join(families)}"
+        raise LorariumError(what, hint="take those of one base model")
     return families[0]
 
 

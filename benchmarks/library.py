@@ -1,0 +1,474 @@
+"""The library: what it finds, how fast it answers, how fast it notices that nothing changed.
+
+    python benchmarks/library.py                # all of it, about a quarter of an hour
+    python benchmarks/library.py planted        # or some of: planted speed million folder
+
+`planted`: made-up adapters with copies of every sort and merges of two to four, as files; what is
+found, what is found wrongly, how far off the weights are, and from which share of the energy on.
+`speed`: tables as `index` would leave them, vectors in clusters, beside plain numpy and LanceDB on
+the same vectors; `million` goes on to a million rows. `folder`: ten thousand real small files.
+Parts are put together in one result file; figures are drawn as benchmarks/results/library_*.png.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pyarrow as pa
+from machine import RESULTS, machine, save
+
+from lorarium import formats
+from lorarium.adapter import Adapter, LowRank
+from lorarium.algebra import add, cast, norm, recompress, scale
+from lorarium.formats.example import example
+from lorarium.library import Library
+from lorarium.library.folder import STORE, create
+from lorarium.library.schema import SCHEMA
+from lorarium.library.search import judged, matched
+from lorarium.library.spaces import BUILT_IN, FILES, vector_table
+from lorarium.library.store import Store
+from lorarium.library.view import View
+
+SEED = 0
+FAMILY = "micro-1"
+
+# planted
+
+CROWD, COPIED, MERGED, CURVE = 300, 30, 40, 25
+SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+def made_up(seed: int, rank: int = 4) -> Adapter:
+    return example(family=FAMILY, seed=seed, rank=rank)
+
+
+def each(change: Callable[[LowRank], Any]) -> Callable[[Adapter], Adapter]:
+    return lambda a: a.with_(deltas={m: change(d) for m, d in a.items()})  # type: ignore[arg-type]
+
+
+def padded(d: LowRank) -> LowRank:
+    up = np.hstack([d.up, np.zeros((len(d.up), 4), d.up.dtype)])
+    return replace(d, up=up, down=np.vstack([d.down, d.down]))
+
+
+def rotated(d: LowRank) -> LowRank:
+    G = np.random.default_rng(d.up.shape).standard_normal((d.rank, d.rank)) + 3 * np.eye(d.rank)
+    up, down = d.up.astype(np.float64) @ G, np.linalg.inv(G) @ d.down.astype(np.float64)
+    return replace(d, up=up.astype(d.up.dtype), down=down.astype(d.down.dtype))
+
+
+def eight_bits(d: LowRank) -> LowRank:
+    def steps(x: np.ndarray) -> np.ndarray:
+        step = np.abs(x).max(axis=1, keepdims=True) / 127
+        return (np.round(x / step) * step).astype(x.dtype)
+
+    return replace(d, up=steps(d.up), down=steps(d.down))
+
+
+def to_rank(rank: int) -> Callable[[Adapter], Adapter]:
+    return lambda a: recompress(a, rank=rank)[0]
+
+
+COPIES: dict[str, tuple[Callable[[Adapter], Adapter], str]] = {
+    "other dialect": (lambda a: a, "diffusers"),
+    "bf16": (each(lambda d: cast(d, ml_dtypes.bfloat16)), "kohya"),
+    "fp8 e4m3": (each(lambda d: cast(d, ml_dtypes.float8_e4m3fn)), "kohya"),
+    "int8 by row": (each(eight_bits), "kohya"),
+    "rank padded": (each(padded), "kohya"),
+    "factors rotated": (each(rotated), "kohya"),
+    "rotated, bf16, dialect": (
+        each(lambda d: cast(rotated(d), ml_dtypes.bfloat16)),
+        "diffusers",
+    ),
+    "strength 0.7": (lambda a: scale(a, 0.7), "kohya"),
+    "rank 4 to 3": (to_rank(3), "kohya"),
+    "rank 4 to 2": (to_rank(2), "kohya"),
+    "rank 4 to 1": (to_rank(1), "kohya"),
+}
+
+
+def planted() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        loras = folder / "loras"
+        loras.mkdir()
+        for seed in range(CROWD):
+            formats.write(made_up(seed), loras / f"{seed}.safetensors", "kohya")
+        library = Library(folder / "crowd")
+        library.index([loras])
+        found = {"strangers": CROWD, "merges": merges(library, folder)}
+        for i, (change, dialect) in enumerate(COPIES.values()):
+            for seed in range(COPIED):
+                path = loras / f"copy-{i}-{seed}.safetensors"
+                formats.write(change(made_up(seed)), path, dialect)
+        library.index([loras])
+        found["copies"] = copies(library)
+    draw_curve(found["merges"]["by share"])
+    return found
+
+
+def copies(library: Library) -> dict[str, Any]:
+    """Every copy must be in one group with its original and with nobody else's."""
+    began = time.perf_counter()
+    groups = [[g.keep, *(c.path for c in g.copies)] for g in library.duplicates()]
+    seconds = time.perf_counter() - began
+    names = [{Path(path).stem for path in group} for group in groups]
+    rows = {}
+    for i, name in enumerate(COPIES):
+        hits = sum(
+            any({str(seed), f"copy-{i}-{seed}"} <= group for group in names)
+            for seed in range(COPIED)
+        )
+        rows[name] = {"planted": COPIED, "found": hits}
+    wrong = sum(len({name.split("-")[-1] for name in group}) > 1 for group in names)
+    for name, row in rows.items():
+        print(f"  copies: {name:24} {row['found']:3} of {row['planted']}")
+    print(f"  groups of more than one adapter: {wrong}; {seconds:.1f} s")
+    return {"kinds": rows, "wrong groups": wrong, "seconds": seconds}
+
+
+def merges(library: Library, folder: Path) -> dict[str, Any]:
+    """Sums of known adapters, whole and cut to half their rank."""
+    rng = np.random.default_rng(SEED)
+    cases: list[tuple[str, list[int], np.ndarray]] = []
+    for count in (2, 3, 4):
+        for _ in range(MERGED):
+            weights = rng.uniform(0.2, 1.2, count) * rng.choice([1, 1, 1, -1], count)
+            cases.append((f"{count} parents", pick(rng, count), weights))
+    for share in SHARES:
+        ratio = np.sqrt(share / (1 - share))
+        cases += [(f"share {share}", pick(rng, 2), np.array([1, ratio])) for _ in range(CURVE)]
+    results: dict[str, list[dict[str, Any]]] = {}
+    for name, parents, weights in cases:
+        for cut in (False, True):
+            case = one_merge(library, folder, parents, weights, cut)
+            results.setdefault(name + (", half rank" if cut else ""), []).append(case)
+    strangers = [library.lineage(folder / "loras" / f"{i}.safetensors") for i in range(50)]
+    table = {name: summed(rows) for name, rows in results.items() if "parents" in name}
+    for name, row in table.items():
+        print(f"  merges: {name:22}", {k: round(v, 4) for k, v in row.items()})
+    curve = {
+        name: {
+            str(share): summed(results[f"share {share}{suffix}"])["weaker found"]
+            for share in SHARES
+        }
+        for name, suffix in (("whole", ""), ("half rank", ", half rank"))
+    }
+    print("  weaker parent found by its share:", json.dumps(curve))
+    return {
+        "cases": table,
+        "by share": curve,
+        "single adapters taken for merges": sum(s.merge is not None for s in strangers),
+        "single adapters asked": len(strangers),
+    }
+
+
+def pick(rng: np.random.Generator, count: int) -> list[int]:
+    return [int(i) for i in rng.choice(CROWD, count, replace=False)]
+
+
+def one_merge(
+    library: Library, folder: Path, parents: list[int], weights: np.ndarray, cut: bool
+) -> dict[str, Any]:
+    adapters = [made_up(i) for i in parents]
+    merged = add(adapters, list(weights))
+    rank = max(d.rank or 0 for _, d in merged.items())
+    if cut:
+        merged = recompress(merged, rank=rank // 2)[0]
+    path = folder / "merged.safetensors"
+    formats.write(merged, path, "kohya")
+    energy = np.array([w * w * norm(a) ** 2 for w, a in zip(weights, adapters, strict=True)])
+    shares = energy / energy.sum()
+    found = library.lineage(path)
+    told = {} if found.merge is None else {Path(p.path).stem: p.weight for p in found.merge.parents}
+    known = [str(i) in told for i in parents]
+    errors = [
+        abs(told[str(i)] - w) for i, w in zip(parents, weights, strict=True) if str(i) in told
+    ]
+    return {
+        "shares": shares.tolist(),
+        "known": known,
+        "errors": errors,
+        "false": len(set(told) - {str(i) for i in parents}),
+    }
+
+
+def summed(rows: list[dict[str, Any]]) -> dict[str, float]:
+    large = [
+        k for row in rows for k, s in zip(row["known"], row["shares"], strict=True) if s > 0.05
+    ]
+    errors = [e for row in rows for e in row["errors"]]
+    return {
+        "merges": len(rows),
+        "parents above 5%": len(large),
+        "found": float(np.mean(large)) if large else 0.0,
+        "weaker found": float(
+            np.mean([row["known"][int(np.argmin(row["shares"]))] for row in rows])
+        ),
+        "within 0.05": float(np.mean(np.array(errors) <= 0.05)) if errors else 0.0,
+        "worst error": max(errors, default=0.0),
+        "false parents": sum(row["false"] for row in rows),
+    }
+
+
+def draw_curve(curve: dict[str, dict[str, float]]) -> None:
+    """Share of weaker parents found against their share of the energy."""
+    from PIL import Image, ImageDraw
+
+    width, height, left, low = 760, 420, 70, 60
+    picture = Image.new("RGB", (width, height), "white")
+    pen = ImageDraw.Draw(picture)
+
+    def place(share: float, rate: float) -> tuple[float, float]:
+        x = (np.log10(share) + 3) / (np.log10(0.5) + 3)
+        return left + x * (width - left - 30), height - low - rate * (height - low - 40)
+
+    for rate in (0, 0.25, 0.5, 0.75, 1):
+        y = place(0.001, rate)[1]
+        pen.line((left, y, width - 30, y), fill=(220, 220, 220))
+        pen.text((left - 45, y - 7), f"{rate:.0%}", fill="black", font_size=13)
+    for share in SHARES:
+        x = place(share, 0)[0]
+        pen.text((x - 12, height - low + 8), f"{share:.1%}", fill="black", font_size=11)
+    pen.text((left, 10), "weaker of two parents found", fill="black", font_size=14)
+    words = "its share of the energy of the sum"
+    pen.text((width // 2 - 90, height - 26), words, fill="black", font_size=13)
+    for row, (name, color) in enumerate((("whole", (0, 114, 178)), ("half rank", (213, 94, 0)))):
+        points = [place(share, curve[name][str(share)]) for share in SHARES]
+        pen.line(points, fill=color, width=3)
+        for x, y in points:
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=color)
+        pen.text((width - 130, height - low - 60 + 20 * row), name, fill=color, font_size=14)
+    picture.save(RESULTS / "library_merges.png")
+
+
+# speed
+
+SIZES = (1_000, 10_000, 100_000)
+QUERIES = 200
+DIMENSIONS = 1024
+
+
+def clustered(n: int, seed: int, centres: np.ndarray) -> np.ndarray:
+    """Unit vectors (n, d) around the centres, half of their energy their own."""
+    rng = np.random.default_rng([SEED, seed])
+    chosen = centres[rng.integers(0, len(centres), n)]
+    vectors = chosen + rng.standard_normal((n, centres.shape[1]), np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def make(folder: Path, n: int) -> np.ndarray:
+    """A library of n rows as `index` leaves it, without sketches; returns the centres."""
+    rng = np.random.default_rng([SEED, n])
+    centres = rng.standard_normal((max(50, n // 20), DIMENSIONS), np.float32)
+    create(folder)
+    store = Store(folder / STORE)
+    step = 50_000
+    for start in range(0, n, step):
+        count = min(step, n - start)
+        ids = [hashlib.sha256(b"%d" % (start + i)).hexdigest() for i in range(count)]
+        store.put(
+            FILES, "key", pa.Table.from_pylist([row(i, start, ids) for i in range(count)], SCHEMA)
+        )
+        vectors = clustered(count, start, centres)
+        store.put(BUILT_IN["output"].table("sd1"), "id", vector_table(ids, vectors))
+    for name in (FILES, BUILT_IN["output"].table("sd1")):
+        store.tidy(name)
+    if n >= 200_000:
+        store.make_index(BUILT_IN["output"].table("sd1"))
+    return centres
+
+
+def row(i: int, start: int, ids: list[str]) -> dict[str, Any]:
+    place = start + i
+    return {
+        "key": ids[i][:32],
+        "path": f"/loras/folder {place // 500}/some adapter of a style {place}.safetensors",
+        "id": ids[i],
+        "payload_sha256": ids[i],
+        "fingerprint": ids[i][:32],
+        "family": "sd1",
+        "dialect": "kohya",
+        "kind": "lora",
+        "kinds": ["lora"],
+        "parts": ["denoiser", "text_encoder"],
+        "modules": 264,
+        "rank": float(2 ** (place % 7)),
+        "size": 10_000_000 + place,
+        "dtype": "float16",
+        "norm": 4.0,
+        "title": f"a style {place}",
+        "tags": ["style", f"tag {place % 997}"],
+        "words": [f"word{place}"],
+        "health": [],
+        "error": "",
+        "described": True,
+    }
+
+
+def speed(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+    found = {}
+    for n in sizes:
+        with tempfile.TemporaryDirectory(dir=".") as temporary:
+            folder = Path(temporary) / "library"
+            began = time.perf_counter()
+            centres = make(folder, n)
+            made = time.perf_counter() - began
+            found[str(n)] = row_ = {"build seconds": made, **answers(folder, centres, n)}
+        print(f"  {n:>9,}", json.dumps({k: rounded(v) for k, v in row_.items()}))
+    return found
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: rounded(v) for k, v in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def answers(folder: Path, centres: np.ndarray, n: int) -> dict[str, Any]:
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    encoder = BUILT_IN["output"]
+    Store(folder / STORE).names()  # LanceDB itself, which takes its time once
+    began = time.perf_counter()
+    view = View(Store(folder / STORE), BUILT_IN)
+    space = view.space(encoder, "sd1")
+    queries = clustered(QUERIES, 10**9, centres)
+    _ = view.of_content, space.large or space.exact
+    opened = time.perf_counter() - began
+    began = time.perf_counter()
+    ask(view, queries[0])
+    first = time.perf_counter() - began
+    ours, ids = timed(lambda q: ask(view, q), queries)
+    table = Store(folder / STORE).read(encoder.table("sd1"), ["id", "vector"])
+    names = np.array(table["id"].to_pylist())
+    position = {name: i for i, name in enumerate(names)}
+    full = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    full = full.reshape(n, -1)
+    truth = []
+    for part in np.array_split(queries, 8):
+        best = np.concatenate(
+            [full[i : i + 65536].astype(np.float32) @ part.T for i in range(0, n, 65536)]
+        )
+        truth += [set(np.argpartition(-best[:, j], 10)[:10]) for j in range(best.shape[1])]
+
+    def recall(found: list[Any]) -> float:
+        return float(np.mean([len(t & set(f)) / 10 for t, f in zip(truth, found, strict=True)]))
+
+    result: dict[str, Any] = {
+        "bytes": size,
+        "open seconds": opened,
+        "first query seconds": first,
+        "ours": ours | {"recall@10": recall([[position[i] for i in f] for f in ids])},
+    }
+    mask, filtered = timed(lambda q: ask(view, q, where="rank >= 32 and tags ~ '1'"), queries[:20])
+    result["ours, with a filter"] = mask | {"results": float(np.mean([len(f) for f in filtered]))}
+    if n <= 100_000:
+        wide = full.astype(np.float32)
+        brute, rows = timed(lambda q: np.argpartition(-(wide @ q), 10)[:10], queries)
+        result["numpy, all of float32"] = brute | {"recall@10": recall(rows)}
+        result["LanceDB without an index"] = lance(folder, encoder.table("sd1"), queries[:20])
+    return result
+
+
+def ask(view: View, query: np.ndarray, where: str | None = None) -> list[str]:
+    """A search as the command does it, once the query is a vector."""
+    space = view.space(BUILT_IN["output"], "sd1")
+    matches = matched(view, space, query, 10, allowed=view.allowed(where))
+    judged(space, query, matches, by_adapter=True)
+    return [str(match.facts["id"]) for match in matches]
+
+
+def lance(folder: Path, name: str, queries: np.ndarray) -> dict[str, float]:
+    import lancedb
+
+    table = lancedb.connect(str(folder / STORE)).open_table(name)
+    return timed(
+        lambda q: table.search(q).distance_type("cosine").limit(10).select(["id"]).to_arrow(),
+        queries,
+    )[0]
+
+
+def timed(
+    do: Callable[[np.ndarray], Any], queries: np.ndarray
+) -> tuple[dict[str, float], list[Any]]:
+    do(queries[0])
+    seconds, found = [], []
+    for query in queries:
+        began = time.perf_counter()
+        found.append(do(query))
+        seconds.append(time.perf_counter() - began)
+    p50, p95 = np.quantile(seconds, [0.5, 0.95]) * 1e3
+    return {"p50 ms": float(p50), "p95 ms": float(p95)}, found
+
+
+# folder
+
+MANY = 10_000
+
+
+def folder() -> dict[str, Any]:
+    """Ten thousand files of a few modules: indexed, looked at again, a hundred of them changed."""
+    with tempfile.TemporaryDirectory(dir=".") as temporary:
+        loras = Path(temporary) / "loras"
+        loras.mkdir()
+        print("  writing files")
+        some = list(made_up(0, rank=1).items())[:8]
+        for seed in range(MANY):
+            rng = np.random.default_rng(seed)
+            small = made_up(0, rank=1).with_(
+                deltas={m: replace(d, up=rng.permuted(d.up)) for m, d in some}  # type: ignore[union-attr,type-var]
+            )
+            formats.write(small, loras / f"{seed}.safetensors", "kohya")
+        library = Library(Path(temporary) / "library")
+        result: dict[str, Any] = {"files": MANY}
+        for name in ("first", "unchanged", "unchanged again"):
+            report = library.index([loras])
+            result[name] = report.to_json()
+            print(f"  {name}: {report.seconds:.2f} s")
+        for seed in range(100):
+            changed = loras / f"{seed}.safetensors"
+            shutil.copyfile(loras / f"{seed + 500}.safetensors", changed)
+        report = library.index([loras])
+        result["a hundred changed"] = report.to_json()
+        print(f"  a hundred changed: {report.seconds:.2f} s")
+    return result
+
+
+PARTS: dict[str, Callable[[], Any]] = {
+    "planted": planted,
+    "speed": speed,
+    "million": lambda: speed((200_000, 500_000, 1_000_000)),
+    "folder": folder,
+}
+
+
+def main() -> None:
+    path = RESULTS / "library.json"
+    document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    for name in sys.argv[1:] or PARTS:
+        print(name)
+        began = time.perf_counter()
+        found = PARTS[name]()
+        document[name] = {
+            "machine": machine(),
+            "command": f"python benchmarks/library.py {name}",
+            "seed": SEED,
+            "seconds": time.perf_counter() - began,
+            **found,
+        }
+    print("written to", save("library", document))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""`lorarium index`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from lorarium.cli.common import json_flag, library_option, one_line, print_json, quiet_flag
+from lorarium.cli.progress import bar
+from lorarium.errors import LorariumError
+from lorarium.library import Library
+
+if TYPE_CHECKING:
+    from lorarium.library import Indexed
+
+SHOWN = 20
+
+
+@click.command("index")
+@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@library_option
+@click.option("--watch", is_flag=True, help="Go on, and index again whenever something changes.")
+@click.option(
+    "--workers", type=click.IntRange(0), help="Processes; 0 for none but this. [default: cores]"
+)
+@click.option("--ray", metavar="ADDRESS", help="Read the files on this Ray cluster.")
+@json_flag
+@quiet_flag
+def command(
+    folders: tuple[str, ...],
+    library: str | None,
+    watch: bool,
+    workers: int | None,
+    ray: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Put every LoRA below folders into a library, or bring it up to date with them.
+
+    Only what is new or has changed is read. A file that cannot be read is listed and does not stop
+    the others. It can be ended at any time; the next run goes on.
+
+    \b
+    lorarium index loras/
+    lorarium index loras/ --watch
+    """
+    here = Library(library)
+    if watch:
+        if as_json or ray is not None:
+            raise LorariumError("--watch goes with neither --json nor --ray")
+
+        def told(report: Indexed) -> None:
+            if not quiet:
+                show(report, len(here) if report.seconds else None)  # else it did not come to it
+            here.refresh()
+
+        here.watch(folders, told, workers=workers)
+        return
+    with bar("reading", quiet or as_json) as progress:
+        report = here.index(folders, workers=workers, ray=ray, progress=progress)
+    if as_json:
+        counts = {"library": str(here.folder), "files": len(here), **report.to_json()}
+        print_json(counts | {"families": dict(here.families())})
+    elif not quiet:
+        show(report, len(here))
+
+
+def show(report: Indexed, total: int | None) -> None:
+    for path, error in report.bad[:SHOWN]:
+        click.echo(one_line(f"  {path}: {error}" if path else f"  {error}"))
+    if len(report.bad) > SHOWN:
+        more = len(report.bad) - SHOWN
+        click.echo(f"  and {more} more: lorarium search --where \"error != ''\"")
+    for folder in report.closed:
+        click.echo(one_line(f"  {folder}: cannot be opened; what was known of it is kept"))
+    if total is None:
+        return
+    names = ("new", "changed", "moved", "gone", "unchanged")
+    done = ", ".join(f"{getattr(report, n):,} {n}" for n in names if getattr(report, n))
+    bad = f", {len(report.bad):,} cannot be used" if report.bad else ""
+    click.echo(f"{done or 'nothing new'}{bad}; {total:,} files, {report.seconds:.1f} s")

@@ -1,0 +1,99 @@
+"""`lorarium search`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from lorarium.cli.common import (
+    json_flag,
+    library_option,
+    one_line,
+    print_json,
+    quiet_flag,
+    where_option,
+)
+from lorarium.errors import LorariumError
+from lorarium.library import Library
+
+if TYPE_CHECKING:
+    from lorarium.library import Answer, Match
+
+WORDS = 6
+
+
+@click.command("search")
+@click.argument("queries", nargs=-1, metavar="QUERY...")
+@library_option
+@click.option(
+    "-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
+)
+@where_option
+@click.option("--text", "kind", flag_value="words", help="Queries are words.")
+@click.option("--image", "kind", flag_value="pictures", help="Queries are pictures.")
+@click.option("--lora", "kind", flag_value="adapter", help="Queries are LoRA files.")
+@json_flag
+@quiet_flag
+def command(
+    queries: tuple[str, ...],
+    library: str | None,
+    count: int,
+    where: str | None,
+    kind: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find the LoRAs of a library that are nearest to a LoRA file, pictures or words.
+
+    A query that is a file is that file, a folder is its pictures, anything else is words. Several
+    queries are looked for together. Without a query, list what --where lets through.
+
+    \b
+    lorarium search ink.safetensors
+    lorarium search ink.safetensors --where 'rank >= 8 and not tags = anime'
+    lorarium search --where 'text ~ watercolour'
+    """
+    from lorarium.library.search import as_query
+
+    if not queries and where is None:
+        raise LorariumError("what should be searched for?", hint="a file, words, or --where")
+    asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
+    answer = Library(library).search(*asked, k=count, where=where, relate=True)
+    if as_json:
+        named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
+        print_json({"queries": named, **answer.to_json()})
+    elif not quiet:
+        for line in lines(answer):
+            click.echo(line)
+
+
+def lines(answer: Answer) -> Iterator[str]:
+    """The answer for people: how near the best is, then two lines for each match."""
+    if not answer.matches:
+        yield "nothing found"
+    elif answer.close is False:
+        best, least = answer.matches[0].score, answer.threshold
+        words = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
+        yield click.style(words, fg="yellow")
+    elif answer.close is None and answer.space:
+        yield click.style("too few here to say what is close", dim=True)
+    for match in answer.matches:
+        more = f" and {len(match.paths) - 1} more" if len(match.paths) > 1 else ""
+        score = f"{match.score:6.3f}  " if answer.space else ""
+        path = click.style(one_line(match.paths[0]), bold=answer.close is not False)
+        yield score + path + click.style(more, dim=True)
+        if about := _about(match, answer):
+            yield " " * len(score or "  ") + click.style(about, dim=True)
+    if answer.more:
+        yield click.style(f"and {answer.more:,} more: -k", dim=True)
+
+
+def _about(match: Match, answer: Answer) -> str:
+    facts = match.facts
+    words = list(dict.fromkeys([*facts["words"], *facts["tags"]]))[:WORDS]
+    said = [match.relation, facts["title"], ", ".join(words)]
+    if not answer.family:
+        said.insert(0, facts["error"] or facts["family"])
+    return one_line("; ".join(one_line(text, 120) for text in said if text), 300)

@@ -1,0 +1,33 @@
+"""A collection of adapter files on disk: index, search, duplicates, lineage, clusters, map.
+
+`Library` is the whole public surface; LanceDB is known to `store` alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .indexing import Indexed
+    from .library import Library
+    from .lineage import Lineage
+    from .search import Answer, Match
+    from .spaces import Encoder
+
+_HOMES = {
+    "Answer": "search",
+    "Encoder": "spaces",
+    "Indexed": "indexing",
+    "Library": "library",
+    "Lineage": "lineage",
+    "Match": "search",
+}
+__all__ = ["Answer", "Encoder", "Indexed", "Library", "Lineage", "Match"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    return found

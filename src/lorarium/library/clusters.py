@@ -1,0 +1,155 @@
+"""Groups of like adapters, named by the words that their metadata share and others lack."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from lorarium.adapter import Array
+from lorarium.errors import one_line
+from lorarium.library.calibrate import chance
+from lorarium.library.spaces import for_adapters
+from lorarium.library.view import View
+
+LARGEST = 20_000  # adapters that are clustered together; others join the nearest of them
+DIRECT, COORDINATES = 5_000, 256  # more of them are clustered after a PCA to so many coordinates
+BLOCK, SAMPLE = 512, 2000
+SHARE = 0.4  # of a cluster must have a word for it to stand in the name
+NAMED = 3
+WORD = re.compile(r"[^\W\d_]{3,}")
+DULL = frozenset("lora the and for safetensors pytorch weights adapter model epoch step".split())
+
+
+@dataclass(frozen=True)
+class Cluster:
+    name: str
+    family: str
+    middle: str  # path of the most typical one
+    paths: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "family": self.family,
+            "size": len(self.paths),
+            "middle": self.middle,
+            "paths": list(self.paths),
+        }
+
+
+def clusters(view: View, where: str | None = None, *, least: int = 3) -> list[Cluster]:
+    """All clusters of at least `least` contents, the largest first; what is in none is left out."""
+    allowed = view.allowed(where)
+    found = []
+    for family in sorted(view.families()):
+        ids, vectors = family_vectors(view, family, allowed)
+        found += _of_family(view, family, ids, vectors, grouped(vectors, least))
+    return sorted(found, key=lambda c: (-len(c.paths), c.name))
+
+
+def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[list[str], Array]:
+    """Ids and unit vectors (n, d), in order of the ids."""
+    encoder = for_adapters(view.encoders, family)
+    if encoder.table(family) not in view.tables:
+        return [], np.zeros((0, 0), np.float32)
+    space = view.space(encoder, family)
+    rows = [i for i, id in enumerate(space.ids) if allowed is None or id in allowed]
+    rows.sort(key=lambda i: space.ids[i])
+    return [space.ids[i] for i in rows], space.exact.vectors[rows].astype(np.float32)
+
+
+def grouped(vectors: Array, least: int, seed: int = 0) -> Array:
+    """The number of each vector's cluster, -1 for none (HDBSCAN)."""
+    n = len(vectors)
+    labels = np.full(n, -1)
+    if n < 2 * least:
+        return labels
+    from sklearn.cluster import HDBSCAN
+    from sklearn.decomposition import PCA
+
+    some = np.arange(n)
+    if n > LARGEST:
+        some = np.sort(np.random.default_rng(seed).choice(n, LARGEST, replace=False))
+    known = vectors[some]
+    if len(some) > DIRECT and vectors.shape[1] > COORDINATES:
+        known = PCA(COORDINATES, random_state=seed).fit_transform(known)
+    labels[some] = HDBSCAN(min_cluster_size=least, copy=True).fit_predict(known)
+    rest = np.setdiff1d(np.arange(n), some)
+    for start in range(0, len(rest), BLOCK):
+        part = rest[start : start + BLOCK]
+        labels[part] = labels[some][np.argmax(vectors[part] @ vectors[some].T, axis=1)]
+    return _only_close(vectors, labels, least)
+
+
+def _only_close(vectors: Array, labels: Array, least: int) -> Array:
+    """Leave out who is no nearer to its cluster than some pair of strangers would be by chance: in
+    noise, too, some points lie denser than others."""
+    n = len(vectors)
+    mean = vectors.mean(axis=0)
+    kept = np.full(n, -1)
+    for label in sorted(set(labels.tolist()) - {-1}):
+        rows = np.flatnonzero(labels == label)
+        near = rows[:SAMPLE]
+        close = []
+        for row in rows:
+            scores = vectors[near] @ vectors[row]
+            scores[near == row] = -1
+            best = int(scores.argmax())
+            floor = chance(vectors[row], vectors[near[best]], mean, n * n)
+            close.append(floor is None or scores[best] >= floor)
+        if sum(close) >= least:
+            kept[rows[close]] = label
+    return kept
+
+
+def _of_family(
+    view: View, family: str, ids: Sequence[str], vectors: Array, labels: Array
+) -> list[Cluster]:
+    files = view.rows(ids)
+    members = {k: np.flatnonzero(labels == k) for k in sorted(set(labels.tolist()) - {-1})}
+    bags = {k: Counter(w for i in rows for w in bag(files[i])) for k, rows in members.items()}
+    spread = Counter(word for counts in bags.values() for word in counts)
+    made = []
+    for k, rows in members.items():
+        middle = vectors[rows].mean(axis=0)
+        typical = files[rows[int(np.argmax(vectors[rows] @ middle))]]
+        paths = sorted(str(file["path"]) for i in rows for file in files[i])
+        name = named(bags[k], len(rows), spread, len(bags)) or _title(typical)
+        made.append(Cluster(name, family, str(typical[0]["path"]), tuple(paths)))
+    return made
+
+
+def bag(files: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The words of one content: tags and trigger words whole, titles and names in pieces."""
+    found: set[str] = set()
+    for file in files:
+        found.update(one_line(word, 40).lower() for word in (*file["tags"], *file["words"]))
+        text = f"{file['title']} {PurePath(file['path']).stem}"
+        found.update(word.lower() for word in WORD.findall(text))
+    return {word for word in found if word and word not in DULL}
+
+
+def named(words: Counter[str], size: int, spread: Counter[str], clusters: int) -> str:
+    """The words that most of a cluster and few others have; empty when there are none."""
+    scores = {
+        word: count / size * math.log(1 + clusters / spread[word])
+        for word, count in words.items()
+        if count >= max(2, SHARE * size) and (clusters < 3 or spread[word] <= clusters / 2)
+    }
+    best: list[str] = []
+    for word in sorted(scores, key=lambda word: (-scores[word], -len(word), word)):
+        if len(best) < NAMED and not any(word in other for other in best):
+            best.append(word)
+    return ", ".join(best)
+
+
+def _title(files: Sequence[Mapping[str, Any]]) -> str:
+    first = files[0]
+    return "like " + one_line(str(first["title"] or PurePath(first["path"]).stem), 40)

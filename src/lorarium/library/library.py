@@ -1,0 +1,165 @@
+"""`Library`: a collection of adapter files, kept in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lorarium.errors import LorariumError
+from lorarium.library import folder as place
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from lorarium.adapter import Adapter
+    from lorarium.library.clusters import Cluster
+    from lorarium.library.duplicates import Group
+    from lorarium.library.indexing import Indexed, Progress
+    from lorarium.library.lineage import Lineage
+    from lorarium.library.page import Drawn
+    from lorarium.library.search import Answer, Query
+    from lorarium.library.spaces import Encoder
+    from lorarium.library.view import View
+
+PathLike = str | os.PathLike[str]
+
+
+class Library:
+    """Adapters of any number of folders: indexed once, then searched without their files.
+
+    >>> library = Library("my-library")
+    >>> library.index(["loras/"])  # doctest: +SKIP
+    >>> library.search("ink.safetensors", k=5).to_pandas()  # doctest: +SKIP
+
+    Nothing is opened before it is needed. What other processes write is seen after `refresh`.
+    """
+
+    def __init__(
+        self, path: PathLike | None = None, encoders: Mapping[str, Encoder] | None = None
+    ) -> None:
+        place.need_library()
+        from lorarium.library.spaces import BUILT_IN
+        from lorarium.library.store import Store
+
+        self.folder = Path(path) if path is not None else place.default_folder()
+        self.encoders = dict(BUILT_IN if encoders is None else encoders)
+        self.store = Store(self.folder / place.STORE)
+        self._view: View | None = None
+
+    def register(self, encoder: Encoder) -> None:
+        """Add a vector space; `index` fills it."""
+        self.encoders[encoder.name] = encoder
+        self.refresh()
+
+    def index(
+        self,
+        folders: Iterable[PathLike],
+        *,
+        workers: int | None = None,
+        ray: str | None = None,
+        progress: Progress | None = None,
+    ) -> Indexed:
+        """Bring the library up to date with some folders; see `indexing`."""
+        from lorarium.library.indexing import index
+
+        try:
+            return index(
+                self.store,
+                [Path(folder) for folder in folders],
+                self.encoders,
+                workers=workers,
+                ray=ray,
+                progress=progress or (lambda done, total, words: None),
+            )
+        finally:
+            self.refresh()
+
+    def watch(
+        self, folders: Iterable[PathLike], told: Callable[[Indexed], None], **options: Any
+    ) -> None:
+        """`index` again whenever something changed, until Ctrl-C; see `watch`."""
+        from lorarium.library.watch import watch
+
+        watch(self.store, [Path(folder) for folder in folders], self.encoders, told, **options)
+
+    def refresh(self) -> None:
+        """See what has been written since; answers before that come from one state."""
+        self._view = None
+        self.store.refresh()
+
+    @property
+    def view(self) -> View:
+        """The state that all questions are answered from."""
+        if self._view is None:
+            from lorarium.library.view import View
+
+            place.check(self.folder)
+            self._view = View(self.store, self.encoders)
+        return self._view
+
+    def __len__(self) -> int:
+        return len(self.view.files)
+
+    def families(self) -> Counter[str]:
+        """How many files of each family, bad ones left out."""
+        return self.view.families()
+
+    def to_arrow(self, where: str | None = None) -> pa.Table:
+        """One row for each file, bad ones too; vectors and sketches left out."""
+        table = self.view.files
+        return table if where is None else table.filter(self.view.mask(where))
+
+    def to_pandas(self, where: str | None = None) -> pd.DataFrame:
+        return frame(self.to_arrow(where))
+
+    def search(
+        self,
+        *queries: Query | Adapter | PathLike,
+        k: int = 10,
+        where: str | None = None,
+        space: str = "",
+        relate: bool = False,
+    ) -> Answer:
+        """The nearest adapters to files, pictures and words together; see `search`."""
+        from lorarium.library.search import as_query, search
+
+        asked = [as_query(query) for query in queries]
+        return search(self.view, asked, k=k, where=where, space=space, relate=relate)
+
+    def duplicates(self, where: str | None = None) -> list[Group]:
+        """Groups of files that are one adapter; see `duplicates`."""
+        from lorarium.library.duplicates import duplicates
+
+        return duplicates(self.view, where)
+
+    def lineage(self, path: PathLike) -> Lineage:
+        """Where an adapter comes from, as far as the library knows; see `lineage`."""
+        from lorarium.library.lineage import lineage
+
+        return lineage(self.view, Path(path))
+
+    def clusters(self, where: str | None = None, *, least: int = 3) -> list[Cluster]:
+        """Groups of like adapters with names from their metadata; see `clusters`."""
+        from lorarium.library.clusters import clusters
+
+        return clusters(self.view, where, least=least)
+
+    def map(
+        self, out: PathLike, *, color: str = "cluster", where: str | None = None, seed: int = 0
+    ) -> Drawn:
+        """Draw every adapter as a point, near ones together, as .html or .png; see `page`."""
+        from lorarium.library.page import draw
+
+        return draw(self.view, Path(out), color=color, where=where, seed=seed)
+
+
+def frame(table: pa.Table) -> pd.DataFrame:
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        raise LorariumError("a data frame needs pandas", hint="pip install pandas") from None
+    return table.to_pandas()

@@ -1,0 +1,100 @@
+"""The map as a PNG."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from lorarium.adapter import Array
+from lorarium.errors import LorariumError, one_line
+from lorarium.formats.container import write_atomically
+from lorarium.library.page import NUMBERS, Points
+
+WIDTH, LEGEND, MARGIN, TWICE = 1200, 260, 40, 2
+PAPER, INK, SOFT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
+COLORS = (
+    *((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0)),
+    *(
+        (140, 107, 177),
+        (178, 161, 0),
+        (127, 85, 57),
+        (95, 158, 160),
+        (231, 41, 138),
+        (102, 166, 30),
+    ),
+)
+GREY = (154, 154, 154)
+RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)])
+Color = tuple[int, int, int]
+
+
+def write_picture(out: Path, points: Points, color: str) -> None:
+    if importlib.util.find_spec("PIL") is None:
+        hint = "install the extra: pip install 'lorarium[map]', or write .html"
+        raise LorariumError("a map as .png needs pillow", where=str(out), hint=hint)
+    from PIL import Image, ImageDraw
+
+    width, height = points.size
+    scale = (WIDTH - 2 * MARGIN) / width
+    size = (WIDTH + LEGEND, max(320, int(height * scale) + 2 * MARGIN))
+    large = Image.new("RGB", (size[0] * TWICE, size[1] * TWICE), PAPER)
+    pen = ImageDraw.Draw(large)
+    colors, legend = _colors(points, color)
+    radius = TWICE * float(np.clip(90 / np.sqrt(len(points.rows)), 1.5, 6))
+    for (x, y), fill in zip(MARGIN + points.xy * scale, colors, strict=True):
+        place = TWICE * x, TWICE * y
+        box = (place[0] - radius, place[1] - radius, place[0] + radius, place[1] + radius)
+        pen.ellipse(box, fill=fill)
+    picture = large.resize(size, Image.Resampling.LANCZOS)
+    pen = ImageDraw.Draw(picture)
+    for family, count, x, y, _ in points.panels:
+        at = (MARGIN + x * scale, MARGIN + y * scale - 24)
+        pen.text(at, _plain(f"{family} ({count})"), fill=INK, font_size=15)
+    pen.text((WIDTH, MARGIN - 24), color, fill=SOFT, font_size=14)
+    for row, (name, fill) in enumerate(legend):
+        top = MARGIN + 22 * row
+        pen.ellipse((WIDTH, top + 3, WIDTH + 11, top + 14), fill=fill)
+        pen.text((WIDTH + 18, top), _plain(name), fill=INK, font_size=13)
+    stream = io.BytesIO()
+    picture.save(stream, "png")
+    write_atomically(out, [stream.getvalue()])
+
+
+def _plain(text: str) -> str:
+    return one_line(text, 34)
+
+
+def _colors(points: Points, field: str) -> tuple[list[Color], list[tuple[str, Color]]]:
+    """A colour for each point, and what the colours mean."""
+    values = [row.get(field) for row in points.rows]
+    if field in NUMBERS:
+        numbers = np.array([np.nan if v is None else v for v in values], float)
+        known = numbers[np.isfinite(numbers)]
+        if not len(known):
+            return [GREY] * len(values), [("none", GREY)]
+        low, high = np.quantile(known, [0.02, 0.98])
+        shares = (numbers - low) / ((high - low) or 1)
+        found = [_mix(float(s)) if np.isfinite(s) else GREY for s in shares]
+        marks = np.linspace(0, 1, 5)
+        return found, [(f"{low + m * (high - low):.4g}", _mix(float(m))) for m in marks]
+    words = [str(v or "") for v in values]
+    counts = Counter(word for word in words if word)
+    named = [word for word, _ in counts.most_common(len(COLORS))]
+    fill = dict(zip(named, COLORS, strict=False))
+    legend = [(f"{word} ({counts[word]})", fill[word]) for word in named]
+    others = len(words) - sum(counts[word] for word in named)
+    if others:
+        legend.append((f"other or none ({others})", GREY))
+    return [fill.get(word, GREY) for word in words], legend
+
+
+def _mix(share: float) -> Color:
+    at = float(np.clip(share, 0, 1)) * (len(RAMP) - 1)
+    i = min(int(at), len(RAMP) - 2)
+    mixed: Array = RAMP[i] + (at - i) * (RAMP[i + 1] - RAMP[i])
+    r, g, b = (int(v) for v in mixed)
+    return r, g, b

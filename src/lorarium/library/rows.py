@@ -1,0 +1,179 @@
+"""One file -> one row of the library: the work that every process and every machine does."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from lorarium.adapter import Adapter
+from lorarium.algebra import drop_magnitude, fingerprint, norm
+from lorarium.describe.sketch import SKETCH_VERSION, sketch
+from lorarium.errors import LorariumError
+from lorarium.formats import peft, read_report
+from lorarium.formats.container import RawFile, load
+from lorarium.formats.hashes import hash_file
+from lorarium.formats.header import TORCH_SUFFIXES
+from lorarium.formats.health import check
+from lorarium.formats.inspect import LORA_SUFFIXES
+from lorarium.formats.metadata import tag_shares, training, trigger_words
+from lorarium.formats.sidecars import Sidecar, find_sidecars
+from lorarium.library.scan import Entry, Signature, signature
+
+ROW_VERSION = 1  # raise it when rows should be read again
+TRIES = 3  # for a file that changes under our eyes
+MOST_WORDS = 20
+# columns that are never absent, also for a file that cannot be read
+TEXTS = (
+    *("payload_sha256", "fingerprint", "family", "dialect", "kind", "dtype"),
+    *("title", "author", "base", "tool"),
+)
+LISTS = ("kinds", "parts", "tags", "words", "health")
+
+
+def readers() -> dict[str, str]:
+    """By suffix: which version of our code reads a file; rows of another one are read again."""
+    here = f"{ROW_VERSION}.{SKETCH_VERSION}"
+    torch = "" if importlib.util.find_spec("torch") else " without torch"
+    return {s: here + (torch if s in TORCH_SUFFIXES else "") for s in LORA_SUFFIXES}
+
+
+def read_row(entry: Entry, reader: str) -> dict[str, Any]:
+    """Everything the library keeps about a file; what is wrong with the file is its `error`."""
+    path = Path(entry.path)
+    row = _frame(entry, reader)
+    try:
+        entry.path.encode()
+    except UnicodeEncodeError:
+        return row | {"error": "its name is not valid text; rename it"}
+    for _ in range(TRIES):
+        before = signature(path)
+        try:
+            found, error = _read(path), ""
+        except LorariumError as problem:
+            found, error = {}, problem.what
+        except (MemoryError, OSError) as problem:
+            found, error = {}, f"cannot be read ({problem or type(problem).__name__})"
+        if before is not None and signature(path) == before:
+            return row | before._asdict() | found | {"error": error or found.get("error", "")}
+    # no signature matches this one, so that the next run looks again
+    unknown = Signature(0, 0, 0, 0, "")
+    return row | unknown._asdict() | {"error": "it changed while it was read; index again"}
+
+
+def died_row(entry: Entry, reader: str) -> dict[str, Any]:
+    """The row of a file whose reading ended the process that did it."""
+    why = "reading it ended the process (out of memory, or cut short while it was read)"
+    return _frame(entry, reader) | {"error": why}
+
+
+def _frame(entry: Entry, reader: str) -> dict[str, Any]:
+    return {
+        "key": entry.key,
+        "path": os.fsencode(entry.path).decode("utf-8", "backslashreplace"),
+        "id": "",
+        **entry.signature._asdict(),
+        "reader": reader,
+        **dict.fromkeys(TEXTS, ""),
+        **{name: [] for name in LISTS},
+        "described": False,
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    raw = load(path)
+    hashes = hash_file(path, raw.payload_start, raw.metadata)
+    adapter, report = read_report(path)
+    facts = training(raw.metadata)
+    sidecars = find_sidecars(path)
+    with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
+        sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
+        total = math.fsum(size**2 for size in sizes.values())
+        findings = check(raw, adapter, report, sizes, facts, hashes, sidecars)
+        healthy = bool(len(adapter)) and math.isfinite(total) and total > 0
+        made = sketch(adapter) if healthy else None
+        mark = fingerprint(adapter) if len(adapter) else ""
+    usable = made is not None and all(
+        np.isfinite(part).all() for part in (made.product, made.output, made.input)
+    )
+    ranks = [delta.rank for _, delta in adapter.items() if delta.rank is not None]
+    config = path.parent / peft.CONFIG if path.name in peft.WEIGHTS else None
+    family = report.family.id
+    useless = "not-diffusion" if family == "not-diffusion" else "empty"
+    return {
+        "id": _identity(hashes.sha256, config),
+        "payload_sha256": hashes.payload_sha256,
+        "fingerprint": mark,
+        "family": family,
+        "dialect": report.dialect,
+        "kind": max(report.kinds, key=lambda k: report.kinds[k], default=""),
+        "kinds": list(report.kinds),
+        "parts": list(adapter.parts()),
+        "modules": len(adapter),
+        "rank": median(ranks) if ranks else None,
+        "parameters": sum(array.size for array in raw.tensors.values() if array.ndim),
+        "dtype": _main_dtype(raw),
+        "norm": math.sqrt(total) if math.isfinite(total) and len(adapter) else None,
+        "title": str(facts.get("title", "")),
+        "author": str(facts.get("author", "")),
+        "base": str(facts.get("base", "")),
+        "tool": str(facts.get("tool", "")),
+        "steps": facts.get("steps"),
+        "tags": _tags(raw.metadata, facts),
+        "words": _words(raw.metadata, sidecars),
+        "health": [finding.code for finding in findings],
+        "described": usable,
+        "sketch": made.to_bytes() if made is not None and usable else None,
+        "error": next((f.message for f in findings if f.code == useless), ""),
+    }
+
+
+def _identity(sha256: str, config: Path | None) -> str:
+    """Of the file, and of the configuration that says how strong it is."""
+    if config is None or not config.is_file():
+        return sha256
+    return hashlib.sha256(bytes.fromhex(sha256) + config.read_bytes()).hexdigest()
+
+
+def _main_dtype(raw: RawFile) -> str:
+    held: Counter[str] = Counter()
+    for array in raw.tensors.values():
+        if array.ndim:
+            held[array.dtype.name] += array.nbytes
+    return held.most_common(1)[0][0] if held else ""
+
+
+def _tags(metadata: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:
+    stated = [str(tag) for tag in facts.get("tags", ())]
+    shares = [tag for tag, _ in tag_shares(metadata)]
+    return list(dict.fromkeys([*stated, *shares]))[:MOST_WORDS]
+
+
+def _words(metadata: Mapping[str, str], sidecars: Sequence[Sidecar]) -> list[str]:
+    told = [word.text for word in trigger_words(metadata)]
+    beside = [str(word) for sidecar in sidecars for word in sidecar.facts.get("words", ())]
+    return list(dict.fromkeys([*told, *beside]))[:MOST_WORDS]
+
+
+def adapter_row(adapter: Adapter) -> dict[str, Any]:
+    """The part of a row that an adapter in memory has, for queries that are no file."""
+    ranks = [delta.rank for _, delta in adapter.items() if delta.rank is not None]
+    return {
+        "id": "",
+        "path": "",
+        "fingerprint": fingerprint(adapter),
+        "family": adapter.family,
+        "dialect": adapter.dialect,
+        "modules": len(adapter),
+        "rank": median(ranks) if ranks else None,
+        "norm": norm(drop_magnitude(adapter)),
+        "sketch": sketch(adapter).to_bytes(),
+    }

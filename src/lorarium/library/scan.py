@@ -1,0 +1,193 @@
+"""What lies in a folder, and how that differs from what the library knows.
+
+Nothing is read here. A file counts as unchanged while its size, times and inode are those of the
+last reading; one that only moved is known by its inode.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from lorarium.errors import LorariumError
+from lorarium.formats import peft
+from lorarium.formats.inspect import LORA_SUFFIXES, stays_inside
+from lorarium.formats.sidecars import DESCRIPTIONS
+from lorarium.library.folder import CARD
+
+
+class Signature(NamedTuple):
+    """The state of a file and of the descriptions beside it."""
+
+    size: int
+    modified: int  # nanoseconds
+    changed: int
+    inode: int
+    beside: str
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """What a file keeps when it is renamed."""
+        return self.inode, self.size, self.modified
+
+
+class Entry(NamedTuple):
+    path: str
+    signature: Signature
+
+    @property
+    def key(self) -> str:
+        return key_of(self.path)
+
+
+def key_of(path: str) -> str:
+    """The name of a path's row: hex digits, whatever the path holds."""
+    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the library remembers of a file."""
+
+    key: str
+    path: str
+    signature: Signature
+    reader: str  # by which version of our code
+
+
+@dataclass
+class Plan:
+    read: list[Entry] = field(default_factory=list)
+    moved: list[tuple[Known, Entry]] = field(default_factory=list)
+    gone: list[Known] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)  # keys of those in `read` that were known
+    unchanged: int = 0
+
+
+@dataclass
+class Scan:
+    """Files found, sorted; folders that would not open, so that nobody knows what is in them."""
+
+    entries: list[Entry]
+    closed: list[str]
+
+
+def scan(folders: Iterable[Path]) -> Scan:
+    """Every tensor file below the folders, each once, links out of a folder left out."""
+    found: dict[str, Entry] = {}
+    closed: list[str] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise LorariumError("there is no such folder", where=str(folder))
+        root = folder.resolve()
+        for entry in _walk(root, closed):
+            found.setdefault(entry.path, entry)
+    return Scan([found[path] for path in sorted(found)], closed)
+
+
+def _walk(root: Path, closed: list[str]) -> Iterator[Entry]:
+    waiting = [str(root)]
+    linked: set[str] = set()
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with os.scandir(folder) as listing:
+                items = {item.name: item for item in listing}
+        except OSError as error:
+            if folder == str(root):
+                reason = error.strerror or str(error)
+                raise LorariumError(f"cannot be opened ({reason})", where=folder) from None
+            closed.append(folder)
+            continue
+        if CARD in items and folder != str(root):
+            continue  # a library
+        for name in sorted(items):
+            item = items[name]
+            if item.is_dir(follow_symlinks=False):
+                waiting.append(item.path)
+            elif os.path.splitext(name)[1].lower() in LORA_SUFFIXES:
+                path = Path(item.path)
+                if item.is_symlink():
+                    # a file that is found under its own name needs no second one
+                    real = os.path.realpath(path)
+                    if not stays_inside(path, root) or real in linked or _found_itself(real, root):
+                        continue
+                    linked.add(real)
+                state = signature(path, items.keys())
+                if state is not None:
+                    yield Entry(item.path, state)
+
+
+def _found_itself(real: str, root: Path) -> bool:
+    return Path(real).suffix.lower() in LORA_SUFFIXES and Path(real).is_relative_to(root)
+
+
+def signature(path: Path, names: Iterable[str] | None = None) -> Signature | None:
+    """The state of a file now; `names` are those of its folder, where they are known already.
+
+    None when it is no ordinary file, or has just gone.
+    """
+    try:
+        state = os.stat(path)
+    except OSError:
+        return None
+    if not stat.S_ISREG(state.st_mode):
+        return None
+    stem = path.name.removesuffix(path.suffix)
+    wanted = [stem + suffix for suffix in DESCRIPTIONS]
+    if path.name in peft.WEIGHTS:
+        wanted.append(peft.CONFIG)
+    digest = hashlib.blake2b(digest_size=8)
+    for name in wanted:
+        if names is not None and name not in names:
+            continue
+        try:
+            other = os.stat(path.with_name(name), follow_symlinks=False)
+        except OSError:
+            continue
+        digest.update(repr((name, other.st_size, other.st_mtime_ns)).encode("utf-8", "replace"))
+    return Signature(
+        state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, digest.hexdigest()
+    )
+
+
+def plan(
+    scanned: Scan, known: Mapping[str, Known], folders: Iterable[Path], readers: Mapping[str, str]
+) -> Plan:
+    """Sort what is found into unchanged, moved and to be read; `readers` by suffix, see `rows`."""
+    made = Plan()
+    here = {entry.key: entry for entry in scanned.entries}
+    roots = [str(folder.resolve()) for folder in folders]
+    for old in known.values():
+        covered = any(_below(old.path, root) for root in roots)
+        hidden = any(_below(old.path, folder) for folder in scanned.closed)
+        if covered and not hidden and old.key not in here:
+            made.gone.append(old)
+    lost = {row.signature.place: row for row in made.gone}
+    for key, entry in here.items():
+        row = known.get(key)
+        reader = readers[os.path.splitext(entry.path)[1].lower()]
+        if row is not None:
+            if row.signature == entry.signature and row.reader == reader:
+                made.unchanged += 1
+            else:
+                made.read.append(entry)
+                made.changed.add(key)
+            continue
+        moved = lost.get(entry.signature.place)
+        if moved and moved.reader == reader and moved.signature.beside == entry.signature.beside:
+            made.moved.append((lost.pop(entry.signature.place), entry))
+        else:
+            made.read.append(entry)
+    taken = {row.key for row, _ in made.moved}
+    made.gone = [row for row in made.gone if row.key not in taken]
+    return made
+
+
+def _below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)

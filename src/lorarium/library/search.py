@@ -1,0 +1,304 @@
+"""Search: the nearest adapters to adapter files, pictures, words, or all of them together.
+
+All queries become unit vectors of one space and are averaged. Only adapters of one family
+compare, so there is one family for each answer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from lorarium.adapter import Adapter, Array
+from lorarium.describe.sketch import Sketch
+from lorarium.errors import LorariumError, quoted
+from lorarium.formats import peft
+from lorarium.formats.inspect import LORA_SUFFIXES
+from lorarium.library.calibrate import chance
+from lorarium.library.rows import adapter_row, read_row, readers
+from lorarium.library.scan import Entry, signature
+from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
+from lorarium.library.view import Space, View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["adapter", "pictures", "words"]
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+LONGEST = 1000  # of words
+
+
+@dataclass(frozen=True)
+class Query:
+    """`content` is an adapter or a path for `adapter`, a path for `pictures`, else words."""
+
+    kind: Kind
+    content: Any
+
+
+def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None = None) -> Query:
+    """Guess what a query is: a file or folder by its suffix and content, else words."""
+    if isinstance(query, Query):
+        return query
+    if isinstance(query, Adapter):
+        return Query("adapter", query)
+    text = os.fspath(query)
+    path = Path(text)
+    suffix = path.suffix.lower()
+    if kind is None:
+        kind = "words"
+        if suffix in LORA_SUFFIXES or _is_peft(path):
+            kind = "adapter"
+        elif suffix in PICTURES or path.is_dir():
+            kind = "pictures"
+    if kind == "words":
+        if not text.strip() or len(text) > LONGEST:
+            raise LorariumError(f"words to search for: 1 to {LONGEST} characters")
+        return Query(kind, text)
+    if not path.exists():
+        what = "there is no such file" if suffix else "there is no such file or folder"
+        hint = "are these words? --text says so" if kind == "pictures" else ""
+        raise LorariumError(what, where=text, hint=hint)
+    return Query(kind, path)
+
+
+def _is_peft(path: Path) -> bool:
+    """A PEFT folder, or a folder of them."""
+    return path.is_dir() and any(any(path.glob(p + peft.CONFIG)) for p in ("", "*/"))
+
+
+@dataclass(frozen=True)
+class Match:
+    """One content of the library; `paths` are its files."""
+
+    score: float
+    paths: tuple[str, ...]
+    facts: Mapping[str, Any]
+    relation: str = ""  # to an adapter that was asked for, where they share weights
+
+    def to_json(self) -> dict[str, Any]:
+        names = ("family", "title", "tags", "words", "rank", "dialect", "dtype", "norm")
+        return {
+            "path": self.paths[0],
+            "also": list(self.paths[1:]),
+            "score": round(self.score, 6),
+            "relation": self.relation or None,
+            **{name: self.facts.get(name) for name in names},
+        }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`close` says whether the best is near; None where too few adapters are here to say."""
+
+    family: str
+    space: str
+    matches: tuple[Match, ...]
+    close: bool | None = None
+    threshold: float | None = None
+    nearer_than: float | None = None  # the share of the library's own nearest neighbours
+    more: int = 0  # that a filter without a query lets through
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "family": self.family,
+            "space": self.space,
+            "close": self.close,
+            "threshold": None if self.threshold is None else round(self.threshold, 6),
+            "nearer_than": None if self.nearer_than is None else round(self.nearer_than, 4),
+            "more": self.more,
+            "matches": [match.to_json() for match in self.matches],
+        }
+
+    def to_arrow(self) -> pa.Table:
+        return pa.Table.from_pylist([match.to_json() for match in self.matches])
+
+    def to_pandas(self) -> pd.DataFrame:
+        from lorarium.library.library import frame
+
+        return frame(self.to_arrow())
+
+
+def search(
+    view: View,
+    queries: Sequence[Query],
+    *,
+    k: int = 10,
+    where: str | None = None,
+    space: str = "",
+    relate: bool = False,
+) -> Answer:
+    """The `k` nearest contents; without queries those that `where` lets through.
+
+    `relate` also says which of them share weights with the one adapter that was asked for.
+    """
+    if not queries:
+        return _listed(view, where, k)
+    allowed = view.allowed(where)
+    rows = [subject(view, q.content) for q in queries if q.kind == "adapter"]
+    families = {str(row["family"]) for row in rows}
+    if len(families) > 1:
+        raise LorariumError(f"the queries are of different families: {', '.join(sorted(families))}")
+    kinds = {q.kind for q in queries}
+    family = families.pop() if families else _family_for(view, kinds, allowed)
+    view.need_family(family)
+    encoder = _encoder(view, kinds, family, space)
+    vector = _vector(view, encoder, queries, rows)
+    here = view.space(encoder, family)
+    own = {str(row["path"]) for row in rows}
+    matches = matched(view, here, vector, k, allowed=allowed, without=own)
+    if relate and len(queries) == len(rows) == 1:
+        matches = _related(view, rows[0], matches)
+    verdict = judged(here, vector, matches, by_adapter=kinds == {"adapter"})
+    return Answer(family, encoder.name, tuple(matches), **verdict)
+
+
+def matched(
+    view: View,
+    space: Space,
+    vector: Array,
+    k: int,
+    *,
+    allowed: set[str] | None = None,
+    without: Collection[str] = (),
+) -> list[Match]:
+    """The `k` nearest contents with their files, those paths left out."""
+    ids, scores = space.nearest(vector, k + len(without), allowed)
+    matches: list[Match] = []
+    for score, files in zip(scores, view.rows(ids), strict=True):
+        others = [file for file in files if file["path"] not in without]
+        if others and len(matches) < k:
+            paths = tuple(str(file["path"]) for file in others)
+            matches.append(Match(float(score), paths, others[0]))
+    return matches
+
+
+def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
+    """The row of an adapter that is asked about, as `index` would make it."""
+    if isinstance(content, Adapter):
+        return adapter_row(content)
+    path = content.resolve()
+    if path.is_dir():
+        from lorarium import formats
+
+        return adapter_row(formats.read(path)) | {"path": str(path)}
+    state = signature(path)
+    if state is None:
+        raise LorariumError("this is no ordinary file", where=str(content))
+    entry = Entry(str(path), state)
+    row = read_row(entry, readers().get(path.suffix.lower(), ""))
+    if row["error"]:
+        raise LorariumError(row["error"], where=str(content))
+    if not row["described"]:
+        why = ", ".join(row["health"]) or "its change is zero"
+        raise LorariumError(f"it cannot be compared ({why})", where=str(content))
+    return row
+
+
+def _listed(view: View, where: str | None, k: int) -> Answer:
+    """Without a query: what a filter lets through, by path, bad files too."""
+    if where is None:
+        raise LorariumError("what should be searched for?", hint="a file, words, or a filter")
+    files = view.files.filter(view.mask(where))
+    found = [Match(1.0, (str(row["path"]),), row) for row in files.slice(0, k).to_pylist()]
+    return Answer("", "", tuple(found), more=len(files) - len(found))
+
+
+def _family_for(view: View, kinds: set[Kind], allowed: set[str] | None) -> str:
+    """For pictures and words: the family with most adapters that has a space for them."""
+    for family, _ in view.families().most_common():
+        if for_kinds(view.encoders, set(kinds), family):
+            return family
+    return next(iter(dict(view.families().most_common(1))), "unknown")
+
+
+def _encoder(view: View, kinds: set[Kind], family: str, name: str) -> Encoder:
+    if name:
+        if name not in view.encoders:
+            known = ", ".join(view.encoders)
+            raise LorariumError(f"no vector space {quoted(name)}", hint=f"there are {known}")
+        return view.encoders[name]
+    if kinds == {"adapter"}:
+        return for_adapters(view.encoders, family)
+    found = for_kinds(view.encoders, set(kinds), family)
+    if found is None:
+        what = " and ".join(sorted(kind for kind in kinds if kind != "adapter"))
+        raise LorariumError(
+            f"searching {family} adapters by {what} needs an encoder that puts both in one space, "
+            "and none is registered",
+            hint="--where 'text ~ WORD' finds words in names, titles and tags",
+        )
+    return found
+
+
+def _vector(
+    view: View, encoder: Encoder, queries: Sequence[Query], rows: Sequence[dict[str, Any]]
+) -> Array:
+    """The mean of the unit vectors of all queries, again of length one."""
+    found: list[Array | None] = [encoder.vector(Sketch.from_bytes(row["sketch"])) for row in rows]
+    pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
+    if pictures:
+        assert encoder.pictures is not None
+        found.append(unit(encoder.pictures(pictures)))
+    for query in queries:
+        if query.kind == "words":
+            assert encoder.words is not None
+            found.append(unit(encoder.words(query.content)))
+    known = [v for v in found if v is not None]
+    mixed = unit(np.sum(known, axis=0)) if len(known) == len(found) else None
+    if mixed is None:
+        raise LorariumError(f"the query has no direction in the space {encoder.name}")
+    return mixed
+
+
+def picture_files(path: Path) -> list[Path]:
+    """A picture itself, or those of a folder."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
+    if not found:
+        raise LorariumError("there is no picture in this folder", where=str(path))
+    return found
+
+
+def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[Match]:
+    """Add how the matches are related by weights to the adapter that was asked for."""
+    from lorarium.library.relate import Weights, relation
+
+    asked = Weights(row, Sketch.from_bytes(row["sketch"]))
+    sketches = view.sketches([str(match.facts["id"]) for match in matches])
+    return [
+        replace(match, relation=relation(asked, Weights(match.facts, sketches[match.facts["id"]])))
+        for match in matches
+    ]
+
+
+def judged(
+    space: Space, vector: Array, matches: Sequence[Match], *, by_adapter: bool
+) -> dict[str, Any]:
+    """Whether the best match is near, by the rules in `calibrate`."""
+    if not matches:
+        return {}
+    best = matches[0]
+    found = space.vector(str(best.facts["id"]))
+    by_chance = chance(vector, found, space.mean, space.count)
+    if by_chance is None:
+        return {}
+    rules = [by_chance]
+    share = None
+    if by_adapter:
+        usual = space.calibration.usual
+        if usual is not None:
+            rules.append(usual)
+            share = space.calibration.share(best.score)
+    return {
+        "threshold": max(rules),
+        "close": best.score >= max(rules),
+        "nearer_than": share,
+    }

@@ -1,0 +1,154 @@
+"""Tables on disk. Everything that knows LanceDB is in this file.
+
+A table has a column that names its rows; `put` replaces rows of the same name, in one commit.
+There is no unique constraint behind that: it holds because a library has one writer at a time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lorarium.adapter import Array
+from lorarium.errors import LorariumError
+from lorarium.library.folder import damaged
+
+OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
+CHUNK = 1000
+SAFE = re.compile(r"[0-9a-f]+")
+VECTOR = "vector"
+SUFFIX = ".lance"
+
+
+class Store:
+    """The tables of one library folder; opened at the first use."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._connection: Any = None
+        self._tables: dict[str, Any] = {}
+
+    def names(self) -> set[str]:
+        """Tables that were committed; a kill while one was made leaves a folder without a state."""
+        return {
+            path.name.removesuffix(SUFFIX)
+            for path in self.folder.glob("*" + SUFFIX)
+            if any(path.glob("_versions/*.manifest"))
+        }
+
+    def refresh(self) -> None:
+        """See what other processes have written since."""
+        self._tables.clear()
+
+    def version(self, name: str) -> int:
+        with self._guarded():
+            return int(self._open(name).version)
+
+    def count(self, name: str) -> int:
+        with self._guarded():
+            return int(self._open(name).count_rows())
+
+    def read(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """Whole columns."""
+        with self._guarded():
+            return self._open(name).search().select(list(columns)).limit(None).to_arrow()
+
+    def pick(self, name: str, key: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """The rows whose `key` is one of `values` (hex digits), in no particular order."""
+        with self._guarded():
+            table = self._open(name)
+            parts = [
+                table.search().where(_among(key, some)).select(list(columns)).limit(None).to_arrow()
+                for some in _chunks(values)
+            ]
+            if parts:
+                return pa.concat_tables(parts)
+            return pa.schema([table.schema.field(c) for c in columns]).empty_table()
+
+    def put(self, name: str, key: str, rows: pa.Table) -> None:
+        with self._guarded():
+            if name not in self._tables and name not in self.names():
+                # a kill in between leaves an empty table, which the next run fills
+                self._tables[name] = self._connect().create_table(name, schema=rows.schema)
+            merge = self._open(name).merge_insert(key)
+            merge.when_matched_update_all().when_not_matched_insert_all().execute(rows)
+
+    def remove(self, name: str, key: str, values: Sequence[str]) -> None:
+        with self._guarded():
+            for some in _chunks(values):
+                self._open(name).delete(_among(key, some))
+
+    def drop(self, name: str) -> None:
+        with self._guarded():
+            self._tables.pop(name, None)
+            self._connect().drop_table(name)
+
+    def tidy(self, name: str) -> None:
+        """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
+        with self._guarded():
+            self._open(name).optimize(cleanup_older_than=OLD)
+
+    def sample(self, name: str, offsets: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """Rows by their position."""
+        with self._guarded():
+            return self._open(name).take_offsets(list(offsets)).select(list(columns)).to_arrow()
+
+    def make_index(self, name: str) -> None:
+        """An approximate index over `vector` by cosine, unless there is one."""
+        from lancedb.index import IvfRq
+
+        with self._guarded():
+            table = self._open(name)
+            if not table.list_indices():
+                table.create_index(VECTOR, config=IvfRq(distance_type="cosine"))
+
+    def nearest(self, name: str, key: str, vector: Array, k: int) -> tuple[list[str], Array]:
+        """Through the index: names of the nearest rows and their cosines."""
+        with self._guarded():
+            query = self._open(name).search(vector).distance_type("cosine").refine_factor(10)
+            found = query.limit(k).select([key, "_distance"]).to_arrow()
+            return found[key].to_pylist(), 1 - found["_distance"].to_numpy()
+
+    def _connect(self) -> Any:
+        if self._connection is None:
+            import lancedb
+
+            self._connection = lancedb.connect(str(self.folder))
+        return self._connection
+
+    def _open(self, name: str) -> Any:
+        if name not in self._tables:
+            self._tables[name] = self._connect().open_table(name)
+        return self._tables[name]
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Errors of the store as sentences."""
+        try:
+            yield
+        except (LorariumError, MemoryError):
+            raise
+        except Exception as error:  # it has no error class of its own
+            reason = str(error).strip() or type(error).__name__
+            reason = reason.splitlines()[0][:300]
+            if re.search(r"read-only|permission denied|no space|disk quota", str(error), re.I):
+                what = f"the library cannot be written ({reason})"
+                raise LorariumError(what, where=str(self.folder.parent)) from None
+            raise damaged(self.folder.parent, reason) from None
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+def _among(key: str, values: Sequence[str]) -> str:
+    # names of rows are our own hex digits, so no text from a file ever stands in a query
+    assert all(SAFE.fullmatch(value) for value in values)
+    return f"{key} IN ({', '.join(repr(value) for value in values)})"

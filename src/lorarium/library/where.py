@@ -1,0 +1,212 @@
+"""The language of `--where`: comparisons of named fields with `and`, `or`, `not`, parentheses.
+
+    family = sd1 and rank >= 8 and (tags = anime or title ~ "ink wash") and not health = nan
+
+`=` and `!=` compare whole values, of a list any of its words; `~` is "contains", in any case of
+letters; `in (a, b)` is any of these. Nothing of it is ever executed or given to another language.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lorarium.adapter import Array
+from lorarium.errors import LorariumError, one_line, quoted
+
+NUMBERS = ("size", "modules", "rank", "parameters", "norm", "steps")
+TEXTS = (
+    *("path", "family", "dialect", "kind", "dtype", "title", "author", "base", "tool", "error"),
+    *("fingerprint", "payload_sha256"),
+)
+LISTS = ("kinds", "parts", "tags", "words", "health")
+ANY = "text"  # path, title, tags and words together
+FIELDS = (*TEXTS, ANY, *LISTS, *NUMBERS)
+
+Mask = Callable[[pa.Table], Array]
+TOKEN = re.compile(
+    r"""\s*(?:(?P<sign>!=|<=|>=|[=<>~(),])|"(?P<double>[^"]*)"|'(?P<single>[^']*)'"""
+    r"""|(?P<word>[^\s=<>!~(),"']+))"""
+)
+ORDER = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+LONGEST, DEEPEST = 4000, 50
+UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def where(expression: str) -> Mask:
+    """A function from the table of files to a mask of its rows."""
+    return _Parser(expression).parse()
+
+
+class _Parser:
+    """Recursive descent over tokens (text, kind)."""
+
+    def __init__(self, expression: str) -> None:
+        self.expression = expression
+        self.position = 0
+        self.depth = 0
+        self.tokens: list[tuple[str, str]] = []
+        if len(expression) > LONGEST:
+            raise self._error(f"longer than {LONGEST} characters")
+        at = 0
+        text = expression.rstrip()
+        while at < len(text):
+            found = TOKEN.match(text, at)
+            if found is None:
+                raise self._error(f"cannot read {quoted(text[at:], 40)}")
+            kind = found.lastgroup or ""
+            self.tokens.append((found[kind], kind))
+            at = found.end()
+
+    def parse(self) -> Mask:
+        if not self.tokens:
+            raise self._error("it is empty")
+        mask = self._either()
+        if self.position < len(self.tokens):
+            raise self._error(f"{quoted(self.tokens[self.position][0])} was not expected")
+        return mask
+
+    def _either(self) -> Mask:
+        masks = [self._both()]
+        while self._word("or"):
+            masks.append(self._both())
+        return masks[0] if len(masks) == 1 else lambda t: np.any([m(t) for m in masks], axis=0)
+
+    def _both(self) -> Mask:
+        masks = [self._one()]
+        while self._word("and"):
+            masks.append(self._one())
+        return masks[0] if len(masks) == 1 else lambda t: np.all([m(t) for m in masks], axis=0)
+
+    def _one(self) -> Mask:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self._error("too deeply nested")
+        if self._word("not"):
+            inner = self._one()
+            mask: Mask = lambda t: ~inner(t)  # noqa: E731
+        elif self._sign("("):
+            mask = self._either()
+            if not self._sign(")"):
+                raise self._error("a parenthesis is not closed")
+        else:
+            mask = self._comparison()
+        self.depth -= 1
+        return mask
+
+    def _comparison(self) -> Mask:
+        field, kind = self._next("a field")
+        if kind != "word" or field not in FIELDS:
+            raise self._error(f"no field {quoted(field)}", f"fields: {', '.join(FIELDS)}")
+        if self._word("in"):
+            masks = [_equal(field, value) for value in self._values(field)]
+            return lambda t: np.any([m(t) for m in masks], axis=0)
+        sign, kind = self._next("=, !=, <, <=, >, >=, ~ or in")
+        if kind != "sign" or sign not in ("=", "!=", "~", *ORDER):
+            raise self._error(
+                f"{quoted(sign)} after {field}", "expected =, !=, <, <=, >, >=, ~, in"
+            )
+        value = self._value(field)
+        if sign in ("=", "!="):
+            equal = _equal(field, value)
+            return equal if sign == "=" else lambda t: ~equal(t)
+        if sign == "~":
+            if field in NUMBERS:
+                raise self._error(f"~ is for words, {field} is a number")
+            return _contains(field, str(value))
+        if field not in NUMBERS:
+            raise self._error(f"{sign} is for numbers, {field} is not one")
+        return lambda t: _ordered(t, field, ORDER[sign], float(value))
+
+    def _values(self, field: str) -> list[str | float]:
+        if not self._sign("("):
+            raise self._error("`in` needs a list", f"as in {field} in (a, b)")
+        values = [self._value(field)]
+        while self._sign(","):
+            values.append(self._value(field))
+        if not self._sign(")"):
+            raise self._error("a parenthesis is not closed")
+        return values
+
+    def _value(self, field: str) -> str | float:
+        value, kind = self._next("a value")
+        if kind == "sign":
+            raise self._error(f"{quoted(value)} where a value should be")
+        if field not in NUMBERS:
+            return value
+        found = re.fullmatch(r"([-+.\de]*\d\.?)([kmg]i?b)?", value.lower())
+        try:
+            number = float(found[1]) if found else float("nan")
+        except ValueError:
+            number = float("nan")
+        if not found or not np.isfinite(number):
+            raise self._error(f"{field} is a number, {quoted(value)} is not one")
+        return number * UNITS.get(found[2], 1)
+
+    def _next(self, wanted: str) -> tuple[str, str]:
+        if self.position >= len(self.tokens):
+            raise self._error(f"it ends where {wanted} should be")
+        self.position += 1
+        return self.tokens[self.position - 1]
+
+    def _sign(self, sign: str) -> bool:
+        return self._skip((sign, "sign"))
+
+    def _word(self, word: str) -> bool:
+        return self._skip((word, "word"))
+
+    def _skip(self, token: tuple[str, str]) -> bool:
+        if self.position < len(self.tokens) and self.tokens[self.position] == token:
+            self.position += 1
+            return True
+        return False
+
+    def _error(self, what: str, hint: str = "") -> LorariumError:
+        return LorariumError(
+            f"--where: {what}", where=one_line(self.expression, 100), hint=hint or "see docs"
+        )
+
+
+def _equal(field: str, value: str | float) -> Mask:
+    if field == ANY:
+        return lambda t: np.any([_equal(f, value)(t) for f in ("title", "tags", "words")], axis=0)
+    if field in NUMBERS:
+        return lambda t: _ordered(t, field, operator.eq, float(value))
+    scalar = pa.scalar(str(value))
+    if field in LISTS:
+        return lambda t: _any_word(t[field], lambda words: pc.equal(words, scalar))
+    return lambda t: _bools(pc.equal(t[field], scalar))
+
+
+def _contains(field: str, value: str) -> Mask:
+    def match(column: pa.Array) -> pa.Array:
+        return pc.match_substring(column, value, ignore_case=True)
+
+    if field == ANY:
+        fields = ("path", "title", "tags", "words")
+        return lambda t: np.any([_contains(f, value)(t) for f in fields], axis=0)
+    if field in LISTS:
+        return lambda t: _any_word(t[field], match)
+    return lambda t: _bools(match(t[field]))
+
+
+def _ordered(table: pa.Table, field: str, order: Callable[..., Array], value: float) -> Array:
+    column = pc.cast(table[field], pa.float64(), safe=False).to_numpy()
+    return order(np.asarray(column, np.float64), value)  # an absent number is NaN: never true
+
+
+def _any_word(column: pa.ChunkedArray, match: Callable[[pa.Array], pa.Array]) -> Array:
+    mask = np.zeros(len(column), bool)
+    lists = column.combine_chunks()
+    hits = _bools(match(pc.list_flatten(lists)))
+    mask[pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)[hits]] = True
+    return mask
+
+
+def _bools(found: pa.Array | pa.ChunkedArray) -> Array:
+    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False), bool)

@@ -1,0 +1,134 @@
+"""The library's commands, as a person types them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lorarium import formats
+from lorarium.algebra import add
+from lorarium.cli import cli
+from lorarium.errors import LorariumError
+from tests.library.zoo import ink, write
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("commands")
+    tagged = {"modelspec.title": "Ink \x1b[31m <b>wash</b>", "modelspec.tags": "ink, rain"}
+    write(folder / "loras", {str(i): ink(i) for i in range(24)})
+    write(folder / "loras", {"tagged": ink(50).with_(metadata=tagged)})
+    formats.write(ink(3), folder / "loras" / "copy.safetensors", "diffusers")
+    formats.write(
+        add([ink(1), ink(2)], [0.8, 0.5]), folder / "loras" / "merge.safetensors", "kohya"
+    )
+    (folder / "loras" / "bad.safetensors").write_bytes(b"oops")
+    return folder
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    def call(*arguments: object, code: int = 0) -> Result:
+        words = [str(a) for a in arguments]
+        environment = {"LORARIUM_LIBRARY": str(folder / "library")}
+        # the same library for all, made by whoever comes first
+        if not (folder / "library").exists() and words[0] != "index":
+            CliRunner().invoke(
+                cli, ["index", str(folder / "loras"), "--workers", "0"], env=environment
+            )
+        done = CliRunner().invoke(cli, words, env=environment, standalone_mode=False)
+        if done.exception is not None:
+            raise done.exception
+        assert (done.return_value or 0) == code, done.output
+        return done
+
+    return call
+
+
+def document(done: Result) -> dict[str, Any]:
+    found = json.loads(done.stdout)
+    assert found["schema"] == "lorarium/1"
+    return found
+
+
+def test_index(run: Run, folder: Path) -> None:
+    here = ("--workers", 0, "--library", folder / "2")
+    first = document(run("index", folder / "loras", "--json", *here))
+    assert first["new"] == 28 and first["families"] == {"micro-1": 27}
+    assert [Path(bad["path"]).name for bad in first["bad"]] == ["bad.safetensors"]
+    again = run("index", folder / "loras", *here)
+    assert again.stdout.startswith("28 unchanged; 28 files")
+    assert run("index", folder / "loras", "--quiet", *here).stdout == ""
+    with pytest.raises(LorariumError, match="--watch"):
+        run("index", folder / "loras", "--watch", "--json")
+
+
+def test_search(run: Run, folder: Path) -> None:
+    query = folder / "loras" / "3.safetensors"
+    shown = run("search", query, "-k", 3).stdout
+    assert "copy.safetensors" in shown.splitlines()[0] and "dialect kohya" in shown
+    found = document(run("search", query, "--json"))
+    assert found["close"] is True and found["queries"] == [{"kind": "adapter", "query": str(query)}]
+    assert len(found["matches"]) == 10 and found["matches"][0]["score"] > 0.99
+    stranger = write(folder / "query", {"stranger": ink(999)})[0]
+    assert run("search", stranger).stdout.startswith("nothing here is close")
+
+
+def test_search_by_facts(run: Run) -> None:
+    shown = run("search", "--where", "tags = rain").stdout
+    assert "tagged.safetensors" in shown and "\x1b" not in shown
+    assert "<b>wash</b>" in shown
+    assert "bad.safetensors" not in run("search", "--where", "text ~ bad").stdout
+    assert run("search", "--where", "rank > 99").stdout == "nothing found\n"
+    with pytest.raises(LorariumError, match="searched for"):
+        run("search")
+
+
+def test_search_forced(run: Run, folder: Path) -> None:
+    with pytest.raises(LorariumError, match="by words needs an encoder"):
+        run("search", "--text", folder / "loras" / "3.safetensors")
+    plain = folder / "no suffix"
+    plain.write_bytes((folder / "loras" / "3.safetensors").read_bytes())
+    assert "copy.safetensors" in run("search", "--lora", plain, "-k", 3).stdout
+
+
+def test_duplicates(run: Run) -> None:
+    shown = run("duplicates", code=1).stdout
+    assert "1 copies in 1 groups" in shown and "dialect" in shown
+    found = document(run("duplicates", "--json", code=1))
+    assert found["copies"] == 1 and len(found["groups"]) == 1
+    assert run("duplicates", "--where", "tags = rain").stdout == "no duplicates\n"
+
+
+def test_lineage(run: Run, folder: Path) -> None:
+    shown = run("lineage", folder / "loras" / "merge.safetensors").stdout
+    assert "a merge of" in shown and "+0.80 x" in shown and "+0.50 x" in shown
+    found = document(run("lineage", folder / "loras" / "merge.safetensors", "--json"))
+    weights = {Path(p["path"]).stem: p["weight"] for p in found["merge"]["parents"]}
+    assert weights == {"1": pytest.approx(0.8, abs=0.01), "2": pytest.approx(0.5, abs=0.01)}
+    shown = run("lineage", folder / "loras" / "9.safetensors").stdout
+    assert "nothing in the library is related" in shown
+
+
+def test_cluster_and_map(run: Run, folder: Path) -> None:
+    assert "of 28 files" in run("cluster").stdout
+    (family,) = document(run("cluster", "--json"))["clusters"]
+    assert {Path(path).stem for path in family["paths"]} == {"merge", "1", "2"}
+    out = folder / "map.html"
+    assert document(run("map", "-o", out, "--json"))["points"] == 27
+    assert "27 adapters" in run("map", "-o", out, "--color", "rank").stdout and out.exists()
+
+
+@pytest.mark.parametrize("name", ["search", "duplicates", "cluster", "map"])
+def test_no_library(name: str, tmp_path: Path) -> None:
+    words = [name, "--library", str(tmp_path / "none")]
+    words += ["--where", "rank = 1"] if name == "search" else []
+    done = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert isinstance(done.exception, LorariumError) and "no library here" in str(done.exception)
