@@ -18,9 +18,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lorarium.adapter import Array
-from lorarium.describe.descriptor import Item, as_sketch, check_family
 from lorarium.describe.facts import GENERAL
 from lorarium.describe.gram import unit
+from lorarium.describe.protocol import Item, as_sketch, check_family
 from lorarium.describe.select import SORTS
 from lorarium.describe.sketch import SKETCH_VERSION, Sketch, fold
 from lorarium.errors import LorariumError

@@ -14,8 +14,8 @@ import numpy as np
 
 from lorarium.adapter import Array, LowRank
 from lorarium.describe import DESCRIPTORS, Descriptor, descriptor
-from lorarium.describe.descriptor import Item, describe_all
 from lorarium.describe.gram import Axes, cosines, unit
+from lorarium.describe.protocol import Item, describe_all
 from lorarium.describe.raw import CALIBRATIONS, layout
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import Corpus
