@@ -61,7 +61,7 @@ def describe(
     """
     need_torch("evaluate describe")
     if importlib.util.find_spec("sklearn") is None:
-        hint = "install it: pip install scikit-learn"
+        hint = "install the extra: pip install 'lorarium[library]'"
         raise LorariumError("`lorarium evaluate describe` needs scikit-learn", hint=hint)
     from lorarium.evaluate.describe import Options, evaluate_describe
     from lorarium.evaluate.describe.page import page, summary
