@@ -24,6 +24,7 @@ from lorarium.models.base import open_base
 from lorarium.recipes.zoo import manifest
 from lorarium.train.manifest import Entry
 from lorarium.train.recipe import defaults
+from lorarium.world.splits import SEEN_GENRES
 
 
 def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
@@ -32,7 +33,10 @@ def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
     found = [
         e
         for e in manifest().entries
-        if e.kind == kind and e.split == "test" and e.id.endswith(f"-{recipe}-0")
+        if e.kind == kind
+        and e.split == "test"
+        and e.id.endswith(f"-{recipe}-0")
+        and (kind == "subject" or e.of[0] in SEEN_GENRES)  # the floor needs a word for the genre
     ]
     chosen = found[:: max(1, len(found) // count)][:count]
     usual = defaults("micro-1", "a {} in sty1" if kind == "style" else "a sub1")
