@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ torch = pytest.importorskip("torch")
 from lorarium.encoders.nets import DinoLike, NetConfig  # noqa: E402
 from lorarium.evaluate.describe import load, looks, read_zoo  # noqa: E402
 from tests.evaluate.describe.minted import minted  # noqa: E402
-from tests.models.tiny import WHOLE, micro  # noqa: E402
+from tests.models.tiny import WHOLE, micro, random_adapter  # noqa: E402
 
 pytestmark = pytest.mark.interop
 
@@ -28,7 +30,10 @@ def view():
 
 
 def test_a_stopped_run_goes_on(corpus, view, tmp_path) -> None:
-    ways = {"base": micro(WHOLE), "count": 2, "steps": 2, "seed": 0}
+    base = micro(WHOLE)
+    noise = tuple(random_adapter(base, seed=i) for i in range(3))
+    corpus = replace(corpus, adapters=noise)
+    ways = {"base": base, "count": 2, "steps": 2, "seed": 0}
     lines: list[str] = []
     first, seconds = looks.sampled(corpus, cache=tmp_path, say=lines.append, **ways)
     assert first.shape[:2] == (3, 2) and (seconds > 0).all() and len(lines) == 3
