@@ -5,8 +5,9 @@
 
 `planted`: made-up adapters with copies of every sort and merges of two to four, as files; what is
 found, what is found wrongly, how far off the weights are, and from which share of the energy on.
-`speed`: tables as `index` would leave them, vectors in clusters, beside plain numpy and LanceDB on
-the same vectors; `million` goes on to a million rows. `folder`: ten thousand real small files.
+`speed`: tables as `index` would leave them, sketches in clusters, beside plain numpy and LanceDB on
+the stored vectors; recall is against comparing all full vectors. `million` goes on to a million
+learned vectors of 256 coordinates, without sketches. `folder`: ten thousand real small files.
 Parts are put together in one result file; figures are drawn as benchmarks/results/library_*.png.
 """
 
@@ -23,6 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lancedb
 import ml_dtypes
 import numpy as np
 import pyarrow as pa
@@ -31,14 +33,17 @@ from machine import RESULTS, machine, save
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank
 from lorarium.algebra import add, cast, norm, recompress, scale
+from lorarium.describe.facts import SIZE as FACTS
+from lorarium.describe.sketch import INPUT, OUTPUT, PRODUCT, Sketch
 from lorarium.formats.example import example
 from lorarium.library import Library
+from lorarium.library.filling import calibrate_spaces, vector_table
 from lorarium.library.folder import STORE, create
 from lorarium.library.schema import SCHEMA
 from lorarium.library.search import judged, matched
-from lorarium.library.spaces import BUILT_IN, FILES, vector_table
-from lorarium.library.store import Store
-from lorarium.library.view import View
+from lorarium.library.spaces import APPROXIMATE, BUILT_IN, FILES, Encoder
+from lorarium.library.store import VECTOR, Store
+from lorarium.library.view import View, matrix
 
 SEED = 0
 FAMILY = "micro-1"
@@ -256,8 +261,10 @@ def draw_curve(curve: dict[str, dict[str, float]]) -> None:
 # speed
 
 SIZES = (1_000, 10_000, 100_000)
+LARGE = (100_000, 200_000, 500_000, 1_000_000)
 QUERIES = 200
-DIMENSIONS = 1024
+LEARNED = 256  # coordinates of a learned vector
+STYLE = Encoder("style", "1", lambda sketch: None)
 
 
 def clustered(n: int, seed: int, centres: np.ndarray) -> np.ndarray:
@@ -268,25 +275,33 @@ def clustered(n: int, seed: int, centres: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def make(folder: Path, n: int) -> np.ndarray:
-    """A library of n rows as `index` leaves it, without sketches; returns the centres."""
+def make(folder: Path, n: int, encoder: Encoder) -> np.ndarray:
+    """A library of n rows as `index` leaves it; returns the centres. In the space `output` rows
+    have sketches, whose other parts are zero."""
     rng = np.random.default_rng([SEED, n])
-    centres = rng.standard_normal((max(50, n // 20), DIMENSIONS), np.float32)
+    whole = encoder is not STYLE
+    centres = rng.standard_normal((max(50, n // 20), OUTPUT if whole else LEARNED), np.float32)
     create(folder)
     store = Store(folder / STORE)
-    step = 50_000
+    name = encoder.table("sd1")
+    step = 2_000 if whole else 50_000
     for start in range(0, n, step):
         count = min(step, n - start)
         ids = [hashlib.sha256(b"%d" % (start + i)).hexdigest() for i in range(count)]
-        store.put(
-            FILES, "key", pa.Table.from_pylist([row(i, start, ids) for i in range(count)], SCHEMA)
-        )
         vectors = clustered(count, start, centres)
-        store.put(BUILT_IN["output"].table("sd1"), "id", vector_table(ids, vectors))
-    for name in (FILES, BUILT_IN["output"].table("sd1")):
-        store.tidy(name)
-    if n >= 200_000:
-        store.make_index(BUILT_IN["output"].table("sd1"))
+        rows = [row(i, start, ids) for i in range(count)]
+        if whole:
+            for one, vector in zip(rows, vectors, strict=True):
+                zero = np.zeros(PRODUCT), np.zeros(INPUT), np.zeros(FACTS)
+                one["sketch"] = Sketch("sd1", zero[0], vector, *zero[1:]).to_bytes()
+        short = np.stack([encoder.short(vector) for vector in vectors])  # type: ignore[misc]
+        store.put(FILES, "key", pa.Table.from_pylist(rows, SCHEMA))
+        store.put(name, "id", vector_table(ids, short))
+    for table in (FILES, name):
+        store.tidy(table)
+    if n >= APPROXIMATE:
+        store.make_index(name)
+    calibrate_spaces(store, {encoder.name: encoder}, ["sd1"], {name})
     return centres
 
 
@@ -317,16 +332,16 @@ def row(i: int, start: int, ids: list[str]) -> dict[str, Any]:
     }
 
 
-def speed(sizes: tuple[int, ...] = SIZES) -> dict[str, Any]:
+def speed(sizes: tuple[int, ...] = SIZES, encoder: Encoder = BUILT_IN["output"]) -> dict[str, Any]:
     found = {}
     for n in sizes:
         with tempfile.TemporaryDirectory(dir=".") as temporary:
             folder = Path(temporary) / "library"
             began = time.perf_counter()
-            centres = make(folder, n)
+            centres = make(folder, n, encoder)
             made = time.perf_counter() - began
-            found[str(n)] = row_ = {"build seconds": made, **answers(folder, centres, n)}
-        print(f"  {n:>9,}", json.dumps({k: rounded(v) for k, v in row_.items()}))
+            found[str(n)] = one = {"build seconds": made, **answers(folder, centres, n, encoder)}
+        print(f"  {n:>9,}", json.dumps({k: rounded(v) for k, v in one.items()}))
     return found
 
 
@@ -336,31 +351,24 @@ def rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def answers(folder: Path, centres: np.ndarray, n: int) -> dict[str, Any]:
+def answers(folder: Path, centres: np.ndarray, n: int, encoder: Encoder) -> dict[str, Any]:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    encoder = BUILT_IN["output"]
-    Store(folder / STORE).names()  # LanceDB itself, which takes its time once
-    began = time.perf_counter()
-    view = View(Store(folder / STORE), BUILT_IN)
-    space = view.space(encoder, "sd1")
     queries = clustered(QUERIES, 10**9, centres)
-    _ = view.of_content, space.large or space.exact
+    lancedb.connect(str(folder / STORE)).open_table(FILES)  # itself takes its time once
+    began = time.perf_counter()
+    view = View(Store(folder / STORE), {encoder.name: encoder})
+    space = view.space(encoder, "sd1")
+    _ = view.of_content, view.calibrations, space.large or space.stored
     opened = time.perf_counter() - began
     began = time.perf_counter()
-    ask(view, queries[0])
+    ask(view, encoder, queries[0])
     first = time.perf_counter() - began
-    ours, ids = timed(lambda q: ask(view, q), queries)
-    table = Store(folder / STORE).read(encoder.table("sd1"), ["id", "vector"])
-    names = np.array(table["id"].to_pylist())
+    ours, ids = timed(lambda q: ask(view, encoder, q), queries)
+    mask, filtered = timed(
+        lambda q: ask(view, encoder, q, where="rank >= 32 and tags ~ '1'"), queries[:20]
+    )
+    truth, names = brute(view, encoder, n, queries)
     position = {name: i for i, name in enumerate(names)}
-    full = table["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    full = full.reshape(n, -1)
-    truth = []
-    for part in np.array_split(queries, 8):
-        best = np.concatenate(
-            [full[i : i + 65536].astype(np.float32) @ part.T for i in range(0, n, 65536)]
-        )
-        truth += [set(np.argpartition(-best[:, j], 10)[:10]) for j in range(best.shape[1])]
 
     def recall(found: list[Any]) -> float:
         return float(np.mean([len(t & set(f)) / 10 for t, f in zip(truth, found, strict=True)]))
@@ -370,33 +378,50 @@ def answers(folder: Path, centres: np.ndarray, n: int) -> dict[str, Any]:
         "open seconds": opened,
         "first query seconds": first,
         "ours": ours | {"recall@10": recall([[position[i] for i in f] for f in ids])},
+        "ours, with a filter": mask | {"results": float(np.mean([len(f) for f in filtered]))},
     }
-    mask, filtered = timed(lambda q: ask(view, q, where="rank >= 32 and tags ~ '1'"), queries[:20])
-    result["ours, with a filter"] = mask | {"results": float(np.mean([len(f) for f in filtered]))}
     if n <= 100_000:
-        wide = full.astype(np.float32)
-        brute, rows = timed(lambda q: np.argpartition(-(wide @ q), 10)[:10], queries)
-        result["numpy, all of float32"] = brute | {"recall@10": recall(rows)}
-        result["LanceDB without an index"] = lance(folder, encoder.table("sd1"), queries[:20])
+        table = lancedb.connect(str(folder / STORE)).open_table(encoder.table("sd1"))
+        flat = table.search().select([VECTOR]).limit(None).to_arrow()
+        wide = matrix(flat).astype(np.float32)
+        short = [encoder.short(query) for query in queries]
+        alone, _ = timed(lambda q: np.argpartition(-(wide @ q), 10)[:10], short)
+        result["stored vectors, numpy, all of float32"] = alone
+        flat_ms, _ = timed(
+            lambda q: table.search(q).distance_type("cosine").limit(10).to_arrow(), short[:20]
+        )
+        result["stored vectors, LanceDB without an index"] = flat_ms
     return result
 
 
-def ask(view: View, query: np.ndarray, where: str | None = None) -> list[str]:
+def brute(
+    view: View, encoder: Encoder, n: int, queries: np.ndarray
+) -> tuple[list[set[int]], list[str]]:
+    """The ten nearest by full vectors, everything compared."""
+    space = view.space(encoder, "sd1")
+    names = space.stored.ids
+    best = np.full((len(queries), 10), -2.0, np.float32)
+    rows = np.zeros((len(queries), 10), int)
+    for start in range(0, n, 2000):
+        if encoder is STYLE:
+            part = space.stored.exact.vectors[start : start + 2000].astype(np.float32)
+        else:
+            full = space.full(names[start : start + 2000])
+            part = np.stack([full[name] for name in names[start : start + 2000]])
+        scores = np.concatenate([best, queries @ part.T], axis=1)
+        known = np.concatenate([rows, np.tile(start + np.arange(len(part)), (len(queries), 1))], 1)
+        top = np.argpartition(-scores, 10, axis=1)[:, :10]
+        best, rows = np.take_along_axis(scores, top, 1), np.take_along_axis(known, top, 1)
+    return [set(row.tolist()) for row in rows], names
+
+
+def ask(view: View, encoder: Encoder, query: np.ndarray, where: str | None = None) -> list[str]:
     """A search as the command does it, once the query is a vector."""
-    space = view.space(BUILT_IN["output"], "sd1")
-    matches = matched(view, space, query, 10, allowed=view.allowed(where))
-    judged(space, query, matches, by_adapter=True)
+    space = view.space(encoder, "sd1")
+    near = space.nearest(query, 10, view.allowed(where))
+    matches = matched(view, near, 10)
+    judged(space, query, near, matches, by_adapter=True)
     return [str(match.facts["id"]) for match in matches]
-
-
-def lance(folder: Path, name: str, queries: np.ndarray) -> dict[str, float]:
-    import lancedb
-
-    table = lancedb.connect(str(folder / STORE)).open_table(name)
-    return timed(
-        lambda q: table.search(q).distance_type("cosine").limit(10).select(["id"]).to_arrow(),
-        queries,
-    )[0]
 
 
 def timed(
@@ -448,7 +473,7 @@ def folder() -> dict[str, Any]:
 PARTS: dict[str, Callable[[], Any]] = {
     "planted": planted,
     "speed": speed,
-    "million": lambda: speed((200_000, 500_000, 1_000_000)),
+    "million": lambda: speed(LARGE, STYLE),
     "folder": folder,
 }
 

@@ -85,7 +85,9 @@ def test_search_by_facts(run: Run) -> None:
     shown = run("search", "--where", "tags = rain").stdout
     assert "tagged.safetensors" in shown and "\x1b" not in shown
     assert "<b>wash</b>" in shown
-    assert "bad.safetensors" not in run("search", "--where", "text ~ bad").stdout
+    shown = run("search", "--where", "error != ''").stdout
+    assert "bad.safetensors" in shown and "ends after" in shown
+    assert run("search", "--where", "family = micro-1").stdout.endswith("and 17 more: -k\n")
     assert run("search", "--where", "rank > 99").stdout == "nothing found\n"
     with pytest.raises(LorariumError, match="searched for"):
         run("search")

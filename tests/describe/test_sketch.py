@@ -122,6 +122,16 @@ def test_narrow_types_are_widened_exactly(dtype):
     same(sketch(one(a)), sketch(one(algebra.cast(a, np.float32))))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32])
+def test_high_ranks_are_sketched_by_their_change_too(dtype):
+    """They are read in the order of the file, several at a time."""
+    pairs = [algebra.cast(make("lora", seed, r=17), dtype) for seed in range(3)]
+    places = [("denoiser", name) for name in "xyz"]
+    whole = {p: Dense(algebra.dense_delta(d)) for p, d in zip(places, pairs, strict=True)}
+    ours = Adapter(dict(zip(places, pairs, strict=True)), "sd1")
+    close(sketch(ours), sketch(Adapter(whole, "sd1")), 1e-5)
+
+
 def test_half_precision_survives_a_process_that_flushes_subnormals(monkeypatch):
     from lorarium.describe import project
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from lorarium.library.calibrate import ALPHA, calibrate, chance
 from lorarium.library.exact import Exact
+from lorarium.library.view import Near
 
 
 def unit(x: np.ndarray) -> np.ndarray:
     return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def search(vectors: np.ndarray) -> Callable[[np.ndarray, int], Near]:
+    space = Exact(vectors.astype(np.float16))
+    return lambda query, k: Near([], space.nearest(query, k)[1], {})
 
 
 def floor(query: np.ndarray, vectors: np.ndarray) -> float:
@@ -34,8 +42,7 @@ def test_relatives_are_near_and_strangers_are_not() -> None:
     rng = np.random.default_rng(1)
     kinds = rng.standard_normal((60, 128))
     vectors = unit(np.repeat(kinds, 6, axis=0) + 0.8 * rng.standard_normal((360, 128)))
-    space = Exact(vectors.astype(np.float16))
-    known = calibrate(vectors[rng.permutation(360)], 360, space.nearest)
+    known = calibrate(vectors[rng.permutation(360)], 360, search(vectors))
     assert known.usual is not None
     relatives = unit(kinds + 0.8 * rng.standard_normal((60, 128)))
     best = np.array([(vectors @ q).max() for q in relatives])
@@ -48,14 +55,13 @@ def test_relatives_are_near_and_strangers_are_not() -> None:
 def test_too_few_say_nothing() -> None:
     vectors = unit(np.random.default_rng(2).standard_normal((10, 16)))
     assert chance(vectors[0], vectors[1], vectors.mean(axis=0), 10) is None
-    space = Exact(vectors.astype(np.float16))
-    assert calibrate(vectors, 10, space.nearest).usual is None
+    assert calibrate(vectors, 10, search(vectors)).usual is None
 
 
 def test_twins_do_not_raise_the_bar() -> None:
     vectors = unit(np.random.default_rng(3).standard_normal((50, 64)))
     twice = np.concatenate([vectors, vectors])
-    alone = calibrate(vectors, 50, Exact(vectors.astype(np.float16)).nearest)
-    twins = calibrate(twice, 100, Exact(twice.astype(np.float16)).nearest)
+    alone = calibrate(vectors, 50, search(vectors))
+    twins = calibrate(twice, 100, search(twice))
     assert alone.usual is not None and twins.usual is not None
     assert abs(alone.usual - twins.usual) < 0.05

@@ -9,6 +9,11 @@ from lorarium.library import exact
 from lorarium.library.exact import Exact
 
 
+@pytest.fixture(autouse=True)
+def few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "AT_ONCE", 2**20)
+
+
 def unit(x: np.ndarray) -> np.ndarray:
     return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
 

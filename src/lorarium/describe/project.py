@@ -29,6 +29,7 @@ from lorarium.errors import LorariumError
 # 33 * 31 are just below powers of two.
 LEFT, RIGHT, GRID = 44, 31, 33
 CHUNK = 2**19  # entries of stacked factors: what a cache holds
+AS_IT_STANDS = 16  # rank from which B is not worth turning around for one product of all modules
 LONGEST = 2**18  # a longer side is in no network we know, and probing it takes memory
 TRUSTED = 2.0**32  # squared length of a factor's row up to which float32 is safe
 _HALF_BITS = np.uint32(0x8FFFE000).view(np.int32)  # sign, exponent and mantissa, once in place
@@ -147,8 +148,11 @@ def _estimated_square(gram: Array) -> float:
 
 def _signed(rows: Sequence[Array], starts: Sequence[int]) -> Array:
     """Arrays (r, d) as one stack (k, r, d), every row times the signs of its module."""
-    dtype = rows[0].dtype
-    stack = np.empty((len(rows), *rows[0].shape), compute_dtype(rows[0]))
+    dtype, (r, d) = rows[0].dtype, rows[0].shape
+    if r >= AS_IT_STANDS and not rows[0].flags.c_contiguous:
+        stack = np.empty((len(rows), d, r), compute_dtype(rows[0])).transpose(0, 2, 1)
+    else:
+        stack = np.empty((len(rows), r, d), compute_dtype(rows[0]))
     power = 1.0
     if dtype == np.float16 and _subnormals():  # by its bits, several times faster than a cast
         words = stack.view(np.int32)
@@ -176,6 +180,8 @@ def _subnormals() -> bool:
 def _probed(stack: Array, count: int) -> Array:
     """(k, r, d) against R: (k, r, count)."""
     k, r, d = stack.shape
+    if not stack.flags.c_contiguous:
+        return stack @ probes(d, count)
     return (stack.reshape(k * r, d) @ probes(d, count)).reshape(k, r, count)
 
 

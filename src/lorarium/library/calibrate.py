@@ -15,24 +15,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 
 from lorarium.adapter import Array
 
 ALPHA = 0.05
 FEWEST = 20  # adapters below which neither rule says anything
-LEFT_OUT = 200  # adapters left out in turn for a calibration
+LEFT_OUT = 100  # adapters left out in turn for a calibration
 TWINS = 8  # looked past on the way to the nearest other
 COPY = 0.99  # a twin says nothing about how near others are
+TABLE = "calibration"
+ROW = pa.schema(
+    {
+        "name": pa.string(),
+        "count": pa.int64(),
+        "nearest": pa.list_(pa.float32()),
+        "mean": pa.list_(pa.float32()),
+    }
+)
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """`nearest` are sorted scores of left-out adapters with their nearest other."""
+    """`nearest` are sorted scores of left-out adapters with their nearest other; `mean` is what
+    the library has in common."""
 
     count: int
     nearest: Array
+    mean: Array
 
     @property
     def usual(self) -> float | None:
@@ -47,16 +60,33 @@ class Calibration:
         return float(np.searchsorted(self.nearest, score) / max(1, len(self.nearest)))
 
 
-def calibrate(
-    sample: Array, count: int, nearest: Callable[[Array, int], tuple[object, Array]]
-) -> Calibration:
+class Near(Protocol):
+    @property
+    def scores(self) -> Array: ...
+
+
+def calibrate(sample: Array, count: int, nearest: Callable[[Array, int], Near]) -> Calibration:
     """From unit vectors of some of the library's `count` adapters; `nearest` is its search."""
     found = []
     for vector in sample[:LEFT_OUT]:
-        _, scores = nearest(vector, TWINS)
+        scores = nearest(vector, TWINS).scores
         others = scores[scores < COPY]  # not itself, nor its twins
         found.append(others[0] if len(others) else COPY)
-    return Calibration(count, np.sort(np.array(found)))
+    return Calibration(count, np.sort(np.array(found)), sample.mean(axis=0))
+
+
+def to_row(name: str, made: Calibration) -> dict[str, Any]:
+    return {"name": name, "count": made.count, "nearest": made.nearest, "mean": made.mean}
+
+
+def from_rows(table: pa.Table) -> dict[str, Calibration]:
+    """By name of the space's table."""
+    return {
+        row["name"]: Calibration(
+            row["count"], np.array(row["nearest"]), np.array(row["mean"], np.float32)
+        )
+        for row in table.to_pylist()
+    }
 
 
 def chance(query: Array, found: Array, mean: Array, count: int) -> float | None:

@@ -16,7 +16,7 @@ from lorarium.adapter import Array
 from lorarium.errors import one_line
 from lorarium.library.calibrate import chance
 from lorarium.library.spaces import for_adapters
-from lorarium.library.view import View
+from lorarium.library.view import WHOLE, View
 
 LARGEST = 20_000  # adapters that are clustered together; others join the nearest of them
 DIRECT, COORDINATES = 5_000, 256  # more of them are clustered after a PCA to so many coordinates
@@ -60,9 +60,12 @@ def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[l
     if encoder.table(family) not in view.tables:
         return [], np.zeros((0, 0), np.float32)
     space = view.space(encoder, family)
-    rows = [i for i, id in enumerate(space.ids) if allowed is None or id in allowed]
-    rows.sort(key=lambda i: space.ids[i])
-    return [space.ids[i] for i in rows], space.exact.vectors[rows].astype(np.float32)
+    ids = sorted(id for id in space.ids if allowed is None or id in allowed)
+    if len(ids) <= WHOLE and space.longer:
+        full = space.full(ids)
+        ids = [id for id in ids if id in full]
+        return ids, np.array([full[id] for id in ids], np.float32)
+    return ids, np.array([*space.stored.vectors(ids).values()], np.float32)
 
 
 def grouped(vectors: Array, least: int, seed: int = 0) -> Array:

@@ -107,9 +107,9 @@ def _near(
         if product.table(family) not in view.tables:
             continue
         space = view.space(product, family)
-        here = [i for i, id in enumerate(space.ids) if id in by_id]
-        ids = [space.ids[i] for i in here]
-        pairs = close_pairs(space.exact.vectors[here], LEAST_RESIZED)
+        ids = [id for id in space.stored.ids if id in by_id]
+        rows = [space.stored.position[id] for id in ids]
+        pairs = close_pairs(space.stored.exact.vectors[rows], LEAST_RESIZED)
         # equal prints are linked already
         pairs = [
             (i, j) for i, j in pairs if by_id[ids[i]]["fingerprint"] != by_id[ids[j]]["fingerprint"]

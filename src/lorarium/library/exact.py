@@ -10,12 +10,12 @@ import numpy as np
 
 from lorarium.adapter import Array
 
-AT_ONCE = 2**23  # coordinates that are compared in full anyway: a few milliseconds
+AT_ONCE = 2**24  # coordinates that are compared in full anyway: a few milliseconds
 SCREENED = 2000  # candidates of the screening for up to a hundred results
 
 
 class Exact:
-    """Unit vectors (n, d), kept in half precision."""
+    """Unit vectors (n, d), in any precision."""
 
     def __init__(self, vectors: Array) -> None:
         self.vectors = vectors

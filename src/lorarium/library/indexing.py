@@ -18,11 +18,12 @@ import pyarrow as pa
 
 from lorarium.errors import LorariumError
 from lorarium.library import folder as place
+from lorarium.library.filling import fill
 from lorarium.library.pool import Died, run, run_on_ray
 from lorarium.library.rows import died_row, read_row, readers
 from lorarium.library.scan import Entry, Known, Plan, Signature, key_of, plan, scan
 from lorarium.library.schema import SCHEMA, SIGNATURE
-from lorarium.library.spaces import FILES, Encoder, fill
+from lorarium.library.spaces import FILES, Encoder
 from lorarium.library.store import Store
 
 BATCH, SECONDS = 256, 5.0  # rows, or time, after which what was read is written

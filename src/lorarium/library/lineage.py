@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lorarium import formats
-from lorarium.adapter import Adapter, Array
+from lorarium.adapter import Adapter
 from lorarium.describe.sketch import Sketch, input_similarity
 from lorarium.errors import LorariumError
 from lorarium.library import merges
@@ -164,9 +164,8 @@ class Others:
         self.view, self.family = view, family
         self.product = view.space(BUILT_IN["product"], family)
         self.count = self.product.count
-        near = _near(self.product, BUILT_IN["product"].vector(asked.sketch))
-        start = BUILT_IN["input"]
-        like = _near(view.space(start, family), start.vector(asked.sketch))
+        near = _near(self.product, asked.sketch)
+        like = _near(view.space(BUILT_IN["input"], family), asked.sketch)
         ids = list(dict.fromkeys([*near, *like]))
         sketches = view.sketches(ids)
         files = dict(zip(ids, view.rows(ids), strict=True))
@@ -176,10 +175,10 @@ class Others:
 
     def common(self, member: Weights) -> float:
         """The mean cosine of a member with the library; where few are here, nothing is common."""
-        vector = BUILT_IN["product"].vector(member.sketch)
-        if vector is None or self.count < FEWEST:
+        known = self.product.calibration
+        if known is None or known.count < FEWEST or not member.norm:
             return 0.0
-        return max(0.0, float(self.product.mean @ vector))
+        return max(0.0, float(known.mean @ member.product) / member.norm)
 
     def merge_of(self, target: Weights) -> Merge | None:
         """What `target` is the sum of, copies of itself left out; None unless two or more.
@@ -242,13 +241,14 @@ class Others:
         return tuple(found)
 
 
-def _near(space: Space, query: Array | None) -> list[str]:
+def _near(space: Space, sketch: Sketch) -> list[str]:
     """Ids that are far from having nothing in common, in either sign."""
-    if query is None:  # a bias alone has no input side
-        return []
     if space.count <= SCREENED:
         return space.ids
-    return [id for q in (query, -query) for id in space.nearest(q, SCREENED // 2)[0]]
+    full = space.encoder.full(sketch)
+    if full is None:  # a bias alone has no input side
+        return []
+    return [id for q in (full, -full) for id in space.nearest(q, SCREENED // 2).ids]
 
 
 def _one_of_each(members: Sequence[Weights]) -> list[Weights]:

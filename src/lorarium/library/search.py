@@ -24,7 +24,7 @@ from lorarium.library.calibrate import chance
 from lorarium.library.rows import adapter_row, read_row, readers
 from lorarium.library.scan import Entry, signature
 from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
-from lorarium.library.view import Space, View
+from lorarium.library.view import Near, Space, View
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -152,26 +152,18 @@ def search(
     vector = _vector(view, encoder, queries, rows)
     here = view.space(encoder, family)
     own = {str(row["path"]) for row in rows}
-    matches = matched(view, here, vector, k, allowed=allowed, without=own)
+    near = here.nearest(vector, k + len(own), allowed)
+    matches = matched(view, near, k, own)
     if relate and len(queries) == len(rows) == 1:
         matches = _related(view, rows[0], matches)
-    verdict = judged(here, vector, matches, by_adapter=kinds == {"adapter"})
+    verdict = judged(here, vector, near, matches, by_adapter=kinds == {"adapter"})
     return Answer(family, encoder.name, tuple(matches), **verdict)
 
 
-def matched(
-    view: View,
-    space: Space,
-    vector: Array,
-    k: int,
-    *,
-    allowed: set[str] | None = None,
-    without: Collection[str] = (),
-) -> list[Match]:
-    """The `k` nearest contents with their files, those paths left out."""
-    ids, scores = space.nearest(vector, k + len(without), allowed)
+def matched(view: View, near: Near, k: int, without: Collection[str] = ()) -> list[Match]:
+    """Contents with their files, those paths left out."""
     matches: list[Match] = []
-    for score, files in zip(scores, view.rows(ids), strict=True):
+    for score, files in zip(near.scores, view.rows(near.ids), strict=True):
         others = [file for file in files if file["path"] not in without]
         if others and len(matches) < k:
             paths = tuple(str(file["path"]) for file in others)
@@ -241,7 +233,7 @@ def _vector(
     view: View, encoder: Encoder, queries: Sequence[Query], rows: Sequence[dict[str, Any]]
 ) -> Array:
     """The mean of the unit vectors of all queries, again of length one."""
-    found: list[Array | None] = [encoder.vector(Sketch.from_bytes(row["sketch"])) for row in rows]
+    found: list[Array | None] = [encoder.full(Sketch.from_bytes(row["sketch"])) for row in rows]
     pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
     if pictures:
         assert encoder.pictures is not None
@@ -280,23 +272,22 @@ def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[
 
 
 def judged(
-    space: Space, vector: Array, matches: Sequence[Match], *, by_adapter: bool
+    space: Space, vector: Array, near: Near, matches: Sequence[Match], *, by_adapter: bool
 ) -> dict[str, Any]:
     """Whether the best match is near, by the rules in `calibrate`."""
-    if not matches:
+    known = space.calibration
+    if not matches or known is None:
         return {}
     best = matches[0]
-    found = space.vector(str(best.facts["id"]))
-    by_chance = chance(vector, found, space.mean, space.count)
+    found = near.vectors[str(best.facts["id"])]
+    by_chance = chance(vector, found, known.mean, space.count)
     if by_chance is None:
         return {}
     rules = [by_chance]
     share = None
-    if by_adapter:
-        usual = space.calibration.usual
-        if usual is not None:
-            rules.append(usual)
-            share = space.calibration.share(best.score)
+    if by_adapter and known.usual is not None:
+        rules.append(known.usual)
+        share = known.share(best.score)
     return {
         "threshold": max(rules),
         "close": best.score >= max(rules),

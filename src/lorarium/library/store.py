@@ -24,6 +24,7 @@ CHUNK = 1000
 SAFE = re.compile(r"[0-9a-f]+")
 VECTOR = "vector"
 SUFFIX = ".lance"
+PLACE = "_rowid"  # LanceDB's name for it
 
 
 class Store:
@@ -54,10 +55,22 @@ class Store:
         with self._guarded():
             return int(self._open(name).count_rows())
 
-    def read(self, name: str, columns: Sequence[str]) -> pa.Table:
-        """Whole columns."""
+    def read(self, name: str, columns: Sequence[str], *, places: bool = False) -> pa.Table:
+        """Whole columns; with `places` also where each row lies, for `at`."""
         with self._guarded():
-            return self._open(name).search().select(list(columns)).limit(None).to_arrow()
+            query = self._open(name).search().select(list(columns)).limit(None)
+            return (query.with_row_id(True) if places else query).to_arrow()
+
+    def at(self, name: str, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        """The rows at these places, in this order."""
+        with self._guarded():
+            table = self._open(name)
+            if not places:
+                return pa.schema([table.schema.field(c) for c in columns]).empty_table()
+            query = table.take_row_ids(sorted(set(places))).select(list(columns))
+            found = query.with_row_id().to_arrow()  # in an order of its own
+            rows = {place: row for row, place in enumerate(found[PLACE].to_pylist())}
+            return found.select(list(columns)).take([rows[place] for place in places])
 
     def pick(self, name: str, key: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """The rows whose `key` is one of `values` (hex digits), in no particular order."""
@@ -93,11 +106,6 @@ class Store:
         """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
         with self._guarded():
             self._open(name).optimize(cleanup_older_than=OLD)
-
-    def sample(self, name: str, offsets: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        """Rows by their position."""
-        with self._guarded():
-            return self._open(name).take_offsets(list(offsets)).select(list(columns)).to_arrow()
 
     def make_index(self, name: str) -> None:
         """An approximate index over `vector` by cosine, unless there is one."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -13,73 +14,118 @@ import pyarrow as pa
 from lorarium.adapter import Array
 from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError
-from lorarium.library.calibrate import Calibration, calibrate
+from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import Exact
 from lorarium.library.schema import FACTS
-from lorarium.library.spaces import APPROXIMATE, FILES, Encoder, read_sketches
-from lorarium.library.store import VECTOR, Store
+from lorarium.library.spaces import APPROXIMATE, FILES, FINE, Encoder, opened
+from lorarium.library.store import PLACE, VECTOR, Store
 from lorarium.library.where import where as parse
 
-SAMPLE = 2000  # rows that stand for all of a space in statistics
+SAMPLE = 1000  # adapters that stand for all of a space
+WHOLE = 1000  # adapters up to which all are compared in full
+
+
+@dataclass(frozen=True)
+class Near:
+    """Ids and cosines, best first, and the full vectors behind them."""
+
+    ids: list[str]
+    scores: Array
+    vectors: Mapping[str, Array]
 
 
 class Space:
     """The vectors of one family under one encoder: ids and unit vectors in the same order."""
 
-    def __init__(self, store: Store, name: str) -> None:
-        self.store, self.name = store, name
-        self.count = store.count(name)
+    def __init__(self, view: View, encoder: Encoder, family: str) -> None:
+        self.view, self.encoder = view, encoder
+        self.name = encoder.table(family)
+        self.count = view.store.count(self.name)
         self.large = self.count >= APPROXIMATE
 
     @functools.cached_property
-    def _table(self) -> pa.Table:
-        return self.store.read(self.name, ["id", VECTOR])
-
-    @functools.cached_property
     def ids(self) -> list[str]:
-        return self._table["id"].to_pylist()
+        return self.view.store.read(self.name, ["id"])["id"].to_pylist()
 
     @functools.cached_property
-    def position(self) -> dict[str, int]:
-        return {id: i for i, id in enumerate(self.ids)}
+    def stored(self) -> Held:
+        """All stored vectors."""
+        table = self.view.store.read(self.name, ["id", VECTOR])
+        return Held(table["id"].to_pylist(), Exact(matrix(table)))
 
     @functools.cached_property
-    def exact(self) -> Exact:
-        return Exact(matrix(self._table))
+    def in_full(self) -> Held:
+        """All full vectors."""
+        full = self.full(self.ids)
+        return Held(list(full), Exact(np.stack([*full.values()])))
+
+    @property
+    def calibration(self) -> Calibration | None:
+        return self.view.calibrations.get(self.name)
 
     @functools.cached_property
-    def calibration(self) -> Calibration:
-        return calibrate(self.sample, self.count, self.nearest)
+    def longer(self) -> bool:
+        """Whether full vectors are longer than the stored ones."""
+        found = self.view.store.pick(self.name, "id", self.ids[:1], [VECTOR])
+        size = matrix(found).shape[1]
+        return any(vector.size > size for vector in self.full(self.ids[:1]).values())
 
-    @functools.cached_property
     def sample(self) -> Array:
-        """Rows at random, or all of a small space, in an order at random; single precision."""
-        size = min(self.count, SAMPLE)
-        rows = np.random.default_rng(self.count).permutation(self.count)[:size]
-        if self.large:
-            table = self.store.sample(self.name, rows.tolist(), [VECTOR])
-            return matrix(table).astype(np.float32)
-        return self.exact.vectors[rows].astype(np.float32)
+        """Full vectors of some adapters, or of all of a small space, in an order at random."""
+        ids = sorted(self.ids)
+        order = np.random.default_rng(len(ids)).permutation(len(ids))[:SAMPLE]
+        chosen = [ids[i] for i in order]
+        full = self.full(chosen) if self.longer else self._vectors(chosen)
+        return np.stack([full[id] for id in chosen if id in full])
 
-    @functools.cached_property
-    def mean(self) -> Array:
-        return self.sample.mean(axis=0)
+    def full(self, ids: Sequence[str]) -> dict[str, Array]:
+        """The vectors of some adapters in full, from their sketches."""
+        made = {id: self.encoder.full(sketch) for id, sketch in self.view.sketches(ids).items()}
+        return {id: vector for id, vector in made.items() if vector is not None}
 
-    def vector(self, id: str) -> Array:
-        """One of the vectors."""
-        if self.large:
-            return matrix(self.store.pick(self.name, "id", [id], [VECTOR]))[0].astype(np.float32)
-        return self.exact.vectors[self.position[id]].astype(np.float32)
-
-    def nearest(
-        self, query: Array, k: int, allowed: set[str] | None = None
-    ) -> tuple[list[str], Array]:
-        """Ids and cosines of the `k` nearest, best first."""
+    def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
+        """The `k` nearest to a full vector."""
+        if self.longer and self.count <= WHOLE:
+            ids, scores = self.in_full.nearest(query, k, allowed)
+            return Near(ids, scores, self.in_full.vectors(ids))
+        short = self.encoder.short(query)
+        if short is None:
+            return Near([], np.zeros(0, np.float32), {})
+        wide = max(k, FINE) if self.longer else k
         if self.large and allowed is None:
-            return self.store.nearest(self.name, "id", query, k)
+            ids, scores = self.view.store.nearest(self.name, "id", short, wide)
+        else:
+            ids, scores = self.stored.nearest(short, wide, allowed)
+        if not self.longer:
+            return Near(ids, scores, self._vectors(ids))
+        full = self.full(ids)
+        ids = [id for id in ids if id in full]
+        scores = np.array([full[id] @ query for id in ids], np.float32)
+        order = np.argsort(-scores, kind="stable")[:k]
+        return Near([ids[i] for i in order], scores[order], full)
+
+    def _vectors(self, ids: Sequence[str]) -> dict[str, Array]:
+        if not self.large:
+            return self.stored.vectors(ids)
+        rows = self.view.store.pick(self.name, "id", ids, ["id", VECTOR])
+        return dict(zip(rows["id"].to_pylist(), matrix(rows).astype(np.float32), strict=True))
+
+
+class Held:
+    """Vectors in memory, by id."""
+
+    def __init__(self, ids: list[str], exact: Exact) -> None:
+        self.ids, self.exact = ids, exact
+        self.position = {id: i for i, id in enumerate(ids)}
+
+    def nearest(self, query: Array, k: int, allowed: set[str] | None) -> tuple[list[str], Array]:
         mask = None if allowed is None else np.array([id in allowed for id in self.ids], bool)
         rows, scores = self.exact.nearest(query, k, mask)
         return [self.ids[row] for row in rows], scores
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Array]:
+        found = self.exact.vectors[[self.position[id] for id in ids]].astype(np.float32)
+        return dict(zip(ids, found, strict=True))
 
 
 def matrix(table: pa.Table) -> Array:
@@ -97,13 +143,23 @@ class View:
         self._spaces: dict[str, Space] = {}
 
     @functools.cached_property
+    def _files(self) -> pa.Table:
+        if FILES not in self.tables:
+            self._empty()
+        return self.store.read(FILES, FACTS, places=True).sort_by("path")
+
+    @functools.cached_property
     def files(self) -> pa.Table:
         """One row for each file, by path."""
-        if FILES not in self.tables:
-            return self._empty()
-        return self.store.read(FILES, FACTS).sort_by("path")
+        return self._files.select(FACTS)
 
-    def _empty(self) -> pa.Table:
+    @functools.cached_property
+    def calibrations(self) -> dict[str, Calibration]:
+        if TABLE not in self.tables:
+            return {}
+        return from_rows(self.store.read(TABLE, ROW.names))
+
+    def _empty(self) -> NoReturn:
         hint = "lorarium index FOLDER puts files into it"
         raise LorariumError("the library is empty", where=str(self.store.folder.parent), hint=hint)
 
@@ -147,7 +203,7 @@ class View:
                 hint="run `lorarium index` again on a folder of it",
             )
         if name not in self._spaces:
-            self._spaces[name] = Space(self.store, name)
+            self._spaces[name] = Space(self, encoder, family)
         return self._spaces[name]
 
     def need_family(self, family: str) -> None:
@@ -163,4 +219,10 @@ class View:
             )
 
     def sketches(self, ids: Sequence[str]) -> dict[str, Sketch]:
-        return dict(read_sketches(self.store, ids))
+        """The sketches of some contents; those without a usable one are left out."""
+        known = [id for id in dict.fromkeys(ids) if id in self.of_content]
+        rows = pa.array([self.of_content[id][0] for id in known], pa.int64())
+        places = self._files[PLACE].take(rows).to_pylist()
+        data = self.store.at(FILES, places, ["sketch"])["sketch"].to_pylist()
+        made = {id: opened(bytes_) for id, bytes_ in zip(known, data, strict=True)}
+        return {id: sketch for id, sketch in made.items() if sketch is not None}

@@ -1,0 +1,103 @@
+"""Vector tables from the sketches that are there: filled, kept in step, and calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from lorarium.adapter import Array
+from lorarium.library.calibrate import ROW, TABLE, calibrate, to_row
+from lorarium.library.spaces import APPROXIMATE, BATCH, FILES, Encoder, read_sketches
+from lorarium.library.store import VECTOR, Store
+from lorarium.library.view import View
+
+DRIFT = 0.1  # of the adapters may come or go before a calibration is made again
+
+
+def fill(store: Store, encoders: Mapping[str, Encoder], done: Callable[[int], None]) -> None:
+    """Make every space hold exactly the adapters of the library."""
+    names = store.names()
+    if FILES not in names:
+        return
+    rows = store.read(FILES, ["id", "family", "described"]).to_pydict()
+    wanted: dict[str, set[str]] = {}
+    for id, family, described in zip(*rows.values(), strict=True):
+        if described:
+            wanted.setdefault(family, set()).add(id)
+    current = {e.table(family) for e in encoders.values() for family in wanted}
+    for name in names - {FILES}:
+        if name.partition(".")[0] in encoders and name not in current:
+            store.drop(name)
+    changed: set[str] = set()
+    for family, ids in wanted.items():
+        changed |= _fill_family(store, encoders, family, ids, done)
+    calibrate_spaces(store, encoders, wanted, changed)
+
+
+def _fill_family(
+    store: Store,
+    encoders: Mapping[str, Encoder],
+    family: str,
+    ids: set[str],
+    done: Callable[[int], None],
+) -> set[str]:
+    """Each sketch that is missing anywhere is read once; returns the tables that changed."""
+    names = store.names()
+    spaces = {e.table(family): e for e in encoders.values() if e.knows(family)}
+    have: dict[str, set[str]] = {}
+    changed = set()
+    for name in spaces:
+        have[name] = set(store.read(name, ["id"])["id"].to_pylist()) if name in names else set()
+        if stale := sorted(have[name] - ids):
+            store.remove(name, "id", stale)
+            changed.add(name)
+    missing = sorted(set().union(*(ids - known for known in have.values())))
+    for start in range(0, len(missing), BATCH):
+        made: dict[str, dict[str, Array]] = {name: {} for name in spaces}
+        for id, sketch in read_sketches(store, missing[start : start + BATCH]):
+            for name, encoder in spaces.items():
+                full = None if id in have[name] else encoder.full(sketch)
+                short = None if full is None else encoder.short(full)
+                if short is not None:
+                    made[name][id] = short
+        for name, vectors in made.items():
+            if vectors:
+                store.put(name, "id", vector_table(list(vectors), np.stack([*vectors.values()])))
+                changed.add(name)
+        done(len(missing))
+    for name in changed:
+        if store.count(name) >= APPROXIMATE:
+            store.make_index(name)
+        store.tidy(name)
+    return changed
+
+
+def calibrate_spaces(
+    store: Store, encoders: Mapping[str, Encoder], families: Iterable[str], changed: set[str]
+) -> None:
+    """What is near in each space, where it may have changed."""
+    view = View(store, encoders)
+    rows = []
+    for family in families:
+        for encoder in encoders.values():
+            name = encoder.table(family)
+            if name not in changed and name in view.calibrations:
+                continue
+            if name in view.tables:
+                space = view.space(encoder, family)
+                old = view.calibrations.get(name)
+                if old is None or abs(space.count - old.count) > DRIFT * old.count:
+                    sample = space.sample()
+                    rows.append(to_row(name, calibrate(sample, space.count, space.nearest)))
+    if rows:
+        store.put(TABLE, "name", pa.Table.from_pylist(rows, ROW))
+        store.tidy(TABLE)
+
+
+def vector_table(ids: Sequence[str], vectors: Array) -> pa.Table:
+    """Vectors (n, d) by id; half precision is far finer than the sketches behind them."""
+    flat = pa.array(np.ascontiguousarray(vectors, np.float16).reshape(-1))
+    lists = pa.FixedSizeListArray.from_arrays(flat, vectors.shape[1])
+    return pa.table({"id": pa.array(ids, pa.string()), VECTOR: lists})
