@@ -65,7 +65,7 @@ def inputs_of(base, adapter, prompt, module):
             t = torch.ones(1)
             text = dict(base.encode([prompt]))
             if base.distilled:
-                text["guidance"] = torch.full((1,), 2.5)
+                text["guidance"] = torch.full((1,), base.guidance)
             base.predict(noise * base.level(t)[1].reshape(1, 1, 1, 1), t, text)
     finally:
         handle.remove()
