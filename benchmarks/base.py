@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,6 +50,26 @@ def part(kind: str, chosen: list[Entry], judge: str, base: str | None) -> dict[s
     return measure(open_base(base), load_judge(judge), chosen, say=lambda text: print(kind, text))
 
 
+def write_page(figures: dict[str, Any]) -> None:
+    """Replace the figures of docs/train.md."""
+    said, true = figures["prompts"]["samples"], figures["prompts"]["true renders"]
+    lines = ["| judge B sees | samples | true renders |", "|---|---|---|"]
+    for what in ("class", "genre"):
+        lines.append(f"| the {what} of the prompt | {said[what]:.2f} | {true[what]:.2f} |")
+    lines += ["", "| passes as its | LoRA | base with the word alone | true renders | above the base "
+              "(95%) |", "|---|---|---|---|---|"]  # fmt: skip
+    for kind, who in (("style", "artist"), ("subject", "individual")):
+        found = figures[f"{kind} LoRAs"]
+        rates = " | ".join(f"{rate:.2f}" for rate in found["rates"].values())
+        above = found["above the floor"]
+        span = f"{above['mean']:.2f} ({above['low']:.2f} to {above['high']:.2f})"
+        lines.append(f"| {who} ({found['adapters']} of them) | {rates} | {span} |")
+    page = Path(__file__).parents[1] / "docs" / "train.md"
+    head, _, rest = page.read_text().partition("<!-- figures -->")
+    _, _, tail = rest.partition("<!-- end -->")
+    page.write_text("\n".join([head + "<!-- figures -->", *lines, "<!-- end -->" + tail]))
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--artists", type=int, default=16)
@@ -80,6 +101,8 @@ def main() -> None:
     print(json.dumps({k: v for k, v in figures.items() if k != "machine"}, indent=1), flush=True)
     figures["seconds"] = round(time.time() - start)
     print(save("base" if ours else "base_zoo", figures))
+    if ours:
+        write_page(figures)
 
 
 if __name__ == "__main__":
