@@ -56,8 +56,14 @@ def write_page(figures: dict[str, Any]) -> None:
     lines = ["| judge B sees | samples | true renders |", "|---|---|---|"]
     for what in ("class", "genre"):
         lines.append(f"| the {what} of the prompt | {said[what]:.2f} | {true[what]:.2f} |")
-    lines += ["", "| passes as its | LoRA | base with the word alone | true renders | above the base "
-              "(95%) |", "|---|---|---|---|---|"]  # fmt: skip
+    columns = (
+        "passes as its",
+        "LoRA",
+        "base with the word alone",
+        "true renders",
+        "above the base",
+    )
+    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for kind, who in (("style", "artist"), ("subject", "individual")):
         found = figures[f"{kind} LoRAs"]
         rates = " | ".join(f"{rate:.2f}" for rate in found["rates"].values())
