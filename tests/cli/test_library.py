@@ -103,7 +103,7 @@ def test_search_forced(run: Run, folder: Path) -> None:
 
 def test_duplicates(run: Run) -> None:
     shown = run("duplicates", code=1).stdout
-    assert "1 copies in 1 groups" in shown and "dialect" in shown
+    assert "1 copy in 1 group," in shown and "dialect" in shown
     found = document(run("duplicates", "--json", code=1))
     assert found["copies"] == 1 and len(found["groups"]) == 1
     assert run("duplicates", "--where", "tags = rain").stdout == "no duplicates\n"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
 import click
 
 from lorarium.cli.common import (
@@ -13,6 +16,9 @@ from lorarium.cli.common import (
     where_option,
 )
 from lorarium.library import Library
+
+if TYPE_CHECKING:
+    from lorarium.library.duplicates import Group
 
 
 @click.command("duplicates")
@@ -27,18 +33,34 @@ def command(library: str | None, where: str | None, as_json: bool, quiet: bool) 
     when there are duplicates. Nothing is ever deleted.
     """
     groups = Library(library).duplicates(where)
-    spare = sum(copy.size for group in groups for copy in group.copies)
-    files = sum(len(group.copies) for group in groups)
     if as_json:
         found = [group.to_json() for group in groups]
-        print_json({"groups": found, "copies": files, "bytes": spare})
+        print_json({"groups": found, "copies": copies(groups), "bytes": spare(groups)})
     elif not quiet:
-        for group in groups:
-            click.echo(click.style(one_line(group.keep), bold=True))
-            for copy in group.copies:
-                click.echo(f"  {one_line(copy.path)}: {one_line(', '.join(copy.changes))}")
-        if groups:
-            click.echo(f"{files} copies in {len(groups)} groups, {spare / 2**20:.1f} MiB")
-        else:
-            click.echo("no duplicates")
+        for line in lines(groups):
+            click.echo(line)
     return 1 if groups else 0
+
+
+def copies(groups: Sequence[Group]) -> int:
+    return sum(len(group.copies) for group in groups)
+
+
+def spare(groups: Sequence[Group]) -> int:
+    return sum(copy.size for group in groups for copy in group.copies)
+
+
+def lines(groups: Sequence[Group]) -> Iterator[str]:
+    """The groups for people."""
+    for group in groups:
+        yield click.style(one_line(group.keep), bold=True)
+        for copy in group.copies:
+            yield f"  {one_line(copy.path)}: {one_line(', '.join(copy.changes))}"
+    if not groups:
+        yield "no duplicates"
+        return
+    files, many = copies(groups), len(groups)
+    yield (
+        f"{files} {'copy' if files == 1 else 'copies'} in {many} group{'s' if many > 1 else ''}, "
+        f"{spare(groups) / 2**20:.1f} MiB"
+    )

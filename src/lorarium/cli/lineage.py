@@ -29,16 +29,23 @@ def command(file: str, library: str | None, as_json: bool, quiet: bool) -> None:
         print_json(found.to_json())
     elif not quiet:
         for line in lines(found):
-            click.echo(one_line(line) if not line.startswith(" ") else "  " + one_line(line))
+            click.echo(line)
 
 
 def lines(found: Lineage) -> Iterator[str]:
+    """What was found, for people."""
+    for line in _said(found):
+        yield ("  " if line.startswith(" ") else "") + one_line(line)
+
+
+def _said(found: Lineage) -> Iterator[str]:
     yield f"{found.path} ({found.family})"
     if found.merge:
         share = f"{found.merge.explained:.1%} of its energy"
         yield f"a merge of ({share}):" if found.merge.whole else f"in part made of ({share}):"
         for parent in found.merge.parents:
-            yield f"  {parent.weight:+.2f} x {parent.path} ({parent.share:.0%})"
+            also = f", or its {len(parent.also)} copies" if parent.also else ""
+            yield f"  {parent.weight:+.2f} x {parent.path} ({parent.share:.0%}{also})"
         if not found.merge.exact:
             yield "  (weights from sketches: a parent's file is gone)"
     if found.copies:

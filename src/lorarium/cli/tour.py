@@ -94,6 +94,25 @@ def shrink(folder: Path) -> None:
         click.echo(f"rank {rank}: {size:.1f} MiB, keeps {kept:.1%} of the energy")
 
 
+def collect(folder: Path) -> None:
+    from lorarium.cli import duplicates, lineage
+    from lorarium.library import Library
+
+    try:
+        library = Library(folder / "library")
+    except LorariumError as missing:
+        click.echo(f"{missing}, then take the tour again")
+        return
+    report = library.index([folder], workers=0)
+    click.echo(f"{report.new + report.unchanged} files in {report.seconds:.1f} s")
+    shown = [*duplicates.lines(library.duplicates())]
+    shown += lineage.lines(library.lineage(folder / "both.safetensors"))
+    for line in shown:
+        click.echo(line.replace(f"{folder.resolve()}/", ""))
+    library.map(folder / "map.html")
+    click.echo("and a map of them all: map.html")
+
+
 def refuse(folder: Path) -> None:
     whole = (folder / "ink.safetensors").read_bytes()
     wrong = {
@@ -137,6 +156,7 @@ STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("lorarium convert: another dialect, the same weights", convert),
     ("lorarium merge: two files into one", combine),
     ("lorarium resize: smaller, with the error told", shrink),
+    ("a library: what is the same, what was made of what", collect),
     ("broken files are one sentence", refuse),
     ("the drawn world, and a LoRA trained before your eyes", live),
 )

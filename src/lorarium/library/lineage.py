@@ -55,6 +55,7 @@ class Parent:
     weight: float
     share: float  # of the energy of the merge
     confidence: float  # that this is no coincidence
+    also: tuple[str, ...] = ()  # copies of it, which it may have been as well
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -62,6 +63,7 @@ class Parent:
             "weight": round(self.weight, 4),
             "share": round(self.share, 4),
             "confidence": round(self.confidence, 6),
+            "also": list(self.also),
         }
 
 
@@ -135,7 +137,7 @@ def lineage(view: View, path: Path) -> Lineage:
     merge = others.merge_of(asked)
     children = others.children(asked)
     born = {child.path for child in children}
-    parents = {p.path for p in merge.parents} if merge else set()
+    parents = {path for p in merge.parents for path in (p.path, *p.also)} if merge else set()
     run = [r for r in run if r.path not in born | parents]
     return Lineage(
         row["path"],
@@ -195,7 +197,7 @@ class Others:
         return other if other is not None and other.whole and other.cut > CUT else found
 
     def _sum_of(self, target: Weights, members: Sequence[Weights]) -> Merge | None:
-        pool = _one_of_each(members)
+        pool, twins = _one_of_each(members)
         if len(pool) < 2:
             return None
         found = merges.fit(target.product, np.stack([m.product for m in pool]), self.count)
@@ -215,7 +217,7 @@ class Others:
         if related >= OF_ONE_RUN and explained < TO_ROUNDING:
             return None
         made = [
-            Parent(str(p.row["path"]), float(w), float(s), 1 - c)
+            Parent(str(p.row["path"]), float(w), float(s), 1 - c, tuple(twins[p.row["path"]]))
             for p, w, s, c in zip(parents, weights, shares, found.chances, strict=True)
         ]
         made.sort(key=lambda parent: -parent.share)
@@ -235,7 +237,7 @@ class Others:
             if theirs is None or not theirs.whole:
                 continue
             for parent in theirs.parents:
-                if parent.path == asked.row["path"]:
+                if asked.row["path"] in (parent.path, *parent.also):
                     path = str(member.row["path"])
                     found.append(Parent(path, parent.weight, parent.share, parent.confidence))
         return tuple(found)
@@ -251,16 +253,22 @@ def _near(space: Space, sketch: Sketch) -> list[str]:
     return [id for q in (full, -full) for id in space.nearest(q, SCREENED // 2).ids]
 
 
-def _one_of_each(members: Sequence[Weights]) -> list[Weights]:
-    """Of copies among the candidates only the first: a sum cannot tell them apart."""
+def _one_of_each(members: Sequence[Weights]) -> tuple[list[Weights], dict[str, list[str]]]:
+    """Of copies among the candidates only the one of the shortest path, as a sum cannot tell them
+    apart; and the paths of the others."""
     kept: list[Weights] = []
+    twins: dict[str, list[str]] = {}
     lines = np.zeros((len(members), members[0].product.size if members else 0))
-    for member in members:
+    for member in sorted(members, key=lambda m: (len(m.row["path"]), m.row["path"])):
         line = member.product / member.norm
-        if not kept or np.abs(lines[: len(kept)] @ line).max() < COPY:
+        near = np.abs(lines[: len(kept)] @ line)
+        if kept and near.max() >= COPY:
+            twins[kept[int(near.argmax())].row["path"]].append(member.row["path"])
+        else:
             lines[len(kept)] = line
             kept.append(member)
-    return kept
+            twins[member.row["path"]] = []
+    return kept, twins
 
 
 def _rank(of: Weights) -> float:
