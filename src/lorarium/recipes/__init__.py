@@ -9,4 +9,5 @@ STAGES = {
     "judges": "lorarium.recipes.judges",
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
+    "sample": "lorarium.recipes.sample",
 }

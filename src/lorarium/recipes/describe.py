@@ -24,16 +24,21 @@ from lorarium.adapter import Array
 from lorarium.describe.learned import ASSET, FORMAT, Learned, Probe, load_learned
 from lorarium.describe.sketch import SKETCH_VERSION
 from lorarium.encoders.losses import against_prototypes, contrast
+from lorarium.encoders.store import mark_of
 from lorarium.encoders.store import shipped as encoder
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.folds import folds
+from lorarium.evaluate.describe.looks import aligned_inputs, never_seen
 from lorarium.evaluate.describe.retrieved import figures, retrieve
 from lorarium.evaluate.describe.rows import DescriptorRow
+from lorarium.evaluate.describe.scenarios import texts_about
 from lorarium.evaluate.describe.zoo import Corpus, Zoo, load, read_zoo
+from lorarium.library.calibrate import ALPHA
 from lorarium.models.micro_base import FAMILY
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe_data import (
+    SIZE,
     Augmented,
     Examples,
     gather,
@@ -46,6 +51,7 @@ from lorarium.world.words import tokens
 RUN = Path("runs/describe")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
+SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
 EACH, EACH_GROUP, ARTISTS = 4, 4, 32  # adapters of an artist, artists of a group, in a batch
 PROBE = FitConfig(total=EACH * ARTISTS * 3000, batch=EACH * ARTISTS, muon=1e-3, adam=1e-3, seed=21)
 ALIGNED = FitConfig(total=128 * 6000, batch=128, muon=2e-3, adam=2e-3, seed=22)
@@ -94,6 +100,7 @@ def train(
     aligned = train_aligned(
         examples, crossed, probe, judge, plans[1], runs / "aligned", device, minutes * 0.4
     )
+    weights = _weights(axes, probe, share) | aligned.weights()
     card: dict[str, Any] = {
         "name": "describe",
         "data": "sketches of the zoo's train split, the drawn world's pictures and words",
@@ -101,13 +108,14 @@ def train(
         "recipe": {"shrink": shrink, "network": probe is not plain, "share": share,
                    "probe": asdict(plans[0]), "aligned": asdict(plans[1])},
         "artists": examples.artists, "adapters": len(examples.output) // 2,
+        "judge": mark_of(judge), "least": least_of(Learned(FAMILY, weights, {}), known, judge),
         "scores": {"validation": scores},
         "licence": "CC0-1.0",
     }  # fmt: skip
     if not wins(card, asset):
         print("the shipped descriptors keep their place", flush=True)
         return False
-    save_learned(asset, _weights(axes, probe, share) | aligned.weights(), card)
+    save_learned(asset, weights, card)
     return True
 
 
@@ -151,6 +159,25 @@ def validation(learned: Learned, known: Sequence[Corpus]) -> dict[str, Any]:
         }
     maps = [f["map"] for splits in found.values() for f in splits.values()]
     return found | {"score": round(float(np.mean(maps)), 4)}
+
+
+def least_of(learned: Learned, known: Sequence[Corpus], judge: nn.Module) -> dict[str, float]:
+    """The cosine that all but `ALPHA` of the true matches on validation reach: new pictures of an
+    artist, a few or many, and texts, each with every single adapter they are true of."""
+    found: dict[str, list[Array]] = {"pictures": [], "words": []}
+    for corpus in known:
+        gallery = learned.aligned(corpus.sketches)
+        shown = never_seen(corpus, SIZE)
+        for count in SHOWN:
+            features = aligned_inputs([pictures[:count] for pictures in shown], judge)
+            asked = learned.picture_features(features)[corpus.artist]
+            found["pictures"].append((asked * gallery).sum(1))
+        about = texts_about(corpus, np.arange(len(corpus.entries)))
+        if about.texts:
+            scores = learned.words(about.texts) @ gallery.T
+            found["words"].append(scores[about.relevant])
+    quantiles = {k: np.quantile(np.concatenate(v), ALPHA) for k, v in found.items() if v}
+    return {kind: round(float(value), 4) for kind, value in quantiles.items()}
 
 
 def train_probe(

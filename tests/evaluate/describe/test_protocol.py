@@ -13,6 +13,7 @@ from lorarium.errors import LorariumError
 from lorarium.evaluate.describe import Options, evaluate_describe, load, read_zoo
 from lorarium.evaluate.describe.folds import folds
 from lorarium.evaluate.describe.page import page, summary
+from lorarium.evaluate.describe.parts import parts
 from lorarium.evaluate.describe.protocol import best_training_free
 from lorarium.evaluate.describe.rows import VectorRow, padded_products
 from lorarium.evaluate.describe.scenarios import (
@@ -22,6 +23,7 @@ from lorarium.evaluate.describe.scenarios import (
     texts_about,
 )
 from lorarium.evaluate.describe.stability import CHANGES
+from lorarium.evaluate.describe.zoo import Corpus
 from lorarium.train.mint import MANIFEST
 from tests.describe.planted import planted
 from tests.evaluate.describe.minted import minted, noise
@@ -114,6 +116,30 @@ def test_headroom_names_the_best(folder):
     assert found["best"]["cross"]["r_at_1"] == 1 and found["artists"] == 4
     with pytest.raises(LorariumError, match="validation"):
         best_training_free(read_zoo(folder))
+
+
+def test_which_part_carries_the_artist(corpus, document):
+    whole = document["kinds"]["style"]["parts"]
+    assert "conv" not in whole and "denoiser" not in whole and "text" not in whole
+    each = [whole[name] for name in ("q", "k", "v", "feed-forward")]
+    assert sum(row["energy"] for row in each) == pytest.approx(1, abs=1e-6)
+    assert whole["all"]["output"]["cross"]["r_at_1"] == 1 and whole["all"]["adapters"] == 20
+    # half of the recipes are told by where A began: R0 by its common start, R1 has none
+    assert whole["all"]["input"]["recipe"] >= 0.5 == whole["all"]["input"]["recipe by chance"]
+    adapters = tuple(
+        planted(e.of[1] + (e.of[0] == "oil") * 10, i, content=0.0).with_(
+            deltas={
+                m: planted(e.of[1] + (e.of[0] == "oil") * 10, i)[m]
+                if m.path.endswith("to_v")
+                else planted(99, i + 100, content=0.0)[m]
+                for m in planted(0, 0)
+            }
+        )
+        for i, e in enumerate(corpus.entries)
+    )
+    found = parts(Corpus(corpus.entries, adapters))
+    assert found["v"]["output"]["same"]["r_at_1"] == 1
+    assert found["k"]["output"]["same"]["r_at_1"] <= 0.6
 
 
 def test_padded_factors_by_hand(corpus):

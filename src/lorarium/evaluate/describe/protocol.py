@@ -17,12 +17,14 @@ from lorarium.describe.learned import Aligned, Learned, Probe
 from lorarium.describe.learned import shipped as shipped_descriptor
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe import looks, scenarios
+from lorarium.evaluate.describe.behaviour import behaviour, effects
 from lorarium.evaluate.describe.folds import Fold, folds
 from lorarium.evaluate.describe.measures import clusters, structure
+from lorarium.evaluate.describe.parts import parts
 from lorarium.evaluate.describe.retrieved import Result, figures, paired, retrieve
 from lorarium.evaluate.describe.rows import DescriptorRow, Row, weight_rows
 from lorarium.evaluate.describe.stability import stability
-from lorarium.evaluate.describe.traces import traces
+from lorarium.evaluate.describe.traces import compact, traces
 from lorarium.evaluate.describe.zoo import Corpus, Zoo, load, read_zoo
 from lorarium.models.base import Base
 from lorarium.world.words import tokens
@@ -151,6 +153,7 @@ def _kind(
         )  # fmt: skip
         say(f"{row.name} measured")
     usual = np.flatnonzero(corpus.recipe == corpus.usual)
+    readings = {name: compact(X) for name, X in _readings(corpus, learned).items()}
     document: Figures = {
         "adapters": len(corpus.entries), "artists": int(corpus.artist.max()) + 1,
         "groups": int(corpus.group.max()) + 1, "usual": corpus.usual,
@@ -159,9 +162,14 @@ def _kind(
         "rows": table, "paired": paired(rows, results, seed=seed),
         "structure": _structure(rows, corpus, usual, seed),
         "stability": _stability(rows, corpus, plan),
-        "traces": traces(corpus, _readings(corpus, learned)),
+        "traces": traces(corpus, readings),
+        "parts": parts(corpus, learned, say),
         "questions": _questions(corpus, usual, learned, seen, samples, size, seed),
     }  # fmt: skip
+    clip = seen.get("CLIP-like")
+    if clip is not None and samples is not None and base is not None:
+        changes = effects(corpus, base, samples[0], clip, steps=options.steps, seed=seed)
+        document["behaviour"] = behaviour(corpus, readings, changes)
     document["map"] = _map(rows, corpus, table, seed)
     document["minutes"] = round((time.monotonic() - began) / 60, 2)
     return document
