@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     names = [("neon", 0), ("neon", 1), *((f"g{i}", 0) for i in range(9)), ("cat", 3)]
     planted_in(held, {of: [planted(i, d) for d in (0, 1)] for i, of in enumerate(names)})
     monkeypatch.setattr(samples, "FOLDER", held)
-    lora = tmp_path / "tour" / tour_sample.TRAINED / "neon-0.safetensors"
+    lora = tmp_path / "tour" / "trained" / "neon-0.safetensors"
     lora.parent.mkdir(parents=True)
     fresh = planted(0, 7).with_(metadata={"lorarium.base_hash": "abc"})
     formats.write(fresh, lora, "diffusers")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,32 +14,30 @@ from lorarium.errors import LorariumError
 from lorarium.library import Library, Sample, sample
 from lorarium.merge import merge
 
-TRAINED = "trained"
 SHOWN, SUBJECTS = 6, 3
-# none of them needs more than the two files and the base
-METHODS = ("sum", "np-lora", "k-lora", "ssr", "ziplora")
+# quick ones: none asks for more than the two files and the base
+METHODS = ("sum", "np-lora", "k-lora", "ssr")
 
 
 def relatives(folder: Path) -> None:
     try:
-        lora, held = _fresh(folder)
+        lora, artist, held = _fresh(folder)
         library = Library(folder / "sample-library")
     except LorariumError as missing:
         click.echo(f"left out: {missing}")
         return
     library.index([held.folder, lora.parent], workers=0)
     of = {str(one.path.resolve()): one for one in held.adapters}
-    artist = _artist(lora)
     own = held.of("style", artist)
     answer = library.search(lora, k=max(SHOWN, len(own)))
     click.echo(
         f"nearest to {lora.name} among {len(library) - 1}, by weights alone ({answer.space}):"
     )
     for match in answer.matches:
-        one = of[match.paths[0]]
-        same = "the same artist, other pictures" if one.of == artist else ""
-        words = f"{match.score:6.2f}  {one.of[0]} {one.of[1]}, recipe {one.recipe}"
-        click.echo(f"{words:34}{same}".rstrip())
+        one = of.get(match.paths[0])
+        name = f"{one.of[0]} {one.of[1]}, recipe {one.recipe}" if one else Path(match.paths[0]).name
+        same = "the same artist, other pictures" if one and one.of == artist else ""
+        click.echo(f"{match.score:6.2f}  {name:26}{same}".rstrip())
     best = {match.paths[0] for match in answer.matches[: len(own)]}
     found = sum(str(one.path.resolve()) in best for one in own)
     close = {True: "close", False: "not close", None: "too few to say"}[answer.close]
@@ -50,7 +49,7 @@ def relatives(folder: Path) -> None:
 
 def together(folder: Path) -> None:
     try:
-        lora, held = _fresh(folder)
+        lora, artist, held = _fresh(folder)
     except LorariumError as missing:
         click.echo(f"left out: {missing}")
         return
@@ -65,28 +64,25 @@ def together(folder: Path) -> None:
         return
     merged: dict[str, list[Adapter]] = {}
     for name in METHODS:
-        options = {"base": base} if name in ("ssr", "ziplora") else {}
+        options: dict[str, Any] = {"base": base} if name == "ssr" else {}
         merged[name] = [merge([one, style], method=name, **options) for _, one in subjects]
         click.echo(f"lorarium merge SUBJECT {lora.name} --method {name}")
     out = folder / "subject-in-style.png"
-    in_style(out, base, subjects, (_artist(lora), style), merged)
+    in_style(out, base, subjects, (artist, style), merged)
     names = ", ".join(f"{word} {number}" for (word, number), _ in subjects)
     click.echo(f"{out.name}: {names} by each method, and as the artist would draw them")
 
 
-def _fresh(folder: Path) -> tuple[Path, Sample]:
-    """The LoRA of the stop before and the sample library, when both are of one base."""
+def _fresh(folder: Path) -> tuple[Path, tuple[str, int], Sample]:
+    """The LoRA of the stop before, its artist, and the sample library, when all is of one base."""
     held = sample()
     if importlib.util.find_spec("torch") is None:
         raise LorariumError("there is no fresh LoRA without the extra lorarium[torch]")
-    found = sorted((folder / TRAINED).glob("*.safetensors"))
-    if not found:
-        raise LorariumError("there is no fresh LoRA", where=str(folder / TRAINED))
-    if formats.read(found[0]).metadata.get("lorarium.base_hash") != held.base_hash:
+    from lorarium.train.tour import ARTIST, fresh_lora
+
+    lora = fresh_lora(folder)
+    if not lora.exists():
+        raise LorariumError("there is no fresh LoRA", where=str(lora))
+    if formats.read(lora).metadata.get("lorarium.base_hash") != held.base_hash:
         raise LorariumError("the sample library stands on another base", where=str(held.folder))
-    return found[0], held
-
-
-def _artist(lora: Path) -> tuple[str, int]:
-    genre, number = lora.stem.rsplit("-", 1)
-    return genre, int(number)
+    return lora, ARTIST, held

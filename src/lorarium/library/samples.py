@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lorarium.errors import LorariumError
 
@@ -60,11 +61,11 @@ def sample(folder: Path | None = None) -> Sample:
     return made
 
 
-def _sampled(folder: Path, row: dict[str, object]) -> Sampled:
-    name, (word, number) = str(row["file"]), row["of"]  # type: ignore[misc]
+def _sampled(folder: Path, row: dict[str, Any]) -> Sampled:
+    name, (word, number) = str(row["file"]), row["of"]
     if name != Path(name).name:
         raise ValueError("a name that is no file of this folder")
-    pictures = tuple(int(n) for n in row["pictures"])  # type: ignore[attr-defined]
+    pictures = tuple(int(n) for n in row["pictures"])
     return Sampled(
         folder / name, str(row["kind"]), (str(word), int(number)), str(row["recipe"]), pictures
     )

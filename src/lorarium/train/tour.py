@@ -22,7 +22,6 @@ from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, split_of
 
 ARTIST = ("neon", 0)  # the zoo has adapters of this one, trained on other pictures
-TRAINED = "trained"  # the folder of the LoRA, apart from everything else
 PICTURES, LARGE = 12, 96
 NEW = ("cat", "castle", "fish", "tree", "teapot", "rocket")
 
@@ -61,7 +60,7 @@ def world_tour(
     pictures = home / "pictures"
     _hang(pictures, artist)
     say(f"{pictures}: {PICTURES} pictures by {artist[0]} artist {artist[1]}, new to the base")
-    lora = home / TRAINED / f"{artist[0]}-{artist[1]}.safetensors"
+    lora = fresh_lora(home, artist)
     lora.parent.mkdir(exist_ok=True)
     adapter = train(
         [pictures],
@@ -69,6 +68,7 @@ def world_tour(
         prompt="a {} in sty1",
         base=model,
         recipe=recipe,
+        resume=lora.with_name(lora.name + ".checkpoint").exists(),
         sheet=False,
         progress=progress,
     )
@@ -89,6 +89,11 @@ def world_tour(
     write_png(compared, labelled(picture, words, left, model.size * times))
     say(f"{compared}: new subjects before and after, and as the artist would draw them")
     return Toured(sheet, pictures, lora, compared, time.monotonic() - started)
+
+
+def fresh_lora(home: Path, artist: tuple[str, int] = ARTIST) -> Path:
+    """Where the tour puts the LoRA that it trains: a folder apart from everything else."""
+    return home / "trained" / f"{artist[0]}-{artist[1]}.safetensors"
 
 
 def _hang(folder: Path, artist: tuple[str, int]) -> None:

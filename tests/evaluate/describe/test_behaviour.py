@@ -7,12 +7,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lorarium.encoders.nets import DinoLike, NetConfig
-from lorarium.evaluate.describe import load, looks, read_zoo
-from lorarium.evaluate.describe.behaviour import behaviour, carlos, effects
-from lorarium.evaluate.describe.traces import compact, foretold
-from tests.evaluate.describe.minted import minted, noise
-from tests.models.tiny import WHOLE, micro
+from lorarium.encoders.nets import DinoLike, NetConfig  # noqa: E402
+from lorarium.evaluate.describe import load, looks, read_zoo  # noqa: E402
+from lorarium.evaluate.describe.behaviour import behaviour, carlos, effects  # noqa: E402
+from lorarium.evaluate.describe.traces import compact, foretold  # noqa: E402
+from tests.evaluate.describe.minted import minted, noise  # noqa: E402
+from tests.models.tiny import WHOLE, micro  # noqa: E402
 
 pytestmark = pytest.mark.interop
 

@@ -162,8 +162,10 @@ def test_strangers_are_told_by_distance(corpus):
 def test_vectors_and_words_that_ask(corpus):
     own = noise(4, 16)
     gallery, artists = np.repeat(own, 3, 0), np.repeat(np.arange(4), 3)
-    found = asked_by_vectors(own, np.arange(4), gallery, artists, seed=0, centre=False)
-    assert found["r_at_1"] == found["map"] == 1 and found["null"] < 0.5
+    odd = np.array([False, True, False, True])
+    found = asked_by_vectors(own, np.arange(4), gallery, artists, odd, seed=0, centre=False)
+    assert found["r_at_1"] == found["map"] == found["strangers refused"] == 1
+    assert found["null"] < 0.5
     members = np.flatnonzero(corpus.recipe == "R0")
     about = texts_about(corpus, members)
     assert {"a ink", "a oil"} <= set(about.texts) and about.general.sum() == 2

@@ -1,9 +1,9 @@
 """What an adapter does to pictures, foretold from its weights.
 
-CARLoS (arXiv 2512.08826) draws the same prompts from the same noise with an adapter and without, and
-takes the differences of CLIP features: their mean *direction*, mean length (*strength*) and mean
-cosine with each other (*consistency*). Here a ridge regression says the three from weights, of
-artists that it did not see.
+CARLoS (arXiv 2512.08826) draws the same prompts from the same noise with an adapter and without,
+and takes the differences of CLIP features: their mean *direction*, mean length (*strength*) and
+mean cosine with each other (*consistency*). Here a ridge regression says the three from weights,
+of artists that it did not see.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ def effects(
 
 
 def behaviour(corpus: Corpus, readings: Mapping[str, Array], changes: Array) -> Figures:
-    """For each reading (n, f): the cosine of foretold and true direction, how often the artist whose
-    direction is nearest to the foretold one is the right one (what all have in common taken away),
-    and R² of strength and consistency. `blind` foretells the mean of the others; `drawn again` is
-    what half of the pictures say of the other half."""
+    """For each reading (n, f): the cosine of foretold and true direction, how often the artist
+    whose direction is nearest to the foretold one is the right one (what all have in common taken
+    away), and R² of strength and consistency. `blind` foretells the mean of the others; `drawn
+    again` is what half of the pictures say of the other half."""
     direction, strength, consistency = carlos(changes)
     artists = corpus.artist
     held = {"blind": np.zeros((len(artists), 1)), **readings}

@@ -232,7 +232,7 @@ def _questions(
     seed: int,
 ) -> Figures:
     """Training pictures, new pictures and words, asked of the adapters of the usual recipe."""
-    artists = corpus.artist[usual]
+    artists, odd = corpus.artist[usual], scenarios.alternating(corpus)
     about = scenarios.texts_about(corpus, usual)
     found: Figures = {"training pictures": {}, "new pictures": {}, "words": {}}
     if learned is not None and about.texts:
@@ -255,13 +255,13 @@ def _questions(
         if learned is not None and "judge A" in seen:
             asked = learned.picture_features(looks.aligned_inputs(pictures, seen["judge A"].net))
             found[name]["aligned"] = scenarios.asked_by_vectors(
-                asked, truth, gallery, artists, seed=seed, centre=False
+                asked, truth, gallery, artists, odd, seed=seed, centre=False
             )
         for encoder, view in seen.items():
             if view.head and drawn is not None:
                 found[name][f"{encoder}, samples"] = scenarios.asked_by_vectors(
                     looks.features(pictures, view), truth, looks.features(drawn, view), artists,
-                    seed=seed, centre=True,
+                    odd, seed=seed, centre=True,
                 )  # fmt: skip
     return found
 
