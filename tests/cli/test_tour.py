@@ -14,30 +14,36 @@ from lorarium.library import samples
 from tests.describe.planted import planted
 
 
-def planted_in(folder: Path, adapters: dict[tuple[str, int], list[Adapter]]) -> None:
+def planted_in(folder: Path, adapters: dict[tuple[str, int], list[Adapter]], base: str) -> None:
     rows = []
     for of, copies in adapters.items():
         for i, adapter in enumerate(copies):
             path = folder / f"{of[0]}-{of[1]}-{i}.safetensors"
-            formats.write(adapter.with_(metadata={"lorarium.base_hash": "abc"}), path, "diffusers")
+            formats.write(adapter.with_(metadata={"lorarium.base_hash": base}), path, "diffusers")
             kind = "subject" if of[0] == "cat" else "style"
             rows.append({"file": path.name, "kind": kind, "of": of, "recipe": f"R{i}",
                          "pictures": []})  # fmt: skip
-    card = {"format": samples.FORMAT, "base_hash": "abc", "adapters": rows}
+    card = {"format": samples.FORMAT, "base_hash": base, "adapters": rows}
     (folder / samples.CARD).write_text(json.dumps(card))
+
+
+pytestmark = pytest.mark.interop
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("torch")
+    from tests.models.tiny import WHOLE, micro
+
+    base = micro(WHOLE).hash
     held = tmp_path / "held"
     held.mkdir()
     names = [("neon", 0), ("neon", 1), *((f"g{i}", 0) for i in range(9)), ("cat", 3)]
-    planted_in(held, {of: [planted(i, d) for d in (0, 1)] for i, of in enumerate(names)})
+    planted_in(held, {of: [planted(i, d) for d in (0, 1)] for i, of in enumerate(names)}, base)
     monkeypatch.setattr(samples, "FOLDER", held)
     lora = tmp_path / "tour" / "trained" / "neon-0.safetensors"
     lora.parent.mkdir(parents=True)
-    fresh = planted(0, 7).with_(metadata={"lorarium.base_hash": "abc"})
+    fresh = planted(0, 7).with_(metadata={"lorarium.base_hash": base})
     formats.write(fresh, lora, "diffusers")
     return tmp_path / "tour"
 
@@ -60,7 +66,7 @@ def test_each_method_beside_the_truth(
     from tests.models.tiny import saved
 
     monkeypatch.setenv("LORARIUM_MICRO", str(saved(folder / "base.safetensors")))
-    monkeypatch.setattr(tour_sample, "METHODS", ("sum", "np-lora"))
+    monkeypatch.setattr(tour_sample, "METHODS", {"sum": {}, "np-lora": {"mu": 1.0}})
     tour_sample.together(folder)
     assert "cat 3 by each method" in capsys.readouterr().out
     with Image.open(folder / "subject-in-style.png") as sheet:
@@ -72,7 +78,8 @@ def test_left_out_in_a_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     card = samples.FOLDER / samples.CARD
-    card.write_text(card.read_text().replace('"abc"', '"def"'))
+    other = json.loads(card.read_text()) | {"base_hash": "def"}
+    card.write_text(json.dumps(other))
     tour_sample.relatives(folder)
     tour_sample.together(folder / "nowhere")
     monkeypatch.setattr(samples, "FOLDER", folder / "none")

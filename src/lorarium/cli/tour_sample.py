@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,14 @@ from lorarium.library import Library, Sample, sample
 from lorarium.merge import merge
 
 SHOWN, SUBJECTS = 6, 3
-# quick ones: none asks for more than the two files and the base
-METHODS = ("sum", "np-lora", "k-lora", "ssr")
+# quick ones, with their options: none asks for more than the two files and the base
+METHODS: dict[str, dict[str, Any]] = {
+    "sum": {},
+    "karcher": {},
+    "np-lora": {"mu": math.inf},
+    "k-lora": {},
+    "ssr": {},
+}
 
 
 def relatives(folder: Path) -> None:
@@ -58,13 +65,13 @@ def together(folder: Path) -> None:
 
     base, style = open_base(None), formats.read(lora)
     people = {one.of: one.path for one in reversed(held.of("subject"))}
-    subjects = [(of, formats.read(people[of])) for of in sorted(people)[:SUBJECTS]]
+    step = max(1, len(people) // SUBJECTS)
+    subjects = [(of, formats.read(people[of])) for of in sorted(people)[::step][:SUBJECTS]]
     if not subjects:
         click.echo("left out: the sample library has no individual")
         return
     merged: dict[str, list[Adapter]] = {}
-    for name in METHODS:
-        options: dict[str, Any] = {"base": base} if name == "ssr" else {}
+    for name, options in METHODS.items():
         merged[name] = [merge([one, style], method=name, **options) for _, one in subjects]
         click.echo(f"lorarium merge SUBJECT {lora.name} --method {name}")
     out = folder / "subject-in-style.png"

@@ -120,9 +120,9 @@ def train(
 
 
 def mark(zoo: Zoo) -> str:
-    """A hash of which adapters there are, and of their base."""
-    names = json.dumps([zoo.base_hash, *sorted(e.id for e in zoo.entries)])
-    return hashlib.sha256(names.encode()).hexdigest()
+    """A hash of which adapters there are, how each was made, and of their base."""
+    said = json.dumps([zoo.base_hash, *sorted(map(repr, zoo.entries))])
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
 def best_axes(examples: Examples, known: Sequence[Corpus]) -> tuple[Weights, float]:

@@ -15,7 +15,7 @@ from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
 from lorarium.models.sampling import sample
 from lorarium.models.sheet import world_sheet
-from lorarium.train.manifest import POOL, Entry, pool_cell
+from lorarium.train.manifest import UNSEEN, Entry, pool_cell
 from lorarium.train.recipe import Recipe
 from lorarium.train.run import Progress, train
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
@@ -99,7 +99,7 @@ def fresh_lora(home: Path, artist: tuple[str, int] = ARTIST) -> Path:
 def _hang(folder: Path, artist: tuple[str, int]) -> None:
     """Write pictures of an artist that no adapter of a zoo saw, with a word beside each."""
     folder.mkdir(exist_ok=True)
-    every = tuple(range(POOL, POOL + PICTURES))
+    every = tuple(range(UNSEEN, UNSEEN + PICTURES))
     entry = Entry("tour", "style", artist, split_of(artist[1]), "tour", Recipe(), 0, 0, every)
     cells = [pool_cell(entry, i) for i in every]
     subjects, styles, views, _ = zip(*cells, strict=True)

@@ -13,7 +13,7 @@ from lorarium.errors import LorariumError
 from lorarium.evaluate.describe import Options, evaluate_describe, load, read_zoo
 from lorarium.evaluate.describe.folds import folds
 from lorarium.evaluate.describe.page import page, summary
-from lorarium.evaluate.describe.parts import parts
+from lorarium.evaluate.describe.parts import alone, parts
 from lorarium.evaluate.describe.protocol import best_training_free
 from lorarium.evaluate.describe.rows import VectorRow, padded_products
 from lorarium.evaluate.describe.scenarios import (
@@ -140,6 +140,14 @@ def test_which_part_carries_the_artist(corpus, document):
     found = parts(Corpus(corpus.entries, adapters))
     assert found["v"]["output"]["same"]["r_at_1"] == 1
     assert found["k"]["output"]["same"]["r_at_1"] <= 0.6
+
+
+def test_the_probe_reads_a_part_with_the_facts_of_the_whole(corpus):
+    whole = corpus.sketches[0]
+    part, everything = (alone(corpus, 0, name) for name in ("v", "all"))
+    np.testing.assert_array_equal(everything.output, whole.output)
+    np.testing.assert_array_equal(part.facts, whole.facts)
+    assert 0 < part.output @ whole.output < 0.9
 
 
 def test_padded_factors_by_hand(corpus):

@@ -54,7 +54,7 @@ def parts(corpus: Corpus, learned: Learned | None = None, say: Say = lambda word
             for side in ("output", "input")
         }
         if learned is not None:
-            vectors = learned.probes([_alone(corpus, i, selection) for i in changed])
+            vectors = learned.probes([alone(corpus, i, selection) for i in changed])
             grams["probe"] = vectors.astype(np.float64) @ vectors.T
         for name, gram in grams.items():
             row[name] = _retrieved(some, gram, name) if corpus.usual in some.recipe else {}
@@ -85,7 +85,7 @@ def _retrieved(corpus: Corpus, gram: Array, name: str) -> Figures:
     return {split: {key: found[key] for key in WANTED} for split, found in answers.items()}
 
 
-def _alone(corpus: Corpus, i: int, selection: str) -> Sketch:
+def alone(corpus: Corpus, i: int, selection: str) -> Sketch:
     """The sketch of an adapter, its output side that of the selection; the facts stay, so that the
     probe takes the same recipe away."""
     return replace(corpus.sketches[i], output=sketch(select(corpus.adapters[i], selection)).output)

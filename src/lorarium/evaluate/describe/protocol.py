@@ -235,8 +235,8 @@ def _questions(
     artists, odd = corpus.artist[usual], scenarios.alternating(corpus)
     about = scenarios.texts_about(corpus, usual)
     found: Figures = {"training pictures": {}, "new pictures": {}, "words": {}}
+    gallery = learned.aligned([corpus.sketches[i] for i in usual]) if learned else np.zeros((0, 0))
     if learned is not None and about.texts:
-        gallery = learned.aligned([corpus.sketches[i] for i in usual])
         scores = learned.words(about.texts) @ gallery.T
         found["words"]["aligned"] = scenarios.asked_by_words(scores, about, seed=seed)
     clip = seen.get("CLIP-like")
