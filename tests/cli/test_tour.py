@@ -14,12 +14,19 @@ from lorarium.library import samples
 from tests.describe.planted import planted
 
 
+def made(style: int, draw: int, base: str) -> Adapter:
+    """Of the base's shapes."""
+    whole = planted(style, draw)
+    fitting = {m: d for m, d in whole.items() if "attn1" in m.path}
+    return whole.with_(deltas=fitting, metadata={"lorarium.base_hash": base})
+
+
 def planted_in(folder: Path, adapters: dict[tuple[str, int], list[Adapter]], base: str) -> None:
     rows = []
     for of, copies in adapters.items():
         for i, adapter in enumerate(copies):
             path = folder / f"{of[0]}-{of[1]}-{i}.safetensors"
-            formats.write(adapter.with_(metadata={"lorarium.base_hash": base}), path, "diffusers")
+            formats.write(adapter, path, "diffusers")
             kind = "subject" if of[0] == "cat" else "style"
             rows.append({"file": path.name, "kind": kind, "of": of, "recipe": f"R{i}",
                          "pictures": []})  # fmt: skip
@@ -39,12 +46,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     held = tmp_path / "held"
     held.mkdir()
     names = [("neon", 0), ("neon", 1), *((f"g{i}", 0) for i in range(9)), ("cat", 3)]
-    planted_in(held, {of: [planted(i, d) for d in (0, 1)] for i, of in enumerate(names)}, base)
+    planted_in(held, {of: [made(i, d, base) for d in (0, 1)] for i, of in enumerate(names)}, base)
     monkeypatch.setattr(samples, "FOLDER", held)
     lora = tmp_path / "tour" / "trained" / "neon-0.safetensors"
     lora.parent.mkdir(parents=True)
-    fresh = planted(0, 7).with_(metadata={"lorarium.base_hash": base})
-    formats.write(fresh, lora, "diffusers")
+    formats.write(made(0, 7, base), lora, "diffusers")
     return tmp_path / "tour"
 
 

@@ -99,7 +99,7 @@ def gather(view: View, where: str | None, seed: int, marked: Sequence[Path] = ()
         rows += [_row(files, marks) for files in view.rows(ids) if files]
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))
-    for mark in marks - {row["marked"] for row in rows}:
+    for mark in sorted(marks - {row["marked"] for row in rows}):
         raise LorariumError("the map has no such file", where=mark, hint="index it first")
     common = _common([row["path"] for row in rows])
     for row in rows:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lorarium.cli import fail
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import RANDOM, Zoo, read_zoo
 from lorarium.formats import read, write
@@ -48,8 +49,8 @@ def due() -> bool:
         return True
 
 
-def pack_and_say(folder: Path, split: str = "test") -> None:
-    made = pack(read_zoo(folder), FOLDER, load_micro().hash, split=split)
+def pack_and_say(folder: Path) -> None:
+    made = pack(read_zoo(folder), FOLDER, load_micro().hash)
     size = sum(one.path.stat().st_size for one in made.adapters)
     print(f"{len(made.adapters)} adapters, {size / 2**20:.1f} MiB, in {made.folder}", flush=True)
 
@@ -130,4 +131,7 @@ def _first_two(entries: Sequence[Entry], kind: str) -> dict[str, list[Copies]]:
 
 
 if __name__ == "__main__":
-    pack_and_say(Path(sys.argv[1]), *sys.argv[2:3])
+    try:
+        pack_and_say(Path(sys.argv[1]) if sys.argv[1:] else zoo_stage.FOLDER)
+    except LorariumError as error:
+        fail(str(error))
