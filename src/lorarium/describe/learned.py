@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lorarium.adapter import Array
+from lorarium.describe.effect import SIZE as EFFECT
 from lorarium.describe.facts import GENERAL
 from lorarium.describe.gram import unit
 from lorarium.describe.protocol import Item, as_sketch, check_family
@@ -29,7 +30,7 @@ ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
 FORMAT = "lorarium-describe/1"
 AGAIN = "train it: python -m lorarium.recipes describe"
 FACTS = len(GENERAL) + 3 * len(SORTS)  # those used: how an adapter was made
-REST = 1024  # numbers that stand for what is new about an artist
+REST = 2048  # numbers that stand for what is new about an artist
 PICTURE_HEADS = ("style", "identity", "picture")  # of judge A, what the picture tower reads
 Weights = dict[str, Array]
 
@@ -48,12 +49,11 @@ class Learned:
     card: dict[str, Any]
 
     def probes(self, sketches: Sequence[Sketch]) -> Array:
-        """(n, k) of unit length: the learned axes, then what is left of the sketch when the
+        """(n, k) of unit length: the learned axes, then what is left of the effect when the
         directions in which adapters of one artist differ are damped, folded."""
         w = self.weights
         share = float(w["probe.share"][0])
-        x = np.stack([one.output for one in sketches]) - w["probe.mean"]
-        rest = fold(damped(x, w), REST)
+        rest = fold(damped(self._weighed(sketches) - w["probe.mean"], w), REST)
         known = unit(self._inner(sketches)) * np.sqrt(share)
         return unit(np.concatenate([known, unit(rest) * np.sqrt(1 - share)], 1))
 
@@ -79,13 +79,26 @@ class Learned:
         return self.picture_features(picture_features(pictures, judge)[None])[0]
 
     def _inner(self, sketches: Sequence[Sketch]) -> Array:
-        for one in sketches:
-            check_family(one, self.family, "the learned descriptor")
         w = self.weights
-        x = np.stack([one.output for one in sketches])
+        x = self._weighed(sketches)
         facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
         z = (x - w["probe.mean"]) @ w["probe.project"].T - facts @ w["probe.regress"].T
         return z + layers(z, w, "probe")
+
+    def _weighed(self, sketches: Sequence[Sketch]) -> Array:
+        for one in sketches:
+            check_family(one, self.family, "the learned descriptor")
+            if len(one.effect) != EFFECT:
+                raise LorariumError(
+                    "this sketch was made without knowledge of its base", hint="sketch it again"
+                )
+        return weighed(np.stack([one.effect for one in sketches]), self.weights["probe.roles"])
+
+
+def weighed(effects: Array, roles: Array) -> Array:
+    """Effects (n, d) of unit length in which each role counts as much as was learned."""
+    slots = effects.reshape(len(effects), len(roles), -1) * roles[:, None]
+    return unit(slots.reshape(len(effects), -1))
 
 
 def damped(x: Array, weights: Weights) -> Array:

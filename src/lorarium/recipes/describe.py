@@ -1,8 +1,9 @@
 """The stage `describe`: the learned descriptors, from the zoo's train split into one small asset.
 
-First the probe: axes that tell artists apart, their shrinkage chosen on the validation split, and a
-small network on them, kept when it is better there. Then the towers that bring adapters, pictures
-and words together (InfoNCE, as CLIP). Ships when it wins on validation.
+First the probe: how much each role of a module counts; axes that tell artists apart, their
+shrinkage chosen on the validation split; and a small network on them, kept when it is better there.
+Then the towers that bring adapters, pictures and words together (InfoNCE, as CLIP). Ships when it
+wins on validation.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from lorarium.adapter import Array
-from lorarium.describe.learned import ASSET, FORMAT, Learned, Probe, load_learned
+from lorarium.describe.learned import ASSET, FORMAT, Learned, Probe, load_learned, weighed
 from lorarium.describe.sketch import SKETCH_VERSION
 from lorarium.encoders.losses import against_prototypes, contrast
 from lorarium.encoders.store import mark_of
@@ -43,9 +44,17 @@ from lorarium.recipes.describe_data import (
     Examples,
     gather,
     picture_table,
+    subset,
     text_table,
 )
-from lorarium.recipes.describe_nets import AlignedNet, CrossFitted, ProbeNet, Weights, projection
+from lorarium.recipes.describe_nets import (
+    AlignedNet,
+    CrossFitted,
+    ProbeNet,
+    Weights,
+    projection,
+    role_weights,
+)
 from lorarium.world.words import tokens
 
 RUN = Path("runs/describe")
@@ -82,13 +91,16 @@ def train(
     minutes: float = 30, plans: tuple[FitConfig, FitConfig] = (PROBE, ALIGNED),
 ) -> bool:  # fmt: skip
     """Whether what was learned ships. Each network goes on from its own checkpoint."""
-    examples = gather(zoo)
+    raw = gather(zoo)
+    whole = np.arange(0, len(raw.vectors), 2)  # an adapter at half its rank is too easy to find
+    roles = role_weights(subset(raw, whole))
+    examples = replace(raw, vectors=weighed(raw.vectors, roles))
     known = [c for c in (load(zoo, kind, "validation") for kind in ("style", "subject"))
              if c.entries and any(folds(c))]  # fmt: skip
     if not known:
         raise LorariumError("no validation adapters to choose by", where=str(zoo.folder))
     runs = runs / mark(zoo)[:12]
-    axes, shrink = best_axes(examples, known)
+    axes, shrink = best_axes(examples, roles, known)
     crossed = CrossFitted(examples, axes, shrink)
     probe = train_probe(examples, crossed, plans[0], runs / "probe", device, minutes * 0.4)
     plain = ProbeNet(crossed.width)
@@ -107,7 +119,7 @@ def train(
         "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
         "recipe": {"shrink": shrink, "network": probe is not plain, "share": share,
                    "probe": asdict(plans[0]), "aligned": asdict(plans[1])},
-        "artists": examples.artists, "adapters": len(examples.output) // 2,
+        "artists": examples.artists, "adapters": len(examples.vectors) // 2,
         "judge": mark_of(judge), "least": least_of(Learned(FAMILY, weights, {}), known, judge),
         "scores": {"validation": scores},
         "licence": "CC0-1.0",
@@ -120,14 +132,15 @@ def train(
 
 
 def mark(zoo: Zoo) -> str:
-    """A hash of which adapters there are, how each was made, and of their base."""
-    said = json.dumps([zoo.base_hash, *sorted(map(repr, zoo.entries))])
+    """A hash of which adapters there are to learn from, how each was made, and of their base."""
+    seen = [repr(e) for e in zoo.entries if e.split != "test"]
+    said = json.dumps([zoo.base_hash, *sorted(seen)])
     return hashlib.sha256(said.encode()).hexdigest()
 
 
-def best_axes(examples: Examples, known: Sequence[Corpus]) -> tuple[Weights, float]:
+def best_axes(examples: Examples, roles: Array, known: Sequence[Corpus]) -> tuple[Weights, float]:
     """The projection with the shrinkage that finds most on validation."""
-    tried = {shrink: projection(examples, shrink) for shrink in SHRINKS}
+    tried = {s: projection(examples, s) | {"probe.roles": roles} for s in SHRINKS}
     plain = ProbeNet(len(tried[SHRINKS[0]]["probe.project"]))
     scores = {s: best_share(axes, plain, known)[1]["score"] for s, axes in tried.items()}
     best = max(SHRINKS, key=lambda s: scores[s])

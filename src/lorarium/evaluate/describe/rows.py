@@ -173,6 +173,8 @@ def weight_rows(corpus: Corpus, *, only: Sequence[str] = ()) -> list[Row]:
     for name in DESCRIPTORS:
         if name == "raw" or not _wanted(name, only):
             continue
+        if name == "sketch-effect" and not len(corpus.sketches[0].effect):
+            continue  # nothing is known of the base
         if name.startswith("sketch"):
             row = DescriptorRow(name, corpus.sketches, _maker(name), before=each)
             row.bytes = held
