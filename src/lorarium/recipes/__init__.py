@@ -9,4 +9,5 @@ STAGES = {
     "judges": "lorarium.recipes.judges",
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
+    "merge": "lorarium.recipes.merge",
 }
