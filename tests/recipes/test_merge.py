@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 from lorarium.encoders.training import FitConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo  # noqa: E402
-from lorarium.merge import merge  # noqa: E402
 from lorarium.merge import lora_rar as method  # noqa: E402
+from lorarium.merge import merge  # noqa: E402
 from lorarium.models.micro_base import MicroBase  # noqa: E402
 from lorarium.recipes import merge as stage  # noqa: E402
 from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402

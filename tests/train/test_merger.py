@@ -101,7 +101,7 @@ def _pairwise(base, chorus, pair, gains, noise, share):  # type: ignore[no-untyp
 
     t = base.time(share)
     rows = []
-    for k, one in enumerate(pair):
+    for one in pair:
         x = mixed(base, one.lesson.latents, noise, t)
         with torch.no_grad(), applied(base, Stack(base, [(one.adapter, 1.0)]).branches):
             aim = base.predict(x, t, base.encode(one.lesson.prompts))
@@ -217,7 +217,6 @@ def test_on_tiny_real_architectures(family: str, targets: str, tmp_path: Path) -
         sides.append(side)
     plan = FitConfig(total=2 * 4, batch=2, muon=0.05, adam=0.05, warmup=1, seed=1)
     net, _ = train_merger(base, *sides, tmp_path / "run", plan=plan, hidden=32)
-    assert len(net.inputs) >= (1 if family == "flux1" else 1)
     save(tmp_path / "net.safetensors", net, {"base_hash": base.hash})
     pair = [sides[0][0].adapter, sides[1][0].adapter]
     merged = merge(pair, method="lora-rar", network=tmp_path / "net.safetensors")

@@ -57,21 +57,22 @@ def train(
     """Whether what was learned ships; goes on from its checkpoint."""
     if zoo.base_hash != base.hash:
         raise LorariumError("these adapters were trained on another base", where=str(zoo.folder))
-    sides = {
-        split: [members(zoo, base, kind, split) for kind in ("subject", "style")]
+    learned, known = (
+        [members(zoo, base, kind, split) for kind in ("subject", "style")]
         for split in ("train", "validation")
-    }
+    )
+    subjects, styles = learned
     folder = runs / mark(zoo)[:12]
-    net, spent = train_merger(base, *sides["train"], folder, plan=plan, minutes=minutes)
-    known = Troupe(base, *sides["validation"])
-    scores = {"lora-rar": distance(known, net), "sum": distance(known, None)}
+    net, spent = train_merger(base, subjects, styles, folder, plan=plan, minutes=minutes)
+    judged = Troupe(base, *known)
+    scores = {"lora-rar": distance(judged, net), "sum": distance(judged, None)}
     print(f"validation: {scores}", flush=True)
     card: dict[str, Any] = {
         "name": "lora-rar",
         "data": "pairs of subject and style adapters of the zoo's train split, and their pictures",
         "family": base.family, "base_hash": base.hash, "zoo": mark(zoo),
         "recipe": asdict(plan), "spent": spent,
-        "subjects": len(sides["train"][0]), "styles": len(sides["train"][1]),
+        "subjects": len(subjects), "styles": len(styles),
         "scores": {"validation": {k: round(v, 6) for k, v in scores.items()}},
         "licence": "CC0-1.0",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""LoRA.rar's network as it is trained (Shenaj et al. 2025): pairs of adapters through a frozen base.
+"""LoRA.rar's network as it is trained (Shenaj et al. 2025): adapter pairs through a frozen base.
 
 Per step some subjects meet as many styles, all pairs in one batch: the merged pair is to say what
 the subject alone says on the subject's pictures and what the style alone says on the style's, under
@@ -45,8 +45,7 @@ class CoefficientNet(nn.Module):
         self.output = nn.Linear(hidden, 2)
         nn.init.zeros_(self.output.weight)
         nn.init.ones_(self.output.bias)
-        lengths = torch.tensor([(2 * n) ** 0.5 / sizes[n] for n in sorted(sizes)])
-        self.register_buffer("lengths", lengths)
+        self.lengths = {n: (2 * n) ** 0.5 / sizes[n] for n in sorted(sizes)}
 
     def reads(self, module: Module, branch: Branch) -> bool:
         return _readable(module, branch, self.targets) and str(_height(branch)) in self.inputs
@@ -56,23 +55,27 @@ class CoefficientNet(nn.Module):
         assert subject.up is not None and style.up is not None
         assert subject.down is not None and style.down is not None
         height = subject.up.shape[1]
-        layer = self.inputs[str(height)]
-        W = layer.weight * self._length(height)
+        layer = self._layer(height)
+        W = layer.weight * self.lengths[height]
         hidden = (W[:, :height] @ subject.up) @ subject.down
         hidden = hidden + (W[:, height:] @ style.up) @ style.down
         hidden = torch.relu(hidden + layer.bias[:, None])
         m = self.output(hidden.transpose(1, 2))
         return m[..., 0], m[..., 1]
 
-    def _length(self, height: int) -> Tensor:
-        return self.lengths[list(self.inputs).index(str(height))]  # type: ignore[index]
+    def _layer(self, height: int) -> nn.Linear:
+        layer = self.inputs[str(height)]
+        assert isinstance(layer, nn.Linear)
+        return layer
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The weights under the names of the published checkpoint."""
-        found = {"output.1.weight": self.output.weight, "output.1.bias": self.output.bias}
-        for i, (height, layer) in enumerate(self.inputs.items(), 1):
-            found[f"input_{i}.weight"] = layer.weight * self._length(int(height))
-            found[f"input_{i}.bias"] = layer.bias
+        found: dict[str, Tensor] = {
+            "output.1.weight": self.output.weight, "output.1.bias": self.output.bias
+        }  # fmt: skip
+        for i, (height, length) in enumerate(self.lengths.items(), 1):
+            found[f"input_{i}.weight"] = self._layer(height).weight * length
+            found[f"input_{i}.bias"] = self._layer(height).bias
         return {name: value.detach().float().cpu().numpy() for name, value in found.items()}
 
 
