@@ -11,7 +11,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
-from lorarium.evaluate.base_checks import references
+from lorarium.evaluate.base_checks import reference_pictures
 from lorarium.evaluate.describe.zoo import RANDOM, Zoo
 from lorarium.train.manifest import Entry, pool_cell
 from lorarium.train.mint import path_of
@@ -96,7 +96,7 @@ def spread(count: int, of: int) -> list[int]:
 @lru_cache(maxsize=256)
 def shown(entry: Entry, size: int) -> Array:
     """Pictures of an artist or individual that the adapter was not trained on."""
-    return references(entry, size)
+    return reference_pictures(entry, size)
 
 
 def true_pictures(cell: Cell, count: int, size: int, *, first: int = 0) -> Array:
