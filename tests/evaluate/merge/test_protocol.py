@@ -37,6 +37,7 @@ def minted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MicroBase]:
     return tiny_zoo(tmp_path_factory.mktemp("zoo"), base), base
 
 
+@pytest.mark.slow
 def test_one_document_and_nothing_is_drawn_twice(
     minted: tuple[Path, MicroBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
