@@ -31,7 +31,7 @@ COMMANDS = {
     "train": "Train a LoRA from pictures.",
     "render": "Make pictures from a prompt and LoRAs.",
     "mint": "Train many LoRAs at once from a recipe.",
-    "evaluate": "Measure descriptors on adapters whose truth is known.",
+    "evaluate": "Measure descriptors and merges on adapters whose truth is known.",
     "world": "Look at the drawn world.",
     "tour": "See everything work.",
 }

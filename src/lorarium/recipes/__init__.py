@@ -10,4 +10,5 @@ STAGES = {
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
     "sample": "lorarium.recipes.sample",
+    "merge": "lorarium.recipes.merge",
 }
