@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.world.words import VOCABULARY
 from tests.describe.planted import planted
 
-K, D, HIDDEN, PICTURE = 6, 5, 8, 12
+K, D, PICTURE = 6, 5, 12
 
 
 def weights(seed: int = 0) -> dict[str, np.ndarray]:
@@ -35,10 +35,10 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
         "nuisance.axes": axes, "nuisance.keep": np.ones(3, "f4"),
         "words.table": draw(len(VOCABULARY), D),
     }  # fmt: skip
-    towers = {"probe": (K, K), "adapters": (K, D), "pictures": (PICTURE, D), "words": (D, D)}
-    for name, (size, out) in towers.items():
-        found |= {f"{name}.in": draw(HIDDEN, size), f"{name}.in_bias": draw(HIDDEN)}
-        found |= {f"{name}.out": draw(out, HIDDEN), f"{name}.out_bias": draw(out)}
+    found |= {
+        "adapters.map": draw(D, SIZE), "words.bias": draw(D),
+        "pictures.mean": draw(PICTURE), "pictures.map": draw(D, PICTURE),
+    }  # fmt: skip
     return found
 
 

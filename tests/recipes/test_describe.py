@@ -11,18 +11,18 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from lorarium.describe.gram import unit  # noqa: E402
 from lorarium.describe.learned import load_learned  # noqa: E402
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluate.describe.zoo import load, read_zoo  # noqa: E402
 from lorarium.recipes import describe as stage  # noqa: E402
-from lorarium.recipes.describe_data import Augmented, Examples, gather  # noqa: E402
-from lorarium.recipes.describe_nets import (  # noqa: E402
-    CrossFitted,
-    ProbeNet,
-    Tower,
+from lorarium.recipes.describe_data import SLOTS, Examples, Worded, gather  # noqa: E402
+from lorarium.recipes.describe_maps import (  # noqa: E402
+    aligned_maps,
     place,
     projection,
+    role_weights,
 )
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES  # noqa: E402
 from lorarium.world.words import VOCABULARY  # noqa: E402
@@ -65,36 +65,34 @@ def test_axes_forget_recipes_of_artists_that_they_never_saw() -> None:
     assert found_again(place(axes, whole.vectors[~known], whole.facts[~known]), new) > 0.9
 
 
-def test_coordinates_out_of_the_fit_are_like_those_of_all() -> None:
-    held = examples()
-    axes = projection(held, 0.1)
-    rows = np.arange(len(held.vectors))
-    z = CrossFitted(held, axes, 0.1)(rows, held.vectors, held.facts)
-    inside = place(axes, held.vectors, held.facts)
-    assert np.corrcoef(z.ravel(), inside.ravel())[0, 1] > 0.5
-    assert found_again(z, held.artist) > 0.9
+def test_roles_that_hold_the_artist_count_most() -> None:
+    random = np.random.default_rng(0)
+    artist = np.repeat(np.arange(20), 3)
+    x = random.standard_normal((60, SLOTS, 32)).astype("f4")
+    x[:, 5] += 3 * random.standard_normal((20, 32))[artist]
+    held = Examples(x.reshape(60, -1), np.zeros((60, 1)), artist, np.array(["R0"] * 60), artist, ())
+    weights = role_weights(held)
+    assert weights.argmax() == 5 and np.median(weights) < 0.5
 
 
-def test_augmentation_keeps_length_and_seed() -> None:
-    held = examples(20)
-    one, two = (Augmented(held, [3]) for _ in range(2))
-    rows = one.rows(one.artists(8, 4), 4)
-    np.testing.assert_array_equal(rows, two.rows(two.artists(8, 4), 4))
-    assert (held.artist[rows].reshape(-1, 4) == held.artist[rows][::4, None]).all()
-    x = one.vectors(rows)
-    np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, rtol=1e-4)
-    assert (x.reshape(len(x), 24, -1) == 0).all(2).any()
-
-
-def test_a_correction_starts_at_nothing_and_towers_are_those_of_numpy() -> None:
-    from lorarium.describe.learned import layers
-
-    z = torch.from_numpy(noise(3, 40))
-    assert torch.equal(ProbeNet(40)(z), z)
-    tower = Tower(40, 8, 5)
-    with torch.no_grad():
-        said = tower(z).numpy()
-    np.testing.assert_allclose(layers(z.numpy(), tower.weights("t"), "t"), said, atol=1e-5)
+def test_maps_find_artists_that_they_never_saw_by_pictures_and_words() -> None:
+    random = np.random.default_rng(1)
+    turn, read = random.standard_normal((8, D)), random.standard_normal((8, 12))
+    words = random.standard_normal((3, 8))  # what three words say of an artist
+    said = np.arange(60) % 3
+    taste = 2 * words[said] + random.standard_normal((60, 8))
+    artist = np.repeat(np.arange(60), 2)
+    x = taste[artist] @ turn + 0.3 * random.standard_normal((120, D))
+    pictures = (taste @ read)[:, None] + 0.3 * random.standard_normal((60, 6, 12))
+    known = artist < 40
+    told = Worded(np.eye(3)[said[:40]], pictures[:40].mean(1))
+    maps = aligned_maps(unit(x[known]), artist[known], pictures[:40], told)
+    adapters = unit(unit(x[~known]) @ maps["adapters.map"].T)
+    shown = unit((pictures[40:].mean(1) - maps["pictures.mean"]) @ maps["pictures.map"].T)
+    near = artist[~known][(shown @ adapters.T).argmax(1)]
+    assert (near == np.arange(40, 60)).mean() > 0.8
+    texts = unit(maps["words.table"] + maps["words.bias"])
+    assert (said[artist[~known]][(texts @ adapters.T).argmax(1)] == np.arange(3)).all()
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +105,8 @@ def zoo(tmp_path_factory: pytest.TempPathFactory):
 def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> None:
     torch.manual_seed(0)
     judge = JudgeNet(NetConfig("conv", 16, len(SEEN_CLASSES), len(SEEN_GENRES), len(VOCABULARY), 1))
-    plans = stage.shortened(stage.PROBE, 4), stage.shortened(stage.ALIGNED, 4)
     asset = tmp_path / "describe.safetensors"
-    ways = {"minutes": 5, "plans": plans}
-    assert stage.train(zoo, judge.eval(), tmp_path / "runs", asset, **ways)
+    assert stage.train(zoo, judge.eval(), asset, words=(1, 1))
     shipped = load_learned(asset)
     assert shipped.card == json.loads(asset.with_suffix(".json").read_text())
     assert shipped.card["zoo"] == stage.mark(zoo) and shipped.card["artists"] == 36
@@ -119,7 +115,7 @@ def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> No
     assert again == pytest.approx(shipped.card["scores"]["validation"]["score"], abs=0.03)
     width = shipped.words(["a ink"]).shape[1]
     assert shipped.aligned(corpus.sketches).shape == (len(corpus.entries), width)
-    assert not stage.train(zoo, judge, tmp_path / "runs", asset, **ways)
+    assert not stage.train(zoo, judge, asset, words=(1, 1))
     assert "keep their place" in capsys.readouterr().out
 
 

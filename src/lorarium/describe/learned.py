@@ -1,4 +1,4 @@
-"""The learned descriptors: small networks on sketches that run in numpy.
+"""The learned descriptors: linear maps on sketches that run in numpy.
 
 `probe` brings adapters of one artist or individual together whatever their recipe; `aligned` puts
 adapters, pictures and words in one space. They are trained by the stage `describe` of the recipes
@@ -30,7 +30,7 @@ ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
 FORMAT = "lorarium-describe/1"
 AGAIN = "train it: python -m lorarium.recipes describe"
 FACTS = len(GENERAL) + 3 * len(SORTS)  # those used: how an adapter was made
-REST = 2048  # numbers that stand for what is new about an artist
+REST = 6144  # numbers that stand for what is new about an artist
 PICTURE_HEADS = ("style", "identity", "picture")  # of judge A, what the picture tower reads
 Weights = dict[str, Array]
 
@@ -42,7 +42,7 @@ def recipe_facts(sketch: Sketch) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """The networks of one asset. Rows of `weights` are named by `<net>.<layer>`."""
+    """The maps of one asset."""
 
     family: str
     weights: Weights
@@ -53,13 +53,17 @@ class Learned:
         directions in which adapters of one artist differ are damped, folded."""
         w = self.weights
         share = float(w["probe.share"][0])
-        rest = fold(damped(self._weighed(sketches) - w["probe.mean"], w), REST)
-        known = unit(self._inner(sketches)) * np.sqrt(share)
+        x = self._weighed(sketches) - w["probe.mean"]
+        facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
+        rest = fold(damped(x, w), REST)
+        known = x @ w["probe.project"].T - facts @ w["probe.regress"].T
+        known = unit(known) * np.sqrt(share)
         return unit(np.concatenate([known, unit(rest) * np.sqrt(1 - share)], 1))
 
     def aligned(self, sketches: Sequence[Sketch]) -> Array:
         """(n, d) of unit length, in the space of pictures and words."""
-        return unit(layers(self._inner(sketches), self.weights, "adapters"))
+        rest = damped(self._weighed(sketches) - self.weights["probe.mean"], self.weights)
+        return unit(unit(rest) @ self.weights["adapters.map"].T)
 
     def words(self, texts: Sequence[str]) -> Array:
         """(n, d) of texts such as "a red ink" or "a spotted cat", in the world's words."""
@@ -67,23 +71,16 @@ class Learned:
 
         table = self.weights["words.table"]
         bags = np.stack([table[[t for t in tokens(text) if t]].sum(0) for text in texts])
-        return unit(layers(bags, self.weights, "words"))
+        return unit(bags + self.weights["words.bias"])
 
     def picture_features(self, features: Array) -> Array:
         """(n, d) from means over pictures of the heads of judge A, (n, f)."""
-        return unit(layers(features, self.weights, "pictures"))
+        return unit((features - self.weights["pictures.mean"]) @ self.weights["pictures.map"].T)
 
     def pictures(self, pictures: Array) -> Array:
         """(d,) of pictures (n, h, w, 3) uint8 by one hand or of one individual."""
         judge = self.card.get("judge")
         return self.picture_features(picture_features(pictures, judge)[None])[0]
-
-    def _inner(self, sketches: Sequence[Sketch]) -> Array:
-        w = self.weights
-        x = self._weighed(sketches)
-        facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
-        z = (x - w["probe.mean"]) @ w["probe.project"].T - facts @ w["probe.regress"].T
-        return z + layers(z, w, "probe")
 
     def _weighed(self, sketches: Sequence[Sketch]) -> Array:
         for one in sketches:
@@ -105,14 +102,6 @@ def damped(x: Array, weights: Weights) -> Array:
     """Vectors (n, d) less a share of themselves along each axis of nuisance."""
     along = x @ weights["nuisance.axes"].T
     return x - (along * weights["nuisance.keep"]) @ weights["nuisance.axes"]
-
-
-def layers(x: Array, weights: Weights, name: str) -> Array:
-    """Two linear layers on numbers brought to mean 0 and spread 1."""
-    w = {key: weights[f"{name}.{key}"] for key in ("in", "in_bias", "out", "out_bias")}
-    x = x - x.mean(-1, keepdims=True)
-    x = x / np.sqrt(np.square(x).mean(-1, keepdims=True) + 1e-5)
-    return np.maximum(x @ w["in"].T + w["in_bias"], 0) @ w["out"].T + w["out_bias"]
 
 
 def load_learned(path: Path) -> Learned:
@@ -203,7 +192,7 @@ class _LearnedDescriptor:
     @property
     def size(self) -> int:
         w = self._learned.weights
-        return len(w["probe.out"]) + REST if self.name == "probe" else len(w["adapters.out"])
+        return len(w["probe.project"]) + REST if self.name == "probe" else len(w["adapters.map"])
 
     def fit(self, items: Sequence[Item]) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from torch import nn
@@ -21,6 +22,8 @@ from lorarium.formats import read
 from lorarium.train.manifest import POOL, Entry, pool_cell
 from lorarium.train.mint import path_of
 from lorarium.world.scene import render
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS
+from lorarium.world.words import VOCABULARY, tokens
 
 SLOTS = 2 * len(ROLES)  # of an effect
 SIZE = 48
@@ -83,47 +86,6 @@ def halved(adapter: Adapter) -> Adapter:
     return recompress(adapter, rank=max(1, max(ranks, default=2) // 2))[0]
 
 
-class Augmented:
-    """Draws adapters changed in ways that leave their content alone."""
-
-    def __init__(self, examples: Examples, seed: Sequence[int]) -> None:
-        self.examples, self.random = examples, np.random.default_rng(seed)
-        x = examples.vectors
-        means = by_artist(x, examples.artist, examples.artists)
-        self.nuisance = x - means[examples.artist]
-        self.alike = {r: np.flatnonzero(examples.recipe == r) for r in np.unique(examples.recipe)}
-        order = np.argsort(examples.artist, kind="stable")
-        ends = np.cumsum(np.bincount(examples.artist, minlength=examples.artists))[:-1]
-        self.members = np.split(order, ends)
-
-    def rows(self, artists: Array, each: int) -> Array:
-        """`each` adapters of every artist, drawn again when there are fewer."""
-        return np.concatenate(
-            [self.random.choice(m, each, replace=len(m) < each) for m in
-             (self.members[a] for a in artists)]
-        )  # fmt: skip
-
-    def artists(self, count: int, each_group: int) -> Array:
-        """Artists in runs of `each_group` of one group as far as groups are large enough."""
-        order = self.random.permutation(self.examples.artists)
-        groups = self.random.permutation(self.examples.group.max() + 1)
-        order = order[np.argsort(groups[self.examples.group[order]], kind="stable")]
-        start = int(self.random.integers(len(order)))
-        return np.roll(order, -start // each_group * each_group)[: min(count, len(order))]
-
-    def vectors(self, rows: Array) -> Array:
-        """Somebody else's nuisance of the same recipe for a part of the own; modules dropped."""
-        x = self.examples.vectors[rows].copy()
-        for i, row in enumerate(rows):
-            if self.random.random() < 0.5:
-                other = self.random.choice(self.alike[self.examples.recipe[row]])
-                x[i] += self.random.random() * (self.nuisance[other] - self.nuisance[row])
-            if self.random.random() < 0.5:
-                gone = self.random.choice(SLOTS, self.random.integers(1, SLOTS // 4 + 1), False)
-                x[i].reshape(SLOTS, -1)[gone] = 0
-        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9)
-
-
 def by_artist(x: Array, artist: Array, count: int) -> Array:
     """Means (count, d)."""
     total = np.zeros((count, x.shape[1]), x.dtype)
@@ -131,16 +93,37 @@ def by_artist(x: Array, artist: Array, count: int) -> Array:
     return total / np.maximum(np.bincount(artist, minlength=count), 1)[:, None]
 
 
-def picture_table(entries: Sequence[Entry], judge: nn.Module) -> Array:
-    """What judge A sees in every picture of the pools, (artists, POOL, f)."""
+def picture_table(entries: Sequence[Entry], judge: nn.Module, count: int = POOL) -> Array:
+    """What judge A sees in pictures of each artist or individual, (artists, count, f)."""
     found = []
     for entry in entries:
-        subjects, styles, views, _ = zip(*[pool_cell(entry, i) for i in range(POOL)], strict=True)
+        subjects, styles, views, _ = zip(*[pool_cell(entry, i) for i in range(count)], strict=True)
         pictures = render(subjects, styles, views, SIZE)
         found.append(aligned_inputs(list(pictures[:, None]), judge))
     return np.stack(found)
 
 
-def text_table(entries: Sequence[Entry]) -> list[list[str]]:
-    """What can be said of each; an empty list where the language has no word."""
-    return [texts_of(said_of(e.kind, *e.of, e.split)) for e in entries]
+class Worded(NamedTuple):
+    """Texts as counts of words (n, vocabulary), and what judge A sees of whom they are about."""
+
+    bags: Array
+    seen: Array
+
+
+def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12) -> Worded:
+    """Of train artists of each genre and train individuals of each class, for whom there are no
+    adapters: words need none."""
+    first = TRAIN_NUMBERS[0] + 100_000
+    who = [("style", g, first + i) for g in SEEN_GENRES for i in range(artists)]
+    who += [("subject", c, first + i) for c in SEEN_CLASSES for i in range(individuals)]
+    entries = [
+        Entry("", kind, (word, number), "train", "", None, 0, 0, ())  # type: ignore[arg-type]
+        for kind, word, number in who
+    ]
+    seen = picture_table(entries, judge, pictures).mean(1)
+    bags, rows = [], []
+    for i, entry in enumerate(entries):
+        for text in texts_of(said_of(entry.kind, *entry.of, entry.split)):
+            bags.append(np.bincount([t for t in tokens(text) if t], minlength=len(VOCABULARY)))
+            rows.append(i)
+    return Worded(np.stack(bags).astype(np.float64), seen[rows].astype(np.float64))
