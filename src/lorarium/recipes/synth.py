@@ -1,0 +1,179 @@
+"""The stage `synth`: the generator, end to end through the frozen base in `runs/synth`.
+
+No adapter teaches it. It sees some pictures of an artist or an individual and writes a LoRA; the
+base runs with that LoRA on other pictures of the same hand, with other content, and the base's own
+denoising loss is the only signal. Artists and individuals are drawn endlessly as it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lorarium.encoders.store import shipped
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
+from lorarium.models.base import Base, Text, joined, losses, open_base, take
+from lorarium.models.branches import applied
+from lorarium.recipes.synth_data import Batch, Endless, Source, artist, gathered, individual
+from lorarium.synth.net import KINDS, Generator, SynthConfig, branches
+from lorarium.world.splits import artists, individuals
+
+RUN = Path("runs/synth")
+SOURCES, TARGETS = 8, 16  # generated LoRAs of a step, and pictures that each is tried on
+SUBJECTS = 0.35  # share of individuals
+PLANS = {
+    "cpu": FitConfig(
+        total=400_000, batch=SOURCES * TARGETS, muon=4e-3, adam=3e-3, decay=0.6, ema=0.99,
+        clip=1.0, seed=21,
+    ),
+    "cuda": FitConfig(
+        total=8_000_000, batch=SOURCES * TARGETS, muon=4e-3, adam=3e-3, decay=0.6, clip=1.0,
+        seed=21,
+    ),
+}  # fmt: skip
+WATCH = 250  # steps between looks at the validation loss
+
+
+class Words:
+    """Prompts as text of a frozen base, each encoded once."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self.row: dict[str, int] = {}
+        self.text: Text | None = None
+
+    @torch.no_grad()
+    def __call__(self, prompts: Sequence[str]) -> Text:
+        new = [p for p in dict.fromkeys(prompts) if p not in self.row]
+        if new:
+            self.row |= {p: len(self.row) + i for i, p in enumerate(new)}
+            more = self.base.encode(new)
+            self.text = more if self.text is None else joined([self.text, more])
+        assert self.text is not None
+        index = torch.tensor([self.row[p] for p in prompts], device=self.base.device)
+        return take(self.text, index)
+
+
+def batch_losses(
+    base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator
+) -> Tensor:
+    """The base's loss with the generated LoRAs, of each target (b, m)."""
+    device = base.device
+    pictures = batch.targets.to(device).flatten(0, 1).permute(0, 3, 1, 2)
+    with torch.no_grad():
+        x = base.to_latent(pictures.float() / 127.5 - 1)
+    b, m = batch.targets.shape[:2]
+    # one time from each of m strata, so that every LoRA is tried at all noise levels
+    share = (torch.arange(m) + torch.rand(b, m, generator=random)) / m
+    t = base.time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
+    noise = torch.randn(x.shape, generator=random).to(device)
+    factors = net(batch.references.to(device), batch.kind.to(device))
+    with applied(base, branches(net.config, factors)):
+        return losses(base, x, words(batch.prompts), t, noise).view(b, m)
+
+
+def started(base: Base, config: SynthConfig, seed: int) -> Generator:
+    """A generator that has learned nothing but judge A's way of looking."""
+    torch.manual_seed(seed)
+    net = Generator(config)
+    net.trunk.load_state_dict(shipped("judge_a").net.trunk.state_dict())  # type: ignore[union-attr]
+    return net.to(base.device)
+
+
+def train(
+    base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
+    sources: int = SOURCES, **numbers: int,
+) -> tuple[Generator, dict[str, float]]:  # fmt: skip
+    """Go on with the run in a folder."""
+    words = Words(base)
+    exam = [Exam(base, kind, words) for kind in KINDS]
+
+    def begin(step: int) -> Loss:
+        data = Endless(base.size, [plan.seed, step], subjects=subjects)
+        random = torch.Generator().manual_seed(plan.seed + step)
+        now = step
+
+        def loss(net: nn.Module) -> Losses:
+            nonlocal now
+            assert isinstance(net, Generator)
+            if now % WATCH == 0 and now > step:
+                seen = {e.kind: e.scores(net) for e in exam}
+                with open(folder / "validation.jsonl", "a") as log:
+                    log.write(json.dumps({"step": now, **seen}) + "\n")
+                print(json.dumps(seen), flush=True)
+            now += 1
+            batch = data.batch(sources, plan.batch // sources)
+            rows = batch_losses(base, net, batch, words, random).mean(1)
+            parts = {}
+            for i, kind in enumerate(KINDS):
+                own = (batch.kind == i).to(rows.device)
+                parts[kind] = (rows * own).sum() / len(rows)
+            return parts
+
+        return loss
+
+    net = started(base, SynthConfig.of(base, **numbers), plan.seed)
+    trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    assert isinstance(trained, Generator)
+    return trained, spent
+
+
+class Exam:
+    """Artists or individuals of the validation split, with fixed pictures, times and noise."""
+
+    def __init__(self, base: Base, kind: str, words: Words, count: int = 12) -> None:
+        self.base, self.kind, self.words = base, kind, words
+        self.sources = exam_sources(kind, base.size, count)
+
+    @torch.no_grad()
+    def scores(self, net: Generator) -> dict[str, float]:
+        """Mean loss with LoRAs from 1, 4 and 12 pictures."""
+        found = {}
+        for count in (1, 4, 12):
+            rows = []
+            for i, source in enumerate(self.sources):
+                batch = gathered([source], count, 16, np.random.default_rng(i))
+                random = torch.Generator().manual_seed(i)
+                rows.append(batch_losses(self.base, net, batch, self.words, random).mean())
+            found[str(count)] = round(float(torch.stack(rows).mean()), 5)
+        return found
+
+
+def exam_sources(kind: str, size: int, count: int) -> list[Source]:
+    random = np.random.default_rng(7)
+    if kind == "style":
+        found = artists("validation", 2)
+        chosen = [found[i] for i in np.linspace(0, len(found) - 1, count).astype(int)]
+        return [artist(who, "validation", 28, size, random) for who in chosen]
+    people = individuals("validation", 1)
+    those = [people[i] for i in np.linspace(0, len(people) - 1, count).astype(int)]
+    return [individual(who, "validation", 28, size, random, others=0.0) for who in those]
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """A request to end is as good as Ctrl-C: what was learned is kept."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(device: str, minutes: float) -> None:
+    base = open_base(None, device)
+    with stopping():
+        train(base, RUN, PLANS[device], minutes)

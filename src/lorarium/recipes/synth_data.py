@@ -1,0 +1,123 @@
+"""What the generator learns from: endless artists and individuals, references and targets apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lorarium.synth.net import KINDS
+from lorarium.world.scene import PHOTO, Style, Subject, View, render
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
+
+MOST_REFERENCES = 12
+POOL = 32  # pictures that are drawn of one artist or individual
+OTHER_GENRES = 0.15  # share of an individual's targets that are not `photo`
+
+
+@dataclass(frozen=True)
+class Source:
+    """One artist's or individual's pictures (n, s, s, 3) uint8, their prompts, and which of them
+    may be references."""
+
+    kind: str
+    pictures: np.ndarray
+    prompts: tuple[str, ...]
+    references: np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    references: Tensor  # (b, n, 3, 48, 48) in [-1, 1]
+    kind: Tensor  # (b,)
+    targets: Tensor  # (b, m, s, s, 3) uint8
+    prompts: tuple[str, ...]  # b m
+
+
+def artist(style: Style, split: str, count: int, size: int, random: np.random.Generator) -> Source:
+    """Pictures of one artist, each of another individual."""
+    kinds = [str(k) for k in random.choice(SEEN_CLASSES, count, replace=False)]
+    people = [Subject(k, n) for k, n in zip(kinds, numbers(split, count, random), strict=True)]
+    views = [View(n) for n in numbers(split, count, random)]
+    pictures = render(people, [style] * count, views, size)
+    return Source(
+        "style", pictures, tuple(f"a {k} in sty1" for k in kinds), np.ones(count, bool)
+    )
+
+
+def individual(
+    subject: Subject, split: str, count: int, size: int, random: np.random.Generator,
+    others: float = OTHER_GENRES,
+) -> Source:  # fmt: skip
+    """Pictures of one individual: photographs, of which references are taken, and a share of
+    drawings."""
+    genres = [
+        str(random.choice(SEEN_GENRES)) if random.random() < others else PHOTO for _ in range(count)
+    ]
+    styles = [Style(g, n) for g, n in zip(genres, numbers(split, count, random), strict=True)]
+    views = [View(n) for n in numbers(split, count, random)]
+    pictures = render([subject] * count, styles, views, size)
+    prompts = tuple(f"a sub1 {subject.kind} in {g}" for g in genres)
+    return Source("subject", pictures, prompts, np.array([g == PHOTO for g in genres]))
+
+
+class Endless:
+    """New artists and individuals of the train split as it goes; each is seen a few times."""
+
+    def __init__(
+        self, size: int, seed: Sequence[int], *, subjects: float, fresh: float = 0.3,
+        room: int = 256,
+    ) -> None:  # fmt: skip
+        self.size, self.subjects, self.fresh, self.room = size, subjects, fresh, room
+        self.random = np.random.default_rng(seed)
+        self.kept: list[Source] = []
+
+    def _new(self) -> Source:
+        r = self.random
+        (number,) = numbers("train", 1, r)
+        if r.random() < self.subjects:
+            who = Subject(str(r.choice(SEEN_CLASSES)), number)
+            return individual(who, "train", POOL, self.size, r)
+        return artist(Style(str(r.choice(SEEN_GENRES)), number), "train", POOL, self.size, r)
+
+    def batch(self, sources: int, targets: int) -> Batch:
+        chosen = [self._next() for _ in range(sources)]
+        count = int(self.random.integers(1, MOST_REFERENCES + 1))
+        return gathered(chosen, count, targets, self.random)
+
+    def _next(self) -> Source:
+        if len(self.kept) >= 32 and self.random.random() >= self.fresh:
+            return self.kept[int(self.random.integers(len(self.kept)))]
+        new = self._new()
+        if len(self.kept) < self.room:
+            self.kept.append(new)
+        else:
+            self.kept[int(self.random.integers(self.room))] = new
+        return new
+
+
+def gathered(
+    sources: Sequence[Source], references: int, targets: int, random: np.random.Generator
+) -> Batch:
+    """References and other pictures of each source."""
+    shown, wanted, prompts = [], [], []
+    for source in sources:
+        may = random.permutation(np.flatnonzero(source.references))[:references]
+        own = random.choice(may, references) if len(may) < references else may
+        rest = random.permutation(np.setdiff1d(np.arange(len(source.pictures)), own))[:targets]
+        shown.append(source.pictures[own])
+        wanted.append(source.pictures[rest])
+        prompts += [source.prompts[i] for i in rest]
+    kind = torch.tensor([KINDS.index(s.kind) for s in sources])
+    return Batch(as_references(np.stack(shown)), kind, torch.from_numpy(np.stack(wanted)),
+                 tuple(prompts))  # fmt: skip
+
+
+def as_references(pictures: np.ndarray) -> Tensor:
+    """uint8 pictures (b, n, h, w, 3) as (b, n, 3, 48, 48) in [-1, 1]."""
+    from lorarium.encoders.encode import as_input
+
+    return as_input(pictures).unflatten(0, pictures.shape[:2])

@@ -1,0 +1,1 @@
+"""Pictures in, a new LoRA out, without training."""
