@@ -9,4 +9,5 @@ STAGES = {
     "judges": "lorarium.recipes.judges",
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
+    "synth": "lorarium.recipes.synth",
 }

@@ -9,47 +9,50 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lorarium.synth.net import KINDS
+from lorarium.encoders.encode import as_input
+from lorarium.synth.net import KINDS, Eyes
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
 MOST_REFERENCES = 12
-POOL = 32  # pictures that are drawn of one artist or individual
+POOL = 24  # pictures that are drawn of one artist or individual
 OTHER_GENRES = 0.15  # share of an individual's targets that are not `photo`
 
 
 @dataclass(frozen=True)
 class Source:
-    """One artist's or individual's pictures (n, s, s, 3) uint8, their prompts, and which of them
-    may be references."""
+    """One artist's or individual's pictures (n, s, s, 3) uint8, their prompts, which of them may
+    be references, and what the generator sees of each."""
 
     kind: str
     pictures: np.ndarray
     prompts: tuple[str, ...]
-    references: np.ndarray
+    may: np.ndarray
+    seen: Tensor
 
 
 @dataclass(frozen=True)
 class Batch:
-    references: Tensor  # (b, n, 3, 48, 48) in [-1, 1]
+    seen: Tensor  # (b, n, ...), what the generator sees of the references
     kind: Tensor  # (b,)
     targets: Tensor  # (b, m, s, s, 3) uint8
     prompts: tuple[str, ...]  # b m
 
 
-def artist(style: Style, split: str, count: int, size: int, random: np.random.Generator) -> Source:
+def artist(
+    style: Style, split: str, count: int, size: int, random: np.random.Generator, eyes: Eyes
+) -> Source:
     """Pictures of one artist, each of another individual."""
     kinds = [str(k) for k in random.choice(SEEN_CLASSES, count, replace=False)]
     people = [Subject(k, n) for k, n in zip(kinds, numbers(split, count, random), strict=True)]
     views = [View(n) for n in numbers(split, count, random)]
     pictures = render(people, [style] * count, views, size)
-    return Source(
-        "style", pictures, tuple(f"a {k} in sty1" for k in kinds), np.ones(count, bool)
-    )
+    prompts = tuple(f"a {k} in sty1" for k in kinds)
+    return Source("style", pictures, prompts, np.ones(count, bool), look(eyes, pictures))
 
 
 def individual(
-    subject: Subject, split: str, count: int, size: int, random: np.random.Generator,
+    subject: Subject, split: str, count: int, size: int, random: np.random.Generator, eyes: Eyes,
     others: float = OTHER_GENRES,
 ) -> Source:  # fmt: skip
     """Pictures of one individual: photographs, of which references are taken, and a share of
@@ -61,17 +64,24 @@ def individual(
     views = [View(n) for n in numbers(split, count, random)]
     pictures = render([subject] * count, styles, views, size)
     prompts = tuple(f"a sub1 {subject.kind} in {g}" for g in genres)
-    return Source("subject", pictures, prompts, np.array([g == PHOTO for g in genres]))
+    may = np.array([g == PHOTO for g in genres])
+    return Source("subject", pictures, prompts, may, look(eyes, pictures))
+
+
+def look(eyes: Eyes, pictures: np.ndarray) -> Tensor:
+    device = next(eyes.parameters()).device
+    return eyes(as_input(pictures).to(device))
 
 
 class Endless:
     """New artists and individuals of the train split as it goes; each is seen a few times."""
 
     def __init__(
-        self, size: int, seed: Sequence[int], *, subjects: float, fresh: float = 0.3,
+        self, size: int, eyes: Eyes, seed: Sequence[int], *, subjects: float, fresh: float = 0.25,
         room: int = 256,
     ) -> None:  # fmt: skip
-        self.size, self.subjects, self.fresh, self.room = size, subjects, fresh, room
+        self.size, self.eyes, self.subjects = size, eyes, subjects
+        self.fresh, self.room = fresh, room
         self.random = np.random.default_rng(seed)
         self.kept: list[Source] = []
 
@@ -79,9 +89,11 @@ class Endless:
         r = self.random
         (number,) = numbers("train", 1, r)
         if r.random() < self.subjects:
-            who = Subject(str(r.choice(SEEN_CLASSES)), number)
-            return individual(who, "train", POOL, self.size, r)
-        return artist(Style(str(r.choice(SEEN_GENRES)), number), "train", POOL, self.size, r)
+            it = Subject(str(r.choice(SEEN_CLASSES)), number)
+            return individual(it, "train", POOL, self.size, r, self.eyes)
+        return artist(
+            Style(str(r.choice(SEEN_GENRES)), number), "train", POOL, self.size, r, self.eyes
+        )
 
     def batch(self, sources: int, targets: int) -> Batch:
         chosen = [self._next() for _ in range(sources)]
@@ -105,19 +117,12 @@ def gathered(
     """References and other pictures of each source."""
     shown, wanted, prompts = [], [], []
     for source in sources:
-        may = random.permutation(np.flatnonzero(source.references))[:references]
+        may = random.permutation(np.flatnonzero(source.may))[:references]
         own = random.choice(may, references) if len(may) < references else may
         rest = random.permutation(np.setdiff1d(np.arange(len(source.pictures)), own))[:targets]
-        shown.append(source.pictures[own])
+        shown.append(source.seen[own])
         wanted.append(source.pictures[rest])
         prompts += [source.prompts[i] for i in rest]
     kind = torch.tensor([KINDS.index(s.kind) for s in sources])
-    return Batch(as_references(np.stack(shown)), kind, torch.from_numpy(np.stack(wanted)),
-                 tuple(prompts))  # fmt: skip
-
-
-def as_references(pictures: np.ndarray) -> Tensor:
-    """uint8 pictures (b, n, h, w, 3) as (b, n, 3, 48, 48) in [-1, 1]."""
-    from lorarium.encoders.encode import as_input
-
-    return as_input(pictures).unflatten(0, pictures.shape[:2])
+    targets_ = torch.from_numpy(np.stack(wanted))
+    return Batch(torch.stack(shown), kind, targets_, tuple(prompts))

@@ -1,7 +1,7 @@
 """The generator: reference pictures -> the factors of a LoRA for every linear of a base.
 
-A convolutional trunk makes tokens of each picture, one learned query per module (or per few
-modules, on large bases) reads all of them, and what it found mixes a learned basis:
+A frozen trunk (judge A's) looks at each picture, one learned query per module (or per few modules,
+on large bases) reads what it saw in all of them, and what the query found mixes a learned basis:
 up = U S(pictures), down = A, with U and A shared by all pictures and S zero at the start. The same
 is computed for a grey picture and taken away, so that grey pictures give the neutral adapter.
 """
@@ -16,13 +16,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.adapter import Module
-from lorarium.encoders.nets import COARSE, FINE, MIDDLE, SIZE, Attention, ConvTrunk
+from lorarium.encoders.nets import (
+    COARSE,
+    FINE,
+    HIDDEN,
+    MIDDLE,
+    SIZE,
+    Attention,
+    JudgeNet,
+    NetConfig,
+)
 from lorarium.models.base import Base, modules
 from lorarium.models.branches import Branch
 
 KINDS = ("style", "subject")
 MOST_QUERIES = 120
-LEVELS = (FINE, MIDDLE, COARSE)
+CELLS = (SIZE // 8) ** 2
+# what is seen of a picture: two summaries, moments of three levels, and the coarse cells
+PARTS = (HIDDEN, HIDDEN, 2 * FINE, 2 * MIDDLE, 2 * COARSE, CELLS * COARSE)
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,32 @@ class SynthConfig:
         found = modules(base, "linear", ("denoiser",))
         rows = tuple((m.part, m.path, shape[0], shape[1]) for m, shape in found.items())
         return SynthConfig(rows, rank, **numbers)
+
+
+class Eyes(nn.Module):
+    """The part of a judge that looks: it stays as it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        judge = JudgeNet(NetConfig("conv", 1, 1, 1, 1))
+        self.trunk, self.texture = judge.trunk, judge.texture
+        self.squeeze, self.layout = judge.squeeze, judge.layout
+
+    def inherit(self, judge: nn.Module) -> None:
+        wanted = self.state_dict()
+        self.load_state_dict({k: v for k, v in judge.state_dict().items() if k in wanted})
+
+    @torch.no_grad()
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures (n, 3, 48, 48) in [-1, 1] -> what is seen, (n, sum of PARTS)."""
+        maps = self.trunk(pictures)
+        flat = [m.flatten(2) for m in maps]
+        means = [m.mean(2) for m in flat]
+        spread = [(m.var(2) + 1e-4).sqrt() for m in flat]
+        texture = self.texture(torch.cat([*means, *spread], 1))
+        layout = self.layout(self.squeeze(maps[2]).flatten(1))
+        moments = [torch.cat(pair, 1) for pair in zip(means, spread, strict=True)]
+        return torch.cat([texture, layout, *moments, flat[2].transpose(1, 2).flatten(1)], 1)
 
 
 class Reader(nn.Module):
@@ -66,12 +103,12 @@ class Generator(nn.Module):
     def __init__(self, config: SynthConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.trunk = ConvTrunk(2)
-        self.place = nn.Parameter(0.02 * torch.randn((SIZE // 8) ** 2, c.width))
+        self.eyes = Eyes().requires_grad_(False)
+        self.norms = nn.ModuleList([nn.LayerNorm(n) for n in PARTS[:-1]])
+        self.parts = nn.ModuleList([nn.Linear(n, c.width) for n in PARTS[:-1]])
         self.cells = nn.Linear(COARSE, c.width)
-        self.stats = nn.ModuleList([nn.Linear(2 * n, c.width) for n in LEVELS])
-        self.stats_norms = nn.ModuleList([nn.LayerNorm(2 * n) for n in LEVELS])
-        self.whole = nn.Linear(len(LEVELS) * c.width, c.width)
+        self.place = nn.Parameter(0.02 * torch.randn(CELLS, c.width))
+        self.whole = nn.Linear(len(self.parts) * c.width, c.width)
         count = min(len(c.modules), MOST_QUERIES)
         self.queries = nn.Parameter(0.5 * torch.randn(len(KINDS), count, c.width))
         self.readers = nn.ModuleList([Reader(c.width, c.heads) for _ in range(c.depth)])
@@ -83,55 +120,46 @@ class Generator(nn.Module):
         )
         query_of = [i * count // len(c.modules) for i in range(len(c.modules))]
         self.register_buffer("query_of", torch.tensor(query_of), persistent=False)
+        self.register_buffer("grey", torch.zeros(1, 3, SIZE, SIZE), persistent=False)
 
-    def tokens(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures (n, 3, 48, 48) in [-1, 1] -> tokens (n, t, width) and a summary (n, width)."""
-        maps = self.trunk(pictures)
-        stats = [
-            say(norm(moments(m)))
-            for say, norm, m in zip(self.stats, self.stats_norms, maps, strict=True)
+    def read(self, seen: Tensor, kind: Tensor) -> Tensor:
+        """What was seen of sets of pictures (b, n, ...) and their kinds (b,) -> what each query
+        found, (b, queries, width)."""
+        *summaries, cells = seen.split(PARTS, -1)
+        tokens = [
+            say(norm(part))
+            for say, norm, part in zip(self.parts, self.norms, summaries, strict=True)
         ]
-        cells = self.cells(maps[2].flatten(2).transpose(1, 2)) + self.place
-        return torch.cat([torch.stack(stats, 1), cells], 1), self.whole(torch.cat(stats, 1))
-
-    def read(self, pictures: Tensor, kind: Tensor) -> Tensor:
-        """Sets of pictures (b, n, 3, 48, 48) and their kinds (b,) -> what each query found,
-        (b, queries, width)."""
-        b, n = pictures.shape[:2]
-        tokens, summary = self.tokens(pictures.flatten(0, 1))
-        x = self.queries[kind] + summary.view(b, n, -1).mean(1)[:, None]
-        tokens = tokens.reshape(b, -1, tokens.shape[-1])
+        x = self.queries[kind] + self.whole(torch.cat(tokens, -1)).mean(1)[:, None]
+        places = self.cells(cells.unflatten(-1, (CELLS, COARSE))) + self.place
+        everything = torch.cat([torch.stack(tokens, 2), places], 2).flatten(1, 2)
         for reader in self.readers:
-            x = reader(x, tokens)
+            x = reader(x, everything)
         return self.norm(x)
 
-    def forward(self, pictures: Tensor, kind: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def found(self, seen: Tensor, kind: Tensor) -> Tensor:
+        """The condition of each query, (b, queries, width): zero for grey pictures."""
+        grey = self.eyes(self.grey).expand(len(KINDS), 1, -1)
+        neutral = self.read(grey, torch.arange(len(KINDS), device=kind.device))
+        return self.read(seen, kind) - neutral[kind]
+
+    def factors(self, found: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The factors of each module: down (r, in), the same for all, and up (b, out, r)."""
         c = self.config
-        grey = torch.zeros_like(pictures[:1, :1]).expand(len(KINDS), -1, -1, -1, -1)
-        found = self.read(pictures, kind)
-        neutral = self.read(grey, torch.arange(len(KINDS), device=kind.device))
-        said = (found - neutral[kind])[:, self.query_of] * c.width**-0.5
+        said = found[:, self.query_of] * c.width**-0.5
         mixed = torch.einsum("bmw,mwk->mbk", said, self.mix).unflatten(-1, (c.basis, c.rank))
-        return [
-            (down, up @ rows) for down, up, rows in zip(self.down, self.up, mixed, strict=True)
-        ]
+        return [(down, up @ rows) for down, up, rows in zip(self.down, self.up, mixed, strict=True)]
+
+    def forward(self, seen: Tensor, kind: Tensor) -> list[tuple[Tensor, Tensor]]:
+        return self.factors(self.found(seen, kind))
 
 
-def branches(
-    config: SynthConfig, factors: list[tuple[Tensor, Tensor]]
-) -> Mapping[Module, Branch]:
+def branches(config: SynthConfig, factors: list[tuple[Tensor, Tensor]]) -> Mapping[Module, Branch]:
     """What runs beside the base: one generated adapter per share of the rows."""
     return {
         Module(part, path): Branch(down.expand(len(up), -1, -1), up)
         for (part, path, _, _), (down, up) in zip(config.modules, factors, strict=True)
     }
-
-
-def moments(m: Tensor) -> Tensor:
-    """Mean and spread of each channel of maps (n, c, h, w), (n, 2 c)."""
-    flat = m.flatten(2)
-    return torch.cat([flat.mean(2), (flat.var(2) + 1e-4).sqrt()], 1)
 
 
 def _columns(rows: int, count: int) -> nn.Parameter:
