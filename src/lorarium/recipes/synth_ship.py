@@ -1,4 +1,4 @@
-"""What ships with a generator: what it has seen, named directions, and how it does on validation."""
+"""What ships with a generator: what it has seen, when pictures disagree, and named directions."""
 
 from __future__ import annotations
 

@@ -72,12 +72,13 @@ def synthesize(
     seconds = time.perf_counter() - started
     far, nearer = novelty.distances(synth.extras, seen, kind)
     distance = float(far.mean()) / novelty.typical(synth.extras, kind)
-    share = float(nearer.mean())
     agree = novelty.agreement(seen, kind).tolist() if len(pictures) > 1 else []
-    made = Made(
-        adapter.with_(metadata=_metadata(synth, base, pictures, kind, rank, edits, distance, about)),
-        distance, share, tuple(agree), (), seconds,
-    )  # fmt: skip
+    said = _metadata(synth, base, pictures, kind, rank) | dict(about or {})
+    said["lorarium.distance"] = f"{distance:.3f}"
+    if edits:
+        said["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
+    adapter = adapter.with_(metadata=said)
+    made = Made(adapter, distance, float(nearer.mean()), tuple(agree), (), seconds)
     return replace(made, warnings=tuple(_warnings(synth, made, kind)))
 
 
@@ -165,30 +166,22 @@ def _warnings(synth: Synth, made: Made, kind: str) -> list[str]:
         said.append(
             f"the pictures are far from anything seen: {made.distance:.1f} times the usual distance"
         )
-    limit = synth.card.get("agreement", {}).get(kind)
-    if limit is not None:
-        odd = [i + 1 for i, value in enumerate(made.agreement) if value < limit]
-        if odd and len(made.agreement) == 2:
-            said.append(
-                "the two pictures do not look as if by the same hand"
-                if kind == "style"
-                else "the two pictures do not show the same one"
-            )
-        elif odd:
-            many = (
-                f"pictures {', '.join(map(str, odd[:8]))}" if len(odd) > 1 else f"picture {odd[0]}"
-            )
-            said.append(f"{many} of {len(made.agreement)} differ from the rest")
+    limit = synth.card.get("agreement", {}).get(kind, -1.0)
+    odd = [str(i + 1) for i, value in enumerate(made.agreement) if value < limit]
+    if odd and len(made.agreement) == 2:
+        said.append("the two pictures differ too much to share one " + kind)
+    elif odd:
+        numbers = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
+        said.append(f"of {len(made.agreement)} pictures, number {numbers} differs from the rest")
     return said
 
 
 def _metadata(
-    synth: Synth, base: Base, pictures: np.ndarray, kind: str, rank: int | None,
-    edits: Mapping[str, float] | None, distance: float, about: Mapping[str, str] | None,
-) -> dict[str, str]:  # fmt: skip
+    synth: Synth, base: Base, pictures: np.ndarray, kind: str, rank: int | None
+) -> dict[str, str]:
     prints = [hashlib.sha256(np.ascontiguousarray(p).data).hexdigest()[:16] for p in pictures[:64]]
     rank = rank or synth.net.config.rank
-    held = {
+    return {
         "lorarium.version": __version__,
         "lorarium.kind": "synth",
         "lorarium.kind_of": kind,
@@ -196,14 +189,9 @@ def _metadata(
         "lorarium.base_hash": base.hash,
         "lorarium.generator": synth.hash,
         "lorarium.pictures": json.dumps(prints),
-        "lorarium.distance": f"{distance:.3f}",
         "ss_base_model_version": base.family,
         "ss_network_module": "lorarium.synth",
         "ss_network_dim": str(rank),
         "ss_network_alpha": str(float(rank)),
         "ss_num_train_images": str(len(pictures)),
-        **(about or {}),
     }
-    if edits:
-        held["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
-    return held
