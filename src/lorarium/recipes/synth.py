@@ -45,6 +45,7 @@ PLANS = {
     ),
 }  # fmt: skip
 WATCH = 250  # steps between looks at the validation loss
+EXAM = 12  # artists, and individuals, that it is of
 
 
 class Words:
@@ -129,9 +130,9 @@ def train(
 class Exam:
     """Artists or individuals of the validation split, with fixed pictures, times and noise."""
 
-    def __init__(self, base: Base, kind: str, words: Words, eyes: Eyes, count: int = 12) -> None:
+    def __init__(self, base: Base, kind: str, words: Words, eyes: Eyes) -> None:
         self.base, self.kind, self.words = base, kind, words
-        self.sources = exam_sources(kind, base.size, count, eyes)
+        self.sources = exam_sources(kind, base.size, EXAM, eyes)
 
     @torch.no_grad()
     def scores(self, net: Generator) -> dict[str, float]:

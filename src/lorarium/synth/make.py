@@ -152,9 +152,7 @@ def _check(synth: Synth, base: Base, pictures: np.ndarray, kind: str, rank: int 
         raise LorariumError("no pictures were given")
     own = synth.net.config.rank
     if rank is not None and not 1 <= rank <= own:
-        raise LorariumError(
-            f"rank {rank} is not one that the generator has", hint=f"use 1 to {own}"
-        )
+        raise LorariumError(f"rank {rank}", hint=f"the generator has ranks 1 to {own}")
     wanted = synth.card.get("base_hash")
     if wanted and wanted != base.hash:
         raise LorariumError(f"the generator writes for base {str(wanted)[:12]}, not this one")

@@ -1,0 +1,118 @@
+"""A few steps of the recipe, on our base and on tiny architectures of diffusers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lorarium.models.base import Base
+from lorarium.recipes import synth as stage
+from lorarium.recipes.synth_data import POOL, Endless, Source, gathered, look
+from lorarium.synth.net import KINDS, Generator, SynthConfig
+from lorarium.synth.store import load_synth
+from tests.models.tiny import WHOLE, micro
+from tests.synth.tiny import pictures
+
+pytestmark = pytest.mark.interop
+torch.set_num_threads(1)
+SMALL = {"rank": 2, "basis": 4, "width": 32}
+
+
+def source(net: Generator, base: Base, kind: str, seed: int) -> Source:
+    own = pictures(6, seed, base.size)
+    return Source(kind, own, ("a cat in ink",) * 6, np.ones(6, bool), look(net.eyes, own))
+
+
+def learned(base: Base, steps: int = 12) -> list[float]:
+    """The loss of each step on two fixed sources, of either kind."""
+    net = Generator(SynthConfig.of(base, **SMALL)).to(base.device)
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 3e-2)
+    words = stage.Words(base)
+    sources = [source(net, base, kind, i) for i, kind in enumerate(KINDS)]
+    values = []
+    for _ in range(steps):
+        batch = gathered(sources, 2, 4, np.random.default_rng(1))
+        random = torch.Generator().manual_seed(1)
+        loss = stage.batch_losses(base, net, batch, words, random).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(float(loss))
+    return values
+
+
+def test_it_learns_on_a_tiny_base() -> None:
+    values = learned(micro())
+    assert values[-1] < 0.98 * values[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["sd1", "flux1"])
+def test_it_learns_on_tiny_real_architectures(family: str) -> None:
+    pytest.importorskip("diffusers")
+    from lorarium.models.diffusers_base import from_pipeline
+    from tests.models.test_diffusers_base import MAKERS
+
+    base = from_pipeline(MAKERS[family]())
+    net = Generator(SynthConfig.of(base, **SMALL))
+    assert net.queries.shape[1] <= 120 and len(net.mix) == len(net.config.modules)
+    values = learned(base, 8)
+    assert values[-1] < values[0]
+
+
+def test_a_generator_of_nothing_is_the_base() -> None:
+    base = micro()
+    net = Generator(SynthConfig.of(base, **SMALL))
+    words, batch = stage.Words(base), gathered([source(net, base, "style", 0)], 2, 4, _chance())
+    values = [
+        stage.batch_losses(base, net, batch, words, torch.Generator().manual_seed(3))
+        for _ in range(2)
+    ]
+    assert torch.equal(values[0], values[1])
+    with torch.no_grad():
+        for bias in net.up:
+            bias.normal_()
+    again = stage.batch_losses(base, net, batch, words, torch.Generator().manual_seed(3))
+    assert torch.equal(values[0], again)  # S is zero, whatever U is
+
+
+def test_references_and_targets_are_apart() -> None:
+    net = Generator(SynthConfig.of(micro(), **SMALL))
+    data = Endless(24, net.eyes, [1], subjects=0.5)
+    batch = data.batch(4, 8)
+    assert batch.targets.shape == (4, 8, 24, 24, 3) and len(batch.prompts) == 32
+    for row, kind in enumerate(batch.kind.tolist()):
+        words = batch.prompts[row * 8 : row * 8 + 8]
+        assert all(("sty1" in w) == (KINDS[kind] == "style") for w in words)
+        shown = look(net.eyes, batch.targets[row].numpy())
+        nearest = torch.cdist(batch.seen[row], shown).min()
+        assert nearest > 1e-3 or batch.seen.shape[1] + 8 > POOL
+
+
+def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = micro(WHOLE)
+    monkeypatch.setattr(stage, "EXAM", 1)
+    monkeypatch.setattr("lorarium.recipes.synth_ship.TRAIN_PICTURES", 40)
+    monkeypatch.setattr("lorarium.recipes.synth_ship.KNOWN_PICTURES", 20)
+    monkeypatch.setattr("lorarium.recipes.synth_ship.SETS", 2)
+    monkeypatch.setattr("lorarium.recipes.synth_ship.LABELLED", 40)
+    plan = replace(stage.PLANS["cpu"], total=4, batch=2)
+    run, asset = tmp_path / "run", tmp_path / "synth.safetensors"
+    for total in (4, 8):
+        _, spent = stage.train(base, run, replace(plan, total=total), 5, sources=1)
+    assert spent["pictures"] == 8
+    seen = [json.loads(line) for line in (run / "validation.jsonl").read_text().splitlines()]
+    assert seen[0]["step"] == 0 and set(seen[0]["style"]) == {"1", "4", "12"}
+    assert stage.ship(base, run / "checkpoint.pt", asset)
+    made = load_synth(asset, base)
+    assert made.card["base_hash"] == base.hash and made.card["scores"]["validation"]
+    assert not stage.ship(base, run / "checkpoint.pt", asset)
+
+
+def _chance() -> np.random.Generator:
+    return np.random.default_rng(0)
