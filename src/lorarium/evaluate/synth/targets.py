@@ -62,9 +62,7 @@ def style_targets(
     return found
 
 
-def subject_targets(
-    split: str, count: int, cells: int, size: int, *, seed: int
-) -> list[Target]:
+def subject_targets(split: str, count: int, cells: int, size: int, *, seed: int) -> list[Target]:
     """Individuals of the seen classes in photographs by the same photographers."""
     first = {"test": 500, "validation": 1500}[split]
     styles = [Style(PHOTO, first + i) for i in range(cells)]
@@ -75,9 +73,9 @@ def subject_targets(
         shown, prompts = pool("subject", of, split, range(SHOWN), size)
         references, _ = pool("subject", of, split, range(SHOWN, SHOWN + JUDGED_BY["subject"]), size)
         true = render([subject] * cells, styles, views, size)
+        words, plain = f"a sub1 {subject.kind} in {PHOTO}", f"a {subject.kind} in {PHOTO}"
         found.append(Target(
-            "subject", of, False, shown, prompts, references,
-            (f"a sub1 {subject.kind} in {PHOTO}",) * cells, (f"a {subject.kind} in {PHOTO}",) * cells,
+            "subject", of, False, shown, prompts, references, (words,) * cells, (plain,) * cells,
             true,
         ))  # fmt: skip
     return found
