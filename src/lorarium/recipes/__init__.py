@@ -10,4 +10,5 @@ STAGES = {
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
     "synth": "lorarium.recipes.synth",
+    "lora_diffusion": "lorarium.recipes.lora_diffusion",
 }
