@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from lorarium.library import Library
 
 __version__ = "0.1.0"
-__all__ = ["Adapter", "Library", "LorariumError", "__version__", "describe"]
+__all__ = ["Adapter", "Library", "LorariumError", "__version__", "describe", "synth"]
 
-_ROOMS = ("describe",)  # loaded when first asked for
+_ROOMS = ("describe", "synth")  # loaded when first asked for
 
 
 def __getattr__(name: str) -> Any:

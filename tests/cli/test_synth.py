@@ -116,7 +116,7 @@ def test_what_is_odd_is_a_warning(home: Path, tmp_path: Path) -> None:
     assert found.exit_code == 0 and "small.png is only 5 x 5 pixels" in found.stderr
     found = run(*[home / "drawings" / "0.png"] * 3, "stripes.png", "-o", "a.safetensors",
                 "--no-sheet")  # fmt: skip
-    assert found.exit_code == 0 and "number 4 differs" in found.stderr
+    assert found.exit_code == 0 and "of 4 pictures these differ from the rest: " in found.stderr
 
 
 def test_what_is_wrong_is_a_sentence(home: Path, tmp_path: Path) -> None:

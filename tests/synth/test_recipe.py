@@ -42,7 +42,7 @@ def learned(base: Base, steps: int = 12) -> list[float]:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        values.append(float(loss))
+        values.append(float(loss.detach()))
     return values
 
 

@@ -37,7 +37,7 @@ def synth(base: Base | None = None, seed: int = 0) -> Synth:
     card: Card = {
         "base_hash": base.hash,
         "world": world_mark(),
-        "agreement": {k: 0.5 for k in KINDS},
+        "agreement": dict.fromkeys(KINDS, 0.999),
     }
     return Synth(net, extras, card, "abc")
 

@@ -170,7 +170,7 @@ def _warnings(synth: Synth, made: Made, kind: str) -> list[str]:
         said.append("the two pictures differ too much to share one " + kind)
     elif odd:
         numbers = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
-        said.append(f"of {len(made.agreement)} pictures, number {numbers} differs from the rest")
+        said.append(f"of {len(made.agreement)} pictures these differ from the rest: {numbers}")
     return said
 
 

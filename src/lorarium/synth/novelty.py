@@ -18,7 +18,7 @@ from lorarium.synth.net import KINDS, PARTS
 AXES = 24
 NEAREST = 3
 LEVELS = 101  # quantiles that are kept of the validation split
-FAR = 0.99  # farther than this share of the validation split's pictures
+FAR = 0.98  # farther than this share of the validation split's pictures
 # what tells artists apart, and what tells individuals apart
 VIEW = {"style": slice(0, PARTS[0]), "subject": slice(PARTS[0], PARTS[0] + PARTS[1])}
 Extras = Mapping[str, Tensor]
