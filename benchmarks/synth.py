@@ -16,8 +16,11 @@ from machine import machine, save
 from lorarium.evaluate.describe.zoo import read_zoo
 from lorarium.evaluate.synth import Options, evaluate_synth
 from lorarium.evaluate.synth.page import page, summary
+from lorarium.evaluate.synth.rows import Row
 from lorarium.formats.container import write_atomically
 from lorarium.models.base import open_base
+from lorarium.recipes.lora_diffusion import learn
+from lorarium.recipes.lora_diffusion.rows import paper_rows
 from lorarium.synth.store import load_synth
 
 
@@ -34,12 +37,23 @@ def main() -> None:
     asked = parser.parse_args()
     base = open_base(asked.base, asked.device)
     options = Options(asked.split, asked.judge)
+    zoo = read_zoo(asked.zoo) if asked.zoo else None
+
+    def paper(kind: str) -> list[Row]:
+        """The paper's generators, where the stage has learned them."""
+        folder = learn.RUN / learn.mark(zoo) / kind if zoo else None
+        if zoo is None or folder is None or not (folder / "done.json").exists():
+            return []
+        found = learn.learn(learn.examples(zoo, kind, base.size), folder, learn.Plan())
+        return paper_rows(base, found)
+
     document = evaluate_synth(
         base,
         load_synth(base=base),
         asked.cache,
         options.quick() if asked.quick else options,
-        zoo=read_zoo(asked.zoo) if asked.zoo else None,
+        zoo=zoo,
+        more=paper,
         say=lambda words: print(words, flush=True),
     )
     print(summary(document))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lorarium.library import Library
 
 __version__ = "0.1.0"
-__all__ = ["Adapter", "Library", "LorariumError", "__version__", "describe", "synth"]
+__all__ = ["Adapter", "Library", "LorariumError", "__version__", "describe"]
 
 _ROOMS = ("describe", "synth")  # loaded when first asked for
 

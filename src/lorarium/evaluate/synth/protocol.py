@@ -52,11 +52,16 @@ class Options:
     cells: int = 14
     steps: int = 12  # of sampling
     refine: tuple[int, ...] = (20,)
+    trained: tuple[int, ...] = (10, 30, 100, 300)  # steps of the short trainings
+    longest: int | None = None  # steps of the tuned training, its own when None
     kinds: tuple[str, ...] = ("style", "subject")
     seed: int = 0
 
     def quick(self) -> Options:
-        return replace(self, most=4, individuals=4, cells=4, refine=(5,))
+        """A trial of the whole way; its figures mean nothing."""
+        return replace(
+            self, most=3, individuals=3, cells=3, steps=6, refine=(5,), trained=(10,), longest=30
+        )
 
 
 def evaluate_synth(
@@ -78,13 +83,16 @@ def evaluate_synth(
     }  # fmt: skip
     for kind in options.kinds:
         targets = _targets(kind, options, base.size)
+        tuned = TUNED[kind]
+        if options.longest is not None:
+            tuned = replace(tuned, steps=options.longest)
         gallery = None if zoo is None else Gallery(zoo, kind, base.size)
         rows = [
             *base_rows(),
             *(gallery_rows(gallery, options.seed) if gallery is not None else []),
             *(more(kind) if more is not None else []),
             *generated_rows(base, synth, options.refine),
-            *trained_rows(base, TUNED[kind], kind),
+            *trained_rows(base, kind, options.trained, tuned),
         ]
         shown = folder / kind / _mark(base, synth, options)
         cells = {row.name: _drawn(base, row, targets, shown, options, say) for row in rows}
@@ -117,7 +125,7 @@ def _targets(kind: str, o: Options, size: int) -> list[Target]:
 
 def _mark(base: Base, synth: Synth, o: Options) -> str:
     """What the drawn pictures depend on: with anything else they are drawn anew."""
-    about = [base.hash, synth.hash, o.split, o.cells, o.steps, o.seed]
+    about = [base.hash, synth.hash, o.split, o.cells, o.steps, o.longest, o.seed]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
 
 

@@ -86,12 +86,12 @@ def trained_row(base: Base, name: str, recipe: Recipe, count: int = 12) -> Row:
     return Row(name, make)
 
 
-def trained_rows(base: Base, tuned: Recipe, kind: str) -> list[Row]:
-    """Training for 10, 30, 100 and 300 steps, and the tuned recipe."""
+def trained_rows(base: Base, kind: str, steps: Sequence[int], tuned: Recipe) -> list[Row]:
+    """Short trainings of the usual recipe, and the tuned one."""
     usual = Recipe() if kind == "style" else Recipe(lr=5e-3)
     short = [
         trained_row(base, f"trained, {n} steps", replace(usual, steps=n, warmup=min(10, n // 3)))
-        for n in (10, 30, 100, 300)
+        for n in steps
     ]
     return [*short, trained_row(base, "trained, tuned", tuned)]
 
