@@ -13,6 +13,7 @@ import torch
 from lorarium.models.base import Base
 from lorarium.recipes import synth as stage
 from lorarium.recipes.synth_data import POOL, Endless, Source, gathered, look
+from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import load_synth
 from tests.models.tiny import WHOLE, micro
@@ -32,13 +33,13 @@ def learned(base: Base, steps: int = 12) -> list[float]:
     """The loss of each step on two fixed sources, of either kind."""
     net = Generator(SynthConfig.of(base, **SMALL)).to(base.device)
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 3e-2)
-    words = stage.Words(base)
+    words = Words(base)
     sources = [source(net, base, kind, i) for i, kind in enumerate(KINDS)]
     values = []
     for _ in range(steps):
         batch = gathered(sources, 2, 4, np.random.default_rng(1))
         random = torch.Generator().manual_seed(1)
-        loss = stage.batch_losses(base, net, batch, words, random).mean()
+        loss = batch_losses(base, net, batch, words, random).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -68,17 +69,30 @@ def test_it_learns_on_tiny_real_architectures(family: str) -> None:
 def test_a_generator_of_nothing_is_the_base() -> None:
     base = micro()
     net = Generator(SynthConfig.of(base, **SMALL))
-    words, batch = stage.Words(base), gathered([source(net, base, "style", 0)], 2, 4, _chance())
+    words, batch = Words(base), gathered([source(net, base, "style", 0)], 2, 4, _chance())
     values = [
-        stage.batch_losses(base, net, batch, words, torch.Generator().manual_seed(3))
-        for _ in range(2)
+        batch_losses(base, net, batch, words, torch.Generator().manual_seed(3)) for _ in range(2)
     ]
     assert torch.equal(values[0], values[1])
     with torch.no_grad():
         for bias in net.up:
             bias.normal_()
-    again = stage.batch_losses(base, net, batch, words, torch.Generator().manual_seed(3))
+    again = batch_losses(base, net, batch, words, torch.Generator().manual_seed(3))
     assert torch.equal(values[0], again)  # S is zero, whatever U is
+
+
+def test_the_exam_asks_all_alike() -> None:
+    from lorarium.recipes.synth_exam import Exam
+    from lorarium.train.recipe import Recipe
+
+    base = micro(WHOLE)
+    net = Generator(SynthConfig.of(base, **SMALL))
+    exam = Exam(base, "style", Words(base), net.eyes)
+    exam.sources = exam.sources[:1]
+    alone = exam.alone()
+    assert exam.scores(net) == {"1": alone, "4": alone, "12": alone}
+    short = Recipe(rank=2, alpha=2.0, steps=8, batch=2)
+    assert exam.trained(short) < alone
 
 
 def test_references_and_targets_are_apart() -> None:
@@ -96,7 +110,7 @@ def test_references_and_targets_are_apart() -> None:
 
 def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = micro(WHOLE)
-    monkeypatch.setattr(stage, "EXAM", 1)
+    monkeypatch.setattr("lorarium.recipes.synth_exam.COUNT", 1)
     monkeypatch.setattr("lorarium.recipes.synth_ship.TRAIN_PICTURES", 40)
     monkeypatch.setattr("lorarium.recipes.synth_ship.KNOWN_PICTURES", 20)
     monkeypatch.setattr("lorarium.recipes.synth_ship.SETS", 2)

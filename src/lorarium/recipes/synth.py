@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,19 +17,19 @@ from types import FrameType
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.models.base import Base, Text, joined, losses, open_base, take
-from lorarium.models.branches import applied
-from lorarium.recipes.synth_data import Batch, Endless, Source, artist, gathered, individual
+from lorarium.models.base import Base, open_base
+from lorarium.recipes.synth_data import Endless
+from lorarium.recipes.synth_exam import Exam
+from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.recipes.synth_ship import limits, memory, named_directions
-from lorarium.synth.net import KINDS, Eyes, Generator, SynthConfig, branches
+from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import ASSET, Card, load_synth, save_synth
 from lorarium.world.mark import world_mark
-from lorarium.world.splits import artists, individuals
 
 RUN = Path("runs/synth")
 SOURCES, TARGETS = 8, 8  # generated LoRAs of a step, and pictures that each is tried on
@@ -45,45 +45,6 @@ PLANS = {
     ),
 }  # fmt: skip
 WATCH = 250  # steps between looks at the validation loss
-EXAM = 12  # artists, and individuals, that it is of
-
-
-class Words:
-    """Prompts as text of a frozen base, each encoded once."""
-
-    def __init__(self, base: Base) -> None:
-        self.base = base
-        self.row: dict[str, int] = {}
-        self.text: Text | None = None
-
-    @torch.no_grad()
-    def __call__(self, prompts: Sequence[str]) -> Text:
-        new = [p for p in dict.fromkeys(prompts) if p not in self.row]
-        if new:
-            self.row |= {p: len(self.row) + i for i, p in enumerate(new)}
-            more = self.base.encode(new)
-            self.text = more if self.text is None else joined([self.text, more])
-        assert self.text is not None
-        index = torch.tensor([self.row[p] for p in prompts], device=self.base.device)
-        return take(self.text, index)
-
-
-def batch_losses(
-    base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator
-) -> Tensor:
-    """The base's loss with the generated LoRAs, of each target (b, m)."""
-    device = base.device
-    pictures = batch.targets.to(device).flatten(0, 1).permute(0, 3, 1, 2)
-    with torch.no_grad():
-        x = base.to_latent(pictures.float() / 127.5 - 1)
-    b, m = batch.targets.shape[:2]
-    # one time from each of m strata, so that every LoRA is tried at all noise levels
-    share = (torch.arange(m) + torch.rand(b, m, generator=random)) / m
-    t = base.time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
-    noise = torch.randn(x.shape, generator=random).to(device)
-    factors = net(batch.seen.to(device), batch.kind.to(device))
-    with applied(base, branches(net.config, factors)):
-        return losses(base, x, words(batch.prompts), t, noise).view(b, m)
 
 
 def started(base: Base, config: SynthConfig, seed: int) -> Generator:
@@ -127,38 +88,6 @@ def train(
     return trained, spent
 
 
-class Exam:
-    """Artists or individuals of the validation split, with fixed pictures, times and noise."""
-
-    def __init__(self, base: Base, kind: str, words: Words, eyes: Eyes) -> None:
-        self.base, self.kind, self.words = base, kind, words
-        self.sources = exam_sources(kind, base.size, EXAM, eyes)
-
-    @torch.no_grad()
-    def scores(self, net: Generator) -> dict[str, float]:
-        """Mean loss with LoRAs from 1, 4 and 12 pictures."""
-        found = {}
-        for count in (1, 4, 12):
-            rows = []
-            for i, source in enumerate(self.sources):
-                batch = gathered([source], count, 16, np.random.default_rng(i))
-                random = torch.Generator().manual_seed(i)
-                rows.append(batch_losses(self.base, net, batch, self.words, random).mean())
-            found[str(count)] = round(float(torch.stack(rows).mean()), 5)
-        return found
-
-
-def exam_sources(kind: str, size: int, count: int, eyes: Eyes) -> list[Source]:
-    random = np.random.default_rng(7)
-    if kind == "style":
-        found = artists("validation", 2)
-        chosen = [found[i] for i in np.linspace(0, len(found) - 1, count).astype(int)]
-        return [artist(who, "validation", 28, size, random, eyes) for who in chosen]
-    people = individuals("validation", 1)
-    those = [people[i] for i in np.linspace(0, len(people) - 1, count).astype(int)]
-    return [individual(who, "validation", 28, size, random, eyes, others=0.0) for who in those]
-
-
 @contextmanager
 def stopping() -> Iterator[None]:
     """A request to end is as good as Ctrl-C: what was learned is kept."""
@@ -199,9 +128,9 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     net.load_state_dict(state["model"] | state["averaged"])
     net = net.half().float().eval().requires_grad_(False)  # as its file holds it
     words = Words(base)
-    scores = {kind: Exam(base, kind, words, net.eyes).scores(net) for kind in KINDS}
-    alone = started(base, SynthConfig.of(base), 0)
-    floor = {kind: Exam(base, kind, words, net.eyes).scores(alone) for kind in KINDS}
+    exams = {kind: Exam(base, kind, words, net.eyes) for kind in KINDS}
+    scores = {kind: exam.scores(net) for kind, exam in exams.items()}
+    floor = {kind: exam.alone() for kind, exam in exams.items()}
     print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
     plan = PLANS["cpu"]
     card: Card = {

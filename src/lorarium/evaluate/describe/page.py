@@ -87,10 +87,10 @@ def _kind(kind: str, found: Figures) -> list[str]:
     parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(found["rows"])]
     parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(found["paired"])]
     for truth, maps in found["structure"].items():
-        parts.append(f"<h3>Structure beside {_text(truth)}</h3>{_nested(maps)}")
+        parts.append(f"<h3>Structure beside {_text(truth)}</h3>{nested(maps)}")
     for row, changes in found["stability"].items():
-        parts.append(f"<h3>After a change: {_text(row)}</h3>{_nested(changes)}")
-    parts.append(f"<h3>What else can be read (R²)</h3>{_nested(found['traces'])}")
+        parts.append(f"<h3>After a change: {_text(row)}</h3>{nested(changes)}")
+    parts.append(f"<h3>What else can be read (R²)</h3>{nested(found['traces'])}")
     for question, answers in found["questions"].items():
         flat = {
             f"{name}, {part}" if part else name: figures
@@ -98,7 +98,7 @@ def _kind(kind: str, found: Figures) -> list[str]:
             for part, figures in (whole.items() if question == "words" else [("", whole)])
         }
         if flat:
-            parts.append(f"<h3>Asked by {_text(question)}</h3>{_nested(flat)}")
+            parts.append(f"<h3>Asked by {_text(question)}</h3>{nested(flat)}")
     if found["map"]:
         parts.append(f"<h3>Map by {_text(found['map']['row'])}</h3>")
         parts += [_map(found["map"]["points"], by) for by in ("group", "artist", "recipe")]
@@ -142,7 +142,7 @@ def _paired(pairs: Sequence[Figures]) -> str:
     return table(["", "split", "R@1", "mAP"], lines)
 
 
-def _nested(named: Mapping[str, Figures]) -> str:
+def nested(named: Mapping[str, Figures]) -> str:
     keys = list(dict.fromkeys(key for figures in named.values() for key in figures))
     return table(["", *keys], [[name, *(f.get(k) for k in keys)] for name, f in named.items()])
 

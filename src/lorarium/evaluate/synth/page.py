@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorarium.errors import plain
-from lorarium.evaluate.describe.page import STYLE, table
+from lorarium.evaluate.describe.page import STYLE, nested, table
 
 Figures = Mapping[str, Any]
 HEAD = ("", "score", "passes", "class", "share of the tuned training's gain", "seconds each")
@@ -37,6 +37,9 @@ def page(document: Figures) -> str:
         rows = found["memorised"]["nearer to a training one"].items()
         parts += ["<h3>Nearer to one of training than to the target</h3>"]
         parts.append(table(("", "share"), [list(row) for row in rows]))
+        if found["weights"]:
+            parts.append("<h3>Among the LoRAs of the folder, by the output side</h3>")
+            parts.append(nested(found["weights"]["rows"]))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>LoRAs from pictures</title>'

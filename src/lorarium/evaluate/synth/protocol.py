@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lorarium.adapter import Adapter
-from lorarium.algebra import fingerprint
+from lorarium.describe.sketch import sketch
 from lorarium.evaluate.describe.zoo import Zoo
 from lorarium.evaluate.judges import Judge, load_judge
 from lorarium.evaluate.statistics import two_way_bootstrap
-from lorarium.evaluate.synth.audit import memorised
+from lorarium.evaluate.synth.audit import among_weights, memorised
 from lorarium.evaluate.synth.rows import (
     Gallery,
     Row,
@@ -96,25 +95,27 @@ def evaluate_synth(
         ]
         shown = folder / kind / _mark(base, synth, options)
         cells = {row.name: _drawn(base, row, targets, shown, options, say) for row in rows}
-        cells[TRUE] = {t.name: Cells(t.true, 0.0) for t in targets}
+        cells[TRUE] = {t.name: Cells(t.true) for t in targets}
+        drawn = {n: {k: c.pictures for k, c in found.items()} for n, found in cells.items()}
+        outputs = {n: {k: c.output for k, c in found.items()} for n, found in cells.items()}
         document["kinds"][kind] = {
             "targets": [t.name for t in targets],
             "cells": options.cells,
             **_figures(judge, targets, cells, options),
-            "memorised": memorised(
-                judge, kind, targets, {n: {k: c.pictures for k, c in found.items()}
-                                       for n, found in cells.items()}, base.size,
-            ),
+            "memorised": memorised(judge, kind, targets, drawn, base.size),
+            "weights": None if zoo is None
+            else among_weights(kind, targets, outputs, zoo, options.split),
         }  # fmt: skip
     return document
 
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """The pictures of one row and target, and seconds to make the LoRA."""
+    """The pictures of one row and target, seconds to make the LoRA, and its output sketch."""
 
     pictures: Array
-    seconds: float
+    seconds: float = 0.0
+    output: Array = field(default_factory=lambda: np.empty(0))
 
 
 def _targets(kind: str, o: Options, size: int) -> list[Target]:
@@ -143,20 +144,17 @@ def _drawn(
             given = [] if adapter is None else [(adapter, 1.0)]
             pictures = sample(base, list(words), adapters=given, steps=o.steps, seed=seeds)
             beside = folder / f"{target.name}.new.npz"
+            output = np.empty(0) if adapter is None else sketch(adapter).output
             np.savez_compressed(
-                beside, pictures=pictures, seconds=seconds, fingerprint=_print(adapter)
+                beside, pictures=pictures, seconds=seconds, output=output.astype(np.float16)
             )
             beside.rename(folder / f"{target.name}.npz")
         say(f"{row.name}: {len(todo)} LoRAs, {seconds:.2f} s each")
     found = {}
     for target in targets:
         with np.load(folder / f"{target.name}.npz") as held:
-            found[target.name] = Cells(held["pictures"], float(held["seconds"]))
+            found[target.name] = Cells(held["pictures"], float(held["seconds"]), held["output"])
     return found
-
-
-def _print(adapter: Adapter | None) -> str:
-    return "" if adapter is None else fingerprint(adapter)
 
 
 def _figures(
