@@ -12,7 +12,7 @@ import torch
 
 from lorarium.models.base import Base
 from lorarium.recipes import synth as stage
-from lorarium.recipes.synth_data import POOL, Endless, Source, gathered, look
+from lorarium.recipes.synth_data import POOL, Batch, Endless, Source, gathered, look, seen_by
 from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import load_synth
@@ -26,7 +26,7 @@ SMALL = {"rank": 2, "basis": 4, "width": 32}
 
 def source(net: Generator, base: Base, kind: str, seed: int) -> Source:
     own = pictures(6, seed, base.size)
-    return Source(kind, own, ("a cat in ink",) * 6, np.ones(6, bool), look(net.eyes, own))
+    return seen_by(net.eyes, (kind, own, ("a cat in ink",) * 6, np.ones(6, bool)))
 
 
 def learned(base: Base, steps: int = 12) -> list[float]:
@@ -98,7 +98,19 @@ def test_the_exam_asks_all_alike() -> None:
 def test_references_and_targets_are_apart() -> None:
     net = Generator(SynthConfig.of(micro(), **SMALL))
     data = Endless(24, net.eyes, [1], subjects=0.5)
-    batch = data.batch(4, 8)
+    _check(net, data.batch(4, 8))
+
+
+@pytest.mark.slow
+def test_other_processes_draw_the_same_kind_of_thing() -> None:
+    net = Generator(SynthConfig.of(micro(), **SMALL))
+    data = Endless(24, net.eyes, [1], subjects=0.5, workers=1)
+    for _ in range(3):
+        _check(net, data.batch(4, 8))
+    assert len(data.kept) >= 12
+
+
+def _check(net: Generator, batch: Batch) -> None:
     assert batch.targets.shape == (4, 8, 24, 24, 3) and len(batch.prompts) == 32
     for row, kind in enumerate(batch.kind.tolist()):
         words = batch.prompts[row * 8 : row * 8 + 8]

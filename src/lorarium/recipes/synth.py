@@ -8,6 +8,7 @@ denoising loss is the only signal. Artists and individuals are drawn endlessly a
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,18 +33,16 @@ from lorarium.synth.store import ASSET, Card, load_synth, save_synth
 from lorarium.world.mark import world_mark
 
 RUN = Path("runs/synth")
-SOURCES, TARGETS = 8, 8  # generated LoRAs of a step, and pictures that each is tried on
+SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
 PLANS = {
     "cpu": FitConfig(
-        total=400_000, batch=SOURCES * TARGETS, muon=4e-3, adam=3e-3, decay=0.6, ema=0.99,
-        clip=1.0, seed=21,
+        total=400_000, batch=64, muon=4e-3, adam=3e-3, decay=0.6, ema=0.99, clip=1.0, seed=21
     ),
     "cuda": FitConfig(
-        total=8_000_000, batch=SOURCES * TARGETS, muon=4e-3, adam=3e-3, decay=0.6, clip=1.0,
-        seed=21,
+        total=8_000_000, batch=512, muon=4e-3, adam=3e-3, decay=0.6, clip=1.0, seed=21
     ),
-}  # fmt: skip
+}
 WATCH = 250  # steps between looks at the validation loss
 
 
@@ -57,7 +56,7 @@ def started(base: Base, config: SynthConfig, seed: int) -> Generator:
 
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
-    sources: int = SOURCES, **numbers: int,
+    sources: int = SOURCES["cpu"], workers: int = 0, **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder."""
     words = Words(base)
@@ -65,7 +64,10 @@ def train(
     exam = [Exam(base, kind, words, net.eyes) for kind in KINDS]
 
     def begin(step: int) -> Loss:
-        data = Endless(base.size, net.eyes, [plan.seed, step], subjects=subjects)
+        data = Endless(
+            base.size, net.eyes, [plan.seed, step], subjects=subjects, workers=workers,
+            room=2048 if workers else 256,
+        )  # fmt: skip
         random = torch.Generator().manual_seed(plan.seed + step)
         now = step
 
@@ -105,11 +107,10 @@ def stopping() -> Iterator[None]:
 def run(device: str, minutes: float) -> None:
     """Go on with the run; ship what it has when that wins on validation."""
     base = open_base(None, device)
+    workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
     with stopping():
-        try:
-            train(base, RUN, PLANS[device], minutes)
-        finally:
-            ship(base, RUN / "checkpoint.pt")
+        train(base, RUN, PLANS[device], minutes, sources=SOURCES[device], workers=workers)
+    ship(base, RUN / "checkpoint.pt")
 
 
 def due() -> bool:
@@ -132,11 +133,12 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     scores = {kind: exam.scores(net) for kind, exam in exams.items()}
     floor = {kind: exam.alone() for kind, exam in exams.items()}
     print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
-    plan = PLANS["cpu"]
+    device = base.device.type
+    plan = PLANS[device]
     card: Card = {
         "name": "synth",
         "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
-        "recipe": {"plan": asdict(plan), "sources": SOURCES, "subjects": SUBJECTS},
+        "recipe": {"plan": asdict(plan), "sources": SOURCES[device], "subjects": SUBJECTS},
         "spent": {"pictures": float(state["step"] * plan.batch), "seconds": state["seconds"]},
         "world": world_mark(),
         "base_hash": base.hash,
@@ -158,4 +160,4 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
 
 def _rank(scores: dict[str, dict[str, float]]) -> float:
     """The mean loss of either kind, from 1, 4 and 12 pictures: lower is better."""
-    return float(np.mean([v for of_kind in scores.values() for v in of_kind.values()]))
+    return round(float(np.mean([v for of_kind in scores.values() for v in of_kind.values()])), 6)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -15,8 +18,11 @@ from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
 MOST_REFERENCES = 12
-POOL = 24  # pictures that are drawn of one artist or individual
+POOL = MOST_REFERENCES + 16  # pictures that are drawn of one artist or individual
 OTHER_GENRES = 0.15  # share of an individual's targets that are not `photo`
+
+
+Drawn = tuple[str, np.ndarray, tuple[str, ...], np.ndarray]  # the first fields of a Source
 
 
 @dataclass(frozen=True)
@@ -39,22 +45,20 @@ class Batch:
     prompts: tuple[str, ...]  # b m
 
 
-def artist(
-    style: Style, split: str, count: int, size: int, random: np.random.Generator, eyes: Eyes
-) -> Source:
+def artist(style: Style, split: str, count: int, size: int, random: np.random.Generator) -> Drawn:
     """Pictures of one artist, each of another individual."""
     kinds = [str(k) for k in random.choice(SEEN_CLASSES, count, replace=False)]
     people = [Subject(k, n) for k, n in zip(kinds, numbers(split, count, random), strict=True)]
     views = [View(n) for n in numbers(split, count, random)]
     pictures = render(people, [style] * count, views, size)
     prompts = tuple(f"a {k} in sty1" for k in kinds)
-    return Source("style", pictures, prompts, np.ones(count, bool), look(eyes, pictures))
+    return "style", pictures, prompts, np.ones(count, bool)
 
 
 def individual(
-    subject: Subject, split: str, count: int, size: int, random: np.random.Generator, eyes: Eyes,
+    subject: Subject, split: str, count: int, size: int, random: np.random.Generator,
     others: float = OTHER_GENRES,
-) -> Source:  # fmt: skip
+) -> Drawn:  # fmt: skip
     """Pictures of one individual: photographs, of which references are taken, and a share of
     drawings."""
     genres = [
@@ -64,8 +68,11 @@ def individual(
     views = [View(n) for n in numbers(split, count, random)]
     pictures = render([subject] * count, styles, views, size)
     prompts = tuple(f"a sub1 {subject.kind} in {g}" for g in genres)
-    may = np.array([g == PHOTO for g in genres])
-    return Source("subject", pictures, prompts, may, look(eyes, pictures))
+    return "subject", pictures, prompts, np.array([g == PHOTO for g in genres])
+
+
+def seen_by(eyes: Eyes, drawn: Drawn) -> Source:
+    return Source(*drawn, look(eyes, drawn[1]))
 
 
 def look(eyes: Eyes, pictures: np.ndarray) -> Tensor:
@@ -74,26 +81,23 @@ def look(eyes: Eyes, pictures: np.ndarray) -> Tensor:
 
 
 class Endless:
-    """New artists and individuals of the train split as it goes; each is seen a few times."""
+    """New artists and individuals of the train split as it goes; each is seen a few times.
+
+    With workers, other processes draw as fast as they can, which is what a GPU needs; else a
+    `fresh` share is drawn here.
+    """
 
     def __init__(
         self, size: int, eyes: Eyes, seed: Sequence[int], *, subjects: float, fresh: float = 0.25,
-        room: int = 256,
+        room: int = 256, workers: int = 0,
     ) -> None:  # fmt: skip
         self.size, self.eyes, self.subjects = size, eyes, subjects
         self.fresh, self.room = fresh, room
         self.random = np.random.default_rng(seed)
         self.kept: list[Source] = []
-
-    def _new(self) -> Source:
-        r = self.random
-        (number,) = numbers("train", 1, r)
-        if r.random() < self.subjects:
-            it = Subject(str(r.choice(SEEN_CLASSES)), number)
-            return individual(it, "train", POOL, self.size, r, self.eyes)
-        return artist(
-            Style(str(r.choice(SEEN_GENRES)), number), "train", POOL, self.size, r, self.eyes
-        )
+        self.workers = workers
+        self.processes = ProcessPoolExecutor(workers, get_context("spawn")) if workers else None
+        self.coming: deque[Future[Drawn]] = deque()
 
     def batch(self, sources: int, targets: int) -> Batch:
         chosen = [self._next() for _ in range(sources)]
@@ -101,14 +105,39 @@ class Endless:
         return gathered(chosen, count, targets, self.random)
 
     def _next(self) -> Source:
-        if len(self.kept) >= 32 and self.random.random() >= self.fresh:
-            return self.kept[int(self.random.integers(len(self.kept)))]
-        new = self._new()
+        full = len(self.kept) >= 32
+        if self.processes is not None:
+            while len(self.coming) < 4 * self.workers:
+                self.coming.append(self.processes.submit(_drawn, *self._wish()))
+            if full and not self.coming[0].done():
+                return self._kept()
+            return self._keep(self.coming.popleft().result())
+        if full and self.random.random() >= self.fresh:
+            return self._kept()
+        return self._keep(_drawn(*self._wish()))
+
+    def _wish(self) -> tuple[bool, int, int, int]:
+        r = self.random
+        return bool(r.random() < self.subjects), *numbers("train", 2, r), self.size
+
+    def _kept(self) -> Source:
+        return self.kept[int(self.random.integers(len(self.kept)))]
+
+    def _keep(self, drawn: Drawn) -> Source:
+        new = seen_by(self.eyes, drawn)
         if len(self.kept) < self.room:
             self.kept.append(new)
         else:
             self.kept[int(self.random.integers(self.room))] = new
         return new
+
+
+def _drawn(subject: bool, number: int, seed: int, size: int) -> Drawn:
+    random = np.random.default_rng(seed)
+    if subject:
+        it = Subject(str(random.choice(SEEN_CLASSES)), number)
+        return individual(it, "train", POOL, size, random)
+    return artist(Style(str(random.choice(SEEN_GENRES)), number), "train", POOL, size, random)
 
 
 def gathered(
@@ -124,5 +153,5 @@ def gathered(
         wanted.append(source.pictures[rest])
         prompts += [source.prompts[i] for i in rest]
     kind = torch.tensor([KINDS.index(s.kind) for s in sources])
-    targets_ = torch.from_numpy(np.stack(wanted))
-    return Batch(torch.stack(shown), kind, targets_, tuple(prompts))
+    asked = torch.from_numpy(np.stack(wanted))
+    return Batch(torch.stack(shown), kind, asked, tuple(prompts))

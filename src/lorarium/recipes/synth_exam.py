@@ -11,7 +11,7 @@ from lorarium.adapter import Module
 from lorarium.models.base import Base
 from lorarium.models.branches import Branch
 from lorarium.models.stack import each
-from lorarium.recipes.synth_data import Batch, Source, artist, individual
+from lorarium.recipes.synth_data import Batch, Source, artist, individual, seen_by
 from lorarium.recipes.synth_loss import Words, batch_losses, tried
 from lorarium.synth.net import KINDS, Eyes, Generator
 from lorarium.train.fit import fit
@@ -74,10 +74,11 @@ def _sources(kind: str, size: int, eyes: Eyes) -> list[Source]:
     if kind == "style":
         found = artists("validation", 2)
         chosen = [found[i] for i in np.linspace(0, len(found) - 1, COUNT).astype(int)]
-        return [artist(who, "validation", count, size, random, eyes) for who in chosen]
+        return [seen_by(eyes, artist(a, "validation", count, size, random)) for a in chosen]
     people = individuals("validation", 1)
     those = [people[i] for i in np.linspace(0, len(people) - 1, COUNT).astype(int)]
-    return [individual(it, "validation", count, size, random, eyes, others=0.0) for it in those]
+    drawn = [individual(it, "validation", count, size, random, others=0.0) for it in those]
+    return [seen_by(eyes, one) for one in drawn]
 
 
 def _chance(seed: int) -> torch.Generator:

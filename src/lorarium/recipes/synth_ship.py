@@ -60,11 +60,11 @@ def limits(eyes: Eyes, size: int) -> dict[str, float]:
         for number in numbers("validation", SETS, random):
             if kind == "style":
                 who = Style(str(random.choice(SEEN_GENRES)), number)
-                source = artist(who, "validation", SET, size, random, eyes)
+                drawn = artist(who, "validation", SET, size, random)
             else:
                 it = Subject(str(random.choice(SEEN_CLASSES)), number)
-                source = individual(it, "validation", SET, size, random, eyes, others=0.0)
-            values.append(novelty.agreement(source.seen, kind))
+                drawn = individual(it, "validation", SET, size, random, others=0.0)
+            values.append(novelty.agreement(look(eyes, drawn[1]), kind))
         found[kind] = round(float(torch.quantile(torch.cat(values), ODD)), 4)
     return found
 
@@ -76,22 +76,23 @@ def named_directions(net: Generator, size: int) -> dict[str, Tensor]:
     random = np.random.default_rng(33)
     kept: dict[str, Tensor] = {}
     drawn = [str(g) for g in random.choice(SEEN_GENRES, LABELLED)]
-    artists = [
-        artist(Style(g, n), "train", EACH, size, random, net.eyes)
+    shown = [
+        artist(Style(g, n), "train", EACH, size, random)[1]
         for g, n in zip(drawn, numbers("train", LABELLED, random), strict=True)
     ]
-    found = _conditions(net, torch.stack([s.seen for s in artists]), "style")
+    found = _conditions(net, torch.stack([look(net.eyes, p) for p in shown]), "style")
     kept |= {f"style.{k}": v for k, v in _by_word(found, [(g,) for g in drawn]).items()}
     inside = _centred(found, drawn)
     for name, measure in LOOKS.items():
-        values = torch.tensor([measure(s.pictures / 255.0) for s in artists])
+        values = torch.tensor([measure(p / 255.0) for p in shown])
         values = _centred(values[:, None], drawn)[:, 0]
         slope = (inside * values[:, None, None]).mean(0) / values.square().mean()
         kept[f"style.{name}"] = slope * values.std()
     kinds = [str(k) for k in random.choice(SEEN_CLASSES, LABELLED)]
     people = [Subject(k, n) for k, n in zip(kinds, numbers("train", LABELLED, random), strict=True)]
-    seen = [individual(p, "train", EACH, size, random, net.eyes, others=0.0).seen for p in people]
-    found = _centred(_conditions(net, torch.stack(seen), "subject"), kinds)
+    shown = [individual(p, "train", EACH, size, random, others=0.0)[1] for p in people]
+    seen = torch.stack([look(net.eyes, p) for p in shown])
+    found = _centred(_conditions(net, seen, "subject"), kinds)
     words = [tuple(w for w in attributes(p) if w in (*COLOURS, *MARKS)) for p in people]
     kept |= {f"subject.{k}": v for k, v in _by_word(found, words).items()}
     return {f"{EDIT}{name}": value.cpu() for name, value in kept.items()}
