@@ -88,7 +88,7 @@ def evaluate_synth(
         gallery = None if zoo is None else Gallery(zoo, kind, base.size)
         rows = [
             *base_rows(),
-            *(gallery_rows(gallery, options.seed) if gallery is not None else []),
+            *(gallery_rows(gallery, base, synth, options.seed) if gallery is not None else []),
             *(more(kind) if more is not None else []),
             *generated_rows(base, synth, options.refine),
             *trained_rows(base, kind, options.trained, tuned),

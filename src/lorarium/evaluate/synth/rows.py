@@ -8,12 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import add, recompress
 from lorarium.describe.gram import unit
+from lorarium.describe.sketch import sketch
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.evaluate.describe.zoo import Zoo
@@ -121,11 +123,23 @@ class Gallery:
         return recompress(add(self.adapters, [1 / count] * count), rank=MEAN_RANK)[0]
 
     def nearest(self, target: Target) -> Adapter:
+        """By what judge A sees of the pictures."""
         return self.adapters[int((self.looks @ self._look(target.pictures)).argmax())]
 
+    def described(self, adapter: Adapter) -> Adapter:
+        """The nearest to an adapter by the output side of its sketch."""
+        known, asked = self._outputs, sketch(adapter).output
+        mean = known.mean(0)
+        return self.adapters[int((unit(known - mean) @ unit(asked - mean)).argmax())]
 
-def gallery_rows(gallery: Gallery, seed: int = 0) -> list[Row]:
-    """What needs no learning: the mean, the nearest by pictures, any."""
+    @cached_property
+    def _outputs(self) -> Array:
+        return np.stack([sketch(adapter).output for adapter in self.adapters])
+
+
+def gallery_rows(gallery: Gallery, base: Base, synth: Synth, seed: int = 0) -> list[Row]:
+    """What needs no learning of its own: the mean, any, the nearest by pictures, and the nearest by
+    descriptor to what ours makes of the pictures."""
     if not gallery.entries:
         return []
     mean = gallery.mean()
@@ -136,10 +150,15 @@ def gallery_rows(gallery: Gallery, seed: int = 0) -> list[Row]:
             gallery.adapters[i] for i in random.integers(len(gallery.entries), size=len(targets))
         ]
 
+    def described(targets: Sequence[Target]) -> list[Adapter | None]:
+        made = [synthesize(synth, base, t.pictures, kind=t.kind).adapter for t in targets]
+        return [gallery.described(adapter) for adapter in made]
+
     return [
         Row("mean adapter", lambda targets: [mean] * len(targets)),
         Row("any training adapter", any_),
-        Row("nearest training adapter", lambda targets: [gallery.nearest(t) for t in targets]),
+        Row("nearest by pictures", lambda targets: [gallery.nearest(t) for t in targets]),
+        Row("nearest by descriptor", described),
     ]
 
 
