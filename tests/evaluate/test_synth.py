@@ -76,3 +76,40 @@ def test_the_gain_is_a_share_of_the_best() -> None:
     assert gain(scores, "half", own, 0) == {"mean": 0.5, "low": 0.5, "high": 0.5}
     assert gain({FLOOR: best, BEST: floor, "half": floor}, "half", own, 0) is None
     assert gain({FLOOR: floor}, FLOOR, own, 0) is None
+
+
+def test_among_the_weights_of_a_folder(tmp_path: Path) -> None:
+    from lorarium.describe.sketch import sketch
+    from lorarium.evaluate.describe.zoo import read_zoo
+    from lorarium.evaluate.synth.audit import among_weights
+    from lorarium.formats import read
+    from lorarium.train.mint import path_of
+    from tests.evaluate.describe.minted import minted
+
+    zoo = read_zoo(minted(tmp_path / "zoo", {"test": 2, "train": 2}))
+    targets = [t for t in style_targets("test", 2, 1, 24, seed=0) if t.of[0] in ("ink", "oil")]
+
+    def outputs(split: str, recipe: str) -> dict[str, np.ndarray]:
+        """For each target an adapter of its genre: its own artist's, or a training artist's."""
+        found = {}
+        for t in targets:
+            number = t.of[1] + (2000 if split == "train" else 0)
+            entry = next(e for e in zoo.entries if e.of == (t.of[0], number) and e.recipe == recipe)
+            found[t.name] = sketch(read(path_of(zoo.folder, entry))).output
+        return found
+
+    rows = {
+        "its own": outputs("test", "R1"),
+        "a copy": outputs("train", "R0"),
+        "nothing": {t.name: np.empty(0) for t in targets},
+    }
+    found = among_weights("style", targets, rows, zoo, "test")
+    assert (
+        found is not None
+        and found["targets"] == 4
+        and set(found["rows"]) == set(rows) - {"nothing"}
+    )
+    assert found["rows"]["its own"]["nearest is its artist"] >= 0.75
+    assert found["rows"]["its own"]["a training artist is nearer"] <= 0.25
+    assert found["rows"]["a copy"]["a training artist is nearer"] == 1.0
+    assert among_weights("subject", targets, rows, zoo, "test") is None

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 TIME = 64
+NARROW = 64  # between the condition and the low-rank matrix
 CONDITIONINGS = ("adanorm", "adalora")
 
 
@@ -35,8 +36,8 @@ class AdaLora(nn.Module):
         self.rank = rank
         self.norm = nn.LayerNorm(width)
         self.say = nn.Sequential(
-            nn.LayerNorm(condition), nn.Linear(condition, width), nn.GELU(),
-            nn.Linear(width, 2 * width * rank),
+            nn.LayerNorm(condition), nn.Linear(condition, NARROW), nn.GELU(),
+            nn.Linear(NARROW, 2 * width * rank),
         )  # fmt: skip
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
