@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from lorarium.adapter import Module
 from lorarium.models.base import Base
 from lorarium.recipes import synth as stage
 from lorarium.recipes.synth_data import POOL, Batch, Endless, Source, gathered, look, seen_by
@@ -79,6 +80,42 @@ def test_a_generator_of_nothing_is_the_base() -> None:
             bias.normal_()
     again = batch_losses(base, net, batch, words, torch.Generator().manual_seed(3))
     assert torch.equal(values[0], again)  # S is zero, whatever U is
+
+
+def test_the_basis_starts_where_the_weights_are_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from lorarium.models.branches import Branch
+    from lorarium.recipes import synth_basis
+    from lorarium.recipes.synth_loss import tried
+
+    monkeypatch.setattr(synth_basis, "ROUNDS", 4)
+    base = micro()
+    net = Generator(SynthConfig.of(base, **SMALL))
+    words, data = Words(base), Endless(24, net.eyes, [1], subjects=0.3)
+    before = [up.detach().clone() for up in net.up]
+    sizes = [float(down.detach().norm()) for down in net.down]
+    synth_basis.start_basis(base, net, data, words, 1)
+    addresses = [Module(part, path) for part, path, _, _ in net.config.modules]
+    batch = data.batch(1, 8)
+    probes = synth_basis._probed(base, addresses, batch, words, torch.Generator().manual_seed(2))
+    held = {"before": 0.0, "after": 0.0, "all": 0.0}
+    for old, up, address in zip(before, net.up, addresses, strict=True):
+        x, pull = probes[address]
+        gradient = (pull[0].T @ x[0]).double()
+        gradient /= gradient.norm()
+        held["all"] += 1
+        held["before"] += float((old.T.double() @ gradient).square().sum())
+        held["after"] += float((up.detach().T.double() @ gradient).square().sum())
+        assert torch.allclose(up.T @ up, torch.eye(up.shape[1]), atol=1e-4)
+    assert held["after"] > 1.5 * held["before"] and held["after"] > 0.3 * held["all"]
+    assert 0.2 < float(net.down[0].detach().norm()) / sizes[0] < 5
+    # what the probes find is the gradient of the weights themselves
+    address, (_, _, out, size) = addresses[3], net.config.modules[3]
+    up = torch.zeros(1, out, size, requires_grad=True)
+    eye = torch.eye(size)[None]
+    loss = tried(base, {address: Branch(eye, up)}, batch, words, torch.Generator().manual_seed(2))
+    (wanted,) = torch.autograd.grad(loss.sum(), up)
+    x, pull = probes[address]
+    torch.testing.assert_close(pull[0].T @ x[0], wanted[0], rtol=1e-3, atol=1e-5)
 
 
 def test_the_exam_asks_all_alike() -> None:

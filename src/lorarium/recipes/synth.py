@@ -24,6 +24,7 @@ from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.models.base import Base, open_base
+from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
 from lorarium.recipes.synth_loss import Words, batch_losses
@@ -62,6 +63,9 @@ def train(
     words = Words(base)
     net = started(base, SynthConfig.of(base, **numbers), plan.seed)
     exam = [Exam(base, kind, words, net.eyes) for kind in KINDS]
+    if not (folder / "checkpoint.pt").exists():
+        data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
+        start_basis(base, net, data, words, plan.seed)
 
     def begin(step: int) -> Loss:
         data = Endless(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lorarium.adapter import Module
 from lorarium.models.base import Base, Text, joined, losses, take
-from lorarium.models.branches import Branch, applied
+from lorarium.models.branches import Hook, applied
 from lorarium.recipes.synth_data import Batch
 from lorarium.synth.net import Generator, branches
 
@@ -43,7 +43,7 @@ def batch_losses(
 
 
 def tried(
-    base: Base, beside: Mapping[Module, Branch], batch: Batch, words: Words,
+    base: Base, beside: Mapping[Module, Hook], batch: Batch, words: Words,
     random: torch.Generator,
 ) -> Tensor:  # fmt: skip
     """The same with any LoRAs, one for each share of the targets, or none."""
