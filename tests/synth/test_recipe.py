@@ -160,6 +160,8 @@ def _check(net: Generator, batch: Batch) -> None:
 def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     base = micro(WHOLE)
     monkeypatch.setattr("lorarium.recipes.synth_exam.COUNT", 1)
+    monkeypatch.setattr("lorarium.recipes.synth_basis.ROUNDS", 1)
+    monkeypatch.setattr(stage, "WATCH", 1)
     monkeypatch.setattr("lorarium.recipes.synth_ship.TRAIN_PICTURES", 40)
     monkeypatch.setattr("lorarium.recipes.synth_ship.KNOWN_PICTURES", 20)
     monkeypatch.setattr("lorarium.recipes.synth_ship.SETS", 2)
@@ -170,7 +172,7 @@ def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.Monk
         _, spent = stage.train(base, run, replace(plan, total=total), 5, sources=1)
     assert spent["pictures"] == 8
     seen = [json.loads(line) for line in (run / "validation.jsonl").read_text().splitlines()]
-    assert seen[0]["step"] == 0 and set(seen[0]["style"]) == {"1", "4", "12"}
+    assert seen[0]["step"] == 1 and set(seen[0]["style"]) == {"1", "4", "12"}
     assert stage.ship(base, run / "checkpoint.pt", asset)
     made = load_synth(asset, base)
     assert made.card["base_hash"] == base.hash and made.card["scores"]["validation"]

@@ -78,7 +78,7 @@ def train(
         def loss(net: nn.Module) -> Losses:
             nonlocal now
             assert isinstance(net, Generator)
-            if now % WATCH == 0:
+            if now % WATCH == 0 and now > step:
                 seen = {e.kind: e.scores(net) for e in exam}
                 with open(folder / "validation.jsonl", "a") as log:
                     log.write(json.dumps({"step": now, **seen}) + "\n")
