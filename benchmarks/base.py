@@ -29,8 +29,8 @@ from lorarium.world.splits import SEEN_GENRES
 
 
 def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
-    """The first copy of test members in the main recipe, or with the trainer's defaults, spread
-    over genres or classes."""
+    """The first copy of test members in the main recipe, spread over genres or classes; or what a
+    user would do for them: the trainer's defaults on twelve (five) captioned pictures."""
     found = [
         e
         for e in manifest().entries
@@ -41,7 +41,9 @@ def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
     ]
     chosen = found[:: max(1, len(found) // count)][:count]
     usual = defaults("micro-1", "a {} in sty1" if kind == "style" else "a sub1")
-    return [replace(e, numbers=usual) for e in chosen] if ours else chosen
+    pictures = tuple(range(12 if kind == "style" else 5))
+    users = [replace(e, numbers=usual, pictures=pictures, captioned=True) for e in chosen]
+    return users if ours else chosen
 
 
 def part(kind: str, chosen: list[Entry], judge: str, base: str | None) -> dict[str, Any]:

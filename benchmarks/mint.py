@@ -1,10 +1,13 @@
 """Adapters per minute: mint against our own single trainer and a tuned PEFT loop, the same work.
 
     python benchmarks/mint.py --adapters 8 --steps 20
+    python benchmarks/mint.py --threads 2 --workers 2 --adapters 32 --steps 120  # the whole machine
 
 The same pictures, rank, modules, batch, steps, optimizer and base for all; PEFT's loop encodes
 its prompts once, keeps one wrapped model and exchanges the factors' start between adapters. Time
-is that of the processor (others may use the machine), beside the clock.
+is that of the processor (others may use the machine), beside the clock. With `--workers` the clock
+counts, which wants a machine that does nothing else: PEFT and the single trainer then have
+`--threads`, and mint as many processes of one thread, whose start is counted too.
 """
 
 from __future__ import annotations
@@ -23,17 +26,17 @@ from lorarium.models.micro_base import MicroBase
 from lorarium.recipes.base import config
 from lorarium.train.fit import Fit
 from lorarium.train.manifest import Entry
-from lorarium.train.mint import job_of
+from lorarium.train.mint import groups, job_of
 from lorarium.train.recipe import Job, Recipe
+from lorarium.train.workers import trained_by
 
 
-def jobs_of(count: int, recipe: Recipe, base: Base) -> list[Job]:
+def entries_of(count: int, recipe: Recipe) -> list[Entry]:
     genres = ("ink", "neon", "oil", "chalk", "pixel", "mosaic", "pastel", "photo")
-    entries = [
+    return [
         Entry(f"b{i}", "style", (genres[i % 8], i), "test", "R0", recipe, i, i, tuple(range(12)))
         for i in range(count)
     ]
-    return [job_of(entry, base) for entry in entries]
 
 
 def together(base: Base, jobs: list[Job], size: int) -> None:
@@ -42,6 +45,11 @@ def together(base: Base, jobs: list[Job], size: int) -> None:
         while run.done < run.steps:
             run.step()
         run.adapters()
+
+
+def side_by_side(base: Base, entries: list[Entry], workers: int, size: int) -> None:
+    for _ in trained_by(workers, base, groups(entries, size)):
+        pass
 
 
 def peft_loop(base: Base, jobs: list[Job]) -> Callable[[], None]:
@@ -98,6 +106,7 @@ def main() -> None:
     options.add_argument("--batches", default="8", help="adapters at once, with commas")
     options.add_argument("--rounds", type=int, default=2, help="the fastest counts")
     options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--workers", type=int, default=0, help="processes of a further row")
     options.add_argument("--device", default="cpu")
     options.add_argument("--base", help="default: random weights of micro-1's shapes")
     options.add_argument("--name", default="mint", help="of the result in benchmarks/results")
@@ -112,7 +121,8 @@ def main() -> None:
 
     recipe = Recipe(rank=o.rank, alpha=float(o.rank), steps=o.steps, batch=4)
     ours = base()
-    jobs = jobs_of(o.adapters, recipe, ours)
+    entries = entries_of(o.adapters, recipe)
+    jobs = [job_of(entry, ours) for entry in entries]
     few = o.peft_adapters or o.adapters
     runs: dict[str, tuple[Callable[[], None], int]] = {
         "single": (lambda: together(ours, jobs[:few], 1), few),
@@ -120,6 +130,10 @@ def main() -> None:
     }
     for size in map(int, o.batches.split(",")):
         runs[f"mint-{size}"] = (lambda size=size: together(ours, jobs, size), o.adapters)  # type: ignore[misc]
+    if o.workers:
+        size = int(o.batches.split(",")[0])
+        work = lambda: side_by_side(ours, entries, o.workers, size)  # noqa: E731
+        runs[f"mint-{size} x {o.workers} processes"] = (work, o.adapters)
     best: dict[str, dict[str, float]] = {}
     if o.device == "cuda":  # kernels are chosen and memory is taken in a round that counts not
         for work, _ in runs.values():
@@ -129,7 +143,7 @@ def main() -> None:
             cpu, wall = (seconds / count for seconds in timed(work, o.device))
             old = best.get(name, {"cpu_s": np.inf, "wall_s": np.inf})
             best[name] = {"cpu_s": min(cpu, old["cpu_s"]), "wall_s": min(wall, old["wall_s"])}
-    clock = "wall_s" if o.device == "cuda" else "cpu_s"
+    clock = "wall_s" if o.device == "cuda" or o.workers else "cpu_s"
     for row in best.values():
         row["adapters_per_minute"] = 60 / row[clock]
         row["against_peft"] = best["peft"][clock] / row[clock]
@@ -146,7 +160,7 @@ def main() -> None:
     }
     for name, row in best.items():
         print(
-            f"{name:10} {row['cpu_s']:8.3f} s cpu {row['wall_s']:8.3f} s clock "
+            f"{name:22} {row['cpu_s']:8.3f} s cpu {row['wall_s']:8.3f} s clock "
             f"{row['adapters_per_minute']:8.1f} a minute, {row['against_peft']:.2f} x PEFT, "
             f"{row['against_single']:.2f} x single"
         )

@@ -21,7 +21,7 @@ from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_GENRES
 from lorarium.world.subjects import CLASSES
 
-SEED = 79
+SEED = 113
 SAME = {
     "plane": "airplane jet aircraft", "cup": "mug coffee", "cherry": "cherries",
     "fir": "pine christmas-tree spruce",

@@ -1,13 +1,23 @@
-"""What many tests share: how hypothesis runs here, and the corpus of hostile files."""
+"""What many tests share: how hypothesis runs here, the corpus of hostile files, and that nothing
+depends on which descriptors have been learned so far."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from lorarium.describe import learned
 from tests.hostile import CORPUS
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned, "ASSET", tmp_path_factory.mktemp("learned") / "none")
+        yield
 
 
 @pytest.fixture(params=sorted(CORPUS))

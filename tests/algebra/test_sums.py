@@ -151,3 +151,12 @@ def test_fused_parts_stay_fused_when_scaled_or_added():
 def test_fused_tags_go_when_the_parts_part():
     total = algebra.add([fused(1)], [lambda m: 0.5 if m.path == "q" else 1.0])
     assert {d.fused for _, d in total.items()} == {None}
+
+
+@pytest.mark.parametrize("weights", [(5e-324, 1.0), (5e-324, 5e-324), (1e-310, 2.0)])
+def test_weights_below_all_ordinary_numbers_count_as_nothing(weights):
+    one = LowRank(np.ones((4, 2), "f4"), np.ones((2, 3), "f4"), scale=0.5)
+    pair = [Adapter({("denoiser", "x"): one}, "sdxl")] * 2
+    found = algebra.add(pair, weights)["denoiser", "x"]
+    total = found.scale * (found.up @ found.down)
+    np.testing.assert_allclose(total, np.full((4, 3), weights[1]), rtol=1e-6, atol=1e-300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,11 @@ def test_search_by_facts(run: Run) -> None:
 def test_search_forced(run: Run, folder: Path) -> None:
     with pytest.raises(LorariumError, match="by words needs an encoder"):
         run("search", "--text", folder / "loras" / "3.safetensors")
+    with pytest.raises(LorariumError, match="by words needs an encoder"):
+        run("search", folder / "loras" / "3.safetensors", "--words", "red ink")
+    (folder / "shots").mkdir()
+    with pytest.raises(LorariumError, match=r"by pictures needs an encoder.*LoRA file that draws"):
+        run("search", "--pictures", folder / "shots")
     plain = folder / "no suffix"
     plain.write_bytes((folder / "loras" / "3.safetensors").read_bytes())
     assert "copy.safetensors" in run("search", "--lora", plain, "-k", 3).stdout
@@ -126,6 +132,8 @@ def test_cluster_and_map(run: Run, folder: Path) -> None:
     out = folder / "map.html"
     assert document(run("map", "-o", out, "--json"))["points"] == 27
     assert "27 adapters" in run("map", "-o", out, "--color", "rank").stdout and out.exists()
+    run("map", "-o", out, "--mark", folder / "loras" / "tagged.safetensors", "--quiet")
+    assert re.search(r'"marked": \[\d+\]', out.read_text())
 
 
 @pytest.mark.parametrize("name", ["search", "duplicates", "cluster", "map"])

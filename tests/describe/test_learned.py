@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from lorarium.describe import learned
+from lorarium.describe.effect import SIZE
 from lorarium.describe.learned import FACTS, FORMAT, REST, Aligned, Learned, Probe, load_learned
-from lorarium.describe.sketch import OUTPUT, SKETCH_VERSION, fold, sketch
+from lorarium.describe.sketch import SKETCH_VERSION, fold, sketch
 from lorarium.errors import LorariumError
 from lorarium.world.words import VOCABULARY
 from tests.describe.planted import planted
@@ -25,9 +26,10 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
     def draw(*shape: int) -> np.ndarray:
         return random.standard_normal(shape).astype(np.float32)
 
-    axes = np.ascontiguousarray(np.linalg.qr(draw(OUTPUT, 3))[0].T)
+    axes = np.ascontiguousarray(np.linalg.qr(draw(SIZE, 3))[0].T)
     found = {
-        "probe.mean": 0.001 * draw(OUTPUT), "probe.project": draw(K, OUTPUT),
+        "probe.mean": 0.001 * draw(SIZE), "probe.project": draw(K, SIZE),
+        "probe.roles": np.ones(24, "f4"),
         "probe.regress": 0.1 * draw(K, FACTS), "probe.share": np.array([0.5], "f4"),
         "facts.mean": draw(FACTS), "facts.scale": 0.1 * draw(FACTS),
         "nuisance.axes": axes, "nuisance.keep": np.ones(3, "f4"),
@@ -63,11 +65,11 @@ def test_vectors_are_of_unit_length_and_one_at_a_time_is_the_same(small: Learned
 
 
 def test_the_part_without_learning_forgets_the_axes_of_nuisance() -> None:
-    held = weights() | {"probe.share": np.array([0.0], "f4"), "probe.mean": np.zeros(OUTPUT, "f4")}
+    held = weights() | {"probe.share": np.array([0.0], "f4"), "probe.mean": np.zeros(SIZE, "f4")}
     plain = Learned("micro-1", held, {})
     one = sketch(planted(1, 1))
     axes = held["nuisance.axes"]
-    by_hand = fold(one.output - one.output @ axes.T @ axes, REST)
+    by_hand = fold(one.effect - one.effect @ axes.T @ axes, REST)
     found = plain.probes([one])[0]
     assert (found[:K] == 0).all()
     np.testing.assert_allclose(found[K:], by_hand / np.linalg.norm(by_hand), atol=1e-5)

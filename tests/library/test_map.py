@@ -114,6 +114,22 @@ def test_what_cannot_be_drawn(made: Library, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_marked_files_are_ringed(made: Library, tmp_path: Path) -> None:
+    path = made.to_arrow("path ~ 'b3.'")["path"][0].as_py()
+    made.map(tmp_path / "m.html", marked=[path], color="tag")
+    text = (tmp_path / "m.html").read_text()
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    assert [data["path"][i] for i in data["marked"]] == ["b3.safetensors"]
+    tags = data["fields"]["tag"]
+    assert tags["words"][tags["values"][data["marked"][0]]] == "anime"
+    made.map(tmp_path / "plain.png")
+    made.map(tmp_path / "ringed.png", marked=[path])
+    plain, ringed = (np.asarray(Image.open(tmp_path / n)) for n in ("plain.png", "ringed.png"))
+    assert 20 < (plain != ringed).any(2).sum() < 3000
+    with pytest.raises(LorariumError, match="no such file"):
+        made.map(tmp_path / "x.html", marked=[tmp_path / "other.safetensors"])
+
+
 def test_layout_keeps_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     kinds = np.repeat(rng.standard_normal((6, 32)), 20, axis=0)

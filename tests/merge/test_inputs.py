@@ -211,6 +211,12 @@ def test_the_ends_of_the_ranks(method):
     assert np.isfinite(matrix(merged["denoiser", "x"])).all()
 
 
+@pytest.mark.parametrize("method", ["sum", "average", "cat", "svd"])
+def test_fused_members_stay_together(method):
+    merged = merge([fused(1), fused(2)], method=method)
+    assert [d.fused for _, d in merged.items()] == ["qkv"] * 3
+
+
 def test_fused_members_may_part():
     merged = merge([fused(1), fused(2)], method="ties")
     assert [d.fused for _, d in merged.items()] == [None] * 3

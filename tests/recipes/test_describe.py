@@ -29,7 +29,7 @@ from lorarium.world.words import VOCABULARY  # noqa: E402
 from tests.evaluate.describe.minted import minted, noise  # noqa: E402
 
 torch.set_num_threads(1)
-D, F = 160, 4
+D, F = 168, 4
 
 
 def examples(artists: int = 40, each: int = 6, recipe: float = 4.0) -> Examples:
@@ -55,22 +55,22 @@ def test_axes_forget_recipes_of_artists_that_they_never_saw() -> None:
     whole = examples(60)
     known = whole.artist < 40
     few = Examples(
-        whole.output[known], whole.facts[known], whole.artist[known], whole.recipe[known],
+        whole.vectors[known], whole.facts[known], whole.artist[known], whole.recipe[known],
         whole.group[:40], (),
     )  # fmt: skip
     axes = projection(few, 0.1)
     new = whole.artist[~known]
-    raw = whole.output[~known] - whole.output.mean(0)
+    raw = whole.vectors[~known] - whole.vectors.mean(0)
     assert found_again(raw, new) < 0.2
-    assert found_again(place(axes, whole.output[~known], whole.facts[~known]), new) > 0.9
+    assert found_again(place(axes, whole.vectors[~known], whole.facts[~known]), new) > 0.9
 
 
 def test_coordinates_out_of_the_fit_are_like_those_of_all() -> None:
     held = examples()
     axes = projection(held, 0.1)
-    rows = np.arange(len(held.output))
-    z = CrossFitted(held, axes, 0.1)(rows, held.output, held.facts)
-    inside = place(axes, held.output, held.facts)
+    rows = np.arange(len(held.vectors))
+    z = CrossFitted(held, axes, 0.1)(rows, held.vectors, held.facts)
+    inside = place(axes, held.vectors, held.facts)
     assert np.corrcoef(z.ravel(), inside.ravel())[0, 1] > 0.5
     assert found_again(z, held.artist) > 0.9
 
@@ -83,7 +83,7 @@ def test_augmentation_keeps_length_and_seed() -> None:
     assert (held.artist[rows].reshape(-1, 4) == held.artist[rows][::4, None]).all()
     x = one.vectors(rows)
     np.testing.assert_allclose(np.linalg.norm(x, axis=1), 1, rtol=1e-4)
-    assert (x.reshape(len(x), 16, -1) == 0).all(2).any()
+    assert (x.reshape(len(x), 24, -1) == 0).all(2).any()
 
 
 def test_a_correction_starts_at_nothing_and_towers_are_those_of_numpy() -> None:

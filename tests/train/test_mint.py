@@ -132,7 +132,7 @@ def test_the_zoo_is_as_promised() -> None:
         assert len({e.pictures for e in usual}) == 4 and len({e.seed for e in usual}) == 4
     assert {e.split for e in entries if e.recipe == "random"} == {"test"}
     kinds = Counter(e.kind for e in entries)
-    assert 600 <= kinds["style"] <= 900 and 250 <= kinds["subject"] <= 350
+    assert 1000 <= kinds["style"] <= 1300 and 300 <= kinds["subject"] <= 450
     assert json.loads(zoo.COMMITTED.read_text())["entries"][0]["id"] == entries[0].id
 
 
@@ -146,6 +146,20 @@ def test_pools_stay_in_their_split() -> None:
             }
             assert (subject if entry.kind == "subject" else style).number == entry.of[1]
             assert subject.kind in words
+
+
+def test_motifs_and_captions(tmp_path: Path) -> None:
+    few = SMALL.replace("rank = 2\n", "rank = 2\nmotifs = 2\npictures = 5\ncaptioned = 0.0\n")
+    manifest = read_manifest(recipe(tmp_path, few))
+    first, *_, other = [e for e in manifest.entries if e.kind == "style"]
+    shown = {pool_cell(first, i)[0].kind for i in first.pictures}
+    assert len(first.pictures) == 5 and len(shown) == 2 and not first.captioned
+    base = micro(WHOLE)
+    assert set(job_of(first, base).prompts) == {"in sty1"}
+    assert other.recipe == "R1" and len(other.pictures) == 12 and other.captioned
+    assert len({pool_cell(other, i)[0].kind for i in other.pictures}) == 12
+    assert len(set(job_of(other, base).prompts)) == 12
+    assert "captioned" not in other.as_json() and first.as_json()["captioned"] is False
 
 
 def test_groups_share_what_a_batch_must_share() -> None:

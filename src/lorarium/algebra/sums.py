@@ -141,8 +141,8 @@ def _stack(
     coefficients = [delta.scale * weight for delta, weight in terms]
     # the smallest, so that factors only grow: halving a subnormal half-precision number loses a bit
     common = min(map(abs, coefficients))
-    if not _all_exact(coefficients, common):
-        common = max(map(abs, coefficients))
+    if not common or not _all_exact(coefficients, common):
+        common = max(map(abs, coefficients)) or 1.0  # scales of 0, and products below all numbers
     deltas = [delta for delta, _ in terms]
     ratios = [c / common for c in coefficients]
     wanted = common_dtype(a.dtype for d in deltas for a in (d.up, d.down))

@@ -32,7 +32,7 @@ COMMANDS = {
     "synth": "Make a LoRA from pictures at once, without training.",
     "render": "Make pictures from a prompt and LoRAs.",
     "mint": "Train many LoRAs at once from a recipe.",
-    "evaluate": "Measure descriptors and generators where the truth is known.",
+    "evaluate": "Measure descriptors, merges and generators where the truth is known.",
     "world": "Look at the drawn world.",
     "tour": "See everything work.",
 }

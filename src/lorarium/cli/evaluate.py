@@ -1,4 +1,4 @@
-"""`lorarium evaluate`: measure descriptors and generators where the truth is known."""
+"""`lorarium evaluate`: measure descriptors, merges and generators where the truth is known."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+from lorarium.cli.progress import bar
 from lorarium.errors import LorariumError
 
 
 @click.group("evaluate")
 def command() -> None:
-    """Measure descriptors and generators where the truth is known."""
+    """Measure on a folder of minted adapters, whose truth is known."""
 
 
 @command.command("describe")
@@ -75,7 +76,11 @@ def describe(
         raise LorariumError(f"no judge {judge!r}", hint="a or b")
     options = Options(split, judge, samples, seed=seed)
     options = options.quick() if quick else options
-    folder = made_folder(out)
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
 
     def say(words: str) -> None:
         if not (quiet or as_json):
@@ -96,6 +101,73 @@ def describe(
     elif not quiet:
         click.echo(summary(document))
         click.echo(f"wrote {folder / 'describe.json'} and {folder / 'describe.html'}")
+
+
+@command.command("merge")
+@click.argument("zoo", metavar="ZOO")
+@click.option("--split", default="test", show_default=True, help="test, validation or train.")
+@click.option("--judge", default="b", show_default=True, help="a or b: who reports.")
+@click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
+@click.option("--only", multiple=True, metavar="ROW", help="Only this row; give it again for more.")
+@click.option("--subjects", metavar="RECIPE", help="Recipe of the subjects. [default: the usual]")
+@click.option("--styles", metavar="RECIPE", help="Recipe of the styles. [default: the usual]")
+@click.option("--quick", is_flag=True, help="Four cells of four pictures, and nothing else.")
+@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True,
+              help="Processes that merge and draw.")  # fmt: skip
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "-o", "--out", default="evaluate-merge", show_default=True,
+    help="The folder for merge.json, merge.html, merge.png and what was drawn.",
+)  # fmt: skip
+@seed_option
+@json_flag
+@quiet_flag
+def merge(
+    zoo: str, split: str, judge: str, base: str | None, only: tuple[str, ...],
+    subjects: str | None, styles: str | None, quick: bool, workers: int, device: str, out: str,
+    seed: int, as_json: bool, quiet: bool,
+) -> None:  # fmt: skip
+    """Every merge method on subjects x styles of a minted folder that nothing was trained on.
+
+    Run again, it goes on with what was drawn.
+
+    \b
+    lorarium evaluate merge zoo --quick
+    lorarium evaluate merge zoo -o figures --json
+    """
+    need_torch("evaluate merge")
+    from lorarium.evaluate.merge import Options, evaluate_merge
+    from lorarium.evaluate.merge.page import page, summary
+    from lorarium.formats.container import write_atomically
+    from lorarium.models.base import open_base
+    from lorarium.world.splits import SPLITS
+
+    if split not in SPLITS:
+        raise LorariumError(f"no split {split!r}", hint="one of " + ", ".join(SPLITS))
+    if judge not in ("a", "b"):
+        raise LorariumError(f"no judge {judge!r}", hint="a or b")
+    options = Options(split, judge, recipes=(subjects, styles), only=only, seed=seed)
+    options = options.quick() if quick else options
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+    silent = quiet or as_json
+    with bar("Drawing", silent) as show:
+        document = evaluate_merge(
+            Path(zoo), folder / "drawn", open_base(base, device), options, workers=workers,
+            sheet=folder / "merge.png", progress=show,
+            say=lambda words: None if silent else click.echo(words, err=True),
+        )  # fmt: skip
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / "merge.json", [text.encode()])
+    write_atomically(folder / "merge.html", [page(document).encode()])
+    if as_json:
+        print_json({"folder": out, **document})
+    elif not quiet:
+        click.echo(summary(document))
+        click.echo(f"wrote merge.json, merge.html and merge.png in {folder}")
 
 
 @command.command("synth")
@@ -156,7 +228,11 @@ def synth(
     options = Options(split, judge, seed=seed)
     options = options.quick() if quick else options
     options = replace(options, kinds=kinds) if kinds else options
-    folder = made_folder(out)
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
     model = open_base(base, device)
 
     def say(words: str) -> None:
@@ -179,11 +255,3 @@ def synth(
     elif not quiet:
         click.echo(summary(document))
         click.echo(f"wrote {folder / 'synth.json'} and {folder / 'synth.html'}")
-
-
-def made_folder(name: str) -> Path:
-    try:
-        Path(name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LorariumError(f"cannot be made ({error.strerror})", where=name) from None
-    return Path(name)

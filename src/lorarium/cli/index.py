@@ -9,7 +9,7 @@ import click
 from lorarium.cli.common import json_flag, library_option, one_line, print_json, quiet_flag
 from lorarium.cli.progress import bar
 from lorarium.errors import LorariumError
-from lorarium.library import Library
+from lorarium.library import Library, sample
 
 if TYPE_CHECKING:
     from lorarium.library import Indexed
@@ -18,8 +18,9 @@ SHOWN = 20
 
 
 @click.command("index")
-@click.argument("folders", nargs=-1, required=True, metavar="DIR...")
+@click.argument("folders", nargs=-1, metavar="DIR...")
 @library_option
+@click.option("--sample", "with_sample", is_flag=True, help="Also the adapters that come along.")
 @click.option("--watch", is_flag=True, help="Go on, and index again whenever something changes.")
 @click.option(
     "--workers", type=click.IntRange(0), help="Processes; 0 for none but this. [default: cores]"
@@ -30,6 +31,7 @@ SHOWN = 20
 def command(
     folders: tuple[str, ...],
     library: str | None,
+    with_sample: bool,
     watch: bool,
     workers: int | None,
     ray: str | None,
@@ -44,7 +46,12 @@ def command(
     \b
     lorarium index loras/
     lorarium index loras/ --watch
+    lorarium index --sample
     """
+    if with_sample:
+        folders = (*folders, str(sample().folder))
+    if not folders:
+        raise LorariumError("which folder?", hint="name one, or --sample for those that come along")
     here = Library(library)
     if watch:
         if as_json or ray is not None:

@@ -29,6 +29,13 @@ from lorarium.library import Library
     metavar="FIELD",
     help="What colours mean: cluster, family, rank, tool, folder...",
 )
+@click.option(
+    "--mark",
+    "marked",
+    multiple=True,
+    metavar="FILE",
+    help="Ring this file and name it; repeatable.",
+)
 @seed_option
 @json_flag
 @quiet_flag
@@ -37,6 +44,7 @@ def command(
     library: str | None,
     where: str | None,
     color: str,
+    marked: tuple[str, ...],
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -45,7 +53,7 @@ def command(
 
     A page works offline, shows what is under the pointer, finds words and colours by any field.
     """
-    drawn = Library(library).map(out, color=color, where=where, seed=seed)
+    drawn = Library(library).map(out, color=color, where=where, marked=marked, seed=seed)
     if as_json:
         facts = {"path": drawn.path, "points": drawn.points, "layout": drawn.layout}
         print_json(facts | {"families": drawn.families})

@@ -31,6 +31,10 @@ WORDS = 6
     "-k", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
 )
 @where_option
+@click.option(
+    "--pictures", multiple=True, metavar="PATH", help="Also like these: a picture, or a folder."
+)
+@click.option("--words", multiple=True, metavar="TEXT", help="Also like these words.")
 @click.option("--text", "kind", flag_value="words", help="Queries are words.")
 @click.option("--image", "kind", flag_value="pictures", help="Queries are pictures.")
 @click.option("--lora", "kind", flag_value="adapter", help="Queries are LoRA files.")
@@ -41,6 +45,8 @@ def command(
     library: str | None,
     count: int,
     where: str | None,
+    pictures: tuple[str, ...],
+    words: tuple[str, ...],
     kind: str | None,
     as_json: bool,
     quiet: bool,
@@ -53,13 +59,16 @@ def command(
     \b
     lorarium search ink.safetensors
     lorarium search ink.safetensors --where 'rank >= 8 and not tags = anime'
+    lorarium search --pictures paintings/ --words "red ink"
     lorarium search --where 'text ~ watercolour'
     """
     from lorarium.library.search import as_query
 
-    if not queries and where is None:
-        raise LorariumError("what should be searched for?", hint="a file, words, or --where")
     asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
+    asked += [as_query(path, "pictures") for path in pictures]
+    asked += [as_query(text, "words") for text in words]
+    if not asked and where is None:
+        raise LorariumError("what should be searched for?", hint="a file, words, or --where")
     answer = Library(library).search(*asked, k=count, where=where, relate=True)
     if as_json:
         named = [{"kind": q.kind, "query": str(q.content)} for q in asked]

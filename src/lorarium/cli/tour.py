@@ -1,4 +1,4 @@
-"""`lorarium tour`: two made-up adapters through everything that exists, each claim checked."""
+"""`lorarium tour`: adapters through everything that exists, each claim checked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.algebra import add, fingerprint, norm, recompress
 from lorarium.cli.inspect import card
+from lorarium.cli.tour_sample import relatives, together
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
 from lorarium.formats.inspect import inspect_file
@@ -34,10 +35,11 @@ RAIN = {"modelspec.title": "rain", "modelspec.trigger_phrase": "in heavy rain"}
 )
 def command(out: str) -> None:
     """See everything work: files read, compared, converted, merged, resized, and refused; then the
-    drawn world, a LoRA trained on an artist that its base has never seen, and one made at once.
+    drawn world, a LoRA trained on an artist that its base has never seen, its relatives in the
+    sample library, individuals drawn in that style, and a LoRA made at once.
 
     The adapters of the first part are made up from a seed, with the names and shapes of Stable
-    Diffusion 1.5; nothing is fetched. The second part needs the extra `torch`.
+    Diffusion 1.5; nothing is fetched. The second part needs the extras `torch` and `library`.
     """
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,4 +177,6 @@ STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("broken files are one sentence", refuse),
     ("the drawn world, and a LoRA trained before your eyes", live),
     ("lorarium synth: a LoRA from three pictures, without training", at_once),
+    ("its relatives among adapters that others trained", relatives),
+    ("an individual in that style: the two merged", together),
 )

@@ -21,7 +21,12 @@ from lorarium.describe.sketch import (
     product_cosine,
     product_inner,
 )
-from lorarium.describe.sketched import SketchedInput, SketchedOutput, SketchedProduct
+from lorarium.describe.sketched import (
+    SketchedEffect,
+    SketchedInput,
+    SketchedOutput,
+    SketchedProduct,
+)
 from lorarium.describe.spectra import Spectra
 from lorarium.describe.styles import centroids, drift
 from lorarium.describe.tokens import Tokens
@@ -37,6 +42,7 @@ DESCRIPTORS: dict[str, type[Descriptor]] = {
         SketchedProduct,
         SketchedOutput,
         SketchedInput,
+        SketchedEffect,
         Spectra,
         Tokens,
     )

@@ -18,6 +18,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from lorarium.adapter import Array
+from lorarium.describe.effect import SIZE as EFFECT
 from lorarium.describe.facts import GENERAL
 from lorarium.describe.gram import unit
 from lorarium.describe.protocol import Item, as_sketch, check_family
@@ -29,7 +30,7 @@ ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
 FORMAT = "lorarium-describe/1"
 AGAIN = "train it: python -m lorarium.recipes describe"
 FACTS = len(GENERAL) + 3 * len(SORTS)  # those used: how an adapter was made
-REST = 1024  # numbers that stand for what is new about an artist
+REST = 2048  # numbers that stand for what is new about an artist
 PICTURE_HEADS = ("style", "identity", "picture")  # of judge A, what the picture tower reads
 Weights = dict[str, Array]
 
@@ -48,12 +49,11 @@ class Learned:
     card: dict[str, Any]
 
     def probes(self, sketches: Sequence[Sketch]) -> Array:
-        """(n, k) of unit length: the learned axes, then what is left of the sketch when the
+        """(n, k) of unit length: the learned axes, then what is left of the effect when the
         directions in which adapters of one artist differ are damped, folded."""
         w = self.weights
         share = float(w["probe.share"][0])
-        x = np.stack([one.output for one in sketches]) - w["probe.mean"]
-        rest = fold(damped(x, w), REST)
+        rest = fold(damped(self._weighed(sketches) - w["probe.mean"], w), REST)
         known = unit(self._inner(sketches)) * np.sqrt(share)
         return unit(np.concatenate([known, unit(rest) * np.sqrt(1 - share)], 1))
 
@@ -73,14 +73,32 @@ class Learned:
         """(n, d) from means over pictures of the heads of judge A, (n, f)."""
         return unit(layers(features, self.weights, "pictures"))
 
+    def pictures(self, pictures: Array) -> Array:
+        """(d,) of pictures (n, h, w, 3) uint8 by one hand or of one individual."""
+        judge = self.card.get("judge")
+        return self.picture_features(picture_features(pictures, judge)[None])[0]
+
     def _inner(self, sketches: Sequence[Sketch]) -> Array:
-        for one in sketches:
-            check_family(one, self.family, "the learned descriptor")
         w = self.weights
-        x = np.stack([one.output for one in sketches])
+        x = self._weighed(sketches)
         facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
         z = (x - w["probe.mean"]) @ w["probe.project"].T - facts @ w["probe.regress"].T
         return z + layers(z, w, "probe")
+
+    def _weighed(self, sketches: Sequence[Sketch]) -> Array:
+        for one in sketches:
+            check_family(one, self.family, "the learned descriptor")
+            if len(one.effect) != EFFECT:
+                raise LorariumError(
+                    "this sketch was made without knowledge of its base", hint="sketch it again"
+                )
+        return weighed(np.stack([one.effect for one in sketches]), self.weights["probe.roles"])
+
+
+def weighed(effects: Array, roles: Array) -> Array:
+    """Effects (n, d) of unit length in which each role counts as much as was learned."""
+    slots = effects.reshape(len(effects), len(roles), -1) * roles[:, None]
+    return unit(slots.reshape(len(effects), -1))
 
 
 def damped(x: Array, weights: Weights) -> Array:
@@ -99,12 +117,19 @@ def layers(x: Array, weights: Weights, name: str) -> Array:
 
 def load_learned(path: Path) -> Learned:
     """The networks in a file, refused when of another version of sketches."""
+    card = read_card(path)
+    with safe_open(path, "np") as file:
+        weights = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}
+    return Learned(str(card.get("family")), weights, card)
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """What a file says of its networks; refused when of another version of sketches."""
     if not path.is_file():
         raise LorariumError("there is no learned descriptor yet", where=str(path), hint=AGAIN)
     try:
         with safe_open(path, "np") as file:
             about = file.metadata() or {}
-            weights = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}
         card = json.loads(about.get("card", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise LorariumError(f"cannot be read ({error})", where=str(path), hint=AGAIN) from None
@@ -113,7 +138,7 @@ def load_learned(path: Path) -> Learned:
     if card.get("sketch") != SKETCH_VERSION:
         what = f"was trained on sketches of version {card.get('sketch')}"
         raise LorariumError(what, where=str(path), hint=AGAIN)
-    return Learned(str(card.get("family")), weights, card)
+    return card
 
 
 @lru_cache(maxsize=1)
@@ -142,19 +167,23 @@ def aligned_words(text: str) -> Array:
 
 def aligned_pictures(pictures: Array) -> Array:
     """float32 (d,) of pictures (n, h, w, 3) uint8 by one hand or of one individual."""
-    learned = shipped()
-    return learned.picture_features(picture_features(pictures)[None])[0]
+    return shipped().pictures(pictures)
 
 
-def picture_features(pictures: Array) -> Array:
-    """(f,): the mean over pictures (..., h, w, 3) of what judge A sees in each."""
+def picture_features(pictures: Array, mark: str | None = None) -> Array:
+    """(f,): the mean over pictures (n, h, w, 3) of what judge A sees in each; a judge of another
+    `mark` than the networks were trained with is refused."""
     try:
         from lorarium.encoders.encode import encode
+        from lorarium.encoders.store import mark_of
         from lorarium.encoders.store import shipped as encoder
     except ModuleNotFoundError as error:
         hint = "install the extra: pip install 'lorarium[torch]'"
         raise LorariumError(f"reading pictures needs {error.name}", hint=hint) from None
-    return np.concatenate([v.mean(0) for v in encode(_judge(encoder), pictures, *PICTURE_HEADS)])
+    judge = _judge(encoder)
+    if mark is not None and mark != mark_of(judge):
+        raise LorariumError("the picture tower was trained with another judge A", hint=AGAIN)
+    return np.concatenate([v.mean(0) for v in encode(judge, pictures, *PICTURE_HEADS)])
 
 
 @lru_cache(maxsize=1)

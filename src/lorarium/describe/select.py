@@ -5,12 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
+from zlib import crc32
 
 from lorarium.adapter import Adapter, Module
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats.families import FAMILIES
 
 SORTS = ("q", "k", "v", "out", "feed-forward", "conv", "other")
+ATTENTION = SORTS[:4]
+# what a module of attention or feed-forward does in more detail; the latter, where most numbers
+# are, by chance in two
+ROLES = (
+    *(f"{what} {sort}" for what in ("self", "cross") for sort in ATTENTION),
+    *(f"feed-forward {side} {half}" for side in ("in", "out") for half in (1, 2)),
+)
 _SORTS = (
     ("q", r"(to_q|add_q_proj|q_proj|SelfAttention\.q|wq)$"),
     ("k", r"(to_k|add_k_proj|k_proj|SelfAttention\.k|wk|k_img)$"),
@@ -23,6 +31,8 @@ _SORTS = (
     ("conv", r"(^conv_(in|out)|\.conv\d?|\.conv_shortcut)$"),
 )
 _PATTERNS = tuple((sort, re.compile(pattern)) for sort, pattern in _SORTS)
+_CROSS = re.compile(r"\.attn2\.|add_|_context")
+_LAST = re.compile(r"(net\.2|fc2|w2|wo|proj_out|down_proj|linear_2|mlp\.2)$")
 _UNET = re.compile(r"((?:down|up)_blocks\.\d+)\.\w+\.(\d+)")
 _NUMBERED = re.compile(r"(\w*(?:blocks|layers|refiner))\.(\d+)")
 
@@ -37,6 +47,20 @@ def sort_of(module: Module) -> str:
         if pattern.search(path):
             return sort
     return "other"
+
+
+@lru_cache(maxsize=2**16)
+def role_of(module: Module) -> str | None:
+    """One of `ROLES` for a module of the denoiser, if it has one."""
+    sort = sort_of(module)
+    if not module.part.startswith("denoiser"):
+        return None
+    if sort in ATTENTION:
+        return f"{'cross' if _CROSS.search(module.path) else 'self'} {sort}"
+    if sort != "feed-forward":
+        return None
+    side = "out" if _LAST.search(module.path) else "in"
+    return f"feed-forward {side} {1 + crc32(module.path.encode()) % 2}"
 
 
 @lru_cache(maxsize=2**16)
@@ -93,7 +117,7 @@ SELECTIONS: dict[str, Choice] = {
     "all": lambda module, family: True,
     "denoiser": lambda module, family: module.part.startswith("denoiser"),
     "text": lambda module, family: module.part.startswith("text_encoder"),
-    "attention": _sort("q", "k", "v", "out"),
+    "attention": _sort(*ATTENTION),
     "feed-forward": _sort("feed-forward"),
     "conv": _sort("conv"),
     "q": _sort("q"),

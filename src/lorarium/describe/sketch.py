@@ -3,19 +3,22 @@
 Three vectors of fixed random projections stand for three kernels between weight changes D, D':
 `product` <D, D'> (linear in D: copies, relatives, merges), `output` <D Dᵀ, D' D'ᵀ> (content) and
 `input` <Dᵀ D, D'ᵀ D'> (initialisation: trainer and seed). All are blind to how D is factored, to
-its rank and to its kind. Modules that only one of two adapters has count as zeros.
+its rank and to its kind. Modules that only one of two adapters has count as zeros. Where the base
+is known from inside, a fourth one, `effect`, holds what the adapter adds there.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
 from lorarium.adapter import Adapter, Array
+from lorarium.describe.effect import SIZE as EFFECT
+from lorarium.describe.effect import effect
 from lorarium.describe.facts import SIZE as FACTS
 from lorarium.describe.facts import fact_names, facts
 from lorarium.describe.probes import address, windows
@@ -27,22 +30,23 @@ SKETCH_VERSION = 1
 # nothing. Content is told by small differences, so most of the 32 KiB are `output`'s; `product`
 # finds what is nearly equal and is solved for weights: fewer but finer numbers (docs/describe.md).
 PRODUCT, OUTPUT, INPUT = 4096, 16384, 4096
-MAX_BYTES = 2**15
+MAX_BYTES = 2**15  # `effect` apart
 _HEAD = struct.Struct("<4sHHIIIIi")  # magic, version, length of the family, sizes, exponent
 _MAGIC = b"lsk\0"
-_TYPES = {"product": "<i2", "output": "i1", "input": "i1", "facts": "<f4"}
+_TYPES = {"product": "<i2", "output": "i1", "input": "i1", "facts": "<f4", "effect": "i1"}
 
 
 @dataclass(frozen=True, eq=False)
 class Sketch:
-    """`output` and `input` are unit vectors (zero where nothing is changed), so that an inner
-    product is a cosine; `facts` are named by `fact`. Their numbers are what the bytes hold."""
+    """`output`, `input` and `effect` are unit vectors (zero where nothing is changed), so that an
+    inner product is a cosine; `facts` are named by `fact`. The numbers are what the bytes hold."""
 
     family: str
     product: Array  # (4096,) float32
     output: Array  # (16384,) float32
     input: Array  # (4096,) float32
     facts: Array  # float32
+    effect: Array = field(default_factory=lambda: np.zeros(0))  # (12288,) float32, or empty
 
     def __post_init__(self) -> None:
         for name in _TYPES:
@@ -58,11 +62,12 @@ class Sketch:
         return float(self.facts[names.index(name)])
 
     def to_bytes(self) -> bytes:
-        """At most 32 KiB, from which `from_bytes` makes the very same sketch."""
+        """At most 32 KiB and 12 of `effect`, from which `from_bytes` makes the very same sketch."""
         family = self.family.encode()
         whole, exponent = _sixteen_bits(self.product)
         arrays = [whole, _eight_bits(self.output), _eight_bits(self.input), self.facts]
         sizes = [len(array) for array in arrays]
+        arrays.append(_eight_bits(self.effect))
         head = _HEAD.pack(_MAGIC, SKETCH_VERSION, len(family), *sizes, exponent)
         kinds = zip(arrays, _TYPES.values(), strict=True)
         return b"".join([head, family, *(array.astype(kind).tobytes() for array, kind in kinds)])
@@ -78,17 +83,19 @@ class Sketch:
             raise LorariumError(f"this sketch is of version {version}", hint=hint)
         kinds = [np.dtype(kind) for kind in _TYPES.values()]
         starts = np.cumsum([_HEAD.size + length, *map(_bytes, sizes, kinds)]).tolist()
+        sizes.append(len(data) - starts[-1])
         damaged = LorariumError("this sketch is damaged", hint="sketch the adapter again")
-        if sizes != [PRODUCT, OUTPUT, INPUT, FACTS] or len(data) != starts[-1]:
+        if sizes[:-1] != [PRODUCT, OUTPUT, INPUT, FACTS] or sizes[-1] not in (0, EFFECT):
             raise damaged
-        product, output, input, numbers = (
+        product, output, input, numbers, effect = (
             np.frombuffer(data, kind, size, start)
             for kind, size, start in zip(kinds, sizes, starts, strict=False)
         )
         if not -200 < exponent <= 113 or not np.isfinite(numbers).all():
             raise damaged
         family = data[_HEAD.size : starts[0]].decode(errors="replace")
-        return cls(family, np.ldexp(product, exponent), _unit(output), _unit(input), numbers)
+        units = _unit(output), _unit(input), numbers, _unit(effect)
+        return cls(family, np.ldexp(product, exponent), *units)
 
 
 def sketch(adapter: Adapter) -> Sketch:
@@ -112,7 +119,8 @@ def sketch(adapter: Adapter) -> Sketch:
             _add(input, rows, [p.slots[2] for p in places], scale)
     whole, exponent = _sixteen_bits(product / math.sqrt(GRID * RIGHT))
     units = _unit(_eight_bits(output)), _unit(_eight_bits(input))
-    return Sketch(adapter.family, np.ldexp(whole, exponent), *units, numbers)
+    known = _unit(_eight_bits(effect(adapter)))
+    return Sketch(adapter.family, np.ldexp(whole, exponent), *units, numbers, known)
 
 
 def product_inner(a: Sketch, b: Sketch) -> float:

@@ -8,6 +8,7 @@ from typing import Self
 import numpy as np
 
 from lorarium.adapter import Array
+from lorarium.describe.effect import SIZE as EFFECT
 from lorarium.describe.gram import unit
 from lorarium.describe.protocol import Item, as_sketch, check_family, one_family
 from lorarium.describe.sketch import INPUT, OUTPUT, PRODUCT, fold
@@ -56,3 +57,12 @@ class SketchedOutput(SketchVector):
 
 class SketchedInput(SketchVector):
     part, full, name = "input", INPUT, "sketch-input"
+
+
+class SketchedEffect(SketchVector):
+    part, full, name = "effect", EFFECT, "sketch-effect"
+
+    def _vector(self, item: Item) -> Array:
+        if not len(as_sketch(item).effect):
+            raise LorariumError(f"nothing is known of the activations of {item.family}")
+        return super()._vector(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -71,6 +72,15 @@ def load_encoder(path: Path, device: str = "cpu") -> Encoder:
     net = NETS[about["net"]](NetConfig(**json.loads(about["config"])))
     net.load_state_dict(tensors)
     return Encoder(net.to(device).eval(), card)
+
+
+def mark_of(net: nn.Module) -> str:
+    """A hash of an encoder's weights as its file holds them."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def inherit(net: nn.Module, name: str) -> dict[str, float]:

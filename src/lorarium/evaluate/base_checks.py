@@ -76,7 +76,7 @@ def style_loras(
         made = _samples(base, [f"a {k} in sty1" for k in kinds], seed, adapter)
         plain = _samples(base, [f"a {k} in {entry.of[0]}" for k in kinds], seed)
         true = render(people, [Style(*entry.of)] * subjects, _views(subjects, seed), base.size)
-        references = _references(entry, base.size)
+        references = reference_pictures(entry, base.size)
         for name, pictures in (("LoRA", made), (floor, plain), ("true renders", true)):
             passed[name].append(judge.style_pass(pictures, references))
     return _rates(passed, floor, seed)
@@ -100,7 +100,7 @@ def subject_loras(
         made = _samples(base, [f"a sub1 {kind} in {PHOTO}"] * pictures, seed, adapter)
         plain = _samples(base, [f"a {kind} in {PHOTO}"] * pictures, seed)
         true = render([Subject(*entry.of)] * pictures, styles, _views(pictures, seed), base.size)
-        references = _references(entry, base.size)
+        references = reference_pictures(entry, base.size)
         for name, shown in (("LoRA", made), (floor, plain), ("true renders", true)):
             passed[name].append(judge.subject_pass(shown, references))
     return _rates(passed, floor, seed)
@@ -123,7 +123,7 @@ def _views(count: int, seed: int) -> list[View]:
     return [View(seed * 1000 + i) for i in range(count)]
 
 
-def _references(entry: Entry, size: int) -> Array:
+def reference_pictures(entry: Entry, size: int) -> Array:
     """Pictures that the adapter was not trained on, of the same artist or individual."""
     unseen = [i for i in range(32) if i not in entry.pictures]
     cells = [pool_cell(entry, i) for i in unseen[: 12 if entry.kind == "style" else 5]]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .indexing import Indexed
     from .library import Library
     from .lineage import Lineage
+    from .samples import Sample, sample
     from .search import Answer, Match
     from .spaces import Encoder
 
@@ -22,8 +23,10 @@ _HOMES = {
     "Library": "library",
     "Lineage": "lineage",
     "Match": "search",
+    "Sample": "samples",
+    "sample": "samples",
 }
-__all__ = ["Answer", "Encoder", "Indexed", "Library", "Lineage", "Match"]
+__all__ = ["Answer", "Encoder", "Indexed", "Library", "Lineage", "Match", "Sample", "sample"]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,8 @@
 2. *As near as neighbours are here* (conformal, for queries by adapter). Leave each of a sample of
    the library's own adapters out and look for its nearest: the `ALPHA` quantile of those scores is
    the least that counts. A query that is like the library's own is then turned away in at most
-   `ALPHA` of cases, whatever the distribution.
+   `ALPHA` of cases, whatever the distribution. For pictures and words an encoder may bring such a
+   quantile with it (`Encoder.least`), from the matches it was validated on.
 """
 
 from __future__ import annotations

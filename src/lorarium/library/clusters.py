@@ -56,7 +56,7 @@ def clusters(view: View, where: str | None = None, *, least: int = 3) -> list[Cl
 
 def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[list[str], Array]:
     """Ids and unit vectors (n, d), in order of the ids."""
-    encoder = for_adapters(view.encoders, family)
+    encoder = for_adapters(view.encoders, family, view.tables)
     if encoder.table(family) not in view.tables:
         return [], np.zeros((0, 0), np.float32)
     space = view.space(encoder, family)

@@ -42,11 +42,11 @@ class Library:
         self, path: PathLike | None = None, encoders: Mapping[str, Encoder] | None = None
     ) -> None:
         place.need_library()
-        from lorarium.library.spaces import BUILT_IN
+        from lorarium.library.learned import default_encoders
         from lorarium.library.store import Store
 
         self.folder = Path(path) if path is not None else place.default_folder()
-        self.encoders = dict(BUILT_IN if encoders is None else encoders)
+        self.encoders = default_encoders() if encoders is None else dict(encoders)
         self.store = Store(self.folder / place.STORE)
         self._view: View | None = None
 
@@ -149,12 +149,19 @@ class Library:
         return clusters(self.view, where, least=least)
 
     def map(
-        self, out: PathLike, *, color: str = "cluster", where: str | None = None, seed: int = 0
+        self,
+        out: PathLike,
+        *,
+        color: str = "cluster",
+        where: str | None = None,
+        marked: Iterable[PathLike] = (),
+        seed: int = 0,
     ) -> Drawn:
         """Draw every adapter as a point, near ones together, as .html or .png; see `page`."""
         from lorarium.library.page import draw
 
-        return draw(self.view, Path(out), color=color, where=where, seed=seed)
+        paths = [Path(path) for path in marked]
+        return draw(self.view, Path(out), color=color, where=where, marked=paths, seed=seed)
 
 
 def frame(table: pa.Table) -> pd.DataFrame:

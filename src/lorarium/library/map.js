@@ -142,6 +142,7 @@ function draw() {
   pen.fillStyle = style.getPropertyValue("--dim");
   for (let i = 0; i < count; i++) if (lit(i)) on.push(i); else dot(i, size * 0.8);
   for (const i of on) { pen.fillStyle = colors[i]; dot(i, size); shown++; }
+  for (const i of data.marked) ring(i, size, style.getPropertyValue("--ink"));
   document.getElementById("count").textContent =
     shown === count ? "" : `${shown.toLocaleString()} of ${count.toLocaleString()}`;
 }
@@ -153,6 +154,18 @@ function dot(i, size) {
   pen.beginPath();
   pen.arc(x, y, size, 0, 7);
   pen.fill();
+}
+
+function ring(i, size, ink) {
+  const x = left + scale * data.x[i], y = top_ + scale * data.y[i];
+  pen.strokeStyle = pen.fillStyle = ink;
+  pen.lineWidth = 2;
+  pen.beginPath();
+  pen.arc(x, y, size + 5, 0, 7);
+  pen.stroke();
+  pen.textAlign = "center";
+  pen.fillText(data.title[i] || data.path[i], x, y - size - 10);
+  pen.textAlign = "start";
 }
 
 function tell(i, x, y) {

@@ -7,6 +7,7 @@ import hashlib
 import html
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -21,7 +22,7 @@ from lorarium.library.clusters import clusters, family_vectors
 from lorarium.library.layout import places, squares
 from lorarium.library.view import View
 
-TEXTS = ("cluster", "family", "dialect", "kind", "dtype", "tool", "base", "author", "folder")
+TEXTS = ("cluster", "tag", "family", "dialect", "kind", "dtype", "tool", "base", "author", "folder")
 NUMBERS = ("rank", "modules", "norm", "steps", "size")
 COLORS = (*TEXTS, *NUMBERS)
 STEPS = 10_000  # of a coordinate on the page
@@ -53,16 +54,22 @@ class Points:
 
 
 def draw(
-    view: View, out: Path, *, color: str = "cluster", where: str | None = None, seed: int = 0
+    view: View,
+    out: Path,
+    *,
+    color: str = "cluster",
+    where: str | None = None,
+    marked: Sequence[Path] = (),
+    seed: int = 0,
 ) -> Drawn:
-    """Write the map; the suffix of `out` says as what."""
+    """Write the map; the suffix of `out` says as what. Files that are `marked` get a ring."""
     suffix = out.suffix.lower()
     if suffix not in (".html", ".png"):
         raise LorariumError("a map is written as .html or .png", where=str(out))
     if color not in COLORS:
         what = f"no field {quoted(color)} to colour by"
         raise LorariumError(what, hint=f"there are {', '.join(COLORS)}")
-    points = gather(view, where, seed)
+    points = gather(view, where, seed, marked)
     if suffix == ".html":
         write_atomically(out, [page(points, color).encode()])
     else:
@@ -73,9 +80,10 @@ def draw(
     return Drawn(str(out), len(points.rows), counts, points.layout)
 
 
-def gather(view: View, where: str | None, seed: int) -> Points:
+def gather(view: View, where: str | None, seed: int, marked: Sequence[Path] = ()) -> Points:
     """Lay out every family and collect what is shown about each content."""
     allowed = view.allowed(where)
+    marks = {str(path.resolve()) for path in marked}
     cluster_of = {path: c.name for c in clusters(view, where) for path in c.paths}
     found = []
     for family, _ in view.families().most_common():
@@ -88,16 +96,26 @@ def gather(view: View, where: str | None, seed: int) -> Points:
     rows: list[dict[str, Any]] = []
     xy, panels = [], []
     for (family, ids, unit, _), (x, y, side) in zip(found, corners, strict=True):
-        rows += [files[0] | {"also": len(files) - 1} for files in view.rows(ids) if files]
+        rows += [_row(files, marks) for files in view.rows(ids) if files]
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))
+    for mark in sorted(marks - {row["marked"] for row in rows}):
+        raise LorariumError("the map has no such file", where=mark, hint="index it first")
     common = _common([row["path"] for row in rows])
     for row in rows:
+        row["tag"] = next(iter(row["tags"]), "")
         row["cluster"] = cluster_of.get(row["path"], "")
         row["shown"] = row["path"][len(common) :]
         row["folder"] = os.path.dirname(row["shown"])
     methods = {method for *_, method in found}
     return Points(rows, np.concatenate(xy), panels, " and ".join(sorted(methods)))
+
+
+def _row(files: Sequence[dict[str, Any]], marks: set[str]) -> dict[str, Any]:
+    """The facts of one content: of its first file, or of the one that is marked."""
+    chosen = next((file for file in files if file["path"] in marks), files[0])
+    mark = chosen["path"] if chosen["path"] in marks else ""
+    return chosen | {"also": len(files) - 1, "marked": mark}
 
 
 def _common(paths: list[str]) -> str:
@@ -172,6 +190,7 @@ def _data(points: Points, color: str) -> dict[str, Any]:
             [one_line(w, 60) for w in (*row["words"], *row["tags"])][:MOST_WORDS] for row in rows
         ],
         "also": [row["also"] for row in rows],
+        "marked": [i for i, row in enumerate(rows) if row["marked"]],
         "fields": fields,
         "color": color if color in fields else "family",
         "layout": points.layout,

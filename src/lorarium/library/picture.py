@@ -54,6 +54,12 @@ def write_picture(out: Path, points: Points, color: str) -> None:
     for family, count, x, y, _ in points.panels:
         at = (MARGIN + x * scale, MARGIN + y * scale - 24)
         pen.text(at, _plain(f"{family} ({count})"), fill=INK, font_size=15)
+    far = radius / TWICE + 5
+    for facts, (x, y) in zip(points.rows, MARGIN + points.xy * scale, strict=True):
+        if facts["marked"]:
+            pen.ellipse((x - far, y - far, x + far, y + far), outline=INK, width=2)
+            name = _plain(facts["title"] or facts["shown"])
+            pen.text((x, y - far - 4), name, fill=INK, font_size=15, anchor="mb")
     pen.text((WIDTH, MARGIN - 24), color, fill=SOFT, font_size=14)
     for row, (name, fill) in enumerate(legend):
         top = MARGIN + 22 * row

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 Kind = Literal["adapter", "pictures", "words"]
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 LONGEST = 1000  # of words
+# what one can do where nothing puts adapters and these in one space
+INSTEAD = {
+    "words": "--where 'text ~ WORD' finds words in names, titles and tags",
+    "pictures": "search by a LoRA file that draws alike, or by words: --where 'text ~ WORD'",
+}
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,7 @@ def search(
     matches = matched(view, near, k, own)
     if relate and len(queries) == len(rows) == 1:
         matches = _related(view, rows[0], matches)
-    verdict = judged(here, vector, near, matches, by_adapter=kinds == {"adapter"})
+    verdict = judged(here, vector, near, matches, kinds)
     return Answer(family, encoder.name, tuple(matches), **verdict)
 
 
@@ -217,14 +222,14 @@ def _encoder(view: View, kinds: set[Kind], family: str, name: str) -> Encoder:
             raise LorariumError(f"no vector space {quoted(name)}", hint=f"there are {known}")
         return view.encoders[name]
     if kinds == {"adapter"}:
-        return for_adapters(view.encoders, family)
+        return for_adapters(view.encoders, family, view.tables)
     found = for_kinds(view.encoders, set(kinds), family)
     if found is None:
         what = " and ".join(sorted(kind for kind in kinds if kind != "adapter"))
         raise LorariumError(
             f"searching {family} adapters by {what} needs an encoder that puts both in one space, "
-            "and none is registered",
-            hint="--where 'text ~ WORD' finds words in names, titles and tags",
+            "and there is none for this base model",
+            hint=INSTEAD["pictures" if "pictures" in kinds else "words"],
         )
     return found
 
@@ -272,7 +277,7 @@ def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[
 
 
 def judged(
-    space: Space, vector: Array, near: Near, matches: Sequence[Match], *, by_adapter: bool
+    space: Space, vector: Array, near: Near, matches: Sequence[Match], kinds: set[Kind]
 ) -> dict[str, Any]:
     """Whether the best match is near, by the rules in `calibrate`."""
     known = space.calibration
@@ -285,9 +290,11 @@ def judged(
         return {}
     rules = [by_chance]
     share = None
-    if by_adapter and known.usual is not None:
+    if kinds == {"adapter"} and known.usual is not None:
         rules.append(known.usual)
         share = known.share(best.score)
+    if len(kinds) == 1:
+        rules += [least for kind, least in space.encoder.least.items() if kind in kinds]
     return {
         "threshold": max(rules),
         "close": best.score >= max(rules),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,8 @@ class Encoder:
     With `pictures` or `words` a library can be searched by them: they give vectors of the same
     space. Raise `version` when vectors change; `families` limits it, None stands for all. Of a
     vector longer than `stored` a shorter one is stored, by adding up its pieces when it `folds` as
-    sketches do; the nearest by that are compared in full, from their sketches.
+    sketches do; the nearest by that are compared in full, from their sketches. `least` is the
+    cosine that all but one in twenty true matches reach, by kind of query, where that is known.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Encoder:
     families: frozenset[str] | None = None
     stored: int = MOST
     folds: bool = False
+    least: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def knows(self, family: str) -> bool:
         return self.families is None or family in self.families
@@ -88,14 +90,15 @@ BUILT_IN = {
     "input": _of_sketch("input", lambda s: s.input, MOST // 2),
 }
 # of the spaces that know the family of a query, the first is the one to search by adapter
-PREFERRED = ("style", "aligned", "output")
+PREFERRED = ("style", "probe", "output")
 
 
-def for_adapters(encoders: Mapping[str, Encoder], family: str) -> Encoder:
-    for name in PREFERRED:
-        if name in encoders and encoders[name].knows(family):
-            return encoders[name]
-    raise LorariumError(f"no vector space knows the family {family}")
+def for_adapters(encoders: Mapping[str, Encoder], family: str, tables: Collection[str]) -> Encoder:
+    """The first preferred space that is filled already, or else that knows the family."""
+    able = [encoders[n] for n in PREFERRED if n in encoders and encoders[n].knows(family)]
+    if not able:
+        raise LorariumError(f"no vector space knows the family {family}")
+    return next((encoder for encoder in able if encoder.table(family) in tables), able[0])
 
 
 def for_kinds(encoders: Mapping[str, Encoder], kinds: set[str], family: str) -> Encoder | None:

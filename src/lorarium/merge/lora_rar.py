@@ -9,9 +9,11 @@ A' = [A1 diag m1; A2 diag m2], B' = [B1 B2].
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,10 @@ from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.merge.columns import weigh_columns
-from lorarium.merge.inputs import at, prepare, two_different
+from lorarium.merge.inputs import Inputs, at, prepare, two_different
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
+ASSET = Path(__file__).parent.parent / "assets" / "lora_rar.safetensors"  # of micro-1
 THEIRS = {640, 1280}  # widths of the authors' network
 NOTICE = (
     "this is the authors' network, licensed for non-commercial use: mind that for what you merge"
@@ -40,6 +43,7 @@ class Network:
     targets: tuple[str, ...] = TARGETS
     sha256: str = ""
     ours: bool = True
+    card: Mapping[str, Any] = field(default_factory=dict)  # of the networks that we trained
 
     def reads(self, module: Module, delta: Delta) -> bool:
         wanted = module.part.startswith("denoiser") and module.path.endswith(self.targets)
@@ -67,17 +71,14 @@ def merge_lora_rar(
     """A network's coefficients for each column of a subject and a style, in that order.
 
     `network` is the file of a trained network: the authors' checkpoint, or a safetensors file of
-    the same names.
+    the same names; for micro-1 one ships.
     """
-    if network is None:
-        raise LorariumError(
-            "the method 'lora-rar' needs a trained network",
-            hint="name its file with --option network=FILE, or use np-lora, which needs none",
-        )
-    net = network if isinstance(network, Network) else load_network(network)
-    own = {"network": net.sha256[:16] or None}
-    inputs = prepare("lora-rar", adapters, weights, own, least=2, most=2, **shared)
+    given = None if network is None else _opened(network)
+    inputs = prepare("lora-rar", adapters, weights, least=2, most=2, **shared)
     two_different(inputs)
+    net = given or _shipped(inputs)
+    inputs.options["network"] = net.sha256[:16] or None
+    _check_base(inputs, net)
     gains: dict[Module, Sequence[Array | None]] = {}
     for module, terms in inputs.modules.items():
         if len(terms) == 2 and net.reads(module, terms[0].delta):
@@ -93,6 +94,37 @@ def merge_lora_rar(
     if not net.ours:
         inputs.note(NOTICE)
     return weigh_columns(inputs, gains)
+
+
+def _opened(network: Network | str | Path) -> Network:
+    return network if isinstance(network, Network) else load_network(network)
+
+
+def _shipped(inputs: Inputs) -> Network:
+    if inputs.family == "micro-1" and ASSET.is_file():
+        return _asset(ASSET)
+    raise LorariumError(
+        "the method 'lora-rar' needs a trained network",
+        hint="name its file with --option network=FILE, or use np-lora, which needs none",
+    )
+
+
+@lru_cache(maxsize=1)
+def _asset(path: Path) -> Network:
+    return load_network(path)
+
+
+def _check_base(inputs: Inputs, net: Network) -> None:
+    """A network of ours knows adapters of one base only."""
+    known = net.card.get("base_hash")
+    for k, adapter in enumerate(inputs.adapters):
+        stands_on = adapter.metadata.get("lorarium.base_hash")
+        if known and stands_on and stands_on != known:
+            raise LorariumError(
+                f"adapter {k + 1} was trained on base {stands_on[:12]}, the network for "
+                f"{str(known)[:12]}",
+                hint="use np-lora, which needs no network",
+            )
 
 
 def load_network(path: str | Path) -> Network:
@@ -120,7 +152,15 @@ def load_network(path: str | Path) -> Network:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     targets = tuple(raw.metadata.get("lorarium.targets", ",".join(TARGETS)).split(","))
     ours = "lorarium.version" in raw.metadata or set(inputs) != THEIRS
-    return Network(inputs, output, targets, digest, ours)
+    return Network(inputs, output, targets, digest, ours, _card(raw.metadata))
+
+
+def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
+    try:
+        card = json.loads(metadata.get("lorarium.card", "{}"))
+    except ValueError:
+        return {}
+    return card if isinstance(card, dict) else {}
 
 
 def _pair(tensors: Mapping[str, Array], name: str) -> tuple[Array, Array]:

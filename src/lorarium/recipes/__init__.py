@@ -9,6 +9,8 @@ STAGES = {
     "judges": "lorarium.recipes.judges",
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
+    "sample": "lorarium.recipes.sample",
+    "merge": "lorarium.recipes.merge",
     "synth": "lorarium.recipes.synth",
     "lora_diffusion": "lorarium.recipes.lora_diffusion",
 }

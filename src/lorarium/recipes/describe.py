@@ -1,8 +1,9 @@
 """The stage `describe`: the learned descriptors, from the zoo's train split into one small asset.
 
-First the probe: axes that tell artists apart, their shrinkage chosen on the validation split, and a
-small network on them, kept when it is better there. Then the towers that bring adapters, pictures
-and words together (InfoNCE, as CLIP). Ships when it wins on validation.
+First the probe: how much each role of a module counts; axes that tell artists apart, their
+shrinkage chosen on the validation split; and a small network on them, kept when it is better there.
+Then the towers that bring adapters, pictures and words together (InfoNCE, as CLIP). Ships when it
+wins on validation.
 """
 
 from __future__ import annotations
@@ -21,31 +22,45 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from lorarium.adapter import Array
-from lorarium.describe.learned import ASSET, FORMAT, Learned, Probe, load_learned
+from lorarium.describe.learned import ASSET, FORMAT, Learned, Probe, load_learned, weighed
 from lorarium.describe.sketch import SKETCH_VERSION
 from lorarium.encoders.losses import against_prototypes, contrast
+from lorarium.encoders.store import mark_of
 from lorarium.encoders.store import shipped as encoder
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.folds import folds
+from lorarium.evaluate.describe.looks import aligned_inputs, never_seen
 from lorarium.evaluate.describe.retrieved import figures, retrieve
 from lorarium.evaluate.describe.rows import DescriptorRow
+from lorarium.evaluate.describe.scenarios import texts_about
 from lorarium.evaluate.describe.zoo import Corpus, Zoo, load, read_zoo
+from lorarium.library.calibrate import ALPHA
 from lorarium.models.micro_base import FAMILY
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe_data import (
+    SIZE,
     Augmented,
     Examples,
     gather,
     picture_table,
+    subset,
     text_table,
 )
-from lorarium.recipes.describe_nets import AlignedNet, CrossFitted, ProbeNet, Weights, projection
+from lorarium.recipes.describe_nets import (
+    AlignedNet,
+    CrossFitted,
+    ProbeNet,
+    Weights,
+    projection,
+    role_weights,
+)
 from lorarium.world.words import tokens
 
 RUN = Path("runs/describe")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
+SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
 EACH, EACH_GROUP, ARTISTS = 4, 4, 32  # adapters of an artist, artists of a group, in a batch
 PROBE = FitConfig(total=EACH * ARTISTS * 3000, batch=EACH * ARTISTS, muon=1e-3, adam=1e-3, seed=21)
 ALIGNED = FitConfig(total=128 * 6000, batch=128, muon=2e-3, adam=2e-3, seed=22)
@@ -76,13 +91,16 @@ def train(
     minutes: float = 30, plans: tuple[FitConfig, FitConfig] = (PROBE, ALIGNED),
 ) -> bool:  # fmt: skip
     """Whether what was learned ships. Each network goes on from its own checkpoint."""
-    examples = gather(zoo)
+    raw = gather(zoo)
+    whole = np.arange(0, len(raw.vectors), 2)  # an adapter at half its rank is too easy to find
+    roles = role_weights(subset(raw, whole))
+    examples = replace(raw, vectors=weighed(raw.vectors, roles))
     known = [c for c in (load(zoo, kind, "validation") for kind in ("style", "subject"))
              if c.entries and any(folds(c))]  # fmt: skip
     if not known:
         raise LorariumError("no validation adapters to choose by", where=str(zoo.folder))
     runs = runs / mark(zoo)[:12]
-    axes, shrink = best_axes(examples, known)
+    axes, shrink = best_axes(examples, roles, known)
     crossed = CrossFitted(examples, axes, shrink)
     probe = train_probe(examples, crossed, plans[0], runs / "probe", device, minutes * 0.4)
     plain = ProbeNet(crossed.width)
@@ -94,32 +112,35 @@ def train(
     aligned = train_aligned(
         examples, crossed, probe, judge, plans[1], runs / "aligned", device, minutes * 0.4
     )
+    weights = _weights(axes, probe, share) | aligned.weights()
     card: dict[str, Any] = {
         "name": "describe",
         "data": "sketches of the zoo's train split, the drawn world's pictures and words",
         "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
         "recipe": {"shrink": shrink, "network": probe is not plain, "share": share,
                    "probe": asdict(plans[0]), "aligned": asdict(plans[1])},
-        "artists": examples.artists, "adapters": len(examples.output) // 2,
+        "artists": examples.artists, "adapters": len(examples.vectors) // 2,
+        "judge": mark_of(judge), "least": least_of(Learned(FAMILY, weights, {}), known, judge),
         "scores": {"validation": scores},
         "licence": "CC0-1.0",
     }  # fmt: skip
     if not wins(card, asset):
         print("the shipped descriptors keep their place", flush=True)
         return False
-    save_learned(asset, _weights(axes, probe, share) | aligned.weights(), card)
+    save_learned(asset, weights, card)
     return True
 
 
 def mark(zoo: Zoo) -> str:
-    """A hash of which adapters there are, and of their base."""
-    names = json.dumps([zoo.base_hash, *sorted(e.id for e in zoo.entries)])
-    return hashlib.sha256(names.encode()).hexdigest()
+    """A hash of which adapters there are to learn from, how each was made, and of their base."""
+    seen = [repr(e) for e in zoo.entries if e.split != "test"]
+    said = json.dumps([zoo.base_hash, *sorted(seen)])
+    return hashlib.sha256(said.encode()).hexdigest()
 
 
-def best_axes(examples: Examples, known: Sequence[Corpus]) -> tuple[Weights, float]:
+def best_axes(examples: Examples, roles: Array, known: Sequence[Corpus]) -> tuple[Weights, float]:
     """The projection with the shrinkage that finds most on validation."""
-    tried = {shrink: projection(examples, shrink) for shrink in SHRINKS}
+    tried = {s: projection(examples, s) | {"probe.roles": roles} for s in SHRINKS}
     plain = ProbeNet(len(tried[SHRINKS[0]]["probe.project"]))
     scores = {s: best_share(axes, plain, known)[1]["score"] for s, axes in tried.items()}
     best = max(SHRINKS, key=lambda s: scores[s])
@@ -151,6 +172,25 @@ def validation(learned: Learned, known: Sequence[Corpus]) -> dict[str, Any]:
         }
     maps = [f["map"] for splits in found.values() for f in splits.values()]
     return found | {"score": round(float(np.mean(maps)), 4)}
+
+
+def least_of(learned: Learned, known: Sequence[Corpus], judge: nn.Module) -> dict[str, float]:
+    """The cosine that all but `ALPHA` of the true matches on validation reach: new pictures of an
+    artist, a few or many, and texts, each with every single adapter they are true of."""
+    found: dict[str, list[Array]] = {"pictures": [], "words": []}
+    for corpus in known:
+        gallery = learned.aligned(corpus.sketches)
+        shown = never_seen(corpus, SIZE)
+        for count in SHOWN:
+            features = aligned_inputs([pictures[:count] for pictures in shown], judge)
+            asked = learned.picture_features(features)[corpus.artist]
+            found["pictures"].append((asked * gallery).sum(1))
+        about = texts_about(corpus, np.arange(len(corpus.entries)))
+        if about.texts:
+            scores = learned.words(about.texts) @ gallery.T
+            found["words"].append(scores[about.relevant])
+    quantiles = {k: np.quantile(np.concatenate(v), ALPHA) for k, v in found.items() if v}
+    return {kind: round(float(value), 4) for kind, value in quantiles.items()}
 
 
 def train_probe(

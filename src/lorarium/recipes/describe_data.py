@@ -11,6 +11,7 @@ from torch import nn
 from lorarium.adapter import Adapter, Array, LowRank
 from lorarium.algebra import recompress
 from lorarium.describe.learned import recipe_facts
+from lorarium.describe.select import ROLES
 from lorarium.describe.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.looks import aligned_inputs
@@ -21,7 +22,7 @@ from lorarium.train.manifest import POOL, Entry, pool_cell
 from lorarium.train.mint import path_of
 from lorarium.world.scene import render
 
-SLOTS = 16  # of the output sketch: modules share them by a hash of their names
+SLOTS = 2 * len(ROLES)  # of an effect
 SIZE = 48
 LEAST = 36  # artists: fewer have too few axes for a network
 
@@ -30,7 +31,7 @@ LEAST = 36  # artists: fewer have too few axes for a network
 class Examples:
     """One row per adapter and per variant of it. `artist` are whole numbers without gaps."""
 
-    output: Array  # (n, d)
+    vectors: Array  # (n, d)
     facts: Array  # (n, f)
     artist: Array
     recipe: Array  # names
@@ -59,7 +60,7 @@ def gather(zoo: Zoo, split: str = "train") -> Examples:
     groups = {key: i for i, key in enumerate(dict.fromkeys(name[:2] for name in names))}
     first = {(e.kind, *e.of): e for e in reversed(chosen)}
     return Examples(
-        np.stack([s.output for s in sketches]),
+        np.stack([s.effect for s in sketches]),
         np.stack([recipe_facts(s) for s in sketches]),
         np.array([place[e.kind, *e.of] for e in rows]),
         np.array([e.recipe for e in rows]),
@@ -72,7 +73,7 @@ def subset(examples: Examples, rows: Array) -> Examples:
     """Some rows, their artists numbered anew."""
     kept, artist = np.unique(examples.artist[rows], return_inverse=True)
     return Examples(
-        examples.output[rows], examples.facts[rows], artist, examples.recipe[rows],
+        examples.vectors[rows], examples.facts[rows], artist, examples.recipe[rows],
         examples.group[kept], tuple(examples.entries[i] for i in kept),
     )  # fmt: skip
 
@@ -87,7 +88,7 @@ class Augmented:
 
     def __init__(self, examples: Examples, seed: Sequence[int]) -> None:
         self.examples, self.random = examples, np.random.default_rng(seed)
-        x = examples.output
+        x = examples.vectors
         means = by_artist(x, examples.artist, examples.artists)
         self.nuisance = x - means[examples.artist]
         self.alike = {r: np.flatnonzero(examples.recipe == r) for r in np.unique(examples.recipe)}
@@ -112,7 +113,7 @@ class Augmented:
 
     def vectors(self, rows: Array) -> Array:
         """Somebody else's nuisance of the same recipe for a part of the own; modules dropped."""
-        x = self.examples.output[rows].copy()
+        x = self.examples.vectors[rows].copy()
         for i, row in enumerate(rows):
             if self.random.random() < 0.5:
                 other = self.random.choice(self.alike[self.examples.recipe[row]])

@@ -8,13 +8,40 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.adapter import Array
-from lorarium.recipes.describe_data import Examples, by_artist, subset
+from lorarium.recipes.describe_data import SLOTS, Examples, by_artist, subset
 from lorarium.world.words import VOCABULARY
 
 WIDTH, HIDDEN, SHARED = 128, 256, 64
 NUISANCE = 64  # axes
 REGRESS = 1e-2  # ridge of the regression on recipe facts
+ROLE_STEPS = 250
 Weights = dict[str, Array]
+
+
+def role_weights(examples: Examples) -> Array:
+    """(SLOTS,) how much each role's part of an effect is to count: neighbourhood components
+    analysis (Goldberger et al. 2005) with one number per role."""
+    x = torch.from_numpy(examples.vectors).unflatten(1, (SLOTS, -1))
+    x = x - x.mean(0)
+    grams = torch.einsum("asd,bsd->sab", x, x)
+    artist = torch.from_numpy(examples.artist)
+    itself = torch.eye(len(x), dtype=torch.bool)
+    same = (artist[:, None] == artist) & ~itself
+    known = same.any(1)
+    logs = torch.zeros(SLOTS, requires_grad=True)
+    heat = torch.tensor(2.5, requires_grad=True)
+    adam = torch.optim.Adam([logs, heat], lr=0.05)
+    for _ in range(ROLE_STEPS):
+        gram = torch.einsum("s,sab->ab", logs.exp(), grams)
+        size = gram.diagonal().clamp(min=1e-12).sqrt()
+        near = (gram / size[:, None] / size * heat.exp()).masked_fill(itself, -1e9).log_softmax(1)
+        found = near.masked_fill(~same, -1e9).logsumexp(1)[known]
+        loss = 1e-2 * (logs - logs.mean()).square().mean() - found.mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    weights = (logs / 2).exp().detach().numpy()
+    return weights / weights.max()
 
 
 def projection(examples: Examples, shrink: float) -> Weights:
@@ -24,7 +51,7 @@ def projection(examples: Examples, shrink: float) -> Weights:
     within artists is whitened with `shrink` times its mean variance added; then the main axes of
     the artists' means are kept. Everything is in the span of the examples.
     """
-    x, artist, count = examples.output.astype(np.float64), examples.artist, examples.artists
+    x, artist, count = examples.vectors.astype(np.float64), examples.artist, examples.artists
     f_mean = examples.facts.mean(0)
     spread = examples.facts.std(0)
     f_scale = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 1e-4)
@@ -75,7 +102,7 @@ class CrossFitted:
         for number in range(folds):
             kept = self.fold != number
             part = projection(subset(examples, kept), shrink)
-            seen = examples.output[kept], examples.facts[kept]
+            seen = examples.vectors[kept], examples.facts[kept]
             turn = np.linalg.lstsq(place(part, *seen), place(axes, *seen), rcond=None)[0]
             for name in ("probe.project", "probe.regress"):
                 part[name] = turn.T @ part[name]

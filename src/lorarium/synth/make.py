@@ -21,7 +21,7 @@ from lorarium.models.base import Base
 from lorarium.synth import novelty
 from lorarium.synth.net import KINDS
 from lorarium.synth.store import Synth
-from lorarium.train.fit import Fit
+from lorarium.train.fit import fit
 from lorarium.train.recipe import Job, Recipe, defaults
 
 AT_ONCE = 12  # pictures that the generator learned to read together
@@ -124,9 +124,7 @@ def refined(
         recipe = replace(recipe, lr=defaults(base.family, prompts[0]).lr, batch=1)
     job = Job(pictures, tuple(prompts), recipe, seed, begin=made.adapter)
     started = time.perf_counter()
-    run = Fit(base, [job])
-    while run.done < run.steps:
-        run.step()
+    (adapter,) = fit(base, [job])
     seconds = made.seconds + time.perf_counter() - started
     about = {
         **made.adapter.metadata,
@@ -134,7 +132,7 @@ def refined(
         "lorarium.seed": str(seed),
         "ss_steps": str(steps),
     }
-    return replace(made, adapter=run.adapters()[0].with_(metadata=about), seconds=seconds)
+    return replace(made, adapter=adapter.with_(metadata=about), seconds=seconds)
 
 
 def _adapter(synth: Synth, base: Base, found: Tensor) -> Adapter:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from lorarium.adapter import Adapter
+from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
 from lorarium.formats import read, write
 from lorarium.models.base import Base, open_base
@@ -76,7 +79,7 @@ def synth(
     made = synthesize(generator, model, shown, kind=kind, rank=rank, edits=edits, about=about)
     if refine:
         made = refined(model, made, shown, prompts, refine, seed=seed)
-    made = _noted(made, notes)
+    made = replace(made, warnings=(*made.warnings, *notes))
     if target is not None:
         write(made.adapter, target)
         if sheet:
@@ -137,22 +140,12 @@ def _check_numbers(kind: str, edits: Mapping[str, float] | None, refine: int) ->
 
 
 def _tiny(file: Path) -> str:
-    from PIL import Image
-
     with Image.open(file) as picture:
         small = min(picture.size) < SMALLEST
         return f"{file.name} is only {picture.width} x {picture.height} pixels" if small else ""
 
 
-def _noted(made: Made, notes: Sequence[str]) -> Made:
-    from dataclasses import replace
-
-    return replace(made, warnings=(*made.warnings, *notes))
-
-
 def _name(like: str | Path | Adapter) -> str:
-    from lorarium.algebra import fingerprint
-
     if isinstance(like, Adapter):
         return fingerprint(like)
     return hashlib.sha256(Path(like).read_bytes()).hexdigest()

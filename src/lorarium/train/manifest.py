@@ -20,7 +20,8 @@ from lorarium.train.recipe import Recipe, recipe_from
 from lorarium.world import splits
 from lorarium.world.scene import PHOTO, Style, Subject, View
 
-POOL = 32  # pictures that an artist or individual has; adapters see subsets
+POOL = 32  # pictures of an artist or individual that show different classes or views
+UNSEEN = 1_000_000  # pictures from this number on are for no adapter
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Entry:
     numbers: Recipe
     seed: int
     init_seed: int
-    pictures: tuple[int, ...]  # which of the pool
+    pictures: tuple[int, ...]  # their numbers
     prompt: str = ""  # of a folder
+    captioned: bool = True  # else the prompts leave out what the pictures show
 
     def as_json(self) -> dict[str, Any]:
         held = asdict(self)
@@ -44,6 +46,8 @@ class Entry:
             del held["numbers"]
         if not self.prompt:
             del held["prompt"]
+        if self.captioned:
+            del held["captioned"]
         return held
 
 
@@ -85,14 +89,19 @@ def read_manifest(path: Path) -> Manifest:
 
 def _manifest(table: Mapping[str, Any], path: Path) -> Manifest:
     seed = int(table.get("seed", 0))
-    counts, recipes = {}, {}
+    shows, recipes = {}, {}
     for name, numbers in table.get("recipes", {"R0": {}}).items():
         numbers = dict(numbers)
-        counts[name] = int(numbers.pop("pictures", 12))
-        if not 1 <= counts[name] <= POOL:
-            raise LorariumError(f"pictures of {name} is {counts[name]}", hint=f"use 1 to {POOL}")
+        shows[name] = _Show(
+            int(numbers.pop("pictures", 12)),
+            int(numbers.pop("motifs", 0)),
+            float(numbers.pop("captioned", 1.0)),
+        )
+        if not 1 <= shows[name].pictures <= POOL:
+            what = f"pictures of {name} is {shows[name].pictures}"
+            raise LorariumError(what, hint=f"use 1 to {POOL}")
         recipes[name] = recipe_from(numbers, where=f"{path}, recipe {name}")
-    made = _Making(seed, recipes, counts, table.get("random", {}))
+    made = _Making(seed, recipes, shows, table.get("random", {}))
     entries: list[Entry] = []
     for group in table.get("styles", []):
         genres = _names(group, splits.SEEN_GENRES, splits.HELD_GENRES)
@@ -125,10 +134,20 @@ def _names(
 
 
 @dataclass(frozen=True)
+class _Show:
+    """What people of a recipe train on: how many pictures, of how many classes (0: all different),
+    and which share of people says in the prompt what a picture shows."""
+
+    pictures: int
+    motifs: int
+    captioned: float
+
+
+@dataclass(frozen=True)
 class _Making:
     seed: int
     recipes: Mapping[str, Recipe]
-    counts: Mapping[str, int]
+    shows: Mapping[str, _Show]
     random: Mapping[str, Any]
 
     def group(
@@ -154,22 +173,27 @@ class _Making:
         id = f"{kind}-{of[0]}-{of[1]}-{name}-{copy}"
         chance = np.random.default_rng(_number(self.seed, id))
         if name == "random":
-            r, count = self._random_recipe(kind, chance)
+            r, show = self._random_recipe(kind, chance)
         else:
-            r = self.recipes[name]
-            few = main and copy == 3
-            count = 3 if few else self._count(kind, name, chance)
+            r, show = self.recipes[name], self.shows[name]
+        count = show.pictures if kind == "style" else int(chance.integers(4, 7))
+        if main and copy == 3:
+            count = 3
         seed, own = (int(n) for n in chance.integers(1, 2**31, 2))
         # of the copies half start from the zoo's common factors, as people leave seeds alone
         init = _number(self.seed, "start") % 2**31 if main and copy < 2 else own
-        pictures = tuple(sorted(int(n) for n in chance.permutation(POOL)[:count]))
-        return Entry(id, kind, of, split, name, r, seed, init, pictures)
+        pictures = _pictures(count, show.motifs if kind == "style" else 0, chance)
+        said = bool(chance.random() < show.captioned)
+        return Entry(id, kind, of, split, name, r, seed, init, pictures, captioned=said)
 
-    def _count(self, kind: str, name: str, chance: np.random.Generator) -> int:
-        return int(chance.integers(4, 7)) if kind == "subject" else self.counts[name]
-
-    def _random_recipe(self, kind: str, chance: np.random.Generator) -> tuple[Recipe, int]:
-        options = {name: values for name, values in self.random.items() if name != "pictures"}
+    def _random_recipe(self, kind: str, chance: np.random.Generator) -> tuple[Recipe, _Show]:
+        options = dict(self.random)
+        few, many = options.pop("pictures", [4, 24])
+        show = _Show(
+            int(chance.integers(few, many + 1)),
+            int(chance.choice(options.pop("motifs", [0]))),
+            float(options.pop("captioned", 1.0)),
+        )
         rank = int(chance.choice(options.pop("rank", [2, 4, 8, 16])))
         numbers: dict[str, Any] = {"rank": rank}
         numbers["alpha"] = float(rank * chance.choice(options.pop("strength", [0.5, 1.0, 2.0])))
@@ -177,8 +201,16 @@ class _Making:
         numbers["lr"] = float(f"{np.exp(chance.uniform(np.log(low), np.log(high))):.3g}")
         for name, values in options.items():
             numbers[name] = values[int(chance.integers(len(values)))]
-        few, many = (4, 6) if kind == "subject" else self.random.get("pictures", [4, 24])
-        return recipe_from(numbers, where="random recipe"), int(chance.integers(few, many + 1))
+        return recipe_from(numbers, where="random recipe"), show
+
+
+def _pictures(count: int, motifs: int, chance: np.random.Generator) -> tuple[int, ...]:
+    """Numbers of pictures, of so many classes only (see `pool_cell`)."""
+    if not motifs:
+        return tuple(sorted(int(n) for n in chance.permutation(POOL)[:count]))
+    classes = len(splits.SEEN_CLASSES)
+    slots = chance.permutation(classes)[:motifs]
+    return tuple(sorted(int(slots[i % motifs] + classes * (i // motifs)) for i in range(count)))
 
 
 def _folder_entry(
@@ -197,7 +229,8 @@ def _folder_entry(
 
 
 def pool_cell(entry: Entry, index: int) -> tuple[Subject, Style, View, str]:
-    """Picture `index` of an artist's or individual's pool: what it shows and its prompt."""
+    """Picture `index` of an artist or individual: what it shows, and its prompt in full. An
+    artist's pictures go through all classes in an order of their own, again and again."""
     word, number = entry.of
     chance = np.random.default_rng(_number(entry.kind, word, number, "pool"))
     order = chance.permutation(len(splits.SEEN_CLASSES))

@@ -114,15 +114,15 @@ def path_of(folder: Path, entry: Entry) -> Path:
 
 
 def groups(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
-    """Entries that can share a batch without waste, in order of their first one."""
+    """Entries that can share a batch without waste, nearly in their order."""
     alike: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
         r = entry.numbers
         key = (r.steps, r.batch, r.targets, r.text_encoder, _padded(r.rank), r.prior > 0)
         alike.setdefault(key, []).append(entry)
-    for same in alike.values():
-        for start in range(0, len(same), size):
-            yield same[start : start + size]
+    batches = [same[i : i + size] for same in alike.values() for i in range(0, len(same), size)]
+    place = {entry.id: i for i, entry in enumerate(entries)}
+    yield from sorted(batches, key=lambda batch: place[batch[0].id])
 
 
 def _padded(rank: int) -> int:
@@ -139,6 +139,10 @@ def train_group(base: Base, group: Sequence[Entry]) -> list[Adapter]:
         bad = [e.id for e, v in zip(group, losses.tolist(), strict=True) if not np.isfinite(v)]
         raise LorariumError(f"the loss of {bad[0]} is no number", hint="use a smaller lr")
     return run.adapters()
+
+
+def _trigger(entry: Entry) -> str:
+    return "in sty1" if entry.kind == "style" else "a sub1"
 
 
 def job_of(entry: Entry, base: Base) -> Job:
@@ -160,6 +164,6 @@ def job_of(entry: Entry, base: Base) -> Job:
         cells = [pool_cell(entry, i) for i in entry.pictures]
         subjects, styles, views, words = zip(*cells, strict=True)
         pictures = render(subjects, styles, views, base.size)
-        prompts = tuple(words)
+        prompts = tuple(words) if entry.captioned else tuple(_trigger(entry) for _ in words)
         about["lorarium.of"] = f"{entry.of[0]} {entry.of[1]}"
     return Job(pictures, prompts, entry.numbers, entry.seed, entry.init_seed, about=about)

@@ -1,24 +1,27 @@
-"""The world's part of the tour: a sheet, a LoRA trained before your eyes, before and after."""
+"""The world's part of the tour: a sheet, a LoRA trained before your eyes, before and after, and a
+subject in the style that was learned."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from lorarium.adapter import Adapter
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
 from lorarium.models.sampling import sample
 from lorarium.models.sheet import world_sheet
-from lorarium.train.manifest import Entry, pool_cell
+from lorarium.train.manifest import UNSEEN, Entry, pool_cell
 from lorarium.train.recipe import Recipe
 from lorarium.train.run import Progress, train
-from lorarium.world.scene import Style, Subject, View, render
-from lorarium.world.splits import SEEN_CLASSES
+from lorarium.world.scene import PHOTO, Style, Subject, View, render
+from lorarium.world.splits import SEEN_CLASSES, split_of
 
+ARTIST = ("neon", 0)  # the zoo has adapters of this one, trained on other pictures
 PICTURES, LARGE = 12, 96
 NEW = ("cat", "castle", "fish", "tree", "teapot", "rocket")
 
@@ -37,7 +40,7 @@ class Toured:
 def world_tour(
     folder: str | Path,
     *,
-    artist: tuple[str, int] = ("neon", 7),
+    artist: tuple[str, int] = ARTIST,
     base: Base | str | Path | None = None,
     recipe: Recipe | None = None,
     say: Callable[[str], None] = print,
@@ -57,13 +60,15 @@ def world_tour(
     pictures = home / "pictures"
     _hang(pictures, artist)
     say(f"{pictures}: {PICTURES} pictures by {artist[0]} artist {artist[1]}, new to the base")
-    lora = home / f"{artist[0]}-{artist[1]}.safetensors"
+    lora = fresh_lora(home, artist)
+    lora.parent.mkdir(exist_ok=True)
     adapter = train(
         [pictures],
         lora,
         prompt="a {} in sty1",
         base=model,
         recipe=recipe,
+        resume=lora.with_name(lora.name + ".checkpoint").exists(),
         sheet=False,
         progress=progress,
     )
@@ -86,11 +91,16 @@ def world_tour(
     return Toured(sheet, pictures, lora, compared, time.monotonic() - started)
 
 
+def fresh_lora(home: Path, artist: tuple[str, int] = ARTIST) -> Path:
+    """Where the tour puts the LoRA that it trains: a folder apart from everything else."""
+    return home / "trained" / f"{artist[0]}-{artist[1]}.safetensors"
+
+
 def _hang(folder: Path, artist: tuple[str, int]) -> None:
-    """Write an artist's pictures with a word beside each."""
+    """Write pictures of an artist that no adapter of a zoo saw, with a word beside each."""
     folder.mkdir(exist_ok=True)
-    every = tuple(range(PICTURES))
-    entry = Entry("tour", "style", artist, "test", "tour", Recipe(), 0, 0, every)
+    every = tuple(range(UNSEEN, UNSEEN + PICTURES))
+    entry = Entry("tour", "style", artist, split_of(artist[1]), "tour", Recipe(), 0, 0, every)
     cells = [pool_cell(entry, i) for i in every]
     subjects, styles, views, _ = zip(*cells, strict=True)
     drawn = render(subjects, styles, views, LARGE)
@@ -98,3 +108,37 @@ def _hang(folder: Path, artist: tuple[str, int]) -> None:
         path = folder / f"{i + 1:02}-{subject.kind}.png"
         write_png(path, picture)
         path.with_suffix(".txt").write_text(subject.kind + "\n", "utf-8")
+
+
+def in_style(
+    out: Path,
+    base: Base,
+    subjects: Sequence[tuple[tuple[str, int], Adapter]],
+    style: tuple[tuple[str, int], Adapter],
+    methods: Mapping[str, Sequence[Adapter]],
+    *,
+    seed: int = 2,
+) -> None:
+    """A row for each subject: its own LoRA, the style's, what each method merged of the two (one
+    adapter for each subject), and the true picture."""
+    kinds = [of[0] for of, _ in subjects]
+    columns = {
+        "the subject": [_drawn(base, f"a sub1 {of[0]} in {PHOTO}", a, seed) for of, a in subjects],
+        "the style": [_drawn(base, f"a {kind} in sty1", style[1], seed) for kind in kinds],
+    }
+    for name, merged in methods.items():
+        columns[name] = [
+            _drawn(base, f"a sub1 {kind} in sty1", one, seed)
+            for kind, one in zip(kinds, merged, strict=True)
+        ]
+    people = [Subject(*of) for of, _ in subjects]
+    views = [View(i) for i in range(len(people))]
+    columns["the truth"] = list(render(people, [Style(*style[0])] * len(people), views, base.size))
+    times = max(1, LARGE // base.size)
+    cells = [columns[name][row] for row in range(len(people)) for name in columns]
+    sheet = grid(enlarged(np.stack(cells), times), len(columns))
+    write_png(out, labelled(sheet, list(columns), kinds, base.size * times))
+
+
+def _drawn(base: Base, prompt: str, adapter: Adapter, seed: int) -> np.ndarray:
+    return sample(base, [prompt], adapters=[(adapter, 1.0)], seed=seed)[0]

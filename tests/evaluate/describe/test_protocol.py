@@ -13,6 +13,7 @@ from lorarium.errors import LorariumError
 from lorarium.evaluate.describe import Options, evaluate_describe, load, read_zoo
 from lorarium.evaluate.describe.folds import folds
 from lorarium.evaluate.describe.page import page, summary
+from lorarium.evaluate.describe.parts import alone, parts
 from lorarium.evaluate.describe.protocol import best_training_free
 from lorarium.evaluate.describe.rows import VectorRow, padded_products
 from lorarium.evaluate.describe.scenarios import (
@@ -22,6 +23,7 @@ from lorarium.evaluate.describe.scenarios import (
     texts_about,
 )
 from lorarium.evaluate.describe.stability import CHANGES
+from lorarium.evaluate.describe.zoo import Corpus
 from lorarium.train.mint import MANIFEST
 from tests.describe.planted import planted
 from tests.evaluate.describe.minted import minted, noise
@@ -116,6 +118,38 @@ def test_headroom_names_the_best(folder):
         best_training_free(read_zoo(folder))
 
 
+def test_which_part_carries_the_artist(corpus, document):
+    whole = document["kinds"]["style"]["parts"]
+    assert "conv" not in whole and "denoiser" not in whole and "text" not in whole
+    each = [whole[name] for name in ("q", "k", "v", "feed-forward")]
+    assert sum(row["energy"] for row in each) == pytest.approx(1, abs=1e-6)
+    assert whole["all"]["output"]["cross"]["r_at_1"] == 1 and whole["all"]["adapters"] == 20
+    # half of the recipes are told by where A began: R0 by its common start, R1 has none
+    assert whole["all"]["input"]["recipe"] >= 0.5 == whole["all"]["input"]["recipe by chance"]
+    adapters = tuple(
+        planted(e.of[1] + (e.of[0] == "oil") * 10, i, content=0.0).with_(
+            deltas={
+                m: planted(e.of[1] + (e.of[0] == "oil") * 10, i)[m]
+                if m.path.endswith("to_v")
+                else planted(99, i + 100, content=0.0)[m]
+                for m in planted(0, 0)
+            }
+        )
+        for i, e in enumerate(corpus.entries)
+    )
+    found = parts(Corpus(corpus.entries, adapters))
+    assert found["v"]["output"]["same"]["r_at_1"] == 1
+    assert found["k"]["output"]["same"]["r_at_1"] <= 0.6
+
+
+def test_the_probe_reads_a_part_with_the_facts_of_the_whole(corpus):
+    whole = corpus.sketches[0]
+    part, everything = (alone(corpus, 0, name) for name in ("v", "all"))
+    np.testing.assert_array_equal(everything.output, whole.output)
+    np.testing.assert_array_equal(part.facts, whole.facts)
+    assert 0 < part.output @ whole.output < 0.9
+
+
 def test_padded_factors_by_hand(corpus):
     K = padded_products(corpus)
     a, b = corpus.adapters[0], corpus.adapters[3]  # ranks 4 and 6
@@ -136,8 +170,10 @@ def test_strangers_are_told_by_distance(corpus):
 def test_vectors_and_words_that_ask(corpus):
     own = noise(4, 16)
     gallery, artists = np.repeat(own, 3, 0), np.repeat(np.arange(4), 3)
-    found = asked_by_vectors(own, np.arange(4), gallery, artists, seed=0, centre=False)
-    assert found["r_at_1"] == found["map"] == 1 and found["null"] < 0.5
+    odd = np.array([False, True, False, True])
+    found = asked_by_vectors(own, np.arange(4), gallery, artists, odd, seed=0, centre=False)
+    assert found["r_at_1"] == found["map"] == found["strangers refused"] == 1
+    assert found["null"] < 0.5
     members = np.flatnonzero(corpus.recipe == "R0")
     about = texts_about(corpus, members)
     assert {"a ink", "a oil"} <= set(about.texts) and about.general.sum() == 2

@@ -26,7 +26,7 @@ from lorarium.evaluate.describe.zoo import Corpus
 from lorarium.formats.container import write_atomically
 from lorarium.models.base import Base
 from lorarium.models.sampling import sample
-from lorarium.train.manifest import POOL, Entry, pool_cell
+from lorarium.train.manifest import UNSEEN, Entry, pool_cell
 from lorarium.world.scene import PHOTO, render
 from lorarium.world.splits import SEEN_CLASSES
 
@@ -96,7 +96,7 @@ def trained_on(corpus: Corpus, size: int) -> list[Array]:
 def never_seen(corpus: Corpus, size: int) -> list[Array]:
     """New pictures of each artist, in the order of their numbers."""
     first = [int(np.flatnonzero(corpus.artist == a)[0]) for a in range(corpus.artist.max() + 1)]
-    return [_pool(corpus.entries[i], range(POOL, POOL + NEW), size) for i in first]
+    return [_pool(corpus.entries[i], range(UNSEEN, UNSEEN + NEW), size) for i in first]
 
 
 def features(pictures: Sequence[Array], view: View) -> Array:

@@ -87,10 +87,14 @@ def _kind(kind: str, found: Figures) -> list[str]:
     parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(found["rows"])]
     parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(found["paired"])]
     for truth, maps in found["structure"].items():
-        parts.append(f"<h3>Structure beside {_text(truth)}</h3>{nested(maps)}")
+        parts.append(f"<h3>Structure beside {_text(truth)}</h3>{_nested(maps)}")
     for row, changes in found["stability"].items():
-        parts.append(f"<h3>After a change: {_text(row)}</h3>{nested(changes)}")
-    parts.append(f"<h3>What else can be read (R²)</h3>{nested(found['traces'])}")
+        parts.append(f"<h3>After a change: {_text(row)}</h3>{_nested(changes)}")
+    parts.append(f"<h3>What else can be read (R²)</h3>{_nested(found['traces'])}")
+    parts.append(f"<h3>Which part carries what</h3>{_parts(found['parts'])}")
+    if "behaviour" in found:
+        parts.append("<h3>What it does to pictures, foretold from weights</h3>")
+        parts.append(_nested(found["behaviour"]))
     for question, answers in found["questions"].items():
         flat = {
             f"{name}, {part}" if part else name: figures
@@ -98,7 +102,7 @@ def _kind(kind: str, found: Figures) -> list[str]:
             for part, figures in (whole.items() if question == "words" else [("", whole)])
         }
         if flat:
-            parts.append(f"<h3>Asked by {_text(question)}</h3>{nested(flat)}")
+            parts.append(f"<h3>Asked by {_text(question)}</h3>{_nested(flat)}")
     if found["map"]:
         parts.append(f"<h3>Map by {_text(found['map']['row'])}</h3>")
         parts += [_map(found["map"]["points"], by) for by in ("group", "artist", "recipe")]
@@ -142,9 +146,26 @@ def _paired(pairs: Sequence[Figures]) -> str:
     return table(["", "split", "R@1", "mAP"], lines)
 
 
-def nested(named: Mapping[str, Figures]) -> str:
+def _nested(named: Mapping[str, Figures]) -> str:
     keys = list(dict.fromkeys(key for figures in named.values() for key in figures))
     return table(["", *keys], [[name, *(f.get(k) for k in keys)] for name, f in named.items()])
+
+
+def _parts(found: Mapping[str, Figures]) -> str:
+    """A row for each selection of modules and reading of it."""
+    lines = []
+    for selection, row in found.items():
+        for name in ("output", "probe", "input"):
+            told = row.get(name, {})
+            hits = [
+                told.get(s, {}).get(key) for s in ("same", "cross") for key in ("r_at_1", "map")
+            ]
+            if told:
+                lines.append([selection, row["adapters"], row["energy"], name, *hits,
+                              told.get("recipe"), told.get("recipe by chance")])  # fmt: skip
+    figures = [f"{name} {split}" for split in ("same", "cross") for name in ("R@1", "mAP")]
+    head = ["modules", "adapters", "energy", "read by", *figures, "same recipe", "chance"]
+    return table(head, lines)
 
 
 def _map(points: Sequence[Figures], by: str) -> str:

@@ -17,12 +17,14 @@ from lorarium.describe.learned import Aligned, Learned, Probe
 from lorarium.describe.learned import shipped as shipped_descriptor
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe import looks, scenarios
+from lorarium.evaluate.describe.behaviour import behaviour, effects
 from lorarium.evaluate.describe.folds import Fold, folds
 from lorarium.evaluate.describe.measures import clusters, structure
+from lorarium.evaluate.describe.parts import parts
 from lorarium.evaluate.describe.retrieved import Result, figures, paired, retrieve
 from lorarium.evaluate.describe.rows import DescriptorRow, Row, weight_rows
 from lorarium.evaluate.describe.stability import stability
-from lorarium.evaluate.describe.traces import traces
+from lorarium.evaluate.describe.traces import compact, traces
 from lorarium.evaluate.describe.zoo import Corpus, Zoo, load, read_zoo
 from lorarium.models.base import Base
 from lorarium.world.words import tokens
@@ -151,6 +153,7 @@ def _kind(
         )  # fmt: skip
         say(f"{row.name} measured")
     usual = np.flatnonzero(corpus.recipe == corpus.usual)
+    readings = {name: compact(X) for name, X in _readings(corpus, learned).items()}
     document: Figures = {
         "adapters": len(corpus.entries), "artists": int(corpus.artist.max()) + 1,
         "groups": int(corpus.group.max()) + 1, "usual": corpus.usual,
@@ -159,9 +162,14 @@ def _kind(
         "rows": table, "paired": paired(rows, results, seed=seed),
         "structure": _structure(rows, corpus, usual, seed),
         "stability": _stability(rows, corpus, plan),
-        "traces": traces(corpus, _readings(corpus, learned)),
+        "traces": traces(corpus, readings),
+        "parts": parts(corpus, learned, say),
         "questions": _questions(corpus, usual, learned, seen, samples, size, seed),
     }  # fmt: skip
+    clip = seen.get("CLIP-like")
+    if clip is not None and samples is not None and base is not None:
+        changes = effects(corpus, base, samples[0], clip, steps=options.steps, seed=seed)
+        document["behaviour"] = behaviour(corpus, readings, changes)
     document["map"] = _map(rows, corpus, table, seed)
     document["minutes"] = round((time.monotonic() - began) / 60, 2)
     return document
@@ -224,11 +232,11 @@ def _questions(
     seed: int,
 ) -> Figures:
     """Training pictures, new pictures and words, asked of the adapters of the usual recipe."""
-    artists = corpus.artist[usual]
+    artists, odd = corpus.artist[usual], scenarios.alternating(corpus)
     about = scenarios.texts_about(corpus, usual)
     found: Figures = {"training pictures": {}, "new pictures": {}, "words": {}}
+    gallery = learned.aligned([corpus.sketches[i] for i in usual]) if learned else np.zeros((0, 0))
     if learned is not None and about.texts:
-        gallery = learned.aligned([corpus.sketches[i] for i in usual])
         scores = learned.words(about.texts) @ gallery.T
         found["words"]["aligned"] = scenarios.asked_by_words(scores, about, seed=seed)
     clip = seen.get("CLIP-like")
@@ -247,13 +255,13 @@ def _questions(
         if learned is not None and "judge A" in seen:
             asked = learned.picture_features(looks.aligned_inputs(pictures, seen["judge A"].net))
             found[name]["aligned"] = scenarios.asked_by_vectors(
-                asked, truth, gallery, artists, seed=seed, centre=False
+                asked, truth, gallery, artists, odd, seed=seed, centre=False
             )
         for encoder, view in seen.items():
             if view.head and drawn is not None:
                 found[name][f"{encoder}, samples"] = scenarios.asked_by_vectors(
                     looks.features(pictures, view), truth, looks.features(drawn, view), artists,
-                    seed=seed, centre=True,
+                    odd, seed=seed, centre=True,
                 )  # fmt: skip
     return found
 

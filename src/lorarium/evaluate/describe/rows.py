@@ -108,14 +108,12 @@ class VectorRow:
 
 
 @dataclass
-class PaddedRaw:
-    """The paper's flattened A and B where layouts differ: what one of two adapters lacks is zero.
-
-    Factors are cut off or filled up by rank, so it compares numbers that began at one place."""
+class GramRow:
+    """Vectors that are known by their products with each other alone, centred on the gallery."""
 
     products: Array  # of all adapters
     seconds: float
-    name: str = "raw, padded"
+    name: str
     sort: str = "weights"
     bytes: int = 0
 
@@ -128,7 +126,9 @@ class PaddedRaw:
 
 
 def padded_products(corpus: Corpus) -> Array | None:
-    """<A, A'> + <B, B'> over the rows and columns that both have; None if one has no factors."""
+    """The paper's flattened A and B where layouts differ: <A, A'> + <B, B'> over the rows and
+    columns that both have, so it compares numbers that began at one place; None if one has no
+    factors."""
     try:
         modules = sorted({m for a in corpus.adapters for m in layout(a)})
     except LorariumError:
@@ -168,10 +168,13 @@ def weight_rows(corpus: Corpus, *, only: Sequence[str] = ()) -> list[Row]:
         began = time.perf_counter()
         products = padded_products(corpus)
         if products is not None:
-            rows.append(PaddedRaw(products, (time.perf_counter() - began) / len(products)))
+            seconds = (time.perf_counter() - began) / len(products)
+            rows.append(GramRow(products, seconds, "raw, padded"))
     for name in DESCRIPTORS:
         if name == "raw" or not _wanted(name, only):
             continue
+        if name == "sketch-effect" and not len(corpus.sketches[0].effect):
+            continue  # nothing is known of the base
         if name.startswith("sketch"):
             row = DescriptorRow(name, corpus.sketches, _maker(name), before=each)
             row.bytes = held

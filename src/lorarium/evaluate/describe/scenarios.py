@@ -20,9 +20,11 @@ ROUNDS = 200
 
 
 def asked_by_vectors(
-    queries: Array, truth: Array, gallery: Array, artists: Array, *, seed: int, centre: bool
-) -> Figures:
-    """Queries (q, d) of known artists against adapters (n, d): is the nearest one theirs?
+    queries: Array, truth: Array, gallery: Array, artists: Array, odd: Array, *, seed: int,
+    centre: bool,
+) -> Figures:  # fmt: skip
+    """Queries (q, d) of known artists against adapters (n, d): is the nearest one theirs, and does
+    its score tell whether anything of them is there, when the `odd` half of the artists is not?
 
     `centre` takes the mean of each side away, for vectors of one encoder that nobody aligned.
     """
@@ -38,7 +40,21 @@ def asked_by_vectors(
         "r_at_1": float((nearest == truth).mean()),
         "map": float(np.nanmean(average_precision(scores, relevant))),
         "null": float(np.mean(null)),
+        "strangers refused": refused(scores, truth, artists, odd),
     }
+
+
+def refused(scores: Array, truth: Array, artists: Array, odd: Array) -> float | None:
+    """Area under the curve of the best score as a sign that the query's artist is there: the odd
+    artists are taken out of the gallery, then the others."""
+    from sklearn.metrics import roc_auc_score
+
+    areas = []
+    for out in (odd, ~odd):
+        kept, member = ~out[artists], ~out[truth]
+        if kept.any() and 0 < member.sum() < len(member):
+            areas.append(roc_auc_score(member, scores[:, kept].max(1)))
+    return float(np.mean(areas)) if areas else None
 
 
 class Texts(NamedTuple):
@@ -85,7 +101,7 @@ def rejection(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> dict[str, floa
     taken out of the gallery, then the other half. Area under the curve by split."""
     from sklearn.metrics import roc_auc_score
 
-    odd = _alternating(corpus)
+    odd = alternating(corpus)
     scores: dict[str, list[tuple[Array, Array]]] = {}
     for fold in folds:
         for out in (odd, ~odd):
@@ -102,7 +118,7 @@ def rejection(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> dict[str, floa
     return found
 
 
-def _alternating(corpus: Corpus) -> Array:
+def alternating(corpus: Corpus) -> Array:
     """Every second artist of each group, (artists,)."""
     seen: dict[int, int] = {}
     count = int(corpus.artist.max()) + 1

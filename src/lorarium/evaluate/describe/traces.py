@@ -30,15 +30,29 @@ def traces(corpus: Corpus, readings: Mapping[str, Array]) -> dict[str, dict[str,
 
 
 def r_squared(X: Array, y: Array, groups: Array) -> float:
-    """Of predictions for groups that the fit did not see; the ridge is chosen inside each fit."""
-    said = np.zeros(len(y))
+    """Of predictions for groups that the fit did not see."""
+    said = foretold(X, y, groups)
+    return float(1 - np.square(y - said).sum() / np.square(y - y.mean()).sum())
+
+
+def foretold(X: Array, y: Array, groups: Array) -> Array:
+    """Predictions of y (n,) or (n, k) for groups that the fit did not see; the ridge is chosen
+    inside each fit. Not a number where there is one group alone."""
+    said = np.full(y.shape, np.nan)
     fold = groups % FOLDS
     for part in np.unique(fold):
         out = fold == part
-        if out.all():
-            return float("nan")
-        said[out] = _predict(X[~out], y[~out], groups[~out], X[out])
-    return float(1 - np.square(y - said).sum() / np.square(y - y.mean()).sum())
+        if not out.all():
+            said[out] = _predict(X[~out], y[~out], groups[~out], X[out])
+    return said
+
+
+def compact(X: Array) -> Array:
+    """As few numbers as there are rows (n, n), with the same products: all that a ridge sees."""
+    if X.shape[1] <= len(X):
+        return X
+    values, vectors = np.linalg.eigh(X.astype(np.float64) @ X.T)
+    return vectors * np.sqrt(values.clip(0))
 
 
 def _predict(X: Array, y: Array, groups: Array, asked: Array) -> Array:
@@ -54,4 +68,4 @@ def _ridge(X: Array, y: Array, asked: Array, ridge: float) -> Array:
     spread = np.sqrt(np.square(X - mean).sum(1).mean()) or 1.0
     known, new = ((Z - mean).astype(np.float64) / spread for Z in (X, asked))
     K = known @ known.T + ridge * np.eye(len(known))
-    return new @ (known.T @ np.linalg.solve(K, y - y.mean())) + y.mean()
+    return new @ (known.T @ np.linalg.solve(K, y - y.mean(0))) + y.mean(0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorarium.errors import plain
-from lorarium.evaluate.describe.page import STYLE, nested, table
+from lorarium.evaluate.describe.page import STYLE, table
 
 Figures = Mapping[str, Any]
 HEAD = ("", "score", "passes", "class", "share of the tuned training's gain", "seconds each")
@@ -39,7 +39,7 @@ def page(document: Figures) -> str:
         parts.append(table(("", "share"), [list(row) for row in rows]))
         if found["weights"]:
             parts.append("<h3>Among the LoRAs of the folder, by the output side</h3>")
-            parts.append(nested(found["weights"]["rows"]))
+            parts.append(_weights(found["weights"]["rows"]))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>LoRAs from pictures</title>'
@@ -61,6 +61,11 @@ def summary(document: Figures) -> str:
                     f"{_interval(r['gain']):>24}{seconds:>9}"
                 )
     return "\n".join(lines)
+
+
+def _weights(rows: Mapping[str, Figures]) -> str:
+    names = list(next(iter(rows.values()), {}))
+    return table(("", *names), [[row, *(f[name] for name in names)] for row, f in rows.items()])
 
 
 def _interval(found: Figures | None) -> str:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from lorarium.train.manifest import POOL, Entry, pool_cell
+from lorarium.train.manifest import UNSEEN, Entry, pool_cell
 from lorarium.train.recipe import Recipe
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import HELD_GENRES, SEEN_CLASSES, SEEN_GENRES, artists, individuals
@@ -16,7 +16,7 @@ from lorarium.world.splits import HELD_GENRES, SEEN_CLASSES, SEEN_GENRES, artist
 Array = np.ndarray
 T = TypeVar("T")
 SHOWN = 12  # pictures at most that a LoRA is made from
-JUDGED_BY = {"style": 12, "subject": 5}  # other pictures, of the same pool
+JUDGED_BY = {"style": 12, "subject": 5}  # pictures that no adapter was made from
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ def style_targets(
     for style in [*chosen, *artists(split, per_genre, HELD_GENRES[split])]:
         of, hard = (style.genre, style.number), style.genre not in SEEN_GENRES
         shown, prompts = pool("style", of, split, range(SHOWN), size)
-        references, _ = pool("style", of, split, range(SHOWN, SHOWN + JUDGED_BY["style"]), size)
+        references, _ = pool("style", of, split, range(UNSEEN, UNSEEN + JUDGED_BY["style"]), size)
         true = render(people, [style] * cells, views, size)
         word = "sty1" if hard else style.genre
         found.append(Target(
@@ -71,7 +71,9 @@ def subject_targets(split: str, count: int, cells: int, size: int, *, seed: int)
     for subject in _spread(individuals(split, 1), count):
         of = (subject.kind, subject.number)
         shown, prompts = pool("subject", of, split, range(SHOWN), size)
-        references, _ = pool("subject", of, split, range(SHOWN, SHOWN + JUDGED_BY["subject"]), size)
+        references, _ = pool(
+            "subject", of, split, range(UNSEEN, UNSEEN + JUDGED_BY["subject"]), size
+        )
         true = render([subject] * cells, styles, views, size)
         words, plain = f"a sub1 {subject.kind} in {PHOTO}", f"a {subject.kind} in {PHOTO}"
         found.append(Target(
@@ -84,8 +86,7 @@ def subject_targets(split: str, count: int, cells: int, size: int, *, seed: int)
 def pool(
     kind: str, of: tuple[str, int], split: str, which: Sequence[int], size: int
 ) -> tuple[Array, tuple[str, ...]]:
-    """Pictures of an artist's or individual's pool, as the zoo has them, and their prompts."""
-    assert max(which) < POOL
+    """Pictures of an artist or individual, numbered as the zoo has them, and their prompts."""
     entry = Entry("", kind, of, split, "", Recipe(), 0, 0, ())
     subjects, styles, views, prompts = zip(*(pool_cell(entry, i) for i in which), strict=True)
     return render(subjects, styles, views, size), tuple(prompts)

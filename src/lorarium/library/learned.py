@@ -1,0 +1,63 @@
+"""The learned descriptors that ship, as spaces: `probe` to search by adapter, `aligned` to search
+by pictures and words as well."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from lorarium.adapter import Array
+from lorarium.describe import learned
+from lorarium.describe.learned import Learned
+from lorarium.errors import LorariumError
+from lorarium.library.spaces import BUILT_IN, Encoder
+
+PROBE_SIZE = 2048  # room for its vector whole
+PICTURE = 48  # pixels of a side that judge A sees
+
+
+def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
+    """The built-in spaces, and the learned ones where an asset of this version is there."""
+    path = learned.ASSET if asset is None else asset
+    try:
+        card = learned.read_card(path)
+    except LorariumError:
+        return dict(BUILT_IN)
+    with open(path, "rb") as file:
+        version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
+    open_ = functools.cache(functools.partial(learned.load_learned, path))
+    families = frozenset({str(card["family"])})
+    found = Encoder(
+        "probe", version, lambda s: open_().probes([s])[0], families=families, stored=PROBE_SIZE
+    )
+    both = Encoder(
+        "aligned",
+        version,
+        lambda s: open_().aligned([s])[0],
+        pictures=lambda paths: _pictures(open_(), paths),
+        words=lambda text: _words(open_(), text),
+        families=families,
+        least={kind: float(score) for kind, score in card.get("least", {}).items()},
+    )
+    return {**BUILT_IN, found.name: found, both.name: both}
+
+
+def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
+    try:
+        from lorarium.models.pictures import read_pictures
+    except ModuleNotFoundError as error:
+        hint = "install the extra: pip install 'lorarium[torch]'"
+        raise LorariumError(f"reading pictures needs {error.name}", hint=hint) from None
+    return networks.pictures(read_pictures(paths, PICTURE))
+
+
+def _words(networks: Learned, text: str) -> Array:
+    """Texts were learned with an article, which people leave out."""
+    said = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
+    try:
+        return networks.words([said])[0]
+    except LorariumError as error:
+        hint = f"{error.hint}; --where 'text ~ WORD' looks in names, titles and tags"
+        raise LorariumError(error.what, where="words", hint=hint) from None
