@@ -52,7 +52,7 @@ def style_targets(
     for style in [*chosen, *artists(split, per_genre, HELD_GENRES[split])]:
         of, hard = (style.genre, style.number), style.genre not in SEEN_GENRES
         shown, prompts = pool("style", of, split, range(SHOWN), size)
-        references, _ = pool("style", of, split, range(UNSEEN, UNSEEN + JUDGED_BY["style"]), size)
+        references, _ = pool("style", of, split, _judged("style"), size)
         true = render(people, [style] * cells, views, size)
         word = "sty1" if hard else style.genre
         found.append(Target(
@@ -90,6 +90,10 @@ def pool(
     entry = Entry("", kind, of, split, "", Recipe(), 0, 0, ())
     subjects, styles, views, prompts = zip(*(pool_cell(entry, i) for i in which), strict=True)
     return render(subjects, styles, views, size), tuple(prompts)
+
+
+def _judged(kind: str) -> range:
+    return range(UNSEEN, UNSEEN + JUDGED_BY[kind])
 
 
 def _spread(items: Sequence[T], most: int | None) -> list[T]:
