@@ -38,10 +38,18 @@ SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
 PLANS = {
     "cpu": FitConfig(
-        total=400_000, batch=64, muon=3e-3, adam=1.5e-3, decay=0.6, ema=0.99, clip=1.0, seed=21
+        total=400_000,
+        batch=64,
+        muon=6e-3,
+        adam=4e-3,
+        decay=0.6,
+        warmup=10,
+        ema=0.99,
+        clip=1.0,
+        seed=21,
     ),
     "cuda": FitConfig(
-        total=8_000_000, batch=512, muon=3e-3, adam=1.5e-3, decay=0.6, clip=1.0, seed=21
+        total=8_000_000, batch=512, muon=4e-3, adam=3e-3, decay=0.6, clip=1.0, seed=21
     ),
 }
 WATCH = 250  # steps between looks at the validation loss
