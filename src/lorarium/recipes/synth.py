@@ -47,7 +47,7 @@ PLANS = {
         ema=0.99,
         clip=1.0,
         seed=21,
-    ),
+    ),  # fmt: skip
     "cuda": FitConfig(
         total=8_000_000, batch=512, muon=4e-3, adam=3e-3, decay=0.6, clip=1.0, seed=21
     ),

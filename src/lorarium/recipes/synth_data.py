@@ -117,8 +117,8 @@ class Endless:
         return self._keep(_drawn(*self._wish()))
 
     def _wish(self) -> tuple[bool, int, int, int]:
-        r = self.random
-        return bool(r.random() < self.subjects), *numbers("train", 2, r), self.size
+        number, seed = numbers("train", 2, self.random)
+        return bool(self.random.random() < self.subjects), number, seed, self.size
 
     def _kept(self) -> Source:
         return self.kept[int(self.random.integers(len(self.kept)))]

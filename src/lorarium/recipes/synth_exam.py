@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from lorarium.adapter import Module
 from lorarium.models.base import Base
-from lorarium.models.branches import Branch
+from lorarium.models.branches import Hook
 from lorarium.models.stack import each
 from lorarium.recipes.synth_data import Batch, Source, artist, individual, seen_by
 from lorarium.recipes.synth_loss import Words, batch_losses, tried
@@ -57,7 +57,7 @@ class Exam:
         with torch.no_grad():
             return self._with([each(self.base, [adapter]) for adapter in made])
 
-    def _with(self, beside: list[Mapping[Module, Branch]] | list[dict[Module, Branch]]) -> float:
+    def _with(self, beside: Sequence[Mapping[Module, Hook]]) -> float:
         return _mean([
             tried(self.base, those, self._batch(s, 1), self.words, _chance(i))
             for i, (s, those) in enumerate(zip(self.sources, beside, strict=True))

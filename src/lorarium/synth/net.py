@@ -100,6 +100,9 @@ class Reader(nn.Module):
 
 
 class Generator(nn.Module):
+    query_of: Tensor
+    grey: Tensor
+
     def __init__(self, config: SynthConfig) -> None:
         super().__init__()
         self.config = c = config
