@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import FrameType
 
@@ -36,21 +36,12 @@ from lorarium.world.mark import world_mark
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
+_PLAN = FitConfig(
+    total=400_000, batch=64, muon=6e-3, adam=4e-3, decay=0.6, warmup=10, ema=0.99, clip=1.0, seed=21
+)
 PLANS = {
-    "cpu": FitConfig(
-        total=400_000,
-        batch=64,
-        muon=6e-3,
-        adam=4e-3,
-        decay=0.6,
-        warmup=10,
-        ema=0.99,
-        clip=1.0,
-        seed=21,
-    ),  # fmt: skip
-    "cuda": FitConfig(
-        total=8_000_000, batch=512, muon=4e-3, adam=3e-3, decay=0.6, clip=1.0, seed=21
-    ),
+    "cpu": _PLAN,
+    "cuda": replace(_PLAN, total=8_000_000, batch=512, muon=4e-3, adam=3e-3, ema=0.997),
 }
 WATCH = 250  # steps between looks at the validation loss
 
