@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +16,13 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import cosine, norm
 from lorarium.errors import LorariumError
 from lorarium.models.base import modules
+from lorarium.models.pictures import write_png
 from lorarium.models.stack import each
 from lorarium.synth.between import between
 from lorarium.synth.make import refined, synthesize
 from lorarium.train.fit import Fit
 from lorarium.train.recipe import Job, Recipe
+from lorarium.train.run import train
 from tests.deltas import difference, matrix
 from tests.models.tiny import micro
 from tests.synth.tiny import pictures, synth
@@ -154,3 +157,12 @@ def test_what_is_wrong_is_a_sentence() -> None:
         synthesize(SYNTH, BASE, pictures(0))
     with pytest.raises(LorariumError, match="writes for base"):
         synthesize(SYNTH, micro(seed=5), pictures(1))
+
+
+def test_training_files_can_go_on_from_an_adapter(tmp_path: Path) -> None:
+    write_png(tmp_path / "a.png", pictures(1, size=48)[0])
+    begin = synthesize(SYNTH, BASE, pictures(1)).adapter
+    recipe = Recipe(rank=3, alpha=3.0, steps=1, batch=1, lr=1e-8)
+    more = {"base": BASE, "recipe": recipe, "sheet": False, "prompt": "a cat"}
+    same = train([tmp_path / "a.png"], tmp_path / "a.safetensors", begin=begin, **more)
+    assert distance(same, begin) < 1e-4
