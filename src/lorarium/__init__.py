@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Adapter", "Library", "LorariumError", "__version__", "describe"]
 
-_ROOMS = ("describe",)  # loaded when first asked for
+_ROOMS = ("describe", "synth")  # loaded when first asked for
 
 
 def __getattr__(name: str) -> Any:

@@ -29,9 +29,10 @@ COMMANDS = {
     "cluster": "Group the LoRAs of a library.",
     "map": "Draw a library as a page or a picture.",
     "train": "Train a LoRA from pictures.",
+    "synth": "Make a LoRA from pictures at once, without training.",
     "render": "Make pictures from a prompt and LoRAs.",
     "mint": "Train many LoRAs at once from a recipe.",
-    "evaluate": "Measure descriptors and merges on adapters whose truth is known.",
+    "evaluate": "Measure descriptors, merges and generators where the truth is known.",
     "world": "Look at the drawn world.",
     "tour": "See everything work.",
 }

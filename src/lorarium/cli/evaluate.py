@@ -1,4 +1,4 @@
-"""`lorarium evaluate`: measure descriptors and merges on adapters whose truth is known."""
+"""`lorarium evaluate`: measure descriptors, merges and generators where the truth is known."""
 
 from __future__ import annotations
 
@@ -168,3 +168,90 @@ def merge(
     elif not quiet:
         click.echo(summary(document))
         click.echo(f"wrote merge.json, merge.html and merge.png in {folder}")
+
+
+@command.command("synth")
+@click.option("--refs", metavar="DIR", help="A minted folder, for the mean and nearest adapter.")
+@click.option("--split", default="test", show_default=True, help="test or validation.")
+@click.option("--judge", default="b", show_default=True, help="a or b: who reports.")
+@click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
+@click.option("--generator", metavar="FILE", help="Another generator than the shipped one.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice(["style", "subject"]), help="One kind only."
+)
+@click.option("--quick", is_flag=True, help="Four artists and four cells: a trial.")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option(
+    "-o", "--out", default="evaluate-synth", show_default=True,
+    help="The folder for synth.json, synth.html and the samples.",
+)  # fmt: skip
+@seed_option
+@json_flag
+@quiet_flag
+def synth(
+    refs: str | None,
+    split: str,
+    judge: str,
+    base: str | None,
+    generator: str | None,
+    kinds: tuple[str, ...],
+    quick: bool,
+    device: str,
+    out: str,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """LoRAs made from pictures at once, beside training and every simple way, on artists and
+    individuals nobody learned from.
+
+    Run again, it goes on with the samples that are there.
+
+    \b
+    lorarium evaluate synth --quick
+    lorarium evaluate synth --refs zoo -o figures --json
+    """
+    need_torch("evaluate synth")
+    from dataclasses import replace
+
+    from lorarium.evaluate.describe.zoo import read_zoo
+    from lorarium.evaluate.synth import Options, evaluate_synth
+    from lorarium.evaluate.synth.page import page, summary
+    from lorarium.formats.container import write_atomically
+    from lorarium.models.base import open_base
+    from lorarium.synth.store import load_synth
+
+    if split not in ("test", "validation"):
+        raise LorariumError(f"no split {split!r}", hint="test or validation")
+    if judge not in ("a", "b"):
+        raise LorariumError(f"no judge {judge!r}", hint="a or b")
+    options = Options(split, judge, seed=seed)
+    options = options.quick() if quick else options
+    options = replace(options, kinds=kinds) if kinds else options
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+    model = open_base(base, device)
+
+    def say(words: str) -> None:
+        if not (quiet or as_json):
+            click.echo(words, err=True)
+
+    document = evaluate_synth(
+        model,
+        load_synth(Path(generator) if generator else None, model),
+        folder / "samples",
+        options,
+        zoo=read_zoo(Path(refs)) if refs else None,
+        say=say,
+    )
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / "synth.json", [text.encode()])
+    write_atomically(folder / "synth.html", [page(document).encode()])
+    if as_json:
+        print_json({"folder": out, **document})
+    elif not quiet:
+        click.echo(summary(document))
+        click.echo(f"wrote {folder / 'synth.json'} and {folder / 'synth.html'}")

@@ -36,7 +36,7 @@ RAIN = {"modelspec.title": "rain", "modelspec.trigger_phrase": "in heavy rain"}
 def command(out: str) -> None:
     """See everything work: files read, compared, converted, merged, resized, and refused; then the
     drawn world, a LoRA trained on an artist that its base has never seen, its relatives in the
-    sample library, and individuals drawn in that style.
+    sample library, individuals drawn in that style, and a LoRA made at once.
 
     The adapters of the first part are made up from a seed, with the names and shapes of Stable
     Diffusion 1.5; nothing is fetched. The second part needs the extras `torch` and `library`.
@@ -153,6 +153,21 @@ def live(folder: Path) -> None:
     click.echo(f"{toured.seconds:.0f} s; look at {toured.before_after}")
 
 
+def at_once(folder: Path) -> None:
+    try:
+        from lorarium.synth.tour import synth_tour
+    except ImportError as missing:
+        click.echo(f"needs {missing.name}: pip install 'lorarium[torch]', then take the tour again")
+        return
+    trained = sorted(folder.glob("neon-*.safetensors"))
+    if not trained:
+        return
+    try:
+        synth_tour(folder / "pictures", trained[0], folder, say=click.echo)
+    except LorariumError as missing:
+        click.echo(str(missing))
+
+
 STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("lorarium inspect: what is in a file", look),
     ("lorarium convert: another dialect, the same weights", convert),
@@ -161,6 +176,7 @@ STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("a library: what is the same, what was made of what", collect),
     ("broken files are one sentence", refuse),
     ("the drawn world, and a LoRA trained before your eyes", live),
+    ("lorarium synth: a LoRA from three pictures, without training", at_once),
     ("its relatives among adapters that others trained", relatives),
     ("an individual in that style: the two merged", together),
 )

@@ -6,7 +6,7 @@ K = 1 all rows see the branch, which may hold the factors of many adapters side 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -85,8 +85,11 @@ def _linear(x: Tensor, y: Tensor, down: Tensor, up: Tensor, gain: Tensor | None)
     return y.view(k, -1, y.shape[-1]).baddbmm_(h, up.transpose(1, 2)).view(y.shape)
 
 
+Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
+
+
 @contextmanager
-def applied(base: Base, branches: Mapping[Module, Branch]) -> Iterator[None]:
+def applied(base: Base, branches: Mapping[Module, Hook]) -> Iterator[None]:
     """While it lasts, the base's networks run with these branches; gradients flow to them."""
     handles = []
     try:

@@ -11,4 +11,6 @@ STAGES = {
     "describe": "lorarium.recipes.describe",
     "sample": "lorarium.recipes.sample",
     "merge": "lorarium.recipes.merge",
+    "synth": "lorarium.recipes.synth",
+    "lora_diffusion": "lorarium.recipes.lora_diffusion",
 }

@@ -49,6 +49,12 @@ class Fit:
         self.steps, self.done = first.steps, 0
         self.adapts_text = any(job.recipe.text_encoder for job in jobs)
         self._wanted = [modules(base, j.recipe.targets, j.recipe.parts) for j in jobs]
+        for job, wanted in zip(jobs, self._wanted, strict=True):
+            if lost := set(job.begin or ()) - set(wanted):
+                raise LorariumError(
+                    "the adapter to go on from changes what is not trained",
+                    where=str(min(lost)), hint="choose other --targets",
+                )  # fmt: skip
         self.slots = self._layout()
         device = base.device
         self.table = self._start().to(device).requires_grad_(True)
@@ -82,12 +88,16 @@ class Fit:
         for place, slot in _numbered(self.slots, self.base):
             bound = prod(slot.down[1:]) ** -0.5
             down = torch.zeros(len(self.jobs), *slot.down)
+            up = torch.zeros(len(self.jobs), *slot.up)
             for k, job in enumerate(self.jobs):
+                if job.begin is not None and slot.module in job.begin:
+                    begin_at(job, slot.module, down[k], up[k])
+                    continue
                 rank = _rank(job, (slot.up[0], *slot.down[1:]))
                 own = (rank, *slot.down[1:])
                 share = chance.uniform(seeds[k : k + 1], chance.START, place, own)[0]
                 down[k, :rank] = (2 * share - 1) * bound
-            rows += [down.flatten(1), torch.zeros(len(self.jobs), prod(slot.up))]
+            rows += [down.flatten(1), up.flatten(1)]
         return torch.cat(rows, 1)
 
     def _scales(self, module: Module) -> Tensor | None:
@@ -263,6 +273,25 @@ def _numbered(slots: Sequence[_Slot], base: Base) -> list[tuple[int, _Slot]]:
     parts = tuple(base.networks)
     numbers = {module: i for i, module in enumerate(modules(base, "all", parts))}
     return [(numbers[slot.module], slot) for slot in slots]
+
+
+def begin_at(job: Job, module: Module, down: Tensor, up: Tensor) -> None:
+    """Fill one module's factors (r, in...) and (out, r) with those of the job's adapter."""
+    assert job.begin is not None
+    delta = job.begin[module]
+    if not isinstance(delta, LowRank) or delta.mid is not None:
+        raise LorariumError("training can only go on from plain LoRA modules", where=str(module))
+    if delta.rank > _rank(job, (len(up), *down.shape[1:])):
+        raise LorariumError(
+            f"rank {delta.rank} cannot go on at rank {job.recipe.rank}", where=str(module),
+            hint=f"use --rank {delta.rank}",
+        )  # fmt: skip
+    A = torch.from_numpy(delta.down.astype(np.float32))
+    B = torch.from_numpy(delta.up.astype(np.float32)).reshape(len(up), -1)
+    if A[0].numel() != down[0].numel() or len(B) != delta.up.shape[0]:
+        raise LorariumError("the adapter to go on from is of another shape", where=str(module))
+    down[: delta.rank] = A.reshape(-1, *down.shape[1:])
+    up[:, : delta.rank] = B * (delta.scale * job.recipe.rank / job.recipe.alpha)
 
 
 def heat_at(step: int, steps: int, warmup: int, cooldown: float) -> float:

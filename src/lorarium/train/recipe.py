@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from lorarium.adapter import Adapter
+from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
 from lorarium.models.base import TARGETS
 from lorarium.world.words import SUBJECT_TOKENS
@@ -98,6 +100,7 @@ class Job:
     recipe: Recipe = field(default_factory=Recipe)
     seed: int = 0
     init_seed: int | None = None  # of the factors' start; the seed itself when None
+    begin: Adapter | None = None  # what to go on from, plain factors; fresh ones when None
     prior_pictures: np.ndarray | None = None
     prior_prompts: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)  # goes into the file's metadata
@@ -115,6 +118,8 @@ class Job:
         digest = hashlib.sha256()
         for part in (self.recipe, self.seed, self.start, self.prompts, self.prior_prompts):
             digest.update(f"{part}\n".encode())
+        if self.begin is not None:
+            digest.update(fingerprint(self.begin).encode())
         for pictures in (self.pictures, self.prior_pictures):
             if pictures is not None:
                 digest.update(f"{pictures.shape}".encode() + np.ascontiguousarray(pictures).data)

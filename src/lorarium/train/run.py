@@ -44,6 +44,7 @@ def train(
     recipe: Recipe | Mapping[str, Any] | None = None,
     seed: int = 0,
     prior_prompt: str | None = None,
+    begin: Adapter | None = None,
     resume: bool = False,
     sheet: bool = True,
     device: str = "cpu",
@@ -53,6 +54,7 @@ def train(
 
     `{}` in the prompt stands for a picture's own caption (a .txt of its name), or for nothing.
     A `recipe` that is a table of numbers changes the defaults of the base's family.
+    `begin` is an adapter to go on from, of a rank up to the recipe's.
     An interrupted run leaves `<out>.checkpoint`, from which `resume` goes on.
 
     >>> train(["mine/"], "mine.safetensors", prompt="a {} in sty1")
@@ -72,6 +74,7 @@ def train(
         prompts,
         recipe,
         seed,
+        begin=begin,
         about={"modelspec.title": target.stem, "ss_output_name": target.stem},
     )
     if recipe.prior > 0:

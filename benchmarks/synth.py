@@ -1,0 +1,68 @@
+"""Every way of making a LoRA from pictures, on test artists and individuals: all of docs/synth.md.
+
+    python benchmarks/synth.py runs/zoo
+    python benchmarks/synth.py --quick
+
+Drawn pictures are kept in `runs/synth/samples`; run again, it goes on with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from machine import machine, save
+
+from lorarium.evaluate.describe.zoo import read_zoo
+from lorarium.evaluate.synth import Options, evaluate_synth
+from lorarium.evaluate.synth.page import page, summary
+from lorarium.evaluate.synth.rows import Row
+from lorarium.formats.container import write_atomically
+from lorarium.models.base import open_base
+from lorarium.recipes.lora_diffusion import learn
+from lorarium.recipes.lora_diffusion.rows import paper_rows
+from lorarium.synth.store import load_synth
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("zoo", type=Path, nargs="?")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--judge", default="b")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--base")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--cache", type=Path, default=Path("runs/synth/samples"))
+    parser.add_argument("--page", type=Path, default=Path("runs/synth/synth.html"))
+    asked = parser.parse_args()
+    base = open_base(asked.base, asked.device)
+    options = Options(asked.split, asked.judge)
+    zoo = read_zoo(asked.zoo) if asked.zoo else None
+
+    def paper(kind: str) -> list[Row]:
+        """The paper's generators, where the stage has learned them."""
+        folder = learn.RUN / learn.mark(zoo) / kind if zoo else None
+        if zoo is None or folder is None or not (folder / "done.json").exists():
+            return []
+        found = learn.learn(learn.examples(zoo, kind, base.size), folder, learn.Plan())
+        return paper_rows(base, found)
+
+    document = evaluate_synth(
+        base,
+        load_synth(base=base),
+        asked.cache,
+        options.quick() if asked.quick else options,
+        zoo=zoo,
+        more=paper,
+        say=lambda words: print(words, flush=True),
+    )
+    print(summary(document))
+    asked.page.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(asked.page, [page(document).encode()])
+    name = "synth-quick" if asked.quick else "synth"
+    print("written to", save(name, {**document, "machine": machine()}))
+    print("page", asked.page)
+
+
+if __name__ == "__main__":
+    main()

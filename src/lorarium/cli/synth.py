@@ -1,0 +1,166 @@
+"""`lorarium synth`: a LoRA from pictures without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lorarium.cli.common import (
+    json_flag,
+    need_torch,
+    print_json,
+    quiet_flag,
+    seed_option,
+    split_weight,
+)
+from lorarium.errors import LorariumError
+
+if TYPE_CHECKING:
+    from lorarium.synth.make import Made
+
+
+@click.command("synth")
+@click.argument("pictures", nargs=-1)
+@click.option(
+    "-o", "--out", default="synth.safetensors", show_default=True, help="The file to write."
+)
+@click.option(
+    "--kind", default="style", show_default=True, type=click.Choice(["style", "subject"]),
+    help="What the pictures share: the hand, or who is shown.",
+)  # fmt: skip
+@click.option("--rank", type=int, help="Rank of the factors. [default: the generator's]")
+@click.option(
+    "--refine", default=0, show_default=True, metavar="N", help="Go on training for N steps."
+)
+@click.option("--prompt", help='What the pictures show, for --refine. [default: "a {} in sty1"]')
+@click.option("--like", metavar="FILE", help="Take what this LoRA draws for pictures.")
+@click.option("--between", nargs=2, metavar="A B", help="LoRAs on the way from A to B.")
+@click.option("--count", default=1, show_default=True, help="How many between A and B.")
+@click.option(
+    "--edit", "edits", multiple=True, metavar="NAME:AMOUNT", help="Move along a direction."
+)
+@click.option("--edits", "list_edits", is_flag=True, help="List the directions and stop.")
+@click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
+@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
+@seed_option
+@json_flag
+@quiet_flag
+def command(
+    pictures: tuple[str, ...],
+    out: str,
+    kind: str,
+    rank: int | None,
+    refine: int,
+    prompt: str | None,
+    like: str | None,
+    between: tuple[str, str] | None,
+    count: int,
+    edits: tuple[str, ...],
+    list_edits: bool,
+    base: str | None,
+    device: str,
+    no_sheet: bool,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make a LoRA from pictures (files or folders) at once, without training.
+
+    The result is an ordinary file, with a sheet of samples (.png) beside it. It says how far the
+    pictures are from anything that the generator has seen.
+
+    \b
+    lorarium synth drawings/ -o ink.safetensors
+    lorarium synth my-cat/ --kind subject --prompt "a sub1 cat in photo" --refine 20
+    lorarium synth --between ink.safetensors oil.safetensors --count 3
+    """
+    need_torch("synth")
+    if list_edits:
+        return _list(kind, as_json)
+    if between:
+        if pictures or like or edits or refine:
+            raise click.UsageError("--between takes two LoRAs and nothing else to start from")
+        return _between(between, Path(out), count, rank, as_json, quiet)
+    if count != 1:
+        raise click.UsageError("--count goes with --between")
+    from lorarium.synth.run import synth
+
+    made = synth(
+        pictures,
+        out,
+        kind=kind,
+        like=like,
+        edits=_amounts(edits),
+        rank=rank,
+        refine=refine,
+        prompt=prompt,
+        base=base,
+        seed=seed,
+        sheet=not no_sheet,
+        device=device,
+    )
+    for words in () if as_json else made.warnings:
+        click.echo(f"warning: {words}", err=True)
+    if as_json:
+        print_json({"path": out, **facts(made)})
+    elif not quiet:
+        click.echo(f"wrote {out}: {len(made.adapter)} modules in {made.seconds:.2f} s")
+        click.echo(
+            f"the pictures are {made.distance:.2f} times as far from anything seen as is usual"
+        )
+
+
+def facts(made: Made) -> dict[str, Any]:
+    """What --json says of a generated adapter."""
+    return {
+        "family": made.adapter.family,
+        "modules": len(made.adapter),
+        "rank": int(made.adapter.metadata["ss_network_dim"]),
+        "distance": round(made.distance, 4),
+        "nearer": round(made.nearer, 4),
+        "agreement": [round(v, 4) for v in made.agreement],
+        "warnings": list(made.warnings),
+        "seconds": round(made.seconds, 4),
+        "metadata": dict(made.adapter.metadata),
+    }
+
+
+def _amounts(edits: tuple[str, ...]) -> dict[str, float]:
+    found = dict(split_weight(text) for text in edits)
+    if len(found) < len(edits):
+        raise LorariumError("an edit is named twice")
+    return found
+
+
+def _list(kind: str, as_json: bool) -> None:
+    from lorarium.synth.make import directions
+    from lorarium.synth.store import load_synth
+
+    names = directions(load_synth(), kind)
+    if as_json:
+        print_json({"kind": kind, "edits": names})
+    else:
+        click.echo("\n".join(names))
+
+
+def _between(
+    ends: tuple[str, str], out: Path, count: int, rank: int | None, as_json: bool, quiet: bool
+) -> None:
+    from lorarium.formats import read, write
+    from lorarium.synth.between import between
+    from lorarium.synth.run import checked_target
+
+    checked_target(out)
+    made = between(read(ends[0]), read(ends[1]), count, rank=rank)
+    width = len(str(count))
+    paths = [out.with_stem(f"{out.stem}-{i + 1:0{width}}") for i in range(count)]
+    for adapter, path in zip(made, [out] if count == 1 else paths, strict=True):
+        write(adapter, path)
+    shown = [str(out)] if count == 1 else [str(p) for p in paths]
+    if as_json:
+        print_json({"paths": shown, "errors": [float(a.metadata["lorarium.error"]) for a in made]})
+    elif not quiet:
+        click.echo(f"wrote {shown[0]}" + (f" to {shown[-1]}" if count > 1 else ""))

@@ -1,0 +1,166 @@
+"""The stage `synth`: the generator, end to end through the frozen base in `runs/synth`.
+
+No adapter teaches it. It sees some pictures of an artist or an individual and writes a LoRA; the
+base runs with that LoRA on other pictures of the same hand, with other content, and the base's own
+denoising loss is the only signal. Artists and individuals are drawn endlessly as it goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import torch
+from torch import nn
+
+from lorarium.encoders.store import shipped
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
+from lorarium.errors import LorariumError
+from lorarium.models.base import Base, open_base
+from lorarium.recipes.synth_basis import start_basis
+from lorarium.recipes.synth_data import Endless
+from lorarium.recipes.synth_exam import Exam
+from lorarium.recipes.synth_loss import Words, batch_losses
+from lorarium.recipes.synth_ship import limits, memory, named_directions
+from lorarium.synth.net import KINDS, Generator, SynthConfig
+from lorarium.synth.store import ASSET, Card, load_synth, save_synth
+from lorarium.world.mark import world_mark
+
+RUN = Path("runs/synth")
+SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
+SUBJECTS = 0.35  # share of individuals
+_PLAN = FitConfig(
+    total=400_000, batch=64, muon=6e-3, adam=4e-3, decay=0.6, warmup=10, ema=0.99, clip=1.0, seed=21
+)
+PLANS = {
+    "cpu": _PLAN,
+    "cuda": replace(_PLAN, total=8_000_000, batch=512, muon=4e-3, adam=3e-3, ema=0.997),
+}
+WATCH = 250  # steps between looks at the validation loss
+
+
+def started(base: Base, config: SynthConfig, seed: int) -> Generator:
+    """A generator that has learned nothing but judge A's way of looking."""
+    torch.manual_seed(seed)
+    net = Generator(config)
+    net.eyes.inherit(shipped("judge_a").net)
+    return net.to(base.device)
+
+
+def train(
+    base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
+    sources: int = SOURCES["cpu"], workers: int = 0, **numbers: int,
+) -> tuple[Generator, dict[str, float]]:  # fmt: skip
+    """Go on with the run in a folder."""
+    words = Words(base)
+    net = started(base, SynthConfig.of(base, **numbers), plan.seed)
+    exam = [Exam(base, kind, words, net.eyes) for kind in KINDS]
+    if not (folder / "checkpoint.pt").exists():
+        data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
+        start_basis(base, net, data, words, plan.seed)
+
+    def begin(step: int) -> Loss:
+        data = Endless(
+            base.size, net.eyes, [plan.seed, step], subjects=subjects, workers=workers,
+            room=2048 if workers else 256,
+        )  # fmt: skip
+        random = torch.Generator().manual_seed(plan.seed + step)
+        now = step
+
+        def loss(net: nn.Module) -> Losses:
+            nonlocal now
+            assert isinstance(net, Generator)
+            if now % WATCH == 0 and now > step:
+                seen = {e.kind: e.scores(net) for e in exam}
+                with open(folder / "validation.jsonl", "a") as log:
+                    log.write(json.dumps({"step": now, **seen}) + "\n")
+                print(json.dumps(seen), flush=True)
+            now += 1
+            batch = data.batch(sources, plan.batch // sources)
+            return {"loss": batch_losses(base, net, batch, words, random).mean()}
+
+        return loss
+
+    trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    assert isinstance(trained, Generator)
+    return trained, spent
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """A request to end is as good as Ctrl-C: what was learned is kept."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(device: str, minutes: float) -> None:
+    """Go on with the run; ship what it has when that wins on validation."""
+    base = open_base(None, device)
+    workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
+    with stopping():
+        train(base, RUN, PLANS[device], minutes, sources=SOURCES[device], workers=workers)
+    ship(base, RUN / "checkpoint.pt")
+
+
+def due() -> bool:
+    """While none is shipped, or it does not fit the base."""
+    try:
+        load_synth(base=open_base())
+    except LorariumError:
+        return True
+    return False
+
+
+def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
+    """Write the averaged weights of a run as the asset if their validation loss is lower."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    net = started(base, SynthConfig.of(base), 0)
+    net.load_state_dict(state["model"] | state["averaged"])
+    net = net.half().float().eval().requires_grad_(False)  # as its file holds it
+    words = Words(base)
+    exams = {kind: Exam(base, kind, words, net.eyes) for kind in KINDS}
+    scores = {kind: exam.scores(net) for kind, exam in exams.items()}
+    floor = {kind: exam.alone() for kind, exam in exams.items()}
+    print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
+    device = base.device.type
+    plan = PLANS[device]
+    card: Card = {
+        "name": "synth",
+        "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
+        "recipe": {"plan": asdict(plan), "sources": SOURCES[device], "subjects": SUBJECTS},
+        "spent": {"pictures": float(state["step"] * plan.batch), "seconds": state["seconds"]},
+        "world": world_mark(),
+        "base_hash": base.hash,
+        "licence": "Apache-2.0",
+        "scores": {"validation": scores, "base alone": floor},
+    }
+    try:
+        old = load_synth(asset, base).card["scores"]["validation"]
+    except LorariumError:
+        old = None
+    if old is not None and _rank(old) <= _rank(scores):
+        print("the shipped generator keeps its place", flush=True)
+        return False
+    card["agreement"] = limits(net.eyes, base.size)
+    extras = memory(net.eyes, base.size) | named_directions(net, base.size)
+    save_synth(asset, net, extras, card)
+    return True
+
+
+def _rank(scores: dict[str, dict[str, float]]) -> float:
+    """The mean loss of either kind, from 1, 4 and 12 pictures: lower is better."""
+    return round(float(np.mean([v for of_kind in scores.values() for v in of_kind.values()])), 6)
