@@ -23,6 +23,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "np-lora": {"mu": math.inf},
     "k-lora": {},
     "ssr": {},
+    "lora-rar": {},
 }
 
 
