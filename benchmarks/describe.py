@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from machine import machine, save
 
@@ -17,6 +18,42 @@ from lorarium.evaluate.describe import Options, evaluate_describe
 from lorarium.evaluate.describe.page import page, summary
 from lorarium.formats.container import write_atomically
 from lorarium.models.base import open_base
+
+COMPARED = ("output", "raw, cosine", "CLIP-like, samples", "DINO-like, samples",
+            "judge's style, samples")  # fmt: skip
+
+
+def write_docs(kinds: dict[str, Any]) -> None:
+    """Replace the figures of docs/evaluate.md: every row, artists only."""
+    found = kinds["style"]
+    recipes = {"same": "one recipe", "cross": "across recipes", "random": "random recipes"}
+    heads = [f"{head}, {name}" for name in recipes.values() for head in ("R@1", "mAP")]
+    columns = ["row", *heads, "artist ARI", "strangers refused", "seconds"]
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for row in found["rows"]:
+        cells = [row["name"]]
+        for split in recipes:
+            figures = row["splits"].get(split)
+            cells += [f"{figures[k]:.2f}" for k in ("r_at_1", "map")] if figures else ["", ""]
+        ari = row["clusters"].get("same", {}).get("artist", {}).get("ari k-means")
+        refused = row["rejection"].get("same")
+        cells += ["" if x is None else f"{x:.2f}" for x in (ari, refused)]
+        cells.append(f"{row['seconds']:.3f}" if row["seconds"] else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "| the probe less | split | R@1 | mAP |", "|---|---|---|---|"]
+    for pair in found["paired"]:
+        if pair["row"] == "probe" and pair["less"] in COMPARED:
+            spans = (
+                f"{pair[k]['mean']:+.2f} ({pair[k]['low']:+.2f} to {pair[k]['high']:+.2f})"
+                for k in ("r_at_1", "map")
+            )
+            lines.append(f"| {pair['less']} | {recipes[pair['split']]} | {' | '.join(spans)} |")
+    about = f"{found['adapters']} adapters of {found['artists']} test artists in {found['groups']} genres"
+    path = Path(__file__).parents[1] / "docs" / "evaluate.md"
+    head, _, rest = path.read_text().partition("<!-- figures -->")
+    tail = rest.partition("<!-- end -->")[2]
+    text = "\n".join([f"{head}<!-- figures -->", f"{about}:", "", *lines, f"<!-- end -->{tail}"])
+    path.write_text(text)
 
 
 def main() -> None:
@@ -46,6 +83,8 @@ def main() -> None:
     }
     print("written to", save("describe", {**document, "machine": machine(), "kinds": kept}))
     print("page", asked.page)
+    if asked.split == "test":
+        write_docs(kept)
 
 
 if __name__ == "__main__":

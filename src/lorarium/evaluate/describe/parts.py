@@ -15,10 +15,11 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.algebra import norm
 from lorarium.describe.changes import matrices
+from lorarium.describe.effect import effect
 from lorarium.describe.kernels import kernel
 from lorarium.describe.learned import Learned
 from lorarium.describe.select import SELECTIONS, choose, select
-from lorarium.describe.sketch import Sketch, sketch
+from lorarium.describe.sketch import Sketch
 from lorarium.evaluate.describe.folds import folds
 from lorarium.evaluate.describe.retrieved import figures, retrieve
 from lorarium.evaluate.describe.rows import GramRow
@@ -86,9 +87,9 @@ def _retrieved(corpus: Corpus, gram: Array, name: str) -> Figures:
 
 
 def alone(corpus: Corpus, i: int, selection: str) -> Sketch:
-    """The sketch of an adapter, its output side that of the selection; the facts stay, so that the
-    probe takes the same recipe away."""
-    return replace(corpus.sketches[i], output=sketch(select(corpus.adapters[i], selection)).output)
+    """The sketch of an adapter, its effect that of the selection; the facts stay, so that the probe
+    takes the same recipe away."""
+    return replace(corpus.sketches[i], effect=effect(select(corpus.adapters[i], selection)))
 
 
 def _same(chosen: list[Any], squares: dict[Any, float]) -> bool:
