@@ -48,7 +48,8 @@ def write_docs(kinds: dict[str, Any]) -> None:
                 for k in ("r_at_1", "map")
             )
             lines.append(f"| {pair['less']} | {recipes[pair['split']]} | {' | '.join(spans)} |")
-    about = f"{found['adapters']} adapters of {found['artists']} test artists in {found['groups']} genres"
+    who = f"{found['artists']} test artists in {found['groups']} genres"
+    about = f"{found['adapters']} adapters of {who}"
     path = Path(__file__).parents[1] / "docs" / "evaluate.md"
     head, _, rest = path.read_text().partition("<!-- figures -->")
     tail = rest.partition("<!-- end -->")[2]
