@@ -20,6 +20,7 @@ from lorarium.models.stack import Stack  # noqa: E402
 from lorarium.recipes.merge import save  # noqa: E402
 from lorarium.train.distil import Chorus, Lesson, distillation, likeness  # noqa: E402
 from lorarium.train.merger import (  # noqa: E402
+    LIKENESS,
     CoefficientNet,
     Member,
     Troupe,
@@ -92,7 +93,7 @@ def test_the_loss_of_many_pairs_is_that_of_each_pair() -> None:
     assert torch.allclose(found["style"], mean[1], rtol=1e-3)
     # where a module is lacking both coefficients are 1, which adds a constant
     assert found["likeness"].item() == pytest.approx(
-        0.01 * (float(torch.stack(alike).mean()) + 0.5), rel=1e-4
+        LIKENESS * (float(torch.stack(alike).mean()) + 0.5), rel=1e-4
     )
 
 

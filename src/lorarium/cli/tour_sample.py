@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from pathlib import Path
 from typing import Any
@@ -84,10 +83,11 @@ def together(folder: Path) -> None:
 def _fresh(folder: Path) -> tuple[Path, tuple[str, int], Sample]:
     """The LoRA of the stop before, its artist, and the sample library, when all is of one base."""
     held = sample()
-    if importlib.util.find_spec("torch") is None:
-        raise LorariumError("there is no fresh LoRA without the extra lorarium[torch]")
-    from lorarium.train.tour import ARTIST, fresh_lora
-
+    try:
+        from lorarium.train.tour import ARTIST, fresh_lora
+    except ImportError:
+        what = "there is no fresh LoRA without the extra lorarium[torch]"
+        raise LorariumError(what) from None
     lora = fresh_lora(folder)
     if not lora.exists():
         raise LorariumError("there is no fresh LoRA", where=str(lora))
