@@ -159,7 +159,7 @@ def at_once(folder: Path) -> None:
     except ImportError as missing:
         click.echo(f"needs {missing.name}: pip install 'lorarium[torch]', then take the tour again")
         return
-    trained = sorted(folder.glob("neon-*.safetensors"))
+    trained = sorted((folder / "trained").glob("*.safetensors"))
     if not trained:
         return
     try:

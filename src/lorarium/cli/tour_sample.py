@@ -22,7 +22,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "np-lora": {"mu": math.inf},
     "k-lora": {},
     "ssr": {},
-    "lora-rar": {},
 }
 
 
