@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -66,7 +67,6 @@ def describe(
         raise LorariumError("`lorarium evaluate describe` needs scikit-learn", hint=hint)
     from lorarium.evaluate.describe import Options, evaluate_describe
     from lorarium.evaluate.describe.page import page, summary
-    from lorarium.formats.container import write_atomically
     from lorarium.models.base import open_base
     from lorarium.world.splits import SPLITS
 
@@ -76,11 +76,7 @@ def describe(
         raise LorariumError(f"no judge {judge!r}", hint="a or b")
     options = Options(split, judge, samples, seed=seed)
     options = options.quick() if quick else options
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+    folder = _folder(out)
 
     def say(words: str) -> None:
         if not (quiet or as_json):
@@ -93,14 +89,8 @@ def describe(
         base=open_base(base, device) if options.samples else None,
         say=say,
     )
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "describe.json", [text.encode()])
-    write_atomically(folder / "describe.html", [page(document).encode()])
-    if as_json:
-        print_json({"folder": out, **document})
-    elif not quiet:
-        click.echo(summary(document))
-        click.echo(f"wrote {folder / 'describe.json'} and {folder / 'describe.html'}")
+    said = None if quiet else summary(document)
+    _keep(document, page(document), said, folder / "describe", as_json)
 
 
 @command.command("merge")
@@ -138,7 +128,6 @@ def merge(
     need_torch("evaluate merge")
     from lorarium.evaluate.merge import Options, evaluate_merge
     from lorarium.evaluate.merge.page import page, summary
-    from lorarium.formats.container import write_atomically
     from lorarium.models.base import open_base
     from lorarium.world.splits import SPLITS
 
@@ -148,11 +137,7 @@ def merge(
         raise LorariumError(f"no judge {judge!r}", hint="a or b")
     options = Options(split, judge, recipes=(subjects, styles), only=only, seed=seed)
     options = options.quick() if quick else options
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+    folder = _folder(out)
     silent = quiet or as_json
     with bar("Drawing", silent) as show:
         document = evaluate_merge(
@@ -160,14 +145,8 @@ def merge(
             sheet=folder / "merge.png", progress=show,
             say=lambda words: None if silent else click.echo(words, err=True),
         )  # fmt: skip
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "merge.json", [text.encode()])
-    write_atomically(folder / "merge.html", [page(document).encode()])
-    if as_json:
-        print_json({"folder": out, **document})
-    elif not quiet:
-        click.echo(summary(document))
-        click.echo(f"wrote merge.json, merge.html and merge.png in {folder}")
+    said = None if quiet else summary(document)
+    _keep(document, page(document), said, folder / "merge", as_json)
 
 
 @command.command("synth")
@@ -217,7 +196,6 @@ def synth(
     from lorarium.evaluate.describe.zoo import read_zoo
     from lorarium.evaluate.synth import Options, evaluate_synth
     from lorarium.evaluate.synth.page import page, summary
-    from lorarium.formats.container import write_atomically
     from lorarium.models.base import open_base
     from lorarium.synth.store import load_synth
 
@@ -228,11 +206,7 @@ def synth(
     options = Options(split, judge, seed=seed)
     options = options.quick() if quick else options
     options = replace(options, kinds=kinds) if kinds else options
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+    folder = _folder(out)
     model = open_base(base, device)
 
     def say(words: str) -> None:
@@ -247,11 +221,27 @@ def synth(
         zoo=read_zoo(Path(refs)) if refs else None,
         say=say,
     )
+    said = None if quiet else summary(document)
+    _keep(document, page(document), said, folder / "synth", as_json)
+
+
+def _folder(out: str) -> Path:
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
+    return Path(out)
+
+
+def _keep(document: dict[str, Any], page: str, said: str | None, path: Path, as_json: bool) -> None:
+    """The document and its page as `path`.json and .html; then said, or printed whole."""
+    from lorarium.formats.container import write_atomically
+
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "synth.json", [text.encode()])
-    write_atomically(folder / "synth.html", [page(document).encode()])
+    write_atomically(path.with_suffix(".json"), [text.encode()])
+    write_atomically(path.with_suffix(".html"), [page.encode()])
     if as_json:
-        print_json({"folder": out, **document})
-    elif not quiet:
-        click.echo(summary(document))
-        click.echo(f"wrote {folder / 'synth.json'} and {folder / 'synth.html'}")
+        print_json({"folder": str(path.parent), **document})
+    elif said is not None:
+        click.echo(said)
+        click.echo(f"wrote {path}.json and {path}.html")

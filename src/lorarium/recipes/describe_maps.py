@@ -1,6 +1,6 @@
 """What is learned from effects: how much roles count, axes that forget recipes, and linear maps
-that bring adapters, pictures and words into one space. All are solved, not trained: there are
-hundreds of adapters, and networks learned them by heart.
+that bring adapters, pictures and words into one space. All are solved or have two dozen numbers:
+hundreds of adapters are too few for networks, which learn them by heart.
 """
 
 from __future__ import annotations

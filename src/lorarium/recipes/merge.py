@@ -39,11 +39,8 @@ def run(device: str, minutes: float) -> None:
 
 def due() -> bool:
     """While the zoo is whole and what ships does not stand on it."""
-    try:
-        zoo = read_zoo(zoo_stage.FOLDER)
-    except LorariumError:
-        return False
-    if zoo.missing:
+    zoo = zoo_stage.whole()
+    if zoo is None:
         return False
     try:
         return load_network(ASSET).card.get("zoo") != mark(zoo)

@@ -36,11 +36,8 @@ def run(device: str, minutes: float) -> None:
 
 def due() -> bool:
     """While the zoo is whole and what ships was not taken from it."""
-    try:
-        zoo = read_zoo(zoo_stage.FOLDER)
-    except LorariumError:
-        return False
-    if zoo.missing:
+    zoo = zoo_stage.whole()
+    if zoo is None:
         return False
     try:
         sample(FOLDER)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lorarium.errors import LorariumError
+from lorarium.evaluate.describe.zoo import Zoo, read_zoo
 from lorarium.models.base import open_base
 from lorarium.train.manifest import Manifest, read_manifest
 from lorarium.train.mint import mint, path_of
@@ -27,6 +29,15 @@ def run(device: str, minutes: float) -> None:
         manifest(), FOLDER, open_base(None, device), resume=True, minutes=minutes, progress=show
     )
     print(f"{done.made} made, {done.left} left, {done.seconds:.0f} s", flush=True)
+
+
+def whole() -> Zoo | None:
+    """The zoo once every adapter of it is there: what later stages stand on."""
+    try:
+        zoo = read_zoo(FOLDER)
+    except LorariumError:
+        return None
+    return None if zoo.missing else zoo
 
 
 def due() -> bool:
