@@ -9,12 +9,14 @@ times, named by a style token that the base has never seen bound, as a LoRA's pi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from lorarium.adapter import Array
 from lorarium.describe.effect import DIRECTIONS, asset
@@ -33,7 +35,7 @@ def measure(base: Base, pictures: int = PICTURES) -> dict[str, Array]:
     network = base.networks["denoiser"]
     wanted = [m.path for m in modules(base, "all", ("denoiser",)) if role_of(m) is not None]
 
-    def looker(path: str) -> object:
+    def looker(path: str) -> RemovableHandle:
         def look(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
             x = inputs[0].flatten(0, -2).double()
             old = sums.get(path, [torch.zeros(()), torch.zeros(()), torch.zeros(())])
@@ -48,11 +50,11 @@ def measure(base: Base, pictures: int = PICTURES) -> dict[str, Array]:
             losses(base, x, base.encode(words), t, noise)
     finally:
         for hook in hooks:
-            hook.remove()  # type: ignore[attr-defined]
+            hook.remove()
     return {path: _directions(*(a.numpy() for a in found)) for path, found in sums.items()}
 
 
-def _batches(base: Base, pictures: int):  # type: ignore[no-untyped-def]
+def _batches(base: Base, pictures: int) -> Iterator[tuple[Tensor, list[str], Tensor, Tensor]]:
     random = np.random.default_rng(SEED)
     noises = torch.Generator().manual_seed(SEED)
     for _ in range(-(-pictures // BATCH)):
