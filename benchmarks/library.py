@@ -421,7 +421,7 @@ def ask(view: View, encoder: Encoder, query: np.ndarray, where: str | None = Non
     space = view.space(encoder, "sd1")
     near = space.nearest(query, 10, view.allowed(where))
     matches = matched(view, near, 10)
-    judged(space, query, near, matches, by_adapter=True)
+    judged(space, query, near, matches, {"adapter"})
     return [str(match.facts["id"]) for match in matches]
 
 

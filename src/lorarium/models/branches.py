@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -71,18 +72,41 @@ def _linear(x: Tensor, y: Tensor, down: Tensor, up: Tensor, gain: Tensor | None)
     if x.dtype != down.dtype:  # a base in half precision keeps its branches in single
         full = _linear(x.to(down.dtype), y.to(down.dtype), down, up, gain)
         return full.to(y.dtype)
-    # the layer's own result is added to in place: nothing needs it as it was
     if k == 1:
         h = F.linear(x, down[0])
         h = h if gain is None else h * gain[0]
+        # the layer's own result is added to in place: nothing needs it as it was
         flat = y.view(-1, y.shape[-1])
         return flat.addmm_(h.reshape(-1, h.shape[-1]), up[0].T).view(y.shape)
     if len(x) % k:
         raise LorariumError(f"{len(x)} rows cannot be shared by {k} adapters")
-    h = torch.bmm(x.reshape(k, -1, x.shape[-1]), down.transpose(1, 2))
-    if gain is not None:
-        h = h * gain[:, None]
-    return y.view(k, -1, y.shape[-1]).baddbmm_(h, up.transpose(1, 2)).view(y.shape)
+    found: Tensor = _Beside.apply(x, y, down, up if gain is None else up * gain[:, None])
+    return found
+
+
+class _Beside(torch.autograd.Function):
+    """y + up (down x) of K adapters. By hand: in place autograd would copy the gradient of every
+    layer's result, out of place keep more than it needs."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor, down: Tensor, up: Tensor) -> Tensor:
+        rows = x.reshape(len(down), -1, x.shape[-1])
+        h = torch.bmm(rows, down.mT)
+        ctx.save_for_backward(rows, h, down, up)
+        return torch.baddbmm(y.view(len(up), -1, y.shape[-1]), h, up.mT).view(y.shape)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        rows, h, down, up = ctx.saved_tensors
+        wanted = ctx.needs_input_grad
+        pull = g.reshape(len(up), -1, g.shape[-1])
+        inner = torch.bmm(pull, up)
+        return (
+            torch.bmm(inner, down).view(*g.shape[:-1], down.shape[-1]) if wanted[0] else None,
+            g if wanted[1] else None,
+            torch.bmm(inner.mT, rows) if wanted[2] else None,
+            torch.bmm(pull.mT, h) if wanted[3] else None,
+        )
 
 
 Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]

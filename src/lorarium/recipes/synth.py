@@ -24,6 +24,7 @@ from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.models.base import Base, open_base
+from lorarium.models.rounded import rounded
 from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
@@ -88,7 +89,8 @@ def train(
 
         return loss
 
-    trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    with rounded(base):
+        trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
     assert isinstance(trained, Generator)
     return trained, spent
 
