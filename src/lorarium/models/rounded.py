@@ -36,8 +36,9 @@ class _Rounded(torch.autograd.Function):
 
 def pays(base: Base) -> bool:
     """Whether this processor is faster in bfloat16."""
-    ask = getattr(torch.cpu, "get_capabilities", dict)  # our oldest torch does not have it
-    return base.device.type == "cpu" and bool(ask().get("avx512_bf16"))
+    if base.device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
 
 @contextmanager
