@@ -12,6 +12,7 @@ import json
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,11 @@ def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
     return users if ours else chosen
 
 
-def part(kind: str, chosen: list[Entry], judge: str, base: str | None) -> dict[str, Any]:
+def part(
+    kind: str, chosen: list[Entry], judge: str, base: str | None, ours: bool
+) -> dict[str, Any]:
     torch.set_num_threads(1)
-    measure = {"style": style_loras, "subject": subject_loras}[kind]
+    measure = subject_loras if kind == "subject" else partial(style_loras, mirror=ours)
     return measure(open_base(base), load_judge(judge), chosen, say=lambda text: print(kind, text))
 
 
@@ -93,7 +96,9 @@ def main() -> None:
     # two processes of one thread each use two cores best
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         running = {
-            kind: pool.submit(part, kind, entries(kind, *chosen, ours), asked.judge, asked.base)
+            kind: pool.submit(
+                part, kind, entries(kind, *chosen, ours), asked.judge, asked.base, ours
+            )
             for kind, chosen in counts.items()
         }
         figures: dict[str, Any] = {

@@ -28,7 +28,8 @@ def write_docs(kinds: dict[str, Any]) -> None:
     found = kinds["style"]
     recipes = {"same": "one recipe", "cross": "across recipes", "random": "random recipes"}
     heads = [f"{head}, {name}" for name in recipes.values() for head in ("R@1", "mAP")]
-    columns = ["row", *heads, "artist ARI", "strangers refused", "seconds"]
+    refusals = [f"strangers refused, {recipes[s]}" for s in ("same", "cross")]
+    columns = ["row", *heads, "artist ARI", *refusals, "seconds"]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     for row in found["rows"]:
         cells = [row["name"]]
@@ -36,8 +37,8 @@ def write_docs(kinds: dict[str, Any]) -> None:
             figures = row["splits"].get(split)
             cells += [f"{figures[k]:.2f}" for k in ("r_at_1", "map")] if figures else ["", ""]
         ari = row["clusters"].get("same", {}).get("artist", {}).get("ari k-means")
-        refused = row["rejection"].get("same")
-        cells += ["" if x is None else f"{x:.2f}" for x in (ari, refused)]
+        refused = [row["rejection"]["standing"].get(s) for s in ("same", "cross")]
+        cells += ["" if x is None else f"{x:.2f}" for x in (ari, *refused)]
         cells.append(f"{row['seconds']:.3f}" if row["seconds"] else "")
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| the probe less | split | R@1 | mAP |", "|---|---|---|---|"]

@@ -12,7 +12,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import read
 from lorarium.formats.metadata import training
 from lorarium.models.pictures import write_png
-from lorarium.train.recipe import Recipe
+from lorarium.train.recipe import Job, Recipe
 from lorarium.train.run import said, train, without_name
 from lorarium.train.tour import world_tour
 from tests.models.tiny import WHOLE, micro
@@ -48,6 +48,27 @@ def test_an_ordinary_file_with_its_story_and_a_sheet(folder: Path, tmp_path: Pat
     with Image.open(out.with_suffix(".png")) as sheet:
         assert sheet.width > 6 * 144
     assert {p.suffix for p in tmp_path.iterdir() if p.is_file()} == {".safetensors", ".png"}
+
+
+def test_a_style_is_learned_both_ways_round(folder: Path, tmp_path: Path) -> None:
+    def made(name: str, **options: object) -> tuple[str, str]:
+        out = tmp_path / f"{name}.safetensors"
+        train([folder], out, base=micro(WHOLE), recipe=SHORT, sheet=False, **options)  # type: ignore[arg-type]
+        metadata = read(out).metadata
+        assert metadata["ss_num_train_images"] == "2"
+        return metadata["lorarium.mirror"], metadata["lorarium.job"]
+
+    usual, asked, plain = made("a"), made("b", mirror=True), made("c", mirror=False)
+    assert usual == asked and usual[0] == "true" and plain[0] == "false" and plain[1] != usual[1]
+    assert made("d", prompt="a sub1 cat")[0] == "false"
+
+
+def test_mirror_images_stand_beside_the_pictures() -> None:
+    pictures = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)
+    job = Job(pictures, ("a", "b"), mirror=True)
+    assert job.said == ("a", "b", "a", "b")
+    np.testing.assert_array_equal(job.shown[2:], pictures[:, :, ::-1])
+    assert job.shown[:2].tobytes() == pictures.tobytes()
 
 
 def test_ctrl_c_loses_nothing(folder: Path, tmp_path: Path) -> None:

@@ -29,6 +29,11 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, s
 @click.option("--text-encoder", is_flag=True, help="Adapt the text encoder too.")
 @click.option("--prior", type=float, help="Weight of pictures that keep the class as it was.")
 @click.option("--prior-prompt", help="What those show. [default: the prompt without its name]")
+@click.option(
+    "--mirror/--no-mirror",
+    default=None,
+    help="Show mirror images too. [default: for styles of micro-1]",
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
@@ -41,6 +46,7 @@ def command(
     prompt: str | None,
     base: str | None,
     prior_prompt: str | None,
+    mirror: bool | None,
     resume: bool,
     device: str,
     no_sheet: bool,
@@ -76,6 +82,7 @@ def command(
                 recipe=chosen,
                 seed=seed,
                 prior_prompt=prior_prompt,
+                mirror=mirror,
                 resume=resume,
                 sheet=not no_sheet,
                 device=device,

@@ -7,7 +7,7 @@ Judge B reports. Beside each rate stand the ceiling (true renders of the same ce
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,9 @@ from lorarium.evaluate.judges import Judge
 from lorarium.evaluate.statistics import two_way_bootstrap
 from lorarium.models.base import Base
 from lorarium.models.sampling import sample
+from lorarium.train.fit import fit
 from lorarium.train.manifest import Entry, pool_cell
-from lorarium.train.mint import groups, train_group
+from lorarium.train.mint import groups, job_of
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
@@ -64,15 +65,17 @@ def style_loras(
     entries: Sequence[Entry],
     *,
     subjects: int = 14,
+    mirror: bool = False,
     seed: int = 6,
     say: Say = print,
 ) -> Figures:
-    """LoRAs of test artists on individuals they never saw, judged by the artists' own pictures."""
+    """LoRAs of test artists on individuals they never saw, judged by the artists' own pictures;
+    `mirror` as `train` learns a style."""
     kinds = [str(k) for k in np.random.default_rng(seed).permutation(SEEN_CLASSES)[:subjects]]
     people = [Subject(k, 500 + i) for i, k in enumerate(kinds)]
     floor = "base with the genre word"
     passed: Passed = {"LoRA": [], floor: [], "true renders": []}
-    for entry, adapter in _trained(base, entries, say):
+    for entry, adapter in _trained(base, entries, say, mirror):
         made = _samples(base, [f"a {k} in sty1" for k in kinds], seed, adapter)
         plain = _samples(base, [f"a {k} in {entry.of[0]}" for k in kinds], seed)
         true = render(people, [Style(*entry.of)] * subjects, _views(subjects, seed), base.size)
@@ -106,10 +109,13 @@ def subject_loras(
     return _rates(passed, floor, seed)
 
 
-def _trained(base: Base, entries: Sequence[Entry], say: Say) -> Iterator[tuple[Entry, Adapter]]:
+def _trained(
+    base: Base, entries: Sequence[Entry], say: Say, mirror: bool = False
+) -> Iterator[tuple[Entry, Adapter]]:
     done = 0
     for group in groups(entries, 8):
-        yield from zip(group, train_group(base, group), strict=True)
+        jobs = [replace(job_of(entry, base), mirror=mirror) for entry in group]
+        yield from zip(group, fit(base, jobs), strict=True)
         done += len(group)
         say(f"{done} of {len(entries)} adapters")
 
@@ -135,9 +141,11 @@ def _rates(passed: Passed, floor: str, seed: int) -> Figures:
     tables = {name: np.stack(rows).astype(float) for name, rows in passed.items()}
     above = two_way_bootstrap(tables["LoRA"] - tables[floor], seed=seed)
     rates = {name: round(float(table.mean()), 3) for name, table in tables.items()}
+    each = zip(tables["LoRA"].mean(1), tables["true renders"].mean(1), strict=True)
     return {
         "rates": rates,
         "adapters": len(tables["LoRA"]),
+        "each, and its ceiling": [[round(float(a), 2), round(float(b), 2)] for a, b in each],
         "above the floor": {k: round(v, 3) for k, v in asdict(above).items()},
         "of the ceiling": round(rates["LoRA"] / max(rates["true renders"], 1e-9), 3),
     }

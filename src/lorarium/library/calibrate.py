@@ -4,16 +4,19 @@
    the rest of the query random signs: what would then be the score of the best match? That is
    nearly normal with a known spread, so a score counts that the best of all adapters reaches with
    a probability of `ALPHA`.
-2. *As near as neighbours are here* (conformal, for queries by adapter). Leave each of a sample of
-   the library's own adapters out and look for its nearest: the `ALPHA` quantile of those scores is
-   the least that counts. A query that is like the library's own is then turned away in at most
-   `ALPHA` of cases, whatever the distribution. For pictures and words an encoder may bring such a
-   quantile with it (`Encoder.least`), from the matches it was validated on.
+2. *As near as neighbours are here* (conformal, for queries by adapter). In a crowded corner
+   strangers come near too, so what counts is how far a score stands above those that its two
+   sides have with their other neighbours (cross-domain local scaling, Conneau et al. 2018). Leave
+   each of a sample of the library's own adapters out and look for its nearest: the `ALPHA`
+   quantile of how those stand is the least that counts. A query that is like the library's own is
+   then turned away in at most `ALPHA` of cases, whatever the distribution. For pictures and words
+   an encoder may bring such a quantile of plain scores with it (`Encoder.least`), from the matches
+   it was validated on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
@@ -25,69 +28,109 @@ from lorarium.adapter import Array
 
 ALPHA = 0.05
 FEWEST = 20  # adapters below which neither rule says anything
+CROWDED = 100  # below which rule 2 takes scores as they are: few adapters have few neighbours
 LEFT_OUT = 100  # adapters left out in turn for a calibration
+AROUND_QUERY, AROUND_FOUND = 10, 5  # neighbours that a score is seen among, on either side
 TWINS = 8  # looked past on the way to the nearest other
 COPY = 0.99  # a twin says nothing about how near others are
-TABLE = "calibration"
+TABLE = "calibrations"
 ROW = pa.schema(
     {
         "name": pa.string(),
         "count": pa.int64(),
         "nearest": pa.list_(pa.float32()),
+        "standings": pa.list_(pa.float32()),
         "mean": pa.list_(pa.float32()),
     }
 )
 
 
+def standing(scores: Array, ours: Array, theirs: Array) -> Array:
+    """How scores (..., k) stand, from the query's best scores with its neighbours `ours` (..., m)
+    and those of each that it found with theirs (k, m); both sorted, best first."""
+    around = ours[..., :AROUND_QUERY].mean(-1)[..., None] + theirs[..., :AROUND_FOUND].mean(-1)
+    return 2 * scores - around
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """`nearest` are sorted scores of left-out adapters with their nearest other; `mean` is what
-    the library has in common."""
+    """Of left-out adapters with their nearest other: `nearest` are the sorted scores, `standings`
+    how they stand, sorted too. `mean` is what the library has in common."""
 
     count: int
     nearest: Array
+    standings: Array
     mean: Array
 
-    @property
-    def usual(self) -> float | None:
-        """Rule 2, None when too few adapters are here."""
-        n = len(self.nearest)
+    def least(self, ours: Array, theirs: Array) -> float | None:
+        """The score from which on rule 2 counts a match with these neighbours; None when too few
+        adapters are here to say, and in a small library whatever they are."""
         if self.count < FEWEST:
             return None
-        return float(self.nearest[max(0, int(np.floor(ALPHA * (n + 1))) - 1)])
+        if self.count < CROWDED:
+            return _low(self.nearest)
+        return float(_low(self.standings) - standing(np.zeros(1), ours, theirs[None])[0]) / 2
 
     def share(self, score: float) -> float:
         """The share of the library's own adapters whose nearest is farther than this."""
         return float(np.searchsorted(self.nearest, score) / max(1, len(self.nearest)))
 
 
+def _low(values: Array) -> float:
+    """The `ALPHA` quantile of sorted values, as conformal prediction takes it."""
+    return float(values[max(0, int(np.floor(ALPHA * (len(values) + 1))) - 1)])
+
+
 class Near(Protocol):
+    @property
+    def ids(self) -> list[str]: ...
+
     @property
     def scores(self) -> Array: ...
 
+    @property
+    def vectors(self) -> Mapping[str, Array]: ...
 
-def calibrate(sample: Array, count: int, nearest: Callable[[Array, int], Near]) -> Calibration:
+
+Search = Callable[[Array, int], Near]
+
+
+def neighbours(vector: Array, nearest: Search, count: int) -> tuple[Array, Array | None]:
+    """Scores of a library's adapter with its `count` nearest, itself and its twins left out, and
+    the vector of the first."""
+    near = nearest(vector, count + TWINS)
+    others = [i for i, score in enumerate(near.scores) if score < COPY][:count]
+    first = near.vectors[near.ids[others[0]]] if others else None
+    return near.scores[others], first
+
+
+def calibrate(sample: Array, count: int, nearest: Search) -> Calibration:
     """From unit vectors of some of the library's `count` adapters; `nearest` is its search."""
-    found = []
+    found, stands = [], []
     for vector in sample[:LEFT_OUT]:
-        scores = nearest(vector, TWINS).scores
-        others = scores[scores < COPY]  # not itself, nor its twins
-        found.append(others[0] if len(others) else COPY)
-    return Calibration(count, np.sort(np.array(found)), sample.mean(axis=0))
+        ours, first = neighbours(vector, nearest, AROUND_QUERY)
+        if first is None:
+            found.append(COPY)
+            continue
+        found.append(float(ours[0]))
+        theirs, _ = neighbours(first, nearest, AROUND_FOUND)
+        stands.append(float(standing(ours[:1], ours, theirs[None])[0]))
+    ordered = np.sort(np.array(found)), np.sort(np.array(stands or [COPY]))
+    return Calibration(count, *ordered, sample.mean(axis=0))
 
 
 def to_row(name: str, made: Calibration) -> dict[str, Any]:
-    return {"name": name, "count": made.count, "nearest": made.nearest, "mean": made.mean}
+    return {"name": name, **vars(made)}
 
 
 def from_rows(table: pa.Table) -> dict[str, Calibration]:
     """By name of the space's table."""
-    return {
-        row["name"]: Calibration(
-            row["count"], np.array(row["nearest"]), np.array(row["mean"], np.float32)
-        )
-        for row in table.to_pylist()
-    }
+    found = {}
+    for row in table.to_pylist():
+        ordered = np.array(row["nearest"]), np.array(row["standings"])
+        mean = np.array(row["mean"], np.float32)
+        found[row["name"]] = Calibration(row["count"], *ordered, mean)
+    return found
 
 
 def chance(query: Array, found: Array, mean: Array, count: int) -> float | None:

@@ -20,7 +20,7 @@ from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES
-from lorarium.library.calibrate import chance
+from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, chance, neighbours
 from lorarium.library.rows import adapter_row, read_row, readers
 from lorarium.library.scan import Entry, signature
 from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
@@ -157,7 +157,7 @@ def search(
     vector = _vector(view, encoder, queries, rows)
     here = view.space(encoder, family)
     own = {str(row["path"]) for row in rows}
-    near = here.nearest(vector, k + len(own), allowed)
+    near = here.nearest(vector, max(k, AROUND_QUERY) + len(own), allowed)
     matches = matched(view, near, k, own)
     if relate and len(queries) == len(rows) == 1:
         matches = _related(view, rows[0], matches)
@@ -290,9 +290,11 @@ def judged(
         return {}
     rules = [by_chance]
     share = None
-    if kinds == {"adapter"} and known.usual is not None:
-        rules.append(known.usual)
+    if kinds == {"adapter"}:
         share = known.share(best.score)
+        theirs, _ = neighbours(found, space.nearest, AROUND_FOUND)
+        least = known.least(near.scores, theirs)
+        rules += [] if least is None else [least]
     if len(kinds) == 1:
         rules += [least for kind, least in space.encoder.least.items() if kind in kinds]
     return {

@@ -44,18 +44,24 @@ def pays(base: Base) -> bool:
 @contextmanager
 def rounded(base: Base) -> Iterator[None]:
     """While it lasts, the base's linears round their inputs and weights, where that pays."""
-    changed: list[nn.Linear] = []
-    if pays(base):
-        for network in base.networks.values():
-            for layer in network.modules():
-                if isinstance(layer, nn.Linear) and min(layer.weight.shape) >= LEAST:
-                    _round(layer)
-                    changed.append(layer)
+    changed = list(_wide(base)) if pays(base) else []
+    for layer in changed:
+        _round(layer)
     try:
         yield
     finally:
         for layer in changed:
             del layer.forward
+
+
+def _wide(base: Base) -> Iterator[nn.Linear]:
+    """Linears that are worth it and not rounded already."""
+    for network in base.networks.values():
+        for layer in network.modules():
+            if not isinstance(layer, nn.Linear) or "forward" in vars(layer):
+                continue
+            if min(layer.weight.shape) >= LEAST:
+                yield layer
 
 
 def _round(layer: nn.Linear) -> None:

@@ -115,10 +115,10 @@ class Fit:
         """Latents of all pictures, and the text of all prompts unless it is being adapted."""
         latents, self.prompts = [], [""]
         for job in self.jobs:
-            for pictures in (job.pictures, job.prior_pictures):
+            for pictures in (job.shown, job.prior_pictures):
                 if pictures is not None:
                     latents.append(_encoded(self.base, pictures))
-            self.prompts += [*job.prompts, *job.prior_prompts]
+            self.prompts += [*job.said, *job.prior_prompts]
         self.latents = torch.cat(latents)
         self.text: Text | None = None
         if not self.adapts_text:
@@ -238,7 +238,7 @@ class _Plan:
     def __init__(self, base: Base, job: Job) -> None:
         r = job.recipe
         random = np.random.default_rng((job.seed, 77))
-        own, prior = len(job.pictures), len(job.prior_prompts)
+        own, prior = len(job.said), len(job.prior_prompts)
         self.pictures = own + prior
         shape = (r.steps, r.batch)
         self.rows = _rounds(own, r.steps * r.batch, random).reshape(shape)
@@ -327,6 +327,7 @@ def metadata(base: Base, job: Job, done: int) -> dict[str, str]:
         "lorarium.seed": str(job.seed),
         "lorarium.init_seed": str(job.start),
         "lorarium.job": job.fingerprint(),
+        "lorarium.mirror": str(job.mirror).lower(),
         "lorarium.prompts": json.dumps(sorted(set(job.prompts))[:32]),
         "ss_base_model_version": base.family,
         "ss_network_module": "lorarium.train",

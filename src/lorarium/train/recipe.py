@@ -70,7 +70,16 @@ def defaults(family: str, prompt: str) -> Recipe:
     names a subject learns half as fast, or the subject would bring its paper along."""
     if family != "micro-1":
         return Recipe(rank=16, alpha=16.0, steps=1000, batch=1, lr=1e-4, warmup=50)
-    return Recipe(lr=5e-3) if set(prompt.lower().split()) & set(SUBJECT_TOKENS) else Recipe()
+    return Recipe(lr=5e-3) if names_subject(prompt) else Recipe()
+
+
+def names_subject(prompt: str) -> bool:
+    return bool(set(prompt.lower().split()) & set(SUBJECT_TOKENS))
+
+
+def mirrors(family: str, prompt: str) -> bool:
+    """Whether pictures are learned as their mirror images too when nothing is asked for."""
+    return family == "micro-1" and not names_subject(prompt)
 
 
 def recipe_from(values: Mapping[str, Any], start: Recipe | None = None, where: str = "") -> Recipe:
@@ -104,6 +113,7 @@ class Job:
     prior_pictures: np.ndarray | None = None
     prior_prompts: tuple[str, ...] = ()
     about: Mapping[str, str] = field(default_factory=dict)  # goes into the file's metadata
+    mirror: bool = False  # learn each picture's mirror image too: it says as much of a hand
 
     def __post_init__(self) -> None:
         if len(self.pictures) == 0 or len(self.pictures) != len(self.prompts):
@@ -113,10 +123,21 @@ class Job:
     def start(self) -> int:
         return self.seed if self.init_seed is None else self.init_seed
 
+    @property
+    def shown(self) -> np.ndarray:
+        """The pictures, and their mirror images if these are learned too."""
+        own = self.pictures
+        return np.concatenate([own, own[:, :, ::-1]]) if self.mirror else own
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """A prompt for each of what is shown."""
+        return self.prompts * 2 if self.mirror else self.prompts
+
     def fingerprint(self) -> str:
         """SHA-256 of all that decides the result, the base apart."""
         digest = hashlib.sha256()
-        for part in (self.recipe, self.seed, self.start, self.prompts, self.prior_prompts):
+        for part in (self.recipe, self.seed, self.start, self.said, self.prior_prompts):
             digest.update(f"{part}\n".encode())
         if self.begin is not None:
             digest.update(fingerprint(self.begin).encode())

@@ -27,7 +27,7 @@ from lorarium.models.pictures import (
 )
 from lorarium.models.sampling import sample
 from lorarium.train.fit import Fit
-from lorarium.train.recipe import Job, Recipe, defaults, recipe_from
+from lorarium.train.recipe import Job, Recipe, defaults, mirrors, recipe_from
 
 PROMPT = "a {} in sty1"
 SAVE_SECONDS = 20.0
@@ -45,6 +45,7 @@ def train(
     seed: int = 0,
     prior_prompt: str | None = None,
     begin: Adapter | None = None,
+    mirror: bool | None = None,
     resume: bool = False,
     sheet: bool = True,
     device: str = "cpu",
@@ -54,7 +55,8 @@ def train(
 
     `{}` in the prompt stands for a picture's own caption (a .txt of its name), or for nothing.
     A `recipe` that is a table of numbers changes the defaults of the base's family.
-    `begin` is an adapter to go on from, of a rank up to the recipe's.
+    `begin` is an adapter to go on from, of a rank up to the recipe's. `mirror` shows every picture
+    as its mirror image too; without a word styles of micro-1 are learned so.
     An interrupted run leaves `<out>.checkpoint`, from which `resume` goes on.
 
     >>> train(["mine/"], "mine.safetensors", prompt="a {} in sty1")
@@ -76,6 +78,7 @@ def train(
         seed,
         begin=begin,
         about={"modelspec.title": target.stem, "ss_output_name": target.stem},
+        mirror=mirrors(model.family, prompt) if mirror is None else mirror,
     )
     if recipe.prior > 0:
         job = with_prior(model, job, prior_prompt or without_name(prompt))

@@ -131,11 +131,13 @@ def _clusters(rows: Sequence[Figures]) -> str:
 
 
 def _costs(rows: Sequence[Figures]) -> str:
+    ways = [(way, s) for way in ("nearest", "standing") for s in SPLITS]
     lines = [
-        [row["name"], *(row["rejection"].get(s) for s in SPLITS), row["seconds"], row["bytes"]]
+        [row["name"], *(row["rejection"][w].get(s) for w, s in ways), row["seconds"], row["bytes"]]
         for row in rows
     ]
-    return table(["", *(f"AUROC {s}" for s in SPLITS), "seconds each", "bytes each"], lines)
+    heads = [f"AUROC of {way}, {s}" for way, s in ways]
+    return table(["", *heads, "seconds each", "bytes each"], lines)
 
 
 def _paired(pairs: Sequence[Figures]) -> str:

@@ -14,6 +14,7 @@ from lorarium.evaluate.describe.rows import Row
 from lorarium.evaluate.describe.words import said_of, texts_of
 from lorarium.evaluate.describe.zoo import Corpus
 from lorarium.evaluate.statistics import average_precision
+from lorarium.library.calibrate import standing
 
 Figures = dict[str, Any]
 ROUNDS = 200
@@ -96,26 +97,33 @@ def asked_by_words(scores: Array, about: Texts, *, seed: int) -> Figures:
     return found
 
 
-def rejection(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> dict[str, float]:
-    """How well the nearest score tells members from strangers: half of each group's artists are
-    taken out of the gallery, then the other half. Area under the curve by split."""
+def rejection(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> dict[str, dict[str, float]]:
+    """How well an answer tells members from strangers: half of each group's artists are taken out
+    of the gallery, then the other half. Area under the curve by split, of the nearest score and of
+    how scores stand among those of their two sides with the gallery, as a library sees them."""
     from sklearn.metrics import roc_auc_score
 
     odd = alternating(corpus)
-    scores: dict[str, list[tuple[Array, Array]]] = {}
+    areas: dict[str, dict[str, list[float]]] = {"nearest": {}, "standing": {}}
     for fold in folds:
         for out in (odd, ~odd):
             gallery = fold.gallery[~out[corpus.artist[fold.gallery]]]
             placed = row.place(gallery, fold.queries) if len(gallery) > 3 else None
-            if placed is not None:
-                member = ~out[corpus.artist[fold.queries]]
-                scores.setdefault(fold.split, []).append((member, placed.scores().max(1)))
-    found = {}
-    for split, parts in scores.items():
-        areas = [roc_auc_score(m, s) for m, s in parts if 0 < m.sum() < len(m)]
-        if areas:
-            found[split] = float(np.mean(areas))
-    return found
+            member = ~out[corpus.artist[fold.queries]]
+            if placed is None or not 0 < member.sum() < len(member):
+                continue
+            scores = placed.scores()
+            among = placed._replace(queries=placed.gallery).scores()
+            np.fill_diagonal(among, -np.inf)
+            ours, theirs = (-np.sort(-table, 1) for table in (scores, among))
+            stands = standing(scores, ours, theirs[:, :-1])  # each one itself comes last
+            for name, said in (("nearest", scores), ("standing", stands)):
+                area = float(roc_auc_score(member, said.max(1)))
+                areas[name].setdefault(fold.split, []).append(area)
+    return {
+        name: {split: float(np.mean(parts)) for split, parts in found.items()}
+        for name, found in areas.items()
+    }
 
 
 def alternating(corpus: Corpus) -> Array:

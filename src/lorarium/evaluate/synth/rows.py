@@ -79,9 +79,12 @@ def trained_row(base: Base, name: str, recipe: Recipe, count: int = 12) -> Row:
         found: list[Adapter | None] = []
         for start in range(0, len(targets), TOGETHER):
             jobs = [
-                Job(t.pictures[:count], t.prompts[:count], recipe, 1 + start + i)
+                Job(
+                    t.pictures[:count], t.prompts[:count], recipe, 1 + start + i,
+                    mirror=t.kind == "style",
+                )
                 for i, t in enumerate(targets[start : start + TOGETHER])
-            ]
+            ]  # fmt: skip
             found += fit(base, jobs)
         return found
 
