@@ -2,6 +2,7 @@
 
     python benchmarks/describe.py runs/zoo
     python benchmarks/describe.py runs/zoo --samples 0
+    python benchmarks/describe.py runs/zoo --kind style   # what is known of the other kind stays
 
 Sampled pictures are kept in `runs/describe/samples`; run again, it goes on with them.
 """
@@ -9,13 +10,15 @@ Sampled pictures are kept in `runs/describe/samples`; run again, it goes on with
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
-from machine import machine, save
+from machine import RESULTS, machine, save
 
 from lorarium.evaluate.describe import Options, evaluate_describe
 from lorarium.evaluate.describe.page import page, summary
+from lorarium.evaluate.describe.protocol import KINDS
 from lorarium.formats.container import write_atomically
 from lorarium.models.base import open_base
 
@@ -62,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("zoo", type=Path)
     parser.add_argument("--split", default="test")
+    parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--judge", default="b")
     parser.add_argument("--samples", type=int, default=6)
     parser.add_argument("--base")
@@ -72,7 +76,9 @@ def main() -> None:
     document = evaluate_describe(
         asked.zoo,
         asked.cache,
-        Options(asked.split, asked.judge, asked.samples),
+        Options(
+            asked.split, asked.judge, asked.samples, kinds=(asked.kind,) if asked.kind else KINDS
+        ),
         base=open_base(asked.base, asked.device) if asked.samples else None,
         say=lambda words: print(words, flush=True),
     )
@@ -83,6 +89,12 @@ def main() -> None:
         kind: {key: value for key, value in found.items() if key != "map"}
         for kind, found in document["kinds"].items()
     }
+    command = f"benchmarks/describe.py ZOO --samples {asked.samples}"
+    for found in kept.values():
+        found |= {"machine": machine(), "command": command}
+    before = RESULTS / "describe.json"
+    if asked.kind and before.exists():
+        kept = json.loads(before.read_text())["kinds"] | kept
     print("written to", save("describe", {**document, "machine": machine(), "kinds": kept}))
     print("page", asked.page)
     if asked.split == "test":

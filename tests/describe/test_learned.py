@@ -11,10 +11,11 @@ from safetensors.numpy import save_file
 
 from lorarium.describe import learned
 from lorarium.describe.effect import SIZE
+from lorarium.describe.gram import unit
 from lorarium.describe.learned import FACTS, FORMAT, REST, Aligned, Learned, Probe, load_learned
 from lorarium.describe.sketch import SKETCH_VERSION, fold, sketch
 from lorarium.errors import LorariumError
-from lorarium.world.words import VOCABULARY
+from lorarium.world.words import COLOURS, VOCABULARY
 from tests.describe.planted import planted
 
 K, D, PICTURE = 6, 5, 12
@@ -33,7 +34,7 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
         "probe.regress": 0.1 * draw(K, FACTS), "probe.share": np.array([0.5], "f4"),
         "facts.mean": draw(FACTS), "facts.scale": 0.1 * draw(FACTS),
         "nuisance.axes": axes, "nuisance.keep": np.ones(3, "f4"),
-        "words.table": draw(len(VOCABULARY), D),
+        "words.table": draw(len(VOCABULARY), D), "words.hues": draw(len(COLOURS), D),
     }  # fmt: skip
     found |= {
         "adapters.map": draw(D, SIZE), "words.bias": draw(D),
@@ -51,6 +52,18 @@ def written(path: Path, **changes: object) -> Path:
 @pytest.fixture
 def small() -> Learned:
     return Learned("micro-1", weights(), {})
+
+
+def test_a_colour_is_a_step_inside_a_genre_or_a_subjects_own(small: Learned) -> None:
+    w = small.weights
+    a, red, ink, cat = (
+        w["words.table"][VOCABULARY.index(word)] for word in "a red ink cat".split()
+    )
+    plain, styled, subject = small.words(["a ink", "a red ink", "a red cat"])
+    step = w["words.hues"][list(COLOURS).index("red")]
+    np.testing.assert_allclose(styled, unit(plain + step), rtol=1e-5)
+    np.testing.assert_allclose(subject, unit(a + red + cat + w["words.bias"]), rtol=1e-5)
+    np.testing.assert_allclose(plain, unit(a + ink + w["words.bias"]), rtol=1e-5)
 
 
 def test_vectors_are_of_unit_length_and_one_at_a_time_is_the_same(small: Learned) -> None:

@@ -20,6 +20,7 @@ from lorarium.recipes import describe as stage  # noqa: E402
 from lorarium.recipes.describe_data import SLOTS, Examples, Worded, gather  # noqa: E402
 from lorarium.recipes.describe_maps import (  # noqa: E402
     aligned_maps,
+    hue_steps,
     place,
     projection,
     role_weights,
@@ -95,6 +96,20 @@ def test_maps_find_artists_that_they_never_saw_by_pictures_and_words() -> None:
     assert (said[artist[~known]][(texts @ adapters.T).argmax(1)] == np.arange(3)).all()
 
 
+def test_colours_are_steps_inside_genres() -> None:
+    """Told apart within a genre, whatever tells the genres apart."""
+    random = np.random.default_rng(2)
+    genre = np.arange(80) % 4
+    said = np.eye(12)[:4]
+    hues = random.standard_normal((80, 3))
+    ways = np.eye(12)[5:8]
+    x = 5 * said[genre] + hues @ ways + 0.2 * random.standard_normal((80, 12))
+    # a genre that is red as a whole must not make its word a red one
+    steps = hue_steps(x + said[0] * hues[:, :1], hues + 3 * (genre == 0)[:, None], genre, said)
+    assert ((steps * ways).sum(1) > 0.85).all()
+    assert np.abs(steps @ (said - said.mean(0)).T).max() < 1e-5
+
+
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("zoo")
@@ -114,6 +129,7 @@ def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> No
     again = stage.validation(shipped, [corpus])["score"]
     assert again == pytest.approx(shipped.card["scores"]["validation"]["score"], abs=0.03)
     width = shipped.words(["a ink"]).shape[1]
+    assert np.abs(shipped.words(["a ink", "a red ink"]) @ shipped.weights["words.hues"].T).max() > 0
     assert shipped.aligned(corpus.sketches).shape == (len(corpus.entries), width)
     assert not stage.train(zoo, judge, asset, words=(1, 1))
     assert "keep their place" in capsys.readouterr().out

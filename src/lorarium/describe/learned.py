@@ -66,12 +66,26 @@ class Learned:
         return unit(unit(rest) @ self.weights["adapters.map"].T)
 
     def words(self, texts: Sequence[str]) -> Array:
-        """(n, d) of texts such as "a red ink" or "a spotted cat", in the world's words."""
+        """(n, d) of texts such as "a red ink" or "a spotted cat", in the world's words.
+
+        A colour beside a genre is the artist's: a step inside the genre. Else it is a subject's.
+        """
         from lorarium.world.words import tokens
 
-        table = self.weights["words.table"]
-        bags = np.stack([table[[t for t in tokens(text) if t]].sum(0) for text in texts])
-        return unit(bags + self.weights["words.bias"])
+        return np.stack([self._said({t for t in tokens(text) if t}) for text in texts])
+
+    def _said(self, numbers: set[int]) -> Array:
+        from lorarium.world.splits import SEEN_GENRES
+        from lorarium.world.words import COLOURS, VOCABULARY
+
+        table, words = self.weights["words.table"], {VOCABULARY[n]: n for n in numbers}
+        hues = [i for i, colour in enumerate(COLOURS) if colour in words]
+        inside = bool(hues) and bool(words.keys() & set(SEEN_GENRES))
+        rest = [n for word, n in words.items() if not (inside and word in COLOURS)]
+        found = unit(table[rest].sum(0) + self.weights["words.bias"])
+        if inside:
+            found = unit(found + self.weights["words.hues"][hues].mean(0))
+        return found
 
     def picture_features(self, features: Array) -> Array:
         """(n, d) from means over pictures of the heads of judge A, (n, f)."""

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from lorarium.adapter import Array
+from lorarium.describe.gram import unit
 from lorarium.recipes.describe_data import SLOTS, Examples, Worded, by_artist
 
 WIDTH, SHARED = 128, 64
-RIDGE, WORD_RIDGE = 1.0, 1.0
+RIDGE, WORD_RIDGE, HUE_RIDGE = 1.0, 1.0, 1.0
 NUISANCE = 64  # axes
 REGRESS = 1e-2  # ridge of the regression on recipe facts
 ROLE_STEPS = 250
@@ -107,6 +108,26 @@ def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> We
         "adapters.map": adapters, "pictures.map": W, "pictures.mean": mean,
         "words.table": words[:, :-1].T, "words.bias": words[:, -1],
     }  # fmt: skip
+
+
+def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
+    """(colours, d) steps of length one that colours are inside a genre: ridge regression of hues
+    (n, colours) from aligned vectors x (n, d), both less the mean of their genre, without the
+    directions in which the words `said` for genres differ.
+
+    The adapters are to be new to the maps: of those that they were solved from, aligned vectors say
+    more than of others.
+    """
+    count = int(genre.max()) + 1
+    x = x - by_artist(x, genre, count)[genre]
+    hues = hues - by_artist(hues, genre, count)[genre]
+    x = x / np.sqrt(np.square(x).sum(1).mean())
+    spread = hues.std(0)
+    hues = np.divide(hues, spread, out=np.zeros_like(hues), where=spread > 0)
+    steps = _ridge(x, hues, HUE_RIDGE)
+    _, sizes, axes = np.linalg.svd(said - said.mean(0), full_matrices=False)
+    axes = axes[sizes > 1e-6 * sizes[0]]
+    return unit(steps - steps @ axes.T @ axes)
 
 
 def _ridge(x: Array, y: Array, ridge: float) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,10 @@ class Options:
     steps: int = 12  # of sampling
     most: int | None = None  # artists
     seed: int = 0
+    kinds: tuple[str, ...] = KINDS
 
     def quick(self) -> Options:
-        return Options(self.split, self.judge, 0, self.steps, 12, self.seed)
+        return replace(self, samples=0, most=12)
 
 
 def evaluate_describe(
@@ -81,7 +82,7 @@ def evaluate_describe(
         "zoo": zoo.name, "base_hash": zoo.base_hash, "options": asdict(options),
         "machine": platform.platform(), "kinds": {}, "skipped": skipped,
     }  # fmt: skip
-    for kind in KINDS:
+    for kind in options.kinds:
         corpus = load(zoo, kind, options.split, options.most)
         if not corpus.entries:
             skipped.append(f"{kind}: none in the split {options.split}")
