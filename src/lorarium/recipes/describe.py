@@ -57,6 +57,10 @@ from lorarium.world.words import COLOURS
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
 SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
+DATA = (
+    "sketches of the zoo's train split, the drawn world's pictures and words; colours from sketches "
+    "of the validation split"
+)
 WORDED = (40, 12)  # artists of a genre and individuals of a class that words are learned from
 
 
@@ -100,7 +104,7 @@ def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = W
     found = with_hues(_learned(axes[shrink] | maps, share), known)
     card: dict[str, Any] = {
         "name": "describe",
-        "data": "sketches of the zoo's train split, the drawn world's pictures and words",
+        "data": DATA,
         "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
         "recipe": {"shrink": shrink, "share": share, "words from": words},
         "artists": examples.artists, "adapters": len(examples.vectors) // 2,
