@@ -58,8 +58,8 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
 SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
 DATA = (
-    "sketches of the zoo's train split, the drawn world's pictures and words; colours from sketches "
-    "of the validation split"
+    "sketches of the zoo's train split, the drawn world's pictures and words; "
+    "colours from sketches of the validation split"
 )
 WORDED = (40, 12)  # artists of a genre and individuals of a class that words are learned from
 
