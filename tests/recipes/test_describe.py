@@ -86,7 +86,7 @@ def test_maps_find_artists_that_they_never_saw_by_pictures_and_words() -> None:
     x = taste[artist] @ turn + 0.3 * random.standard_normal((120, D))
     pictures = (taste @ read)[:, None] + 0.3 * random.standard_normal((60, 6, 12))
     known = artist < 40
-    told = Worded(np.eye(3)[said[:40]], pictures[:40].mean(1))
+    told = Worded(np.eye(3)[said[:40]], pictures[:40].mean(1), np.full(40, -1), np.zeros((40, 2)))
     maps = aligned_maps(unit(x[known]), artist[known], pictures[:40], told)
     adapters = unit(unit(x[~known]) @ maps["adapters.map"].T)
     shown = unit((pictures[40:].mean(1) - maps["pictures.mean"]) @ maps["pictures.map"].T)

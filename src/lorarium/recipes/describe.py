@@ -38,7 +38,6 @@ from lorarium.evaluate.describe.looks import aligned_inputs, never_seen
 from lorarium.evaluate.describe.retrieved import figures, retrieve
 from lorarium.evaluate.describe.rows import DescriptorRow
 from lorarium.evaluate.describe.scenarios import texts_about
-from lorarium.evaluate.describe.words import hues_of
 from lorarium.evaluate.describe.zoo import Corpus, Zoo, load, read_zoo
 from lorarium.library.calibrate import ALPHA
 from lorarium.models.micro_base import FAMILY
@@ -47,20 +46,13 @@ from lorarium.recipes.describe_data import SIZE, gather, picture_table, subset, 
 from lorarium.recipes.describe_maps import (
     Weights,
     aligned_maps,
-    hue_steps,
     projection,
     role_weights,
 )
-from lorarium.world.splits import SEEN_GENRES
-from lorarium.world.words import COLOURS
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
 SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
-DATA = (
-    "sketches of the zoo's train split, the drawn world's pictures and words; "
-    "colours from sketches of the validation split"
-)
 WORDED = (40, 12)  # artists of a genre and individuals of a class that words are learned from
 
 
@@ -101,10 +93,10 @@ def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = W
     maps = aligned_maps(
         unit(rest), examples.artist, picture_table(examples.entries, judge), worded(judge, *words)
     )
-    found = with_hues(_learned(axes[shrink] | maps, share), known)
+    found = _learned(axes[shrink] | maps, share)
     card: dict[str, Any] = {
         "name": "describe",
-        "data": DATA,
+        "data": "sketches of the zoo's train split, the drawn world's pictures and words",
         "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
         "recipe": {"shrink": shrink, "share": share, "words from": words},
         "artists": examples.artists, "adapters": len(examples.vectors) // 2,
@@ -117,25 +109,6 @@ def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = W
         return False
     save_learned(asset, found.weights, card)
     return True
-
-
-def with_hues(learned: Learned, known: Sequence[Corpus]) -> Learned:
-    """The steps of colours inside genres, from adapters of validation artists: the maps have not
-    seen them."""
-    own = [(c, i) for c in known for i, e in enumerate(c.entries)
-           if e.kind == "style" and e.of[0] in SEEN_GENRES]  # fmt: skip
-    width = len(learned.weights["words.bias"])
-    steps = np.zeros((len(COLOURS), width), np.float32)
-    if own:
-        entries = [c.entries[i] for c, i in own]
-        _, genre = np.unique([e.of[0] for e in entries], return_inverse=True)
-        steps = hue_steps(
-            learned.aligned([c.sketches[i] for c, i in own]).astype(np.float64),
-            np.stack([hues_of(*e.of, e.split) for e in entries]),
-            genre,
-            learned.words([f"a {genre}" for genre in SEEN_GENRES]),
-        )
-    return replace(learned, weights={**learned.weights, "words.hues": steps})
 
 
 def mark(zoo: Zoo) -> str:

@@ -16,14 +16,14 @@ from lorarium.describe.select import ROLES
 from lorarium.describe.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.looks import aligned_inputs
-from lorarium.evaluate.describe.words import said_of, texts_of
+from lorarium.evaluate.describe.words import hues_of, said_of, texts_of
 from lorarium.evaluate.describe.zoo import Zoo
 from lorarium.formats import read
 from lorarium.train.manifest import POOL, Entry, pool_cell
 from lorarium.train.mint import path_of
 from lorarium.world.scene import render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS
-from lorarium.world.words import VOCABULARY, tokens
+from lorarium.world.words import COLOURS, VOCABULARY, tokens
 
 SLOTS = 2 * len(ROLES)  # of an effect
 SIZE = 48
@@ -104,10 +104,13 @@ def picture_table(entries: Sequence[Entry], judge: nn.Module, count: int = POOL)
 
 
 class Worded(NamedTuple):
-    """Texts as counts of words (n, vocabulary), and what judge A sees of whom they are about."""
+    """Texts as counts of words (n, vocabulary), and what judge A sees of whom they are about. Texts
+    that name an artist's genre alone have its number, the others -1, and the artist's hues."""
 
     bags: Array
     seen: Array
+    genre: Array
+    hues: Array
 
 
 def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12) -> Worded:
@@ -121,9 +124,16 @@ def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12)
         for kind, word, number in who
     ]
     seen = picture_table(entries, judge, pictures).mean(1)
-    bags, rows = [], []
+    bags, rows, genre, hues = [], [], [], []
+    unknown = np.zeros(len(COLOURS))
     for i, entry in enumerate(entries):
-        for text in texts_of(said_of(entry.kind, *entry.of, entry.split)):
+        word, number = entry.of
+        style = entry.kind == "style"
+        own = hues_of(word, number, entry.split) if style else unknown
+        for general, text in enumerate(texts_of(said_of(entry.kind, *entry.of, entry.split))):
             bags.append(np.bincount([t for t in tokens(text) if t], minlength=len(VOCABULARY)))
             rows.append(i)
-    return Worded(np.stack(bags).astype(np.float64), seen[rows].astype(np.float64))
+            genre.append(SEEN_GENRES.index(word) if style and general == 0 else -1)
+            hues.append(own)
+    counts = np.stack(bags).astype(np.float64)
+    return Worded(counts, seen[rows].astype(np.float64), np.array(genre), np.stack(hues))

@@ -13,7 +13,7 @@ from lorarium.describe.gram import unit
 from lorarium.recipes.describe_data import SLOTS, Examples, Worded, by_artist
 
 WIDTH, SHARED = 128, 64
-RIDGE, WORD_RIDGE, HUE_RIDGE = 1.0, 1.0, 1.0
+RIDGE, WORD_RIDGE = 1.0, 1.0
 NUISANCE = 64  # axes
 REGRESS = 1e-2  # ridge of the regression on recipe facts
 ROLE_STEPS = 250
@@ -103,30 +103,39 @@ def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> We
     W = axes[:SHARED][kept] / np.sqrt(sizes[:SHARED][kept])[:, None]
     adapters = _ridge(x, (seen[artist] - mean) @ W.T, RIDGE)
     bags = np.concatenate([worded.bags, np.ones((len(worded.bags), 1))], 1)
-    words = _ridge(bags, (worded.seen - mean) @ W.T, WORD_RIDGE)
+    looks = (worded.seen - mean) @ W.T
+    words = _ridge(bags, looks, WORD_RIDGE)
+    table, bias = words[:, :-1].T, words[:, -1]
     return {
         "adapters.map": adapters, "pictures.map": W, "pictures.mean": mean,
-        "words.table": words[:, :-1].T, "words.bias": words[:, -1],
+        "words.table": table, "words.bias": bias,
+        "words.hues": hues_of_words(worded, looks, table, bias),
     }  # fmt: skip
 
 
-def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
-    """(colours, d) steps of length one that colours are inside a genre: ridge regression of hues
-    (n, colours) from aligned vectors x (n, d), both less the mean of their genre, without the
-    directions in which the words `said` for genres differ.
+def hues_of_words(worded: Worded, looks: Array, table: Array, bias: Array) -> Array:
+    """The steps of all colours, from artists that look so (n, d)."""
+    artists = np.flatnonzero(worded.genre >= 0)
+    if not len(artists):
+        return np.zeros((worded.hues.shape[1], looks.shape[1]))
+    genre = worded.genre[artists]
+    first = artists[np.unique(genre, return_index=True)[1]]
+    said = unit(worded.bags[first] @ table + bias)
+    return hue_steps(looks[artists], worded.hues[artists], genre, said)
 
-    The adapters are to be new to the maps: of those that they were solved from, aligned vectors say
-    more than of others.
-    """
+
+def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
+    """(colours, d) steps of length one that colours are inside a genre: how vectors x (n, d) of
+    artists go with their hues (n, colours), both less the mean of their genre, without the
+    directions in which the words `said` for genres differ."""
     count = int(genre.max()) + 1
     x = x - by_artist(x, genre, count)[genre]
     hues = hues - by_artist(hues, genre, count)[genre]
-    x = x / np.sqrt(np.square(x).sum(1).mean())
     spread = hues.std(0)
     hues = np.divide(hues, spread, out=np.zeros_like(hues), where=spread > 0)
-    steps = _ridge(x, hues, HUE_RIDGE)
     _, sizes, axes = np.linalg.svd(said - said.mean(0), full_matrices=False)
     axes = axes[sizes > 1e-6 * sizes[0]]
+    steps = hues.T @ x
     return unit(steps - steps @ axes.T @ axes)
 
 
