@@ -52,6 +52,7 @@ def write_docs(kinds: dict[str, Any]) -> None:
                 for k in ("r_at_1", "map")
             )
             lines.append(f"| {pair['less']} | {recipes[pair['split']]} | {' | '.join(spans)} |")
+    lines += ["", *questions(found["questions"])]
     who = f"{found['artists']} test artists in {found['groups']} genres"
     about = f"{found['adapters']} adapters of {who}"
     path = Path(__file__).parents[1] / "docs" / "evaluate.md"
@@ -59,6 +60,27 @@ def write_docs(kinds: dict[str, Any]) -> None:
     tail = rest.partition("<!-- end -->")[2]
     text = "\n".join([f"{head}<!-- figures -->", f"{about}:", "", *lines, f"<!-- end -->{tail}"])
     path.write_text(text)
+
+
+def questions(found: dict[str, Any]) -> list[str]:
+    """Rows for words and for new pictures, beside adapters shuffled."""
+    names = list(found["new pictures"])
+    rows = [["asked by", *names, "shuffled"]]
+    for what, name in (
+        ("general", "a genre, mAP"),
+        ("with attributes", "a genre and a colour, mAP"),
+    ):
+        asked = {n: found["words"].get(n, {}).get(what) for n in names}
+        null = max(f["null"] for f in asked.values() if f)
+        rows.append(
+            [name, *(f"{f['map']:.2f}" if f else "" for f in asked.values()), f"{null:.2f}"]
+        )
+    new = found["new pictures"]
+    null = max(f["null"] for f in new.values())
+    shown = [f"{new[n]['r_at_1']:.2f}" for n in names]
+    rows.append(["new pictures of an artist, R@1", *shown, f"{null:.2f}"])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
 
 
 def main() -> None:

@@ -9,13 +9,12 @@ import pyarrow as pa
 
 from lorarium.library.calibrate import (
     ALPHA,
-    AROUND_FOUND,
     ROW,
     Calibration,
+    around,
     calibrate,
     chance,
     from_rows,
-    neighbours,
     standing,
     to_row,
 )
@@ -38,10 +37,14 @@ def search(vectors: np.ndarray) -> Callable[[np.ndarray, int], Near]:
     return nearest
 
 
+def calibrated(sample: np.ndarray, vectors: np.ndarray) -> Calibration:
+    return calibrate(sample, len(vectors), search(vectors), search(vectors))
+
+
 def counts(known: Calibration, query: np.ndarray, vectors: np.ndarray) -> bool:
     """Whether rule 2 counts the nearest."""
     scores = np.sort(vectors @ query)[::-1]
-    theirs, _ = neighbours(vectors[(vectors @ query).argmax()], search(vectors), AROUND_FOUND)
+    theirs = around(vectors[(vectors @ query).argmax()], search(vectors))
     least = known.least(scores, theirs)
     assert least is not None
     return bool(scores[0] >= least)
@@ -69,7 +72,7 @@ def test_relatives_are_near_and_strangers_are_not() -> None:
     rng = np.random.default_rng(1)
     kinds = rng.standard_normal((60, 128))
     vectors = unit(np.repeat(kinds, 6, axis=0) + 0.8 * rng.standard_normal((360, 128)))
-    known = calibrate(vectors[rng.permutation(360)], 360, search(vectors))
+    known = calibrated(vectors[rng.permutation(360)], vectors)
     relatives = unit(kinds + 0.8 * rng.standard_normal((60, 128)))
     assert np.mean([counts(known, q, vectors) for q in relatives]) >= 1 - 2 * ALPHA
     assert all((vectors @ q).max() >= floor(q, vectors) for q in relatives)
@@ -105,7 +108,7 @@ def test_strangers_of_a_narrow_genre_are_told_by_how_their_scores_stand() -> Non
 
 def test_a_calibration_keeps_its_numbers() -> None:
     vectors = unit(np.random.default_rng(5).standard_normal((140, 32)))
-    known = calibrate(vectors, 140, search(vectors))
+    known = calibrated(vectors, vectors)
     back = from_rows(pa.Table.from_pylist([to_row("a", known)], ROW))["a"]
     for name, value in vars(known).items():
         np.testing.assert_allclose(getattr(back, name), value, rtol=1e-6, err_msg=name)
@@ -115,6 +118,6 @@ def test_twins_do_not_raise_the_bar() -> None:
     vectors = unit(np.random.default_rng(3).standard_normal((150, 64)))
     twice = np.concatenate([vectors, vectors])
     sides = np.linspace(0.4, 0.3, 10), np.linspace(0.4, 0.3, 5)
-    alone = calibrate(vectors, 150, search(vectors)).least(*sides)
-    twins = calibrate(twice, 300, search(twice)).least(*sides)
+    alone = calibrated(vectors, vectors).least(*sides)
+    twins = calibrated(twice, twice).least(*sides)
     assert alone is not None and twins is not None and abs(alone - twins) < 0.05

@@ -95,26 +95,29 @@ class Near(Protocol):
 Search = Callable[[Array, int], Near]
 
 
-def neighbours(vector: Array, nearest: Search, count: int) -> tuple[Array, Array | None]:
-    """Scores of a library's adapter with its `count` nearest, itself and its twins left out, and
-    the vector of the first."""
-    near = nearest(vector, count + TWINS)
-    others = [i for i, score in enumerate(near.scores) if score < COPY][:count]
-    first = near.vectors[near.ids[others[0]]] if others else None
-    return near.scores[others], first
+def neighbours(near: Near, count: int) -> list[int]:
+    """Places of the best `count` that a library's adapter found, itself and its twins left out."""
+    return [i for i, score in enumerate(near.scores) if score < COPY][:count]
 
 
-def calibrate(sample: Array, count: int, nearest: Search) -> Calibration:
-    """From unit vectors of some of the library's `count` adapters; `nearest` is its search."""
+def around(found: Array, glance: Search) -> Array:
+    """Scores of a match with its own neighbours."""
+    near = glance(found, AROUND_FOUND + TWINS)
+    return near.scores[neighbours(near, AROUND_FOUND)]
+
+
+def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Calibration:
+    """From unit vectors of some of the library's `count` adapters; `nearest` is its search, and
+    `glance` a faster one that need not be exact."""
     found, stands = [], []
     for vector in sample[:LEFT_OUT]:
-        ours, first = neighbours(vector, nearest, AROUND_QUERY)
-        if first is None:
-            found.append(COPY)
-            continue
-        found.append(float(ours[0]))
-        theirs, _ = neighbours(first, nearest, AROUND_FOUND)
-        stands.append(float(standing(ours[:1], ours, theirs[None])[0]))
+        near = nearest(vector, AROUND_QUERY + TWINS)
+        others = neighbours(near, AROUND_QUERY)
+        ours = near.scores[others]
+        found.append(float(ours[0]) if others else COPY)
+        if others:
+            theirs = around(near.vectors[near.ids[others[0]]], glance)
+            stands.append(float(standing(ours[:1], ours, theirs[None])[0]))
     ordered = np.sort(np.array(found)), np.sort(np.array(stands or [COPY]))
     return Calibration(count, *ordered, sample.mean(axis=0))
 

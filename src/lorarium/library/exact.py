@@ -12,6 +12,7 @@ from lorarium.adapter import Array
 
 AT_ONCE = 2**24  # coordinates that are compared in full anyway: a few milliseconds
 SCREENED = 2000  # candidates of the screening for up to a hundred results
+GLANCED = 300  # where a few near ones will do, be they the nearest or not
 
 
 class Exact:
@@ -43,10 +44,12 @@ class Exact:
         parts = [self.vectors[i : i + 2**15] for i in range(0, len(self), 2**15)]
         return np.concatenate([part.astype(np.float32) @ query for part in parts])
 
-    def nearest(self, query: Array, k: int, allowed: Array | None = None) -> tuple[Array, Array]:
+    def nearest(
+        self, query: Array, k: int, allowed: Array | None = None, screened: int = SCREENED
+    ) -> tuple[Array, Array]:
         """Rows and cosines of the `k` nearest, best first; `allowed` (n,) bool limits them."""
         rows = None if allowed is None else np.flatnonzero(allowed)
-        wanted = max(SCREENED, 20 * k)
+        wanted = max(screened, 20 * k)
         few = self.small or 4 * wanted > len(self)
         if not few and (rows is None or len(rows) > wanted):
             rows = self._screen(query, wanted, rows)

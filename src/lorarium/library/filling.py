@@ -90,7 +90,9 @@ def calibrate_spaces(
                 old = view.calibrations.get(name)
                 if old is None or abs(space.count - old.count) > DRIFT * old.count:
                     sample = space.sample()
-                    rows.append(to_row(name, calibrate(sample, space.count, space.nearest)))
+                    rows.append(
+                        to_row(name, calibrate(sample, space.count, space.nearest, space.glance))
+                    )
     if rows:
         store.put(TABLE, "name", pa.Table.from_pylist(rows, ROW))
         store.tidy(TABLE)

@@ -15,7 +15,7 @@ from lorarium.adapter import Array
 from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
-from lorarium.library.exact import Exact
+from lorarium.library.exact import GLANCED, SCREENED, Exact
 from lorarium.library.schema import FACTS
 from lorarium.library.spaces import APPROXIMATE, FILES, FINE, Encoder, opened
 from lorarium.library.store import PLACE, VECTOR, Store
@@ -85,17 +85,10 @@ class Space:
 
     def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
         """The `k` nearest to a full vector."""
+        near = self._roughly(query, max(k, FINE) if self.longer else k, allowed, SCREENED)
+        ids, scores = near.ids, near.scores
         if self.longer and self.count <= WHOLE:
-            ids, scores = self.in_full.nearest(query, k, allowed)
-            return Near(ids, scores, self.in_full.vectors(ids))
-        short = self.encoder.short(query)
-        if short is None:
-            return Near([], np.zeros(0, np.float32), {})
-        wide = max(k, FINE) if self.longer else k
-        if self.large and allowed is None:
-            ids, scores = self.view.store.nearest(self.name, "id", short, wide)
-        else:
-            ids, scores = self.stored.nearest(short, wide, allowed)
+            return Near(ids[:k], scores[:k], self.in_full.vectors(ids[:k]))
         if not self.longer:
             return Near(ids, scores, self._vectors(ids))
         full = self.full(ids)
@@ -103,6 +96,21 @@ class Space:
         scores = np.array([full[id] @ query for id in ids], np.float32)
         order = np.argsort(-scores, kind="stable")[:k]
         return Near([ids[i] for i in order], scores[order], full)
+
+    def glance(self, query: Array, k: int) -> Near:
+        """Some of the nearest, fast."""
+        return self._roughly(query, k, None, GLANCED)
+
+    def _roughly(self, query: Array, k: int, allowed: set[str] | None, screened: int) -> Near:
+        """The nearest by stored vectors alone, without vectors; in full in a small space."""
+        if self.longer and self.count <= WHOLE:
+            return Near(*self.in_full.nearest(query, k, allowed), {})
+        short = self.encoder.short(query)
+        if short is None:
+            return Near([], np.zeros(0, np.float32), {})
+        if self.large and allowed is None:
+            return Near(*self.view.store.nearest(self.name, "id", short, k), {})
+        return Near(*self.stored.nearest(short, k, allowed, screened), {})
 
     def _vectors(self, ids: Sequence[str]) -> dict[str, Array]:
         if not self.large:
@@ -118,9 +126,11 @@ class Held:
         self.ids, self.exact = ids, exact
         self.position = {id: i for i, id in enumerate(ids)}
 
-    def nearest(self, query: Array, k: int, allowed: set[str] | None) -> tuple[list[str], Array]:
+    def nearest(
+        self, query: Array, k: int, allowed: set[str] | None, screened: int = SCREENED
+    ) -> tuple[list[str], Array]:
         mask = None if allowed is None else np.array([id in allowed for id in self.ids], bool)
-        rows, scores = self.exact.nearest(query, k, mask)
+        rows, scores = self.exact.nearest(query, k, mask, screened)
         return [self.ids[row] for row in rows], scores
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Array]:
