@@ -22,7 +22,7 @@ from lorarium.library.store import Store
 FILES = "files"
 BATCH = 2000
 MOST = 1024  # coordinates of a stored vector
-APPROXIMATE = 200_000  # rows of a space from which on there is an index
+APPROXIMATE = 2_000_000  # rows from which on an index answers: below, signs find more and faster
 FINE = 20  # nearest by the stored vectors that are compared once more in full
 
 
