@@ -6,6 +6,7 @@ Only within a family do distances mean anything.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import math
 import warnings
 from collections.abc import Sequence
@@ -38,6 +39,7 @@ def _pacmap(vectors: Array, seed: int) -> Array:
         warnings.simplefilter("ignore")  # its own and numba's, about threads and seeds
         import pacmap
 
+        logging.getLogger("pacmap").setLevel(logging.ERROR)  # it warns that there is a seed
         rng = np.random.default_rng(seed)
         n = len(vectors)
         some = np.sort(rng.choice(n, MOST, replace=False)) if n > MOST else np.arange(n)
