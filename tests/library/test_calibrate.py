@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from lorarium.library.calibrate import (
     ALPHA,
+    AROUND_FOUND,
     ROW,
+    TWINS,
     Calibration,
     around,
     calibrate,
@@ -44,7 +46,8 @@ def calibrated(sample: np.ndarray, vectors: np.ndarray) -> Calibration:
 def counts(known: Calibration, query: np.ndarray, vectors: np.ndarray) -> bool:
     """Whether rule 2 counts the nearest."""
     scores = np.sort(vectors @ query)[::-1]
-    theirs = around(vectors[(vectors @ query).argmax()], search(vectors))
+    found = vectors[(vectors @ query).argmax()]
+    theirs = around(search(vectors)(found, AROUND_FOUND + TWINS), AROUND_FOUND)
     least = known.least(scores, theirs)
     assert least is not None
     return bool(scores[0] >= least)
@@ -121,3 +124,11 @@ def test_twins_do_not_raise_the_bar() -> None:
     alone = calibrated(vectors, vectors).least(*sides)
     twins = calibrated(twice, twice).least(*sides)
     assert alone is not None and twins is not None and abs(alone - twins) < 0.05
+
+
+def test_copies_alone_stand_for_themselves() -> None:
+    one = unit(np.random.default_rng(6).standard_normal((1, 16)))
+    vectors = np.repeat(one, 120, axis=0)
+    known = calibrated(vectors, vectors)
+    near = search(vectors)(one[0], 10)
+    assert len(around(near, 10)) == 1 and known.least(around(near, 10), around(near, 5)) is not None

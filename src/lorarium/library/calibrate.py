@@ -100,10 +100,9 @@ def neighbours(near: Near, count: int) -> list[int]:
     return [i for i, score in enumerate(near.scores) if score < COPY][:count]
 
 
-def around(found: Array, glance: Search) -> Array:
-    """Scores of a match with its own neighbours."""
-    near = glance(found, AROUND_FOUND + TWINS)
-    return near.scores[neighbours(near, AROUND_FOUND)]
+def around(near: Near, count: int) -> Array:
+    """Scores with the neighbours of whoever found these; copies alone stand for themselves."""
+    return near.scores[neighbours(near, count) or slice(1)]
 
 
 def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Calibration:
@@ -116,7 +115,8 @@ def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Cal
         ours = near.scores[others]
         found.append(float(ours[0]) if others else COPY)
         if others:
-            theirs = around(near.vectors[near.ids[others[0]]], glance)
+            first = near.vectors[near.ids[others[0]]]
+            theirs = around(glance(first, AROUND_FOUND + TWINS), AROUND_FOUND)
             stands.append(float(standing(ours[:1], ours, theirs[None])[0]))
     ordered = np.sort(np.array(found)), np.sort(np.array(stands or [COPY]))
     return Calibration(count, *ordered, sample.mean(axis=0))

@@ -20,7 +20,7 @@ from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES
-from lorarium.library.calibrate import AROUND_QUERY, around, chance
+from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
 from lorarium.library.rows import adapter_row, read_row, readers
 from lorarium.library.scan import Entry, signature
 from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
@@ -292,7 +292,8 @@ def judged(
     share = None
     if kinds == {"adapter"}:
         share = known.share(best.score)
-        least = known.least(near.scores, around(found, space.glance))
+        theirs = around(space.glance(found, AROUND_FOUND + TWINS), AROUND_FOUND)
+        least = known.least(around(near, AROUND_QUERY), theirs)
         rules += [] if least is None else [least]
     if len(kinds) == 1:
         rules += [least for kind, least in space.encoder.least.items() if kind in kinds]
