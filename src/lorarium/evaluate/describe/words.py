@@ -14,7 +14,7 @@ from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS, numb
 from lorarium.world.words import COLOURS, attributes
 
 PIXELS = 24
-# with twelve pictures four artists of ten get another word from other pictures, with 96 one or two
+# with twelve pictures four artists of ten get another word from other pictures, with 96 one
 LOOKED_AT, COMPARED, EACH = 96, 32, 16
 
 
@@ -33,11 +33,11 @@ def said_of(kind: str, word: str, number: int, split: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def hues_of(genre: str, number: int, split: str) -> Array:
-    """How much of each colour an artist's pictures hold (colours,), in spreads above the mean of
-    the genre's artists."""
+def hues_of(genre: str, number: int, split: str, count: int = LOOKED_AT, first: int = 0) -> Array:
+    """How much of each colour so many pictures of an artist hold (colours,), in spreads above the
+    mean of the genre's artists."""
     entry = Entry("", "style", (genre, number), split, "", None, 0, 0, ())  # type: ignore[arg-type]
-    cells = [pool_cell(entry, UNSEEN + i) for i in range(LOOKED_AT)]
+    cells = [pool_cell(entry, UNSEEN + first + i) for i in range(count)]
     subjects, styles, views, _ = zip(*cells, strict=True)
     mean, spread = _genre(genre)
     return (shares(render(subjects, styles, views, PIXELS)) - mean) / spread
