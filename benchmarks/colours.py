@@ -1,4 +1,4 @@
-"""How often two sets of an artist's pictures agree on the artist's colour: is that a truth to ask for?
+"""How often two sets of an artist's pictures agree on the artist's colour: can one ask for it?
 
     python benchmarks/colours.py
 
