@@ -112,6 +112,7 @@ def main() -> None:
         for kind, found in document["kinds"].items()
     }
     command = f"benchmarks/describe.py ZOO --samples {asked.samples}"
+    command += f" --kind {asked.kind}" if asked.kind else ""
     for found in kept.values():
         found |= {"machine": machine(), "command": command}
     before = RESULTS / "describe.json"
