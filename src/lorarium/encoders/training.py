@@ -73,6 +73,8 @@ def fit(
     for name, p in model.named_parameters():
         plain = p.ndim in (2, 4) and min(p.shape[0], p[0].numel()) >= 32
         (matrices if plain and "words" not in name and "say" not in name else rest).append(p)
+    if not matrices:  # an optimiser of nothing is an error
+        matrices.append(nn.Parameter(torch.zeros(1, 1, device=device)))
     muon = Matrices(matrices, config.muon)
     adam = torch.optim.AdamW(rest, lr=config.adam, betas=(0.9, 0.98), weight_decay=0.0)
     averaged = {n: p.detach().clone() for n, p in model.named_parameters()}

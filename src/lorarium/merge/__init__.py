@@ -26,6 +26,7 @@ from lorarium.merge.karcher import merge_karcher
 from lorarium.merge.knots import merge_knots
 from lorarium.merge.lora_rar import merge_lora_rar
 from lorarium.merge.np_lora import merge_np_lora
+from lorarium.merge.roles import merge_roles
 from lorarium.merge.slerp import merge_slerp
 from lorarium.merge.ssr import merge_ssr
 from lorarium.merge.sum import merge_sum
@@ -50,6 +51,7 @@ METHODS: dict[str, Callable[..., Adapter]] = {
     "k-lora": merge_k_lora,
     "b-lora": merge_b_lora,
     "lora-rar": merge_lora_rar,
+    "roles": merge_roles,
     "ssr": merge_ssr,
     "ziplora": merge_ziplora,
 }

@@ -11,6 +11,7 @@ STAGES = {
     "describe": "lorarium.recipes.describe",
     "sample": "lorarium.recipes.sample",
     "merge": "lorarium.recipes.merge",
+    "roles": "lorarium.recipes.roles",
     "synth": "lorarium.recipes.synth",
     "lora_diffusion": "lorarium.recipes.lora_diffusion",
 }

@@ -1,13 +1,14 @@
-"""The stage `merge`: LoRA.rar's network, from the zoo's train split into one small asset.
+"""The stage `merge`: LoRA.rar's network, from adapters made for it into one small asset.
 
-Subjects and styles are the adapters of the recipe that has copies. Ships when its distillation
+Mints what `merge.toml` names, learns from pairs of its train split, and ships when the distillation
 loss on pairs of the validation split is below the shipped one's and below the sum's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,38 +20,58 @@ from lorarium.encoders.training import FitConfig
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo
 from lorarium.formats import container
-from lorarium.merge.lora_rar import ASSET, load_network
+from lorarium.merge.lora_rar import ASSET, TARGETS, load_network
 from lorarium.models.base import Base, open_base
-from lorarium.recipes import zoo as zoo_stage
+from lorarium.models.rounded import rounded
 from lorarium.recipes.describe import mark
 from lorarium.train.distil import Lesson
+from lorarium.train.manifest import read_manifest
 from lorarium.train.merger import CoefficientNet, Member, Troupe, distance, train_merger
-from lorarium.train.mint import job_of
+from lorarium.train.mint import job_of, mint
 
 RUN = Path("runs/merge")
+FOLDER = RUN / "zoo"
+RECIPE = Path(__file__).with_name("merge.toml")
 PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=31)
+# the paper's modules, and all; which ships is up to the validation split
+READ = {"paper": TARGETS, "all": (".to_q", ".to_k", ".to_v", ".to_out.0", ".proj", ".net.2")}
 
 
 def run(device: str, minutes: float) -> None:
-    """Train on `runs/zoo` and ship what wins."""
+    """Mint, train on it and ship what wins."""
     base = open_base(None, device)
-    train(read_zoo(zoo_stage.FOLDER), base, RUN, ASSET, minutes=minutes)
+    started = time.monotonic()
+    zoo = minted(base, minutes)
+    for name, targets in READ.items():
+        left = minutes - (time.monotonic() - started) / 60
+        if left > 0:
+            share = left if name == list(READ)[-1] else left / 2
+            train(zoo, base, RUN / name, ASSET, minutes=share, targets=targets)
+
+
+def minted(base: Base, minutes: float) -> Zoo:
+    """The adapters that merging is learned on, made where they are missing."""
+
+    def show(done: int, total: int, words: str) -> None:
+        print(f"{done}/{total} adapters, {words}", flush=True)
+
+    todo = read_manifest(RECIPE)
+    mint(todo, FOLDER, base, resume=True, minutes=minutes, quick=True, progress=show)
+    return read_zoo(FOLDER)
 
 
 def due() -> bool:
-    """While the zoo is whole and what ships does not stand on it."""
-    zoo = zoo_stage.whole()
-    if zoo is None:
-        return False
+    """While none ships, or it does not fit the base."""
     try:
-        return load_network(ASSET).card.get("zoo") != mark(zoo)
+        return load_network(ASSET).card.get("base_hash") != open_base().hash
     except LorariumError:
         return True
 
 
 def train(
-    zoo: Zoo, base: Base, runs: Path, asset: Path, *, minutes: float = 30, plan: FitConfig = PLAN
-) -> bool:
+    zoo: Zoo, base: Base, runs: Path, asset: Path, *, minutes: float = 30, plan: FitConfig = PLAN,
+    targets: Sequence[str] = TARGETS,
+) -> bool:  # fmt: skip
     """Whether what was learned ships; goes on from its checkpoint."""
     if zoo.base_hash != base.hash:
         raise LorariumError("these adapters were trained on another base", where=str(zoo.folder))
@@ -60,7 +81,10 @@ def train(
     )
     subjects, styles = learned
     folder = runs / mark(zoo)[:12]
-    net, spent = train_merger(base, subjects, styles, folder, plan=plan, minutes=minutes)
+    with rounded(base):
+        net, spent = train_merger(
+            base, subjects, styles, folder, plan=plan, minutes=minutes, targets=targets
+        )
     judged = Troupe(base, *known)
     scores = {"lora-rar": distance(judged, net), "sum": distance(judged, None)}
     print(f"validation: {scores}", flush=True)
@@ -68,7 +92,7 @@ def train(
         "name": "lora-rar",
         "data": "pairs of subject and style adapters of the zoo's train split, and their pictures",
         "family": base.family, "base_hash": base.hash, "zoo": mark(zoo),
-        "recipe": asdict(plan), "spent": spent,
+        "recipe": asdict(plan) | {"targets": targets}, "spent": spent,
         "subjects": len(subjects), "styles": len(styles),
         "scores": {"validation": {k: round(v, 6) for k, v in scores.items()}},
         "licence": "CC0-1.0",
@@ -81,17 +105,16 @@ def train(
 
 
 def members(zoo: Zoo, base: Base, kind: str, split: str) -> list[Member]:
-    """The adapters of the usual recipe, with what they were trained on."""
+    """The adapters of a split, with what they were trained on."""
     corpus = load(zoo, kind, split)
     if not corpus.entries:
         raise LorariumError(f"no {kind} adapters of the split {split}", where=str(zoo.folder))
     found = []
     for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True):
-        if entry.recipe == corpus.usual:
-            job = job_of(entry, base)
-            pictures = torch.from_numpy(job.pictures).permute(0, 3, 1, 2).to(base.device)
-            latents = base.to_latent(pictures.float() / 127.5 - 1)
-            found.append(Member(adapter, Lesson(latents, job.prompts)))
+        job = job_of(entry, base)
+        pictures = torch.from_numpy(job.pictures).permute(0, 3, 1, 2).to(base.device)
+        latents = base.to_latent(pictures.float() / 127.5 - 1)
+        found.append(Member(adapter, Lesson(latents, job.prompts)))
     return found
 
 

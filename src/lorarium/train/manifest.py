@@ -9,7 +9,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lorarium.errors import LorariumError
 from lorarium.train.recipe import Recipe, recipe_from
 from lorarium.world import splits
 from lorarium.world.scene import PHOTO, Style, Subject, View
+from lorarium.world.words import STYLE_TOKENS, SUBJECT_TOKENS
 
 POOL = 32  # pictures of an artist or individual that show different classes or views
 UNSEEN = 1_000_000  # pictures from this number on are for no adapter
@@ -39,6 +40,7 @@ class Entry:
     pictures: tuple[int, ...]  # their numbers
     prompt: str = ""  # of a folder
     captioned: bool = True  # else the prompts leave out what the pictures show
+    word: int = 1  # which of the reserved words it answers to
 
     def as_json(self) -> dict[str, Any]:
         held = asdict(self)
@@ -48,7 +50,14 @@ class Entry:
             del held["prompt"]
         if self.captioned:
             del held["captioned"]
+        if self.word == 1:
+            del held["word"]
         return held
+
+    @property
+    def token(self) -> str:
+        known = SUBJECT_TOKENS if self.kind == "subject" else STYLE_TOKENS
+        return known[self.word - 1]
 
 
 @dataclass(frozen=True)
@@ -159,13 +168,16 @@ class _Making:
             raise LorariumError(f"no recipe is called {sorted(unknown)[0]!r}")
         first, *rest = names
         copies, others = int(group.get("copies", 4)), int(group.get("others", 3))
+        word = int(group.get("word", 1))
+        if not 1 <= word <= len(STYLE_TOKENS):
+            raise LorariumError(f"word is {word}", hint=f"use 1 to {len(STYLE_TOKENS)}")
         for i, of in enumerate(who):
             turn = [rest[(i + j) % len(rest)] for j in range(min(others, len(rest)))]
             plan = [(first, c) for c in range(copies)] + [(name, 0) for name in turn]
+            plan += [("random", c) for c in range(int(group.get("random", 0)))]
             for name, copy in plan:
-                yield self._entry(kind, of, group["split"], name, copy, name == first)
-            for copy in range(int(group.get("random", 0))):
-                yield self._entry(kind, of, group["split"], "random", copy, False)
+                made = self._entry(kind, of, group["split"], name, copy, name == first)
+                yield replace(made, word=word)
 
     def _entry(
         self, kind: str, of: tuple[str, int], split: str, name: str, copy: int, main: bool
@@ -239,8 +251,8 @@ def pool_cell(entry: Entry, index: int) -> tuple[Subject, Style, View, str]:
     other = splits.numbers(entry.split, 1, own)[0]
     if entry.kind == "style":
         subject = Subject(splits.SEEN_CLASSES[order[index % len(order)]], other)
-        return subject, Style(word, number), view, f"a {subject.kind} in sty1"
-    return Subject(word, number), Style(PHOTO, other), view, f"a sub1 {word} in {PHOTO}"
+        return subject, Style(word, number), view, f"a {subject.kind} in {entry.token}"
+    return Subject(word, number), Style(PHOTO, other), view, f"a {entry.token} {word} in {PHOTO}"
 
 
 def _number(*key: object) -> int:

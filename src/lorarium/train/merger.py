@@ -25,6 +25,7 @@ from lorarium.train.distil import Lesson
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
 LIKENESS = 0.001  # the paper takes 0.01 of its sizes; here that would outweigh the goal
+STRENGTH = 1.5  # adapters that people make are weaker and stronger than those it learns from
 Branches = dict[Module, Branch]
 Gains = dict[Module, tuple[Tensor, Tensor]]  # (pairs, in) each
 
@@ -106,9 +107,11 @@ class Bank:
     def __len__(self) -> int:
         return len(self.lessons)
 
-    def take(self, index: Tensor) -> Branches:
+    def take(self, index: Tensor, strength: Tensor | None = None) -> Branches:
+        size = torch.ones(len(index)) if strength is None else strength
+        size = size.to(index.device)[:, None, None]
         return {
-            module: Branch(b.down[index], b.up[index])  # type: ignore[index]
+            module: Branch(b.down[index], size * b.up[index])  # type: ignore[index]
             for module, b in self.branches.items()
         }
 
@@ -173,15 +176,20 @@ class Troupe:
         share: Tensor,
         random: torch.Generator,
         likeness: float = LIKENESS,
+        strength: float = 1.0,
     ) -> Losses:
-        """Of pairs `who` at uniform `share` (pairs, pictures), from which the base makes times."""
+        """Of pairs `who` at uniform `share` (pairs, pictures), from which the base makes times.
+        Each adapter counts from 1 / strength to `strength` times."""
         base, device = self.base, self.base.device
         pairs, each_side = share.shape
         t = base.time(share.flatten().clamp(1e-4, 1 - 1e-4)).to(device)
         shape = self.subjects.lessons[0].latents.shape[1:]
         noise = torch.randn(len(t), *shape, generator=random).to(device)
         banks = (self.subjects, self.styles)
-        sides = [bank.take(index.to(device)) for bank, index in zip(banks, who, strict=True)]
+        sides = []
+        for bank, index in zip(banks, who, strict=True):
+            size = strength ** (2 * torch.rand(pairs, generator=random) - 1)
+            sides.append(bank.take(index.to(device), size if strength != 1 else None))
         seen, prompts, wanted = [], [], []
         for bank, index, branches in zip(banks, who, sides, strict=True):
             chosen = [_drawn(bank.lessons[i], each_side, random) for i in index.tolist()]
@@ -219,6 +227,7 @@ def train_merger(
     hidden: int = 128,
     targets: Sequence[str] = TARGETS,
     likeness: float = LIKENESS,
+    strength: float = STRENGTH,
     minutes: float = 60,
 ) -> tuple[CoefficientNet, dict[str, float]]:
     """Learn on any base for so many minutes; goes on from the checkpoint in `folder`.
@@ -239,7 +248,7 @@ def train_merger(
                 torch.randint(len(troupe.styles), (plan.batch,), generator=random),
             )
             share = torch.rand(plan.batch, pictures, generator=random)
-            return troupe.losses(model, who, share, random, likeness)
+            return troupe.losses(model, who, share, random, likeness, strength)
 
         return loss
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +21,7 @@ from lorarium.formats import write
 from lorarium.formats.container import write_atomically
 from lorarium.models.base import Base
 from lorarium.models.pictures import caption, picture_files, read_pictures
+from lorarium.models.rounded import rounded
 from lorarium.train.fit import Fit
 from lorarium.train.manifest import Entry, Manifest, pool_cell
 from lorarium.train.recipe import Job
@@ -49,11 +51,13 @@ def mint(
     batch: int | None = None,
     minutes: float | None = None,
     workers: int | None = None,
+    quick: bool = False,
     progress: Progress | None = None,
 ) -> Minted:
     """Train the manifest's adapters into `folder`, until done or so many minutes have passed.
 
-    `workers` processes share the work; by default one for each core, on a GPU none.
+    `workers` processes share the work; by default one for each core, on a GPU none. `quick` rounds
+    what the frozen base computes to bfloat16, where that pays.
     """
     started = time.monotonic()
     _open(manifest, folder, base, resume)
@@ -63,7 +67,8 @@ def mint(
     in_time = takewhile(
         lambda _: minutes is None or time.monotonic() - started < minutes * 60, groups(todo, size)
     )
-    for group, adapters in _trained(base, in_time, _workers(workers, base, len(todo), size)):
+    shared = _workers(workers, base, len(todo), size)
+    for group, adapters in _trained(base, in_time, shared, quick):
         for entry, adapter in zip(group, adapters, strict=True):
             write(adapter, path_of(folder, entry))
         made += len(group)
@@ -80,15 +85,15 @@ def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
 
 
 def _trained(
-    base: Base, groups: Iterator[list[Entry]], workers: int
+    base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool
 ) -> Iterator[tuple[list[Entry], list[Adapter]]]:
     if workers > 1:
         from lorarium.train.workers import trained_by
 
-        yield from trained_by(workers, base, groups)
+        yield from trained_by(workers, base, groups, quick)
     else:
         for group in groups:
-            yield group, train_group(base, group)
+            yield group, train_group(base, group, quick)
 
 
 def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:
@@ -130,19 +135,16 @@ def _padded(rank: int) -> int:
     return 1 << (rank - 1).bit_length()
 
 
-def train_group(base: Base, group: Sequence[Entry]) -> list[Adapter]:
+def train_group(base: Base, group: Sequence[Entry], quick: bool = False) -> list[Adapter]:
     """The adapters of entries that share a batch."""
     run = Fit(base, [job_of(entry, base) for entry in group])
-    while run.done < run.steps:
-        losses = run.step()
+    with rounded(base) if quick else nullcontext():
+        while run.done < run.steps:
+            losses = run.step()
     if not bool(losses.isfinite().all()):
         bad = [e.id for e, v in zip(group, losses.tolist(), strict=True) if not np.isfinite(v)]
         raise LorariumError(f"the loss of {bad[0]} is no number", hint="use a smaller lr")
     return run.adapters()
-
-
-def _trigger(entry: Entry) -> str:
-    return "in sty1" if entry.kind == "style" else "a sub1"
 
 
 def job_of(entry: Entry, base: Base) -> Job:
@@ -164,6 +166,7 @@ def job_of(entry: Entry, base: Base) -> Job:
         cells = [pool_cell(entry, i) for i in entry.pictures]
         subjects, styles, views, words = zip(*cells, strict=True)
         pictures = render(subjects, styles, views, base.size)
-        prompts = tuple(words) if entry.captioned else tuple(_trigger(entry) for _ in words)
+        trigger = f"in {entry.token}" if entry.kind == "style" else f"a {entry.token}"
+        prompts = tuple(words) if entry.captioned else (trigger,) * len(words)
         about["lorarium.of"] = f"{entry.of[0]} {entry.of[1]}"
     return Job(pictures, prompts, entry.numbers, entry.seed, entry.init_seed, about=about)

@@ -23,13 +23,15 @@ def _begin(base: Base) -> None:
     torch.set_num_threads(1)
 
 
-def _train(group: list[Entry]) -> Trained:
+def _train(group: list[Entry], quick: bool) -> Trained:
     from lorarium.train.mint import train_group
 
-    return group, train_group(_base, group)
+    return group, train_group(_base, group, quick)
 
 
-def trained_by(workers: int, base: Base, groups: Iterator[list[Entry]]) -> Iterator[Trained]:
+def trained_by(
+    workers: int, base: Base, groups: Iterator[list[Entry]], quick: bool = False
+) -> Iterator[Trained]:
     """Groups and their adapters as they get ready; groups are drawn as workers become free, so
     that to stop asking is to stop working."""
     # the base's tensors are shared with the workers, not copied
@@ -38,7 +40,7 @@ def trained_by(workers: int, base: Base, groups: Iterator[list[Entry]]) -> Itera
     running: set[Future[Trained]] = set()
     try:
         for group in groups:
-            running.add(pool.submit(_train, group))
+            running.add(pool.submit(_train, group, quick))
             if len(running) >= workers:
                 ready, running = wait(running, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in ready)

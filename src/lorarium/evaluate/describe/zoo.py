@@ -61,6 +61,7 @@ def _entry(row: dict[str, Any], recipes: dict[str, Any]) -> Entry:
         id, str(row["kind"]), (str(word), int(number)), str(row["split"]), str(row["recipe"]),
         numbers, int(row["seed"]), int(row["init_seed"]), tuple(map(int, row["pictures"])),
         str(row.get("prompt", "")), bool(row.get("captioned", True)),
+        int(row.get("word", 1)),
     )  # fmt: skip
 
 

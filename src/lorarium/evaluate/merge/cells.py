@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,49 +13,46 @@ from lorarium.adapter import Array
 from lorarium.errors import LorariumError
 from lorarium.evaluate.base_checks import reference_pictures
 from lorarium.evaluate.describe.zoo import RANDOM, Zoo
-from lorarium.train.manifest import Entry, pool_cell
+from lorarium.train.manifest import Entry
 from lorarium.train.mint import path_of
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_GENRES
-from lorarium.world.words import STYLE_TOKENS, SUBJECT_TOKENS
 
 OTHER = 500  # of the same split, never minted: who stands for somebody else
 
 
 @dataclass(frozen=True)
 class Cell:
-    """`subject` and `style` say where it stands in the table."""
+    """`subject` and `style` say where it stands in the table; `others` are merged in too, under
+    other words, and nobody asks for them."""
 
     subject: int
     style: int
     entries: tuple[Entry, Entry]
     paths: tuple[Path, Path]
+    others: tuple[tuple[Entry, Path], ...] = ()
+
+    @property
+    def everyone(self) -> list[tuple[Entry, Path]]:
+        """All that are merged, subjects first."""
+        pair = zip(self.entries, self.paths, strict=True)
+        return sorted([*pair, *self.others], key=lambda one: one[0].kind == "style")
 
     @property
     def prompt(self) -> str:
         """What a merge is asked for, in the words the two adapters were trained on."""
         who, how = self.entries
-        return f"a {token(who)} {who.of[0]} in {token(how)}"
+        return f"a {who.token} {who.of[0]} in {how.token}"
 
     @property
     def seed(self) -> int:
         return 1000 * (100 * self.subject + self.style)
 
 
-def token(entry: Entry) -> str:
-    """The reserved word that an adapter answers to."""
-    said = pool_cell(entry, entry.pictures[0])[3].split()
-    known = SUBJECT_TOKENS if entry.kind == "subject" else STYLE_TOKENS
-    found = [word for word in said if word in known]
-    if not found:
-        raise LorariumError("it answers to no reserved word", where=entry.id)
-    return found[0]
-
-
 def members(zoo: Zoo, kind: str, split: str, most: int, recipe: str | None = None) -> list[Entry]:
     """One adapter each of at most so many artists or individuals, one of each genre or class
     before a second one; the first copy of the recipe (without one: of that which has most)."""
-    entries = [e for e in zoo.part(kind, split) if e.recipe != RANDOM]
+    entries = [e for e in zoo.part(kind, split) if e.recipe != RANDOM and e.word == 1]
     if kind == "style":  # the language has words for these, and photo is what subjects come in
         entries = [e for e in entries if e.of[0] in SEEN_GENRES and e.of[0] != PHOTO]
     names = [e.recipe for e in entries]
@@ -86,6 +83,26 @@ def table(zoo: Zoo, subjects: Sequence[Entry], styles: Sequence[Entry]) -> list[
         for i, who in enumerate(subjects)
         for j, how in enumerate(styles)
     ]
+
+
+def crowded(zoo: Zoo, cells: Sequence[Cell], kinds: Sequence[str], split: str) -> list[Cell]:
+    """The same cells with one more adapter of each kind merged in: of somebody else, under another
+    word. None if the zoo has no such adapters."""
+    made = []
+    for cell in cells:
+        others = []
+        for kind, place in zip(kinds, (cell.style, cell.subject), strict=False):
+            asked = cell.entries[kind == "style"]
+            pool = [
+                e for e in zoo.part(kind, split)
+                if e.word != asked.word and e.of[0] != asked.of[0]
+            ]  # fmt: skip
+            if not pool:
+                return []
+            other = pool[place % len(pool)]
+            others.append((other, path_of(zoo.folder, other)))
+        made.append(replace(cell, others=tuple(others)))
+    return made
 
 
 def spread(count: int, of: int) -> list[int]:

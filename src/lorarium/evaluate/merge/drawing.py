@@ -13,9 +13,8 @@ import torch
 import torch.multiprocessing
 
 from lorarium.evaluate.merge.cells import Cell
-from lorarium.evaluate.merge.rows import Drawn, Row, draw
+from lorarium.evaluate.merge.rows import NETWORKS, Drawn, Row, draw
 from lorarium.formats.container import write_atomically
-from lorarium.merge.lora_rar import ASSET
 from lorarium.models.base import Base
 
 Progress = Callable[[int, int, str], None]
@@ -63,9 +62,9 @@ class Gallery:
         """A name made of everything that decides the pictures."""
         row, cell, *numbers = task
         about = [self.base.hash, row, cell.prompt, cell.seed, numbers]
-        about += [cell.entries, *(self._hash(path) for path in cell.paths)]
-        if row.method == "lora-rar":
-            about.append(self._hash(ASSET))
+        about += [cell.entries, *(self._hash(path) for _, path in cell.everyone)]
+        if row.method in NETWORKS:
+            about.append(self._hash(NETWORKS[row.method]))
         digest = hashlib.sha256(repr(about).encode()).hexdigest()
         return self.folder / f"{digest[:32]}.npz"
 

@@ -18,7 +18,7 @@ def page(document: Figures) -> str:
     """The whole document as a page."""
     title = f"Merges on {document['zoo']}"
     parts = [f"<h1>{_text(title)}</h1>", _lead(document)]
-    for name in ("headline", "screening"):
+    for name in ("headline", "screening", "of three", "of four"):
         if found := document.get(name):
             parts += _section(name, found)
     for name, points in document.get("curves", {}).items():

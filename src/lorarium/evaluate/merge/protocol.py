@@ -16,9 +16,17 @@ from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import read_zoo
 from lorarium.evaluate.judges import Judge, load_judge
-from lorarium.evaluate.merge.cells import Cell, members, shown, spread, table, true_pictures
+from lorarium.evaluate.merge.cells import (
+    Cell,
+    crowded,
+    members,
+    shown,
+    spread,
+    table,
+    true_pictures,
+)
 from lorarium.evaluate.merge.drawing import Gallery, Progress, Task
-from lorarium.evaluate.merge.rows import SWEPT, Row, named, rows_for, swept
+from lorarium.evaluate.merge.rows import CROWD, SWEPT, Row, named, rows_for, swept
 from lorarium.evaluate.merge.sheet import write_sheet
 from lorarium.evaluate.statistics import two_way_bootstrap, unbiased_mmd2
 from lorarium.evaluate.trials import unit
@@ -28,9 +36,11 @@ Figures = dict[str, Any]
 Scores = dict[str, Array]  # (subjects, styles, pictures)
 ALWAYS = (
     "true renders", "joint training", "sum", "average", "ties", "dare-ties", "ziplora", "lora-rar",
+    "roles", "np-lora", "k-lora", "ssr",
 )  # fmt: skip
 LEADERS = 3  # chosen by the other judge on the screening, scored on other noise
 SIMILAR = ("clip_like", "dino_like")
+CROWDS = {"of three": ["style"], "of four": ["style", "subject"]}  # who is merged in besides
 
 
 @dataclass(frozen=True)
@@ -44,12 +54,13 @@ class Options:
     true: int = 256
     steps: int = 12  # of sampling
     curves: bool = True
+    crowd: bool = True  # merges of three and four
     recipes: tuple[str | None, str | None] = (None, None)  # of subjects and styles
     only: tuple[str, ...] = ()  # names of rows; all of them when empty
     seed: int = 0
 
     def quick(self) -> Options:
-        return replace(self, side=0, screened=2, pictures=4, near=0, curves=False)
+        return replace(self, side=0, screened=2, pictures=4, near=0, curves=False, crowd=False)
 
 
 def evaluate_merge(
@@ -116,6 +127,12 @@ def evaluate_merge(
         say(f"{len(top)} rows on {len(who)} x {len(how)} cells")
         document["leaders"] = leaders
         document["headline"] = _section(measured(top, large, 1), o.seed)
+    if o.crowd:
+        some = [row for row in rows if row.name in CROWD]
+        for name, kinds in CROWDS.items():
+            if more := crowded(zoo, cells, kinds, o.split):
+                say(f"{len(some)} rows {name}")
+                document[name] = _section(measured(some, more, 3), o.seed)
     if o.near:
         say(f"distances of {len(top)} rows to true pictures")
         document["distances"] = _distances(top, cells, gallery, judge, o, base.size, progress)
@@ -189,7 +206,7 @@ def _section(measured: Mapping[str, Figures], seed: int) -> Figures:
     if "joint training" in measured and merges:
         best = max(merges, key=lambda name: merges[name]["scores"]["both"].mean())
         pairs.append(("joint training", best))
-    ours = [name for name in ("lora-rar", "np-lora", "sum") if name in merges][:1]
+    ours = [name for name in ("roles", "lora-rar", "np-lora", "sum") if name in merges][:2]
     pairs += [(a, b) for a in ours for b in measured if b != a]
     shape = next(iter(measured.values()))["scores"]["both"].shape
     return {

@@ -15,7 +15,8 @@ from lorarium.evaluate.merge.cells import Cell, strangers, true_pictures
 from lorarium.formats import read
 from lorarium.merge import merge
 from lorarium.merge.dense_k_lora import k_lora_schedule
-from lorarium.merge.lora_rar import ASSET
+from lorarium.merge.lora_rar import ASSET as LORA_RAR
+from lorarium.merge.roles import ASSET as ROLES
 from lorarium.models.base import Base
 from lorarium.models.sampling import sample
 from lorarium.models.stack import Rule
@@ -62,11 +63,17 @@ MERGES = (
         for name in (
             "svd", "slerp", "karcher", "ties", "dare-linear", "dare-ties", "prune", "della",
             "breadcrumbs", "knots", "np-lora", "k-lora", "b-lora", "ssr", "ziplora", "lora-rar",
+            "roles",
         )
     ),
     Row("k-lora, static", "k-lora-static"),
 )  # fmt: skip
-SWEPT = ("sum", "knots", "np-lora", "lora-rar")
+SWEPT = ("sum", "np-lora", "lora-rar", "roles")
+CROWD = (  # rows of three adapters and more
+    "true renders", "joint training", "sum", "average", "svd", "karcher", "ties", "dare-ties",
+    "knots", "ssr", "ziplora", "roles",
+)  # fmt: skip
+NETWORKS = {"lora-rar": LORA_RAR, "roles": ROLES}
 SWEEP = ((1.0, 0.25), (1.0, 0.5), (1.0, 0.75), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
 
 
@@ -81,8 +88,8 @@ def rows_for(family: str) -> tuple[list[Row], list[str]]:
     for row in MERGES:
         if row.method == "b-lora" and family != "sdxl":
             skipped.append(f"b-lora: no blocks of {family} are known to hold content and style")
-        elif row.method == "lora-rar" and not ASSET.is_file():
-            skipped.append("lora-rar: no network ships; python -m lorarium.recipes merge")
+        elif row.method in NETWORKS and not NETWORKS[row.method].is_file():
+            skipped.append(f"{row.method}: no network ships; python -m lorarium.recipes merge")
         else:
             found.append(row)
     return found, skipped
@@ -112,7 +119,7 @@ def _ready(row: Row, cell: Cell, base: Base) -> tuple[Stack, Sequence[Rule], str
         return [], (), f"a {who.of[0]} in {how.of[0]}"
     if row.method == "joint":
         return [(joint(cell, base), 1.0)], (), cell.prompt
-    pair = [read(path) for path in cell.paths]
+    pair = [read(path) for _, path in cell.everyone]
     if row.method == "subject":
         head = cell.prompt.rsplit(" ", 1)[0]
         return [(pair[0], 1.0)], (), f"{head} {how.of[0]}"
@@ -124,17 +131,21 @@ def _ready(row: Row, cell: Cell, base: Base) -> tuple[Stack, Sequence[Rule], str
         return list(zip(pair, row.weights, strict=True)), rules, cell.prompt
     method = "k-lora" if row.method == "k-lora-static" else row.method
     options = dict(row.options) | ({"base": base} if method in GIVEN_BASE else {})
-    return [(merge(pair, row.weights, method=method, **options), 1.0)], (), cell.prompt
+    if method == "roles":
+        options["roles"] = [entry.kind for entry, _ in cell.everyone]
+    weights = None if cell.others else row.weights
+    return [(merge(pair, weights, method=method, **options), 1.0)], (), cell.prompt
 
 
 def joint(cell: Cell, base: Base) -> Adapter:
-    """One adapter trained on both sets of pictures, each as often, for as long as both took
-    together, at the rank of both together and the lower of their rates."""
-    jobs = [job_of(entry, base) for entry in cell.entries]
-    a, b = (job.recipe for job in jobs)
+    """One adapter trained on all sets of pictures, each as often, for as long as all took
+    together, at the rank of all together and the lowest of their rates."""
+    jobs = [job_of(entry, base) for entry, _ in cell.everyone]
+    each_of = [job.recipe for job in jobs]
+    rank = sum(r.rank for r in each_of)
     recipe = replace(
-        a, rank=a.rank + b.rank, alpha=float(a.rank + b.rank), steps=a.steps + b.steps,
-        lr=min(a.lr, b.lr),
+        each_of[0], rank=rank, alpha=float(rank), steps=sum(r.steps for r in each_of),
+        lr=min(r.lr for r in each_of),
     )  # fmt: skip
     each = max(len(job.pictures) for job in jobs)
     places = [np.arange(each) % len(job.pictures) for job in jobs]

@@ -1,0 +1,241 @@
+"""The stage `roles`: Lorarium's merger, on true pictures of train subjects in train styles."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lorarium import __version__
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
+from lorarium.errors import LorariumError
+from lorarium.evaluate.describe.zoo import Zoo, load
+from lorarium.formats import container
+from lorarium.merge.roles import ASSET, ROLES, load_roles
+from lorarium.models.base import Base, losses, open_base
+from lorarium.models.branches import applied
+from lorarium.models.rounded import rounded
+from lorarium.recipes.merge import minted
+from lorarium.recipes.synth_loss import Words
+from lorarium.train.distil import Lesson
+from lorarium.train.manifest import Entry
+from lorarium.train.merger import Bank, Member
+from lorarium.train.roles import Read, Roles, RolesConfig
+from lorarium.world.mark import world_mark
+from lorarium.world.scene import PHOTO, Style, Subject, View, render
+from lorarium.world.splits import SEEN_CLASSES, numbers
+
+RUN = Path("runs/roles")
+PLAN = FitConfig(
+    total=600_000, batch=64, muon=4e-3, adam=2e-3, decay=0.6, warmup=20, ema=0.99, clip=1.0, seed=41
+)
+PAIRS, EACH = 8, 8  # of a step, and pictures of each pair
+ALONE = 0.15  # share of a pair's pictures that ask for one of the two only
+
+
+@dataclass(frozen=True, eq=False)
+class Cast:
+    """Adapters of either role with who they are."""
+
+    base: Base
+    entries: tuple[Sequence[Entry], Sequence[Entry]]
+    read: tuple[Read, Read]
+    split: str
+
+    @staticmethod
+    def of(base: Base, sides: Sequence[Sequence[tuple[Entry, Member]]], split: str) -> Cast:
+        entries = tuple([entry for entry, _ in side] for side in sides)
+        banks = [Bank(base, [member for _, member in side]) for side in sides]
+        read = tuple(Read(r, bank) for r, bank in enumerate(banks))
+        return Cast(base, entries, read, split)  # type: ignore[arg-type]
+
+    def drawn(
+        self, who: Sequence[tuple[int, int]], each: int, alone: float, random: np.random.Generator
+    ) -> tuple[Tensor, list[str]]:
+        """Pictures of each pair (pairs * each, 3, s, s) and their prompts."""
+        subjects: list[Subject] = []
+        styles: list[Style] = []
+        prompts: list[str] = []
+        count = len(who) * each
+        strange = numbers(self.split, count, random)
+        for i, j in who:
+            a, b = self.entries[0][i], self.entries[1][j]
+            for _ in range(each):
+                subject, style = Subject(*a.of), Style(*b.of)
+                words = a.token + " " + a.of[0], b.token
+                if random.random() < alone:
+                    if random.random() < 0.5:
+                        style, words = Style(PHOTO, strange[len(prompts)]), (words[0], PHOTO)
+                    else:
+                        kind = str(random.choice(SEEN_CLASSES))
+                        subject, words = Subject(kind, strange[len(prompts)]), (kind, words[1])
+                subjects.append(subject)
+                styles.append(style)
+                prompts.append(f"a {words[0]} in {words[1]}")
+        views = [View(n) for n in numbers(self.split, count, random)]
+        pictures = torch.from_numpy(render(subjects, styles, views, self.base.size))
+        x = pictures.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return self.base.to_latent(x.to(self.base.device)), prompts
+
+    def losses(
+        self, net: Roles | None, who: Sequence[tuple[int, int]], each: int, words: Words,
+        random: np.random.Generator, alone: float,
+    ) -> Tensor:  # fmt: skip
+        """The base's loss on true pictures, (pairs, each)."""
+        x, prompts = self.drawn(who, each, alone, random)
+        base = self.base
+        share = (np.arange(each) + random.random((len(who), each))) / each
+        t = base.time(torch.from_numpy(share).float().clamp(1e-4, 1 - 1e-4).flatten())
+        noise = torch.from_numpy(random.standard_normal(x.shape, np.float32))
+        index = torch.tensor(who)
+        sides = [read.take(index[:, r]) for r, read in enumerate(self.read)]
+        if net is None:
+            net = _sum(self)
+        with applied(base, net(sides)):
+            return losses(base, x, words(prompts), t, noise).view(len(who), each)
+
+
+def _sum(cast: Cast) -> Roles:
+    return Roles(RolesConfig((), 0, 0, False))
+
+
+def started(cast: Cast, **numbers: Any) -> Roles:
+    rows = []
+    usual = []
+    for module, branch in cast.read[0].bank.branches.items():
+        other = cast.read[1].reading.get(module)
+        if module.part == "denoiser" and other is not None:
+            assert branch.up is not None and branch.down is not None
+            rows.append((module.part, module.path, branch.up.shape[1], branch.down.shape[2]))
+            both = [cast.read[0].reading[module].norm, other.norm]
+            usual.append(torch.stack([n[n > 0].log().mean().exp() for n in both]))
+    return Roles(RolesConfig(tuple(rows), **numbers), torch.stack(usual))
+
+
+@torch.no_grad()
+def score(cast: Cast, net: Roles | None, words: Words, *, pairs: int = 64, seed: int = 3) -> float:
+    """Mean loss on true pictures of fixed pairs."""
+    n, m = (len(entries) for entries in cast.entries)
+    order = np.random.default_rng(seed).permutation(n * m)[:pairs]
+    found = []
+    for k in range(0, len(order), PAIRS):
+        who = [(int(o) // m, int(o) % m) for o in order[k : k + PAIRS]]
+        random = np.random.default_rng([seed, k])
+        found.append(cast.losses(net, who, EACH, words, random, 0.0))
+    return float(torch.cat(found).mean())
+
+
+def train(
+    cast: Cast, known: Cast, folder: Path, plan: FitConfig, minutes: float, *,
+    alone: float = ALONE, watch: int = 100, **numbers: Any,
+) -> tuple[Roles, dict[str, float]]:  # fmt: skip
+    base = cast.base
+    words = Words(base)
+    torch.manual_seed(plan.seed)
+    net = started(cast, **numbers)
+
+    def begin(step: int) -> Loss:
+        random = np.random.default_rng([plan.seed, step])
+        now = step
+
+        def loss(net: nn.Module) -> Losses:
+            nonlocal now
+            assert isinstance(net, Roles)
+            if now % watch == 0:
+                said = {"step": now, "validation": round(score(known, net, words), 5)}
+                print(json.dumps(said), flush=True)
+                with open(folder / "validation.jsonl", "a") as log:
+                    log.write(json.dumps(said) + "\n")
+            now += 1
+            n, m = (len(entries) for entries in cast.entries)
+            who = [(int(random.integers(n)), int(random.integers(m))) for _ in range(PAIRS)]
+            return {"loss": cast.losses(net, who, EACH, words, random, alone).mean()}
+
+        return loss
+
+    with rounded(base):
+        trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    assert isinstance(trained, Roles)
+    return trained, spent
+
+
+def run(device: str, minutes: float) -> None:
+    """Go on with the run on the adapters of the stage `merge`; ship what wins on validation."""
+    base = open_base(None, device)
+    started_at = time.monotonic()
+    zoo = minted(base, minutes)
+    learned, known = (cast_of(zoo, base, split) for split in ("train", "validation"))
+    left = minutes - (time.monotonic() - started_at) / 60
+    if left > 0:
+        net, spent = train(learned, known, RUN, PLAN, left)
+        ship(zoo, base, known, net, spent)
+
+
+def due() -> bool:
+    """While none ships, or it does not fit the base."""
+    try:
+        return load_roles(ASSET).card.get("base_hash") != open_base().hash
+    except LorariumError:
+        return True
+
+
+def cast_of(zoo: Zoo, base: Base, split: str) -> Cast:
+    """The adapters of a split; `photo` is what subjects come in, and no style of its own."""
+    sides = []
+    for kind in ROLES:
+        corpus = load(zoo, kind, split)
+        sides.append([
+            (entry, Member(adapter, Lesson(torch.zeros(0), ())))
+            for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True)
+            if entry.of[0] != PHOTO
+        ])  # fmt: skip
+    return Cast.of(base, sides, split)
+
+
+def ship(
+    zoo: Zoo, base: Base, known: Cast, net: Roles, spent: dict[str, float], asset: Path = ASSET
+) -> bool:
+    """Write the asset if its loss on true pictures of validation pairs is below what is there."""
+    words = Words(base)
+    scores = {name: round(score(known, n, words), 5) for name, n in (("roles", net), ("sum", None))}
+    print(json.dumps({"validation": scores}), flush=True)
+    card: dict[str, Any] = {
+        "name": "roles",
+        "data": "true pictures of train individuals in the hands of train artists, and adapters of "
+        "both (merge.toml)",
+        "family": base.family, "base_hash": base.hash, "world": world_mark(), "zoo": zoo.name,
+        "recipe": asdict(PLAN) | {"alone": ALONE}, "spent": spent,
+        "damped": net.config.damped, "licence": "CC0-1.0",
+        "scores": {"validation": scores},
+    }  # fmt: skip
+    try:
+        old = load_roles(asset).card
+    except LorariumError:
+        old = {}
+    same = old.get("base_hash") == base.hash and old.get("zoo") == zoo.name
+    if same and old["scores"]["validation"]["roles"] <= scores["roles"]:
+        print("no better than what is there: nothing ships", flush=True)
+        return False
+    save(asset, net, card)
+    return True
+
+
+def save(path: Path, net: Roles, card: Mapping[str, Any]) -> None:
+    """The file that `merge --method roles` reads; the card also lies beside it, for people."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {k: v.detach().cpu().half().numpy() for k, v in net.state_dict().items()}
+    about = {
+        "lorarium.version": __version__,
+        "lorarium.modules": json.dumps([[m.part, m.path] for m in net.place]),
+        "lorarium.card": json.dumps(card, sort_keys=True),
+    }
+    container.save(path, tensors, about)
+    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
+    container.write_atomically(path.with_suffix(".json"), [text.encode()])

@@ -1,0 +1,175 @@
+"""Lorarium's merger: numpy against torch, its laws, its stage on a tiny zoo, its file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lorarium.adapter import Adapter, LowRank, Module  # noqa: E402
+from lorarium.algebra import dense_delta  # noqa: E402
+from lorarium.encoders.training import FitConfig  # noqa: E402
+from lorarium.errors import LorariumError  # noqa: E402
+from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo  # noqa: E402
+from lorarium.formats import container  # noqa: E402
+from lorarium.merge import merge, merge_with_report  # noqa: E402
+from lorarium.merge.roles import load_roles  # noqa: E402
+from lorarium.models.micro_base import MicroBase  # noqa: E402
+from lorarium.recipes import roles as stage  # noqa: E402
+from lorarium.train.roles import Roles  # noqa: E402
+from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
+from tests.models.tiny import micro  # noqa: E402
+
+torch.set_num_threads(1)
+PLAN = FitConfig(
+    total=64 * 12, batch=64, muon=4e-3, adam=2e-2, ema=0.5, warmup=2, clip=1.0, seed=3
+)
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, MicroBase]:
+    base = micro()
+    return read_zoo(tiny_zoo(tmp_path_factory.mktemp("zoo"), base)), base
+
+
+@pytest.fixture(scope="module")
+def stirred(zoo: tuple[Zoo, MicroBase], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that changes everything, as a file."""
+    known, base = zoo
+    net = any_net(known, base)
+    path = tmp_path_factory.mktemp("roles") / "roles.safetensors"
+    stage.save(path, net, {"name": "stirred", "base_hash": base.hash})
+    return path
+
+
+def any_net(zoo: Zoo, base: MicroBase) -> Roles:
+    torch.manual_seed(5)
+    net = stage.started(stage.cast_of(zoo, base, "train"), filters=3, hidden=8)
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            if not name.startswith(("left.", "right.")):
+                p.add_(0.2 * torch.randn_like(p))
+    return net.half().float()
+
+
+def pair(zoo: Zoo) -> list[Adapter]:
+    return [load(zoo, kind, "test").adapters[0] for kind in ("subject", "style")]
+
+
+def dense(adapter: Adapter) -> dict[Module, np.ndarray]:
+    return {m: dense_delta(d) for m, d in adapter.items()}
+
+
+def near(a: Adapter, b: Adapter, tolerance: float = 1e-4) -> bool:
+    left, right = dense(a), dense(b)
+    return left.keys() == right.keys() and all(
+        np.allclose(left[m], right[m], atol=tolerance * np.abs(left[m]).max()) for m in left
+    )
+
+
+def test_numpy_merges_what_torch_learned(zoo: tuple[Zoo, MicroBase], stirred: Path) -> None:
+    known, base = zoo
+    merged = merge(pair(known), method="roles", network=stirred)
+    cast = stage.cast_of(known, base, "test")
+    with torch.no_grad():
+        expected = any_net(known, base)([r.take(torch.tensor([0])) for r in cast.read])
+    assert set(expected) == set(merged)
+    for module, found in dense(merged).items():
+        branch = expected[module]
+        assert branch.up is not None and branch.down is not None
+        wanted = (branch.up[0] @ branch.down[0]).numpy()
+        assert np.abs(found - wanted).max() < 2e-4 * np.abs(wanted).max()
+    assert not near(merged, merge(pair(known), method="sum"), 1e-2)
+
+
+def test_it_begins_as_the_sum(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
+    known, base = zoo
+    net = stage.started(stage.cast_of(known, base, "train"))
+    stage.save(tmp_path / "roles.safetensors", net, {"base_hash": base.hash})
+    merged = merge(pair(known), method="roles", network=tmp_path / "roles.safetensors")
+    assert near(merged, merge(pair(known), method="sum"))
+
+
+def test_other_factors_of_the_same_change_merge_alike(
+    zoo: tuple[Zoo, MicroBase], stirred: Path
+) -> None:
+    subject, style = pair(zoo[0])
+    G = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32) + 2 * np.eye(2, dtype="f4")
+    other = subject.with_(
+        deltas={
+            m: LowRank(d.up @ G, np.linalg.inv(G).astype("f4") @ d.down, scale=d.scale)
+            for m, d in subject.items()
+            if isinstance(d, LowRank)
+        }
+    )
+    one, two = (merge([x, style], method="roles", network=stirred) for x in (subject, other))
+    assert near(one, two, 1e-3)
+
+
+def test_more_than_two_and_their_roles(zoo: tuple[Zoo, MicroBase], stirred: Path) -> None:
+    subject, style = pair(zoo[0])
+    second = load(zoo[0], "style", "test").adapters[1]
+    named = merge(
+        [style, subject, second], method="roles", network=stirred, roles="style,subject,style"
+    )
+    turned = merge(
+        [subject, style, second], method="roles", network=stirred,
+        roles=["subject", "style", "style"],
+    )  # fmt: skip
+    assert near(named, turned)
+    assert not near(named, merge([style, subject, second], method="roles", network=stirred), 1e-2)
+
+
+def test_weights_count_after_the_network(zoo: tuple[Zoo, MicroBase], stirred: Path) -> None:
+    whole, first, second = (
+        dense(merge(pair(zoo[0]), weights, method="roles", network=stirred))
+        for weights in ([1, 1], [1, 0.5], [0.5, 1])
+    )
+    for module in whole:
+        # ΔW is linear in both weights
+        total = (first[module] + second[module]) / 1.5
+        assert np.allclose(total, whole[module], atol=1e-4 * np.abs(total).max())
+
+
+def test_what_is_refused(zoo: tuple[Zoo, MicroBase], stirred: Path, tmp_path: Path) -> None:
+    subject, style = pair(zoo[0])
+    for wish, words in (("style", "1 roles for 2"), ("subject,pose", "no role 'pose'")):
+        with pytest.raises(LorariumError, match=words):
+            merge([subject, style], method="roles", network=stirred, roles=wish)
+    with pytest.raises(LorariumError, match="the same adapter"):
+        merge([subject, subject], method="roles", network=stirred)
+    container.save(tmp_path / "no.safetensors", {"x": np.zeros(2, "f4")})
+    with pytest.raises(LorariumError, match="not a network"):
+        load_roles(tmp_path / "no.safetensors")
+    strange = subject.with_(metadata={"lorarium.base_hash": "f" * 64})
+    with pytest.raises(LorariumError, match="trained on base ffffffffffff"):
+        merge([strange, style], method="roles", network=stirred)
+
+
+def test_the_stage_learns_ships_and_merges(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
+    known, base = zoo
+    learned, other = (stage.cast_of(known, base, s) for s in ("train", "validation"))
+    words = stage.Words(base)
+    (tmp_path / "run").mkdir()
+    net, spent = stage.train(learned, other, tmp_path / "run", PLAN, 5, filters=2, hidden=4)
+    assert spent["pictures"] == PLAN.total
+    before, after = (stage.score(learned, n, words, pairs=4) for n in (None, net))
+    assert after < before
+    asset = tmp_path / "roles.safetensors"
+    assert stage.ship(known, base, other, net, spent, asset)
+    assert not stage.ship(known, base, other, net, spent, asset)  # no better than itself
+    _, report = merge_with_report(pair(known), method="roles", network=asset)
+    assert any("by the network" in note for note in report.notes)
+
+
+def test_a_run_goes_on(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
+    known, base = zoo
+    learned = stage.cast_of(known, base, "train")
+    first = replace(PLAN, total=64 * 2)
+    _, spent = stage.train(learned, learned, tmp_path, first, 5, filters=0, hidden=0)
+    _, more = stage.train(learned, learned, tmp_path, PLAN, 5, filters=0, hidden=0)
+    assert spent["pictures"] == 128 and more["pictures"] == PLAN.total
