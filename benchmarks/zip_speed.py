@@ -29,7 +29,7 @@ from lorarium.train.distil import Chorus, Lesson, distillation, fit_gains
 from lorarium.train.manifest import pool_cell
 from lorarium.train.mint import job_of
 
-STEPS = (2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300)
+STEPS = (2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)
 NEAR = 1.01
 SDXL: dict[str, Any] = {
     "sample_size": 128, "block_out_channels": (320, 640, 1280), "layers_per_block": 2,

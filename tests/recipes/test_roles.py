@@ -25,9 +25,7 @@ from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
 from tests.models.tiny import micro  # noqa: E402
 
 torch.set_num_threads(1)
-PLAN = FitConfig(
-    total=64 * 12, batch=64, muon=4e-3, adam=2e-2, ema=0.5, warmup=2, clip=1.0, seed=3
-)
+PLAN = FitConfig(total=64 * 12, batch=64, muon=4e-3, adam=2e-2, ema=0.5, warmup=2, clip=1.0, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -102,6 +102,7 @@ def test_another_base_or_recipe_is_refused(tmp_path: Path) -> None:
         ("[[animals]]\neach = 1", "no 'animals'"),
         ('[[adapters]]\npictures = "x"\nname = "../x"', "no file name"),
         ('[[adapters]]\npictures = "x"\nrecipe = "R7"', "no recipe is called"),
+        ('[[styles]]\nsplit = "test"\neach = 1\nword = 9', "word is 9"),
     ],
 )
 def test_bad_recipes_are_sentences(tmp_path: Path, text: str, words: str) -> None:

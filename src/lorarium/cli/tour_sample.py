@@ -18,10 +18,11 @@ SHOWN, SUBJECTS = 6, 3
 # quick ones, with their options: none asks for more than the two files and the base
 METHODS: dict[str, dict[str, Any]] = {
     "sum": {},
-    "karcher": {},
     "np-lora": {"mu": math.inf},
     "k-lora": {},
     "ssr": {},
+    "lora-rar": {},
+    "roles": {},
 }
 
 

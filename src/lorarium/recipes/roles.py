@@ -19,9 +19,10 @@ from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import Zoo, load
 from lorarium.formats import container
 from lorarium.merge.roles import ASSET, ROLES, load_roles
-from lorarium.models.base import Base, losses, open_base
+from lorarium.models.base import Base, open_base
 from lorarium.models.branches import applied
 from lorarium.models.rounded import rounded
+from lorarium.recipes.judged import Judged
 from lorarium.recipes.merge import minted
 from lorarium.recipes.synth_loss import Words
 from lorarium.train.distil import Lesson
@@ -37,6 +38,7 @@ PLAN = FitConfig(
     total=600_000, batch=64, muon=4e-3, adam=2e-3, decay=0.6, warmup=20, ema=0.99, clip=1.0, seed=41
 )
 PAIRS, EACH = 8, 8  # of a step, and pictures of each pair
+SHARE = 0.3  # of what judge A sees
 ALONE = 0.15  # share of a pair's pictures that ask for one of the two only
 
 
@@ -86,9 +88,9 @@ class Cast:
 
     def losses(
         self, net: Roles | None, who: Sequence[tuple[int, int]], each: int, words: Words,
-        random: np.random.Generator, alone: float,
+        random: np.random.Generator, alone: float, judged: Judged,
     ) -> Tensor:  # fmt: skip
-        """The base's loss on true pictures, (pairs, each)."""
+        """Losses on true pictures, (pairs, each)."""
         x, prompts = self.drawn(who, each, alone, random)
         base = self.base
         share = (np.arange(each) + random.random((len(who), each))) / each
@@ -99,7 +101,7 @@ class Cast:
         if net is None:
             net = _sum(self)
         with applied(base, net(sides)):
-            return losses(base, x, words(prompts), t, noise).view(len(who), each)
+            return judged(x, words(prompts), t, noise).view(len(who), each)
 
 
 def _sum(cast: Cast) -> Roles:
@@ -120,24 +122,28 @@ def started(cast: Cast, **numbers: Any) -> Roles:
 
 
 @torch.no_grad()
-def score(cast: Cast, net: Roles | None, words: Words, *, pairs: int = 64, seed: int = 3) -> float:
+def score(
+    cast: Cast, net: Roles | None, words: Words, *, share: float = SHARE, pairs: int = 64,
+    seed: int = 3,
+) -> float:  # fmt: skip
     """Mean loss on true pictures of fixed pairs."""
+    judged = Judged(cast.base, share)
     n, m = (len(entries) for entries in cast.entries)
     order = np.random.default_rng(seed).permutation(n * m)[:pairs]
     found = []
     for k in range(0, len(order), PAIRS):
         who = [(int(o) // m, int(o) % m) for o in order[k : k + PAIRS]]
         random = np.random.default_rng([seed, k])
-        found.append(cast.losses(net, who, EACH, words, random, 0.0))
+        found.append(cast.losses(net, who, EACH, words, random, 0.0, judged))
     return float(torch.cat(found).mean())
 
 
 def train(
     cast: Cast, known: Cast, folder: Path, plan: FitConfig, minutes: float, *,
-    alone: float = ALONE, watch: int = 100, **numbers: Any,
+    alone: float = ALONE, share: float = SHARE, watch: int = 100, **numbers: Any,
 ) -> tuple[Roles, dict[str, float]]:  # fmt: skip
     base = cast.base
-    words = Words(base)
+    words, judged = Words(base), Judged(base, share)
     torch.manual_seed(plan.seed)
     net = started(cast, **numbers)
 
@@ -149,14 +155,15 @@ def train(
             nonlocal now
             assert isinstance(net, Roles)
             if now % watch == 0:
-                said = {"step": now, "validation": round(score(known, net, words), 5)}
+                scores = {s: round(score(known, net, words, share=s), 5) for s in (0.0, share)}
+                said = {"step": now, "validation": scores}
                 print(json.dumps(said), flush=True)
                 with open(folder / "validation.jsonl", "a") as log:
                     log.write(json.dumps(said) + "\n")
             now += 1
             n, m = (len(entries) for entries in cast.entries)
             who = [(int(random.integers(n)), int(random.integers(m))) for _ in range(PAIRS)]
-            return {"loss": cast.losses(net, who, EACH, words, random, alone).mean()}
+            return {"loss": cast.losses(net, who, EACH, words, random, alone, judged).mean()}
 
         return loss
 
@@ -211,7 +218,7 @@ def ship(
         "data": "true pictures of train individuals in the hands of train artists, and adapters of "
         "both (merge.toml)",
         "family": base.family, "base_hash": base.hash, "world": world_mark(), "zoo": zoo.name,
-        "recipe": asdict(PLAN) | {"alone": ALONE}, "spent": spent,
+        "recipe": asdict(PLAN) | {"alone": ALONE, "judged": SHARE}, "spent": spent,
         "damped": net.config.damped, "licence": "CC0-1.0",
         "scores": {"validation": scores},
     }  # fmt: skip

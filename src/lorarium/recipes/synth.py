@@ -1,8 +1,9 @@
 """The stage `synth`: the generator, end to end through the frozen base in `runs/synth`.
 
 No adapter teaches it. It sees some pictures of an artist or an individual and writes a LoRA; the
-base runs with that LoRA on other pictures of the same hand, with other content, and the base's own
-denoising loss is the only signal. Artists and individuals are drawn endlessly as it goes.
+base runs with that LoRA on other pictures of the same hand, with other content. The base's own
+denoising loss is the signal, and what judge A sees in the predictions. Artists and individuals are
+drawn endlessly as it goes.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.models.base import Base, open_base
 from lorarium.models.rounded import rounded
+from lorarium.recipes.judged import Judged
 from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
@@ -37,6 +39,7 @@ from lorarium.world.mark import world_mark
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
+JUDGED = 0.3  # share of what judge A sees
 _PLAN = FitConfig(
     total=400_000, batch=64, muon=6e-3, adam=4e-3, decay=0.6, warmup=10, ema=0.99, clip=1.0, seed=21
 )
@@ -57,12 +60,13 @@ def started(base: Base, config: SynthConfig, seed: int) -> Generator:
 
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
-    sources: int = SOURCES["cpu"], workers: int = 0, **numbers: int,
+    sources: int = SOURCES["cpu"], workers: int = 0, share: float = JUDGED, **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder."""
     words = Words(base)
     net = started(base, SynthConfig.of(base, **numbers), plan.seed)
-    exam = [Exam(base, kind, words, net.eyes) for kind in KINDS]
+    judged = Judged(base, share)
+    exam = [Exam(base, kind, words, net.eyes, judged) for kind in KINDS]
     if not (folder / "checkpoint.pt").exists():
         data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
         start_basis(base, net, data, words, plan.seed)
@@ -85,7 +89,7 @@ def train(
                 print(json.dumps(seen), flush=True)
             now += 1
             batch = data.batch(sources, plan.batch // sources)
-            return {"loss": batch_losses(base, net, batch, words, random).mean()}
+            return {"loss": batch_losses(base, net, batch, words, random, judged).mean()}
 
         return loss
 
@@ -134,7 +138,8 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     net.load_state_dict(state["model"] | state["averaged"])
     net = net.half().float().eval().requires_grad_(False)  # as its file holds it
     words = Words(base)
-    exams = {kind: Exam(base, kind, words, net.eyes) for kind in KINDS}
+    judged = Judged(base, JUDGED)
+    exams = {kind: Exam(base, kind, words, net.eyes, judged) for kind in KINDS}
     scores = {kind: exam.scores(net) for kind, exam in exams.items()}
     floor = {kind: exam.alone() for kind, exam in exams.items()}
     print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
@@ -143,7 +148,12 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     card: Card = {
         "name": "synth",
         "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
-        "recipe": {"plan": asdict(plan), "sources": SOURCES[device], "subjects": SUBJECTS},
+        "recipe": {
+            "plan": asdict(plan),
+            "sources": SOURCES[device],
+            "subjects": SUBJECTS,
+            "judged": JUDGED,
+        },
         "spent": {"pictures": float(state["step"] * plan.batch), "seconds": state["seconds"]},
         "world": world_mark(),
         "base_hash": base.hash,

@@ -11,6 +11,7 @@ from lorarium.adapter import Module
 from lorarium.models.base import Base
 from lorarium.models.branches import Hook
 from lorarium.models.stack import each
+from lorarium.recipes.judged import Judged
 from lorarium.recipes.synth_data import Batch, Source, artist, individual, seen_by
 from lorarium.recipes.synth_loss import Words, batch_losses, tried
 from lorarium.synth.net import KINDS, Eyes, Generator
@@ -26,8 +27,10 @@ SETS = (1, 4, 12)
 class Exam:
     """Fixed pictures, times and noise, so that all that is asked is asked alike."""
 
-    def __init__(self, base: Base, kind: str, words: Words, eyes: Eyes) -> None:
-        self.base, self.kind, self.words = base, kind, words
+    def __init__(
+        self, base: Base, kind: str, words: Words, eyes: Eyes, judged: Judged | None = None
+    ) -> None:
+        self.base, self.kind, self.words, self.judged = base, kind, words, judged
         self.sources = _sources(kind, base.size, eyes)
 
     @torch.no_grad()
@@ -36,7 +39,9 @@ class Exam:
         found = {}
         for count in SETS:
             rows = [
-                batch_losses(self.base, net, self._batch(s, count), self.words, _chance(i))
+                batch_losses(
+                    self.base, net, self._batch(s, count), self.words, _chance(i), self.judged
+                )
                 for i, s in enumerate(self.sources)
             ]
             found[str(count)] = _mean(rows)
@@ -59,7 +64,7 @@ class Exam:
 
     def _with(self, beside: Sequence[Mapping[Module, Hook]]) -> float:
         return _mean([
-            tried(self.base, those, self._batch(s, 1), self.words, _chance(i))
+            tried(self.base, those, self._batch(s, 1), self.words, _chance(i), self.judged)
             for i, (s, those) in enumerate(zip(self.sources, beside, strict=True))
         ])  # fmt: skip
 

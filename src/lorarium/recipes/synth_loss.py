@@ -1,4 +1,5 @@
-"""The only signal: the base's own denoising loss on pictures that the generator has not seen."""
+"""The signal: the base's own denoising loss on pictures that the generator has not seen, and what
+judge A sees in its predictions."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from lorarium.adapter import Module
 from lorarium.models.base import Base, Text, joined, losses, take
 from lorarium.models.branches import Hook, applied
+from lorarium.recipes.judged import Judged
 from lorarium.recipes.synth_data import Batch
 from lorarium.synth.net import Generator, branches
 
@@ -35,16 +37,17 @@ class Words:
 
 
 def batch_losses(
-    base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator
-) -> Tensor:
-    """The base's loss with the generated LoRAs, of each target (b, m)."""
+    base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator,
+    judged: Judged | None = None,
+) -> Tensor:  # fmt: skip
+    """The loss with the generated LoRAs, of each target (b, m)."""
     factors = net(batch.seen.to(base.device), batch.kind.to(base.device))
-    return tried(base, branches(net.config, factors), batch, words, random)
+    return tried(base, branches(net.config, factors), batch, words, random, judged)
 
 
 def tried(
     base: Base, beside: Mapping[Module, Hook], batch: Batch, words: Words,
-    random: torch.Generator,
+    random: torch.Generator, judged: Judged | None = None,
 ) -> Tensor:  # fmt: skip
     """The same with any LoRAs, one for each share of the targets, or none."""
     device = base.device
@@ -57,4 +60,6 @@ def tried(
     t = base.time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
     noise = torch.randn(x.shape, generator=random).to(device)
     with applied(base, beside):
-        return losses(base, x, words(batch.prompts), t, noise).view(b, m)
+        text = words(batch.prompts)
+        found = judged(x, text, t, noise) if judged else losses(base, x, text, t, noise)
+    return found.view(b, m)

@@ -17,7 +17,14 @@ from lorarium.evaluate.merge import (  # noqa: E402
     drawing,
     evaluate_merge,
 )
-from lorarium.evaluate.merge.cells import members, spread, strangers, table, true_pictures  # noqa: E402
+from lorarium.evaluate.merge.cells import (  # noqa: E402
+    crowded,
+    members,
+    spread,
+    strangers,
+    table,
+    true_pictures,
+)
 from lorarium.evaluate.merge.page import page, summary  # noqa: E402
 from lorarium.evaluate.merge.rows import CONTROLS, MERGES, draw, named  # noqa: E402
 from lorarium.formats import read  # noqa: E402
@@ -47,13 +54,17 @@ def test_one_document_and_nothing_is_drawn_twice(
     json.dumps(found, allow_nan=False)
     rows = {row["name"]: row for row in found["headline"]["rows"]}
     assert found["headline"]["cells"] == [2, 2] and found["screening"]["cells"] == [1, 1]
-    assert {"true renders", "joint training", "sum"} <= set(rows)
+    assert {"true renders", "sum"} <= set(rows)
+    assert "joint training" in {row["name"] for row in found["screening"]["rows"]}
     # renders of the world pass more than what a random base draws
     assert rows["true renders"]["style"] > 0.5 > rows["sum"]["style"]
     assert all(row["both"] <= min(row["subject"], row["style"]) + 1e-9 for row in rows.values())
+    for name in ("of three", "of four"):
+        more = {row["name"] for row in found[name]["rows"]}
+        assert {"true renders", "sum"} == more and name in page(found).lower()
     assert found["distances"]["true renders"] < found["distances"]["sum"]
     assert {c["row"] for c in found["curves"]["sum"]} >= {"sum", "sum at 1 and 0.5"}
-    pairs = {(p["row"], p["less"]) for p in found["headline"]["paired"]}
+    pairs = {(p["row"], p["less"]) for p in found["screening"]["paired"]}
     assert ("joint training", "sum") in pairs or ("joint training", "np-lora") in pairs
     assert any(text.startswith("b-lora") for text in found["skipped"])
     assert "np-lora" in page(found) and "sum" in summary(found)
@@ -81,6 +92,21 @@ def test_rows_share_noise_and_say_what_they_draw(minted: tuple[Path, MicroBase])
     prompt = f"a {cell.entries[0].of[0]} in {cell.entries[1].of[0]}"
     np.testing.assert_array_equal(words, sample(base, [prompt] * 2, steps=2, seed=seed))
     assert not np.array_equal(true_pictures(cell, 1, 24), strangers(cell, 1, 24))
+
+
+def test_a_crowd_is_merged_and_a_pair_is_asked_for(minted: tuple[Path, MicroBase]) -> None:
+    folder, base = minted
+    zoo = read_zoo(folder)
+    cells = table(zoo, *(members(zoo, kind, "test", 2) for kind in ("subject", "style")))
+    four = crowded(zoo, cells, ["style", "subject"], "test")[0]
+    assert [e.kind for e, _ in four.everyone] == ["subject", "subject", "style", "style"]
+    assert sorted(e.token for e, _ in four.everyone) == ["sty1", "sty2", "sub1", "sub2"]
+    assert len({e.of for e, _ in four.everyone}) == 4 and four.prompt == cells[0].prompt
+    stack = [(read(path), 1.0) for _, path in four.everyone]
+    expected = sample(base, [four.prompt], adapters=stack, steps=2, seed=1_000_000 + four.seed)
+    made = draw(named(MERGES, "sum"), four, base, 1, 2, 0).pictures
+    assert np.abs(made.astype(int) - expected).max() <= 1
+    assert crowded(zoo, cells, ["style"], "validation") == []
 
 
 def test_members_take_each_genre_before_a_second_artist(minted: tuple[Path, MicroBase]) -> None:

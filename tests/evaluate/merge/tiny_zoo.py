@@ -24,6 +24,13 @@ lr = 5e-2
 steps = 12
 batch = 2
 """
+# under other words, for merges of three and four
+SECOND = (
+    '[[styles]]\nsplit = "test"\nof = ["ink", "oil"]\neach = 1\ncopies = 0\nothers = 1\n'
+    'use = ["R0", "S0"]\nword = 2\n'
+    '[[subjects]]\nsplit = "test"\nof = ["cat", "house"]\neach = 1\ncopies = 0\nothers = 1\n'
+    'use = ["S0", "R0"]\nword = 2\n'
+)
 STYLES = '[[styles]]\nsplit = "{}"\nof = ["ink", "oil"]\neach = 1\ncopies = 1\nothers = 0\n'
 SUBJECTS = '[[subjects]]\nsplit = "{}"\nof = ["cat", "house"]\neach = 1\ncopies = 1\nothers = 0\n'
 
@@ -33,6 +40,6 @@ def tiny_zoo(folder: Path, base: Base) -> Path:
     text = RECIPE
     for split in ("train", "validation", "test"):
         text += STYLES.format(split) + 'use = ["R0"]\n' + SUBJECTS.format(split) + 'use = ["S0"]\n'
-    (folder / "recipe.toml").write_text(text)
+    (folder / "recipe.toml").write_text(text + SECOND)
     mint(read_manifest(folder / "recipe.toml"), folder / "zoo", base, workers=1)
     return folder / "zoo"

@@ -16,6 +16,7 @@ from lorarium.evaluate.merge.cells import Cell
 from lorarium.evaluate.merge.rows import NETWORKS, Drawn, Row, draw
 from lorarium.formats.container import write_atomically
 from lorarium.models.base import Base
+from lorarium.models.rounded import rounded
 
 Progress = Callable[[int, int, str], None]
 Task = tuple[Row, Cell, int, int, int]  # pictures, steps, noise
@@ -76,7 +77,8 @@ class Gallery:
 
 def make(base: Base, task: Task, where: Path) -> None:
     row, cell, count, steps, noise = task
-    drawn = draw(row, cell, base, count, steps, noise)
+    with rounded(base):  # every row alike
+        drawn = draw(row, cell, base, count, steps, noise)
     held = io.BytesIO()
     np.savez_compressed(
         held, pictures=drawn.pictures, seconds=np.array([drawn.merging, drawn.drawing])

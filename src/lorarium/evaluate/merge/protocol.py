@@ -35,9 +35,10 @@ from lorarium.models.base import Base
 Figures = dict[str, Any]
 Scores = dict[str, Array]  # (subjects, styles, pictures)
 ALWAYS = (
-    "true renders", "joint training", "sum", "average", "ties", "dare-ties", "ziplora", "lora-rar",
-    "roles", "np-lora", "k-lora", "ssr",
+    "true renders", "sum", "average", "ties", "dare-ties", "lora-rar", "roles", "np-lora", "k-lora",
+    "ssr",
 )  # fmt: skip
+SLOW = ("joint training", "ziplora")  # optimised for each cell: screened only
 LEADERS = 3  # chosen by the other judge on the screening, scored on other noise
 SIMILAR = ("clip_like", "dino_like")
 CROWDS = {"of three": ["style"], "of four": ["style", "subject"]}  # who is merged in besides
@@ -50,11 +51,12 @@ class Options:
     side: int = 14  # subjects and styles of the headline; 0 leaves it out
     screened: int = 7  # subjects and styles of the screening
     pictures: int = 8  # of a cell
-    near: int = 32  # pictures of a cell for distances, against `true`; 0 leaves them out
+    near: int = 32  # pictures of a cell for distances, against `true`; 0 leaves these out
     true: int = 256
     steps: int = 12  # of sampling
     curves: bool = True
     crowd: bool = True  # merges of three and four
+    few: int = 4  # subjects and styles of these, and of distances
     recipes: tuple[str | None, str | None] = (None, None)  # of subjects and styles
     only: tuple[str, ...] = ()  # names of rows; all of them when empty
     seed: int = 0
@@ -120,22 +122,24 @@ def evaluate_merge(
                    for n in [name, *(row.name for row in swept(name))]]
             for name in SWEPT if name in screened
         }  # fmt: skip
-    leaders = _leaders(rows, cells, gallery, other, o, base.size)
+    quick = [row for row in rows if row.name not in SLOW]
+    leaders = _leaders(quick, cells, gallery, other, o, base.size)
     top = [named(rows, n) for n in dict.fromkeys([*ALWAYS, *leaders]) if n in screened]
     if o.side:
         large = table(zoo, who, how)
         say(f"{len(top)} rows on {len(who)} x {len(how)} cells")
         document["leaders"] = leaders
         document["headline"] = _section(measured(top, large, 1), o.seed)
+    fewer = table(zoo, *([side[i] for i in spread(o.few, len(side))] for side in few))
     if o.crowd:
         some = [row for row in rows if row.name in CROWD]
         for name, kinds in CROWDS.items():
-            if more := crowded(zoo, cells, kinds, o.split):
+            if more := crowded(zoo, fewer, kinds, o.split):
                 say(f"{len(some)} rows {name}")
                 document[name] = _section(measured(some, more, 3), o.seed)
     if o.near:
         say(f"distances of {len(top)} rows to true pictures")
-        document["distances"] = _distances(top, cells, gallery, judge, o, base.size, progress)
+        document["distances"] = _distances(top, fewer, gallery, judge, o, base.size, progress)
     if sheet is not None:
         controls = [r for r in rows if r.sort == "control" and r not in top]
         write_sheet(sheet, [*controls, *top], cells, gallery, (o.pictures, o.steps, 0))

@@ -70,8 +70,8 @@ MERGES = (
 )  # fmt: skip
 SWEPT = ("sum", "np-lora", "lora-rar", "roles")
 CROWD = (  # rows of three adapters and more
-    "true renders", "joint training", "sum", "average", "svd", "karcher", "ties", "dare-ties",
-    "knots", "ssr", "ziplora", "roles",
+    "true renders", "sum", "average", "svd", "karcher", "ties", "dare-ties", "knots", "ssr",
+    "roles",
 )  # fmt: skip
 NETWORKS = {"lora-rar": LORA_RAR, "roles": ROLES}
 SWEEP = ((1.0, 0.25), (1.0, 0.5), (1.0, 0.75), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))

@@ -1,0 +1,41 @@
+"""A second signal beside the denoising loss: whom judge A sees in what the base predicts.
+
+The least squared error is a blur of everything that a picture might be, and an adapter that is held
+to nothing else is fainter than its artist. Judge A may be asked in training; judge B reports.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from lorarium.encoders.store import shipped
+from lorarium.models.base import Base, Text, mixed
+
+HEADS = ("style", "identity")
+
+
+class Judged:
+    """Losses of predictions: the base's own, and `share` times how unlike the true picture they
+    look to judge A, less where noise hides it."""
+
+    def __init__(self, base: Base, share: float) -> None:
+        self.base, self.share = base, share
+        self.net = shipped("judge_a").net.to(base.device).eval().requires_grad_(False)
+
+    def __call__(self, x: Tensor, text: Text, t: Tensor, noise: Tensor) -> Tensor:
+        base = self.base
+        said = base.predict(mixed(base, x, noise, t), t, text)
+        found = base.weight(t) * (said - x).square().flatten(1).mean(1)
+        if not self.share:
+            return found
+        with torch.no_grad():
+            truth = self._seen(x)
+        unlike = sum(1 - (a * b).sum(1) for a, b in zip(self._seen(said), truth, strict=True))
+        return found + self.share * (1 - t) * unlike
+
+    def _seen(self, latents: Tensor) -> list[Tensor]:
+        pictures = self.base.to_pictures(latents).clamp(-1, 1)
+        with torch.autocast(pictures.device.type, torch.bfloat16):
+            said = self.net(pictures)
+        return [said[head].float() for head in HEADS]
