@@ -46,11 +46,10 @@ def stirred(zoo: tuple[Zoo, MicroBase], tmp_path_factory: pytest.TempPathFactory
 
 def any_net(zoo: Zoo, base: MicroBase) -> Roles:
     torch.manual_seed(5)
-    net = stage.started(stage.cast_of(zoo, base, "train"), filters=3, hidden=8)
+    net = stage.started(stage.cast_of(zoo, base, "train"), hidden=8)
     with torch.no_grad():
-        for name, p in net.named_parameters():
-            if not name.startswith(("left.", "right.")):
-                p.add_(0.2 * torch.randn_like(p))
+        for p in net.parameters():
+            p.add_(0.2 * torch.randn_like(p))
     return net.half().float()
 
 
@@ -153,7 +152,7 @@ def test_the_stage_learns_ships_and_merges(zoo: tuple[Zoo, MicroBase], tmp_path:
     learned, other = (stage.cast_of(known, base, s) for s in ("train", "validation"))
     words = stage.Words(base)
     (tmp_path / "run").mkdir()
-    net, spent = stage.train(learned, other, tmp_path / "run", PLAN, 5, filters=2, hidden=4)
+    net, spent = stage.train(learned, other, tmp_path / "run", PLAN, 5, hidden=4)
     assert spent["pictures"] == PLAN.total
     before, after = (stage.score(learned, n, words, pairs=4) for n in (None, net))
     assert after < before
@@ -168,6 +167,6 @@ def test_a_run_goes_on(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
     learned = stage.cast_of(known, base, "train")
     first = replace(PLAN, total=64 * 2)
-    _, spent = stage.train(learned, learned, tmp_path, first, 5, filters=0, hidden=0)
-    _, more = stage.train(learned, learned, tmp_path, PLAN, 5, filters=0, hidden=0)
+    _, spent = stage.train(learned, learned, tmp_path, first, 5, hidden=0)
+    _, more = stage.train(learned, learned, tmp_path, PLAN, 5, hidden=0)
     assert spent["pictures"] == 128 and more["pictures"] == PLAN.total

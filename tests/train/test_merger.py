@@ -25,6 +25,7 @@ from lorarium.train.merger import (  # noqa: E402
     Member,
     Troupe,
     distance,
+    learned_net,
     train_merger,
 )
 from tests.models.tiny import micro, random_adapter  # noqa: E402
@@ -150,10 +151,12 @@ def test_the_file_says_what_the_network_says(tmp_path: Path) -> None:
     for module in read:
         with torch.no_grad():
             said = net(sides[0][module], sides[1][module])
+            alike = learned_net(loaded)(sides[0][module], sides[1][module])
         again = loaded.coefficients(*(a[module] for a in adapters))
-        for ours, numpys in zip(said, again, strict=True):
+        for ours, numpys, learned in zip(said, again, alike, strict=True):
             assert float(ours.std()) > 0.01
             np.testing.assert_allclose(ours[0].numpy(), numpys, atol=2e-5)
+            np.testing.assert_allclose(ours[0].numpy(), learned[0].numpy(), atol=2e-5)
     merged = merge(adapters, method="lora-rar", network=loaded)
     assert set(merged) == set(adapters[0])
 

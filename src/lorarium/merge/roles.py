@@ -1,7 +1,7 @@
 """Lorarium's own merger: what pairs of a subject and a style need to draw one in the other.
 
-Each adapter passes its role's filter, ΔW' = (1 + P Qᵀ) ΔW (1 + S Tᵀ), leaves a share of what lies
-in the row space of the other role, and counts as much as a small network reads from the norms and
+ΔW = Σ g_k ΔW_k (1 - d_k V Vᵀ), V the row space of the other role. In each module the gain g and the
+share d of either role are numbers of that module plus what a small network reads from the norms and
 overlaps of the two. Learned on true pictures, see `lorarium.recipes.roles`; exact in factors.
 """
 
@@ -33,7 +33,6 @@ class Roles:
 
     place: Mapping[Module, int]
     tensors: Mapping[str, Array]
-    damped: bool = True
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -52,7 +51,7 @@ def merge_roles(
     network: Roles | str | Path | None = None,
     **shared: Any,
 ) -> Adapter:
-    """Subjects first, the style last: each through the filter of its role, learned on pictures.
+    """Subjects first, the style last: each role's gains by module, learned on true pictures.
 
     `roles` names another order, one for each adapter, like "style,subject".
     """
@@ -77,7 +76,7 @@ def merge_roles(
             read += 1
             with at(module):
                 whole = [factors_of(t.delta, np.float32) for t in terms]
-                passed = filtered(net, module, whole, [ROLES.index(mine[t.owner]) for t in terms])
+                passed = counted(net, module, whole, [ROLES.index(mine[t.owner]) for t in terms])
                 for term, (B, A) in zip(terms, passed, strict=True):
                     stored = inputs.stored(module)
                     changed[term.owner][module] = stored_factors(B, A, term.delta.shape, stored)
@@ -88,11 +87,11 @@ def merge_roles(
     return combine(inputs, adapters=made)
 
 
-def filtered(
+def counted(
     net: Roles, module: Module, pairs: Sequence[tuple[Array, Array]], roles: Sequence[int]
 ) -> list[tuple[Array, Array]]:
     """The factors of one module's adapters as they go into the merge."""
-    i, t = net.place[module], net.tensors
+    i = net.place[module]
     readings = [_reading(B, A) for B, A in pairs] if len(set(roles)) == 2 else []
     found = []
     for k, ((B, A), r) in enumerate(zip(pairs, roles, strict=True)):
@@ -104,13 +103,9 @@ def filtered(
                 for o in others
             ]
             gain, damp = np.mean([[s[r], s[2 + r]] for s in said], axis=0).astype(np.float32)
-            if net.damped:
-                for other in others:
-                    A = A - damp / len(others) * (A @ other.rows.T) @ other.rows
+            for other in others:
+                A = A - damp / len(others) * (A @ other.rows.T) @ other.rows
             B = np.exp(np.clip(gain, -4, 2)) * B
-        if f"left.{i}" in t:
-            B = B + t[f"left_out.{i}"][r] @ (t[f"left.{i}"][r] @ B)
-            A = A + (A @ t[f"right.{i}"][r].T) @ t[f"right_out.{i}"][r]
         found.append((B, A))
     return found
 
@@ -178,9 +173,8 @@ def load_roles(path: str | Path) -> Roles:
         tensors = {k: np.asarray(v).astype(np.float32) for k, v in raw.tensors.items()}
         place = {Module(part, path): i for i, (part, path) in enumerate(modules)}
         fits = tensors["gains"].shape == (len(place), 4)
-        damped = bool(card.get("damped", True))
     except (KeyError, ValueError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise LorariumError("not a network of the method 'roles'", where=str(path))
-    return Roles(place, tensors, damped, card)
+    return Roles(place, tensors, card)

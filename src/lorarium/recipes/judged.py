@@ -7,8 +7,10 @@ to nothing else is fainter than its artist. Judge A may be asked in training; ju
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from lorarium.encoders.nets import SIZE
 from lorarium.encoders.store import shipped
 from lorarium.models.base import Base, Text, mixed
 
@@ -36,6 +38,8 @@ class Judged:
 
     def _seen(self, latents: Tensor) -> list[Tensor]:
         pictures = self.base.to_pictures(latents).clamp(-1, 1)
+        if pictures.shape[-1] != SIZE:
+            pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
         with torch.autocast(pictures.device.type, torch.bfloat16):
             said = self.net(pictures)
         return [said[head].float() for head in HEADS]

@@ -104,13 +104,15 @@ def train(
     return True
 
 
-def members(zoo: Zoo, base: Base, kind: str, split: str) -> list[Member]:
-    """The adapters of a split, with what they were trained on."""
+def members(zoo: Zoo, base: Base, kind: str, split: str, recipe: str | None = None) -> list[Member]:
+    """The adapters of a split (and recipe), with what they were trained on."""
     corpus = load(zoo, kind, split)
     if not corpus.entries:
         raise LorariumError(f"no {kind} adapters of the split {split}", where=str(zoo.folder))
     found = []
     for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True):
+        if recipe not in (None, entry.recipe):
+            continue
         job = job_of(entry, base)
         pictures = torch.from_numpy(job.pictures).permute(0, 3, 1, 2).to(base.device)
         latents = base.to_latent(pictures.float() / 127.5 - 1)

@@ -1,9 +1,8 @@
 """Lorarium's merger as it is trained: true pictures of a subject in a style, nothing distilled.
 
-Of each module and role (subject or style) a filter is learned that all adapters of that role pass,
-ΔW' = (1 + P Qᵀ) ΔW (1 + S Tᵀ), times a gain that a small network reads from the norms and overlaps
-of the two, and less a share of what lies in the other's row space. All of it acts on factors, and
-nothing depends on how a ΔW is split into them.
+Of each module and role (subject or style) a gain, and a share that leaves the row space of the
+other: numbers of the module, plus what a small network reads from the norms and overlaps of the
+two. All of it acts on factors, and nothing depends on how a ΔW is split into them.
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ TINY = 1e-8
 @dataclass(frozen=True)
 class RolesConfig:
     modules: tuple[tuple[str, str, int, int], ...]  # part, path, out, in
-    filters: int = 8  # rank of a filter; 0 leaves them out
     hidden: int = 32  # of the network that reads; 0 leaves gains that are the same for all
-    damped: bool = True
 
 
 class Roles(nn.Module):
@@ -42,16 +39,6 @@ class Roles(nn.Module):
         count = len(c.modules)
         self.gains = nn.Parameter(torch.zeros(count, 4))  # of either, and the share damped
         self.register_buffer("usual", torch.ones(count, 2) if usual is None else usual)
-        if c.filters:
-            k = c.filters
-            self.left = nn.ParameterList([_start(2, k, out) for _, _, out, _ in c.modules])
-            self.left_out = nn.ParameterList(
-                [nn.Parameter(torch.zeros(2, out, k)) for _, _, out, _ in c.modules]
-            )
-            self.right = nn.ParameterList([_start(2, k, n) for _, _, _, n in c.modules])
-            self.right_out = nn.ParameterList(
-                [nn.Parameter(torch.zeros(2, k, n)) for _, _, _, n in c.modules]
-            )
         if c.hidden:
             self.module = nn.Parameter(0.1 * torch.randn(count, 16))
             self.read = nn.Linear(READ + 16, c.hidden)
@@ -76,13 +63,8 @@ class Roles(nn.Module):
                 if module in said:
                     gain, damp = said[module][:, r, None, None], said[module][:, 2 + r, None, None]
                     rows = sides[1 - r].reading[module].rows
-                    if self.config.damped:
-                        down = down - damp * ((down @ rows.mT) @ rows)
+                    down = down - damp * ((down @ rows.mT) @ rows)
                     up = gain * up
-                if module in self.place and self.config.filters:
-                    i = self.place[module]
-                    up = up + self.left_out[i][r] @ (self.left[i][r] @ up)
-                    down = down + (down @ self.right[i][r].mT) @ self.right_out[i][r]
                 downs.append(down)
                 ups.append(up)
             merged[module] = Branch(torch.cat(downs, 1), torch.cat(ups, 2))
@@ -158,7 +140,3 @@ def _overlaps(a: Reading, b: Reading) -> Tensor:
     columns = (a.columns.mT @ b.columns).square().sum((1, 2))
     sizes = [x.rows.square().sum(-1).square().sum(-1).clamp(min=TINY).sqrt() for x in (a, b)]
     return torch.stack([rows, columns], -1) / (sizes[0] * sizes[1])[:, None]
-
-
-def _start(roles: int, k: int, width: int) -> nn.Parameter:
-    return nn.Parameter(torch.randn(roles, k, width) * width**-0.5)

@@ -51,6 +51,7 @@ class Options:
     side: int = 14  # subjects and styles of the headline; 0 leaves it out
     screened: int = 7  # subjects and styles of the screening
     pictures: int = 8  # of a cell
+    sketched: int = 2  # of a cell of a curve
     near: int = 32  # pictures of a cell for distances, against `true`; 0 leaves these out
     true: int = 256
     steps: int = 12  # of sampling
@@ -98,8 +99,10 @@ def evaluate_merge(
     judge, other = judges(o.judge), judges("a" if o.judge == "b" else "b")
     gallery = Gallery(base, cache, workers)
 
-    def measured(some: Sequence[Row], cells: Sequence[Cell], noise: int) -> dict[str, Figures]:
-        tasks = [(row, cell, o.pictures, o.steps, noise) for row in some for cell in cells]
+    def measured(
+        some: Sequence[Row], cells: Sequence[Cell], noise: int, pictures: int = o.pictures
+    ) -> dict[str, Figures]:
+        tasks = [(row, cell, pictures, o.steps, noise) for row in some for cell in cells]
         gallery.fill(tasks, progress)
         return {
             row.name: _row(row, gallery, [t for t in tasks if t[0] is row], judge, base.size)
@@ -116,7 +119,7 @@ def evaluate_merge(
     if o.curves:
         chosen = [r for name in SWEPT if name in screened for r in swept(name)]
         say(f"{len(chosen)} rows of curves")
-        found = screened | measured(chosen, cells, 0)
+        found = screened | measured(chosen, cells, 0, o.sketched)
         document["curves"] = {
             name: [_rates(found[n]["scores"]) | {"row": n}
                    for n in [name, *(row.name for row in swept(name))]]
