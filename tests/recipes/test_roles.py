@@ -83,12 +83,12 @@ def test_numpy_merges_what_torch_learned(zoo: tuple[Zoo, MicroBase], stirred: Pa
     assert not near(merged, merge(pair(known), method="sum"), 1e-2)
 
 
-def test_it_begins_as_the_sum(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
+def test_it_begins_nearly_as_the_sum(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
     net = stage.started(stage.cast_of(known, base, "train"))
     stage.save(tmp_path / "roles.safetensors", net, {"base_hash": base.hash})
     merged = merge(pair(known), method="roles", network=tmp_path / "roles.safetensors")
-    assert near(merged, merge(pair(known), method="sum"))
+    assert near(merged, merge(pair(known), method="sum"), 0.05)
 
 
 def test_other_factors_of_the_same_change_merge_alike(
@@ -151,7 +151,6 @@ def test_the_stage_learns_ships_and_merges(zoo: tuple[Zoo, MicroBase], tmp_path:
     known, base = zoo
     learned, other = (stage.cast_of(known, base, s) for s in ("train", "validation"))
     words = stage.Words(base)
-    (tmp_path / "run").mkdir()
     net, spent = stage.train(learned, other, tmp_path / "run", PLAN, 5, hidden=4)
     assert spent["pictures"] == PLAN.total
     before, after = (stage.score(learned, n, words, pairs=4) for n in (None, net))

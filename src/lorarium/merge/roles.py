@@ -24,6 +24,7 @@ from lorarium.merge.inputs import Inputs, at, combine, prepare, two_different
 
 ASSET = Path(__file__).parent.parent / "assets" / "roles.safetensors"  # of micro-1
 ROLES = ("subject", "style")
+LITTLE = 4.0  # the share damped is sigmoid(what is said - 4): it begins at 2%
 TINY = 1e-8
 
 
@@ -102,16 +103,17 @@ def counted(
                 coefficients(net, i, *((readings[k], o) if r == 0 else (o, readings[k])))
                 for o in others
             ]
-            gain, damp = np.mean([[s[r], s[2 + r]] for s in said], axis=0).astype(np.float32)
+            gain, share = np.mean([[s[r], s[2 + r]] for s in said], axis=0).astype(np.float32)
+            share = 1 / (1 + np.exp(LITTLE - share))
             for other in others:
-                A = A - damp / len(others) * (A @ other.rows.T) @ other.rows
+                A = A - share / len(others) * (A @ other.rows.T) @ other.rows
             B = np.exp(np.clip(gain, -4, 2)) * B
         found.append((B, A))
     return found
 
 
 def coefficients(net: Roles, i: int, subject: _Reading, style: _Reading) -> Array:
-    """Logarithms of both gains, and the shares damped of both."""
+    """What is said of both gains (their logarithms) and of both shares damped."""
     t = net.tensors
     found = t["gains"][i]
     if "read.weight" not in t:

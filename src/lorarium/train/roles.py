@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.adapter import Module
+from lorarium.merge.roles import LITTLE, TINY
 from lorarium.models.branches import Branch
 from lorarium.train.merger import Bank, Branches
 
 READ = 4  # numbers that the gains are read from
-TINY = 1e-8
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class RolesConfig:
 
 
 class Roles(nn.Module):
-    """Everything that is the same for all adapters; it begins as the sum."""
+    """Everything that is the same for all adapters; it begins nearly as the sum."""
 
     usual: Tensor
 
@@ -84,7 +84,8 @@ class Roles(nn.Module):
             about = self.module[index][:, None].expand(-1, own.shape[1], -1)
             rows = torch.cat([own, alike, about], -1)
             found = found + self.say(torch.relu(self.read(rows)))
-        gains = torch.cat([found[..., :2].clamp(-4, 2).exp(), found[..., 2:]], -1)
+        shares = torch.sigmoid(found[..., 2:] - LITTLE)
+        gains = torch.cat([found[..., :2].clamp(-4, 2).exp(), shares], -1)
         return dict(zip(modules, gains, strict=True))
 
 
