@@ -33,7 +33,8 @@ def factors_of(delta: Delta, dtype: DTypeLike = None) -> tuple[Array, Array]:
 def stored_factors(B: Array, A: Array, shape: tuple[int, ...], dtype: DTypeLike) -> LowRank:
     """B A as a LowRank in a number type: powers of two move between a column of B and its row of A
     until they are about as long, and in half precision into the scale, clear of subnormals."""
-    ratio = np.linalg.norm(A, axis=1) / np.maximum(np.linalg.norm(B, axis=0), 1e-300)
+    columns = np.linalg.norm(B, axis=0)
+    ratio = np.linalg.norm(A, axis=1) / np.where(columns > 0, columns, 1)
     half = np.rint(np.log2(np.where(ratio > 0, ratio, 1)) / 2)
     B, A = np.ldexp(B, half.astype(int)), np.ldexp(A, -half.astype(int)[:, None])
     power = 0

@@ -20,6 +20,7 @@ COMMANDS = {
     "convert": "Rewrite LoRA files in another dialect, checked key by key.",
     "resize": "Recompress a LoRA to a rank, an energy or a size.",
     "merge": "Merge LoRAs into one ordinary file.",
+    "forecast": "Say whether LoRAs will go together, before anything is rendered.",
     "extract": "Take a LoRA from the difference of two checkpoints.",
     "bake": "Write a checkpoint with LoRAs added.",
     "index": "Put folders of LoRAs into a library, or bring it up to date.",

@@ -1,0 +1,58 @@
+"""`lorarium forecast`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lorarium import formats
+from lorarium.cli.common import json_flag, one_line, plain, print_json, quiet_flag
+from lorarium.merge.forecast import Forecast, forecast
+
+SHOWN = 6  # blocks
+NOTE = "facts of the weights: how pictures will pass is not foretold yet"
+
+
+@click.command("forecast")
+@click.argument("inputs", nargs=-1, required=True, metavar="A B...")
+@json_flag
+@quiet_flag
+def command(inputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+    """Say whether LoRAs will go together, before anything is rendered.
+
+    \b
+    lorarium forecast cat.safetensors ink.safetensors
+
+    Of each input: how much of it survives a merge, and how much others disturb it where it
+    acts (0 as if alone, 1 when they do as much there as it does). Subjects first, the style last.
+    """
+    found = forecast([formats.read(name) for name in inputs])
+    if as_json:
+        print_json({"inputs": list(inputs), "note": NOTE, **asdict(found)})
+    elif not quiet:
+        _print(found, [Path(name).name for name in inputs])
+
+
+def _print(found: Forecast, names: list[str]) -> None:
+    for k, (name, norm) in enumerate(zip(names, found.norms, strict=True)):
+        click.echo(f"{k + 1}  {one_line(name)}, norm {norm:.3g}")
+    pairs = [
+        f"{i + 1} and {j + 1} {found.cosines[i][j]:+.2f}"
+        for i in range(len(names)) for j in range(i + 1, len(names))
+    ]  # fmt: skip
+    click.echo(f"{found.shared} modules are changed by all; cosines: {', '.join(pairs)}")
+    head = "".join(f"{f'{k + 1} survives':>12}{'disturbed':>11}" for k in range(len(names)))
+    click.echo(f"\n{'method':10}{head}")
+    for outcome in found.outcomes:
+        pairs_of = zip(outcome.survives, outcome.disturbed, strict=True)
+        click.echo(f"{outcome.method:10}" + "".join(f"{s:12.2f}{d:11.2f}" for s, d in pairs_of))
+    for method, why in found.left_out.items():
+        click.echo(f"{method:10}left out: {plain(why)}")
+    worst = sorted(found.blocks, key=lambda b: -max(b.disturbed))[:SHOWN]
+    click.echo(f"\n{'where the sum collides most':30}{'disturbed':>{11 * len(names)}}")
+    for block in worst:
+        values = "".join(f"{d:11.2f}" for d in block.disturbed)
+        click.echo(f"{plain(block.name)[:29]:30}{values}")
+    click.echo(f"\n{NOTE}")
