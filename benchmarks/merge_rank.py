@@ -21,8 +21,8 @@ from lorarium.evaluate.describe.zoo import read_zoo
 from lorarium.merge.lora_rar import ASSET, load_network
 from lorarium.models.base import Base, open_base
 from lorarium.models.rounded import rounded
-from lorarium.recipes.merge import members
-from lorarium.train.merger import Member, Troupe, distance, learned_net
+from lorarium.recipes.merge import learned_net, members
+from lorarium.train.merger import Member, Troupe, distance
 
 RECIPES = ("R1", "R2", "R4", "R5")
 MOST = 14

@@ -17,7 +17,7 @@ from lorarium.merge.lora_rar import load_network  # noqa: E402
 from lorarium.models.base import Base, modules  # noqa: E402
 from lorarium.models.branches import applied  # noqa: E402
 from lorarium.models.stack import Stack  # noqa: E402
-from lorarium.recipes.merge import save  # noqa: E402
+from lorarium.recipes.merge import learned_net, save  # noqa: E402
 from lorarium.train.distil import Chorus, Lesson, distillation, likeness  # noqa: E402
 from lorarium.train.merger import (  # noqa: E402
     LIKENESS,
@@ -25,7 +25,6 @@ from lorarium.train.merger import (  # noqa: E402
     Member,
     Troupe,
     distance,
-    learned_net,
     train_merger,
 )
 from tests.models.tiny import micro, random_adapter  # noqa: E402

@@ -20,7 +20,7 @@ from lorarium.encoders.training import FitConfig
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo
 from lorarium.formats import container
-from lorarium.merge.lora_rar import ASSET, TARGETS, load_network
+from lorarium.merge.lora_rar import ASSET, TARGETS, Network, load_network
 from lorarium.models.base import Base, open_base
 from lorarium.models.rounded import rounded
 from lorarium.recipes.describe import mark
@@ -144,3 +144,16 @@ def save(path: Path, net: CoefficientNet, card: Mapping[str, Any]) -> None:
     }
     container.save(path, net.tensors(), about)
     path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+
+
+def learned_net(network: Network) -> CoefficientNet:
+    """A network from its file, as it was when it learned."""
+    sizes = {height: (2 * height) ** 0.5 for height in network.inputs}  # its lengths are folded in
+    net = CoefficientNet(sizes, network.output[0].shape[1], network.targets)
+    with torch.no_grad():
+        for height, (W, b) in network.inputs.items():
+            net.layer(height).weight.copy_(torch.from_numpy(W))
+            net.layer(height).bias.copy_(torch.from_numpy(b))
+        net.output.weight.copy_(torch.from_numpy(network.output[0]))
+        net.output.bias.copy_(torch.from_numpy(network.output[1]))
+    return net.requires_grad_(False)

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from lorarium.adapter import Adapter, Module
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.merge.lora_rar import TARGETS, Network
 from lorarium.models.base import Base, Text, joined, mixed
 from lorarium.models.branches import Branch, applied
 from lorarium.models.stack import each
 from lorarium.train.distil import Lesson
 
+TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
 LIKENESS = 0.001  # the paper takes 0.01 of its sizes; here that would outweigh the goal
 STRENGTH = 1.5  # adapters that people make are weaker and stronger than those it learns from
 Branches = dict[Module, Branch]
@@ -56,7 +56,7 @@ class CoefficientNet(nn.Module):
         assert subject.up is not None and style.up is not None
         assert subject.down is not None and style.down is not None
         height = subject.up.shape[1]
-        layer = self._layer(height)
+        layer = self.layer(height)
         W = layer.weight * self.lengths[height]
         hidden = (W[:, :height] @ subject.up) @ subject.down
         hidden = hidden + (W[:, height:] @ style.up) @ style.down
@@ -64,7 +64,7 @@ class CoefficientNet(nn.Module):
         m = self.output(hidden.transpose(1, 2))
         return m[..., 0], m[..., 1]
 
-    def _layer(self, height: int) -> nn.Linear:
+    def layer(self, height: int) -> nn.Linear:
         layer = self.inputs[str(height)]
         assert isinstance(layer, nn.Linear)
         return layer
@@ -75,22 +75,9 @@ class CoefficientNet(nn.Module):
             "output.1.weight": self.output.weight, "output.1.bias": self.output.bias
         }  # fmt: skip
         for i, (height, length) in enumerate(self.lengths.items(), 1):
-            found[f"input_{i}.weight"] = self._layer(height).weight * length
-            found[f"input_{i}.bias"] = self._layer(height).bias
+            found[f"input_{i}.weight"] = self.layer(height).weight * length
+            found[f"input_{i}.bias"] = self.layer(height).bias
         return {name: value.detach().float().cpu().numpy() for name, value in found.items()}
-
-
-def learned_net(network: Network) -> CoefficientNet:
-    """A network from its file, as it was when it learned."""
-    sizes = {height: (2 * height) ** 0.5 for height in network.inputs}  # its lengths are folded in
-    net = CoefficientNet(sizes, network.output[0].shape[1], network.targets)
-    with torch.no_grad():
-        for height, (W, b) in network.inputs.items():
-            net._layer(height).weight.copy_(torch.from_numpy(W))
-            net._layer(height).bias.copy_(torch.from_numpy(b))
-        net.output.weight.copy_(torch.from_numpy(network.output[0]))
-        net.output.bias.copy_(torch.from_numpy(network.output[1]))
-    return net.requires_grad_(False)
 
 
 @dataclass(frozen=True, eq=False)

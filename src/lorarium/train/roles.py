@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.adapter import Module
-from lorarium.merge.roles import LITTLE, TINY
 from lorarium.models.branches import Branch
 from lorarium.train.merger import Bank, Branches
 
+LITTLE = 4.0  # the share damped begins at sigmoid(-4), 2%
+TINY = 1e-8
 READ = 4  # numbers that the gains are read from
 
 
