@@ -33,8 +33,6 @@ RUN = Path("runs/merge")
 FOLDER = RUN / "zoo"
 RECIPE = Path(__file__).with_name("merge.toml")
 PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=31)
-# the paper's modules, and all; which ships is up to the validation split
-READ = {"paper": TARGETS, "all": (".to_q", ".to_k", ".to_v", ".to_out.0", ".proj", ".net.2")}
 
 
 def run(device: str, minutes: float) -> None:
@@ -42,11 +40,9 @@ def run(device: str, minutes: float) -> None:
     base = open_base(None, device)
     started = time.monotonic()
     zoo = minted(base, minutes)
-    for name, targets in READ.items():
-        left = minutes - (time.monotonic() - started) / 60
-        if left > 0:
-            share = left if name == list(READ)[-1] else left / 2
-            train(zoo, base, RUN / name, ASSET, minutes=share, targets=targets)
+    left = minutes - (time.monotonic() - started) / 60
+    if left > 0:
+        train(zoo, base, RUN, ASSET, minutes=left)
 
 
 def minted(base: Base, minutes: float) -> Zoo:

@@ -34,12 +34,9 @@ from lorarium.models.base import Base
 
 Figures = dict[str, Any]
 Scores = dict[str, Array]  # (subjects, styles, pictures)
-ALWAYS = (
-    "true renders", "sum", "average", "ties", "dare-ties", "lora-rar", "roles", "np-lora", "k-lora",
-    "ssr",
-)  # fmt: skip
+ALWAYS = ("true renders", "sum", "average", "ties", "dare-ties", "lora-rar", "roles")
 SLOW = ("joint training", "ziplora")  # optimised for each cell: screened only
-LEADERS = 3  # chosen by the other judge on the screening, scored on other noise
+LEADERS = 2  # chosen by the other judge on the screening, scored on other noise
 SIMILAR = ("clip_like", "dino_like")
 CROWDS = {"of three": ["style"], "of four": ["style", "subject"]}  # who is merged in besides
 
