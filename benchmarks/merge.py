@@ -1,7 +1,7 @@
 """Every merge method on the test subjects and styles of a zoo: the figures of docs/evaluate.md.
 
-    python benchmarks/merge.py runs/zoo
-    python benchmarks/merge.py runs/zoo --quick
+    python benchmarks/merge.py runs/merge/zoo
+    python benchmarks/merge.py runs/merge/zoo --quick
 
 What is drawn is kept in `runs/merge/drawn`; run again, it goes on with that.
 """

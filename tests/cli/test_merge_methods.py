@@ -45,7 +45,7 @@ def test_methods_are_listed_with_a_line_and_their_options():
     assert "progress" not in done.output
 
 
-FREE = [m for m in METHODS if m not in ("sum", "b-lora", "lora-rar", "ssr", "ziplora")]
+FREE = [m for m in METHODS if m not in ("sum", "b-lora", "lora-rar", "roles", "ssr", "ziplora")]
 
 
 @pytest.mark.parametrize("method", FREE)

@@ -11,7 +11,7 @@ from lorarium.adapter import Adapter, LowRank
 from lorarium.merge import METHODS, merge, merge_with_report, options_of, summary
 
 LOW = ("lora", "locon", "tucker", "loha")
-FREE = [m for m in METHODS if m not in ("ssr", "ziplora", "lora-rar")]
+FREE = [m for m in METHODS if m not in ("ssr", "ziplora", "lora-rar", "roles")]
 PAIRS = ("np-lora", "k-lora", "b-lora")
 BLOCKS = {"content": "down_blocks", "style": "down_blocks"}
 
@@ -147,6 +147,8 @@ def test_too_many(method):
         ("ssr", {}, "adapter 1 does not say what it was trained to draw"),
         ("ziplora", {"prompts": "a"}, "1 prompts for 2 adapters"),
         ("lora-rar", {}, "needs a trained network; name its file"),
+        ("roles", {}, "needs a trained network; name its file"),
+        ("roles", {"network": "nowhere.safetensors"}, "nowhere"),
         ("lora-rar", {"network": "nowhere.safetensors"}, "nowhere"),
     ],
 )

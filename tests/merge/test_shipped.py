@@ -13,8 +13,11 @@ from lorarium.merge.lora_rar import ASSET as LORA_RAR
 from lorarium.merge.roles import ASSET as ROLES
 
 
-@pytest.mark.parametrize(("method", "asset"), [("lora-rar", LORA_RAR), ("roles", ROLES)])
-def test_a_subject_and_a_style_of_the_library(method, asset):
+@pytest.mark.parametrize(
+    ("method", "asset", "ends"),
+    [("lora-rar", LORA_RAR, (".to_q", ".to_out.0")), ("roles", ROLES, ("",))],
+)
+def test_a_subject_and_a_style_of_the_library(method, asset, ends):
     held = sample()
     card = json.loads(asset.with_suffix(".json").read_text())
     assert card["base_hash"] == held.base_hash
@@ -22,7 +25,7 @@ def test_a_subject_and_a_style_of_the_library(method, asset):
     assert scores[card["name"]] < scores["sum"]
     subject, style = (formats.read(held.of(kind)[0].path) for kind in ("subject", "style"))
     merged, report = merge_with_report([subject, style], method=method)
-    both = set(subject) & set(style)
+    both = {m for m in subject if m in style and m.path.endswith(ends)}
     assert set(merged) == set(subject) | set(style)
     assert f"{len(both)} modules by the network" in report.notes[-1]
     for _, delta in merged.items():

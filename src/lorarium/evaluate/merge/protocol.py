@@ -36,6 +36,7 @@ Figures = dict[str, Any]
 Scores = dict[str, Array]  # (subjects, styles, pictures)
 ALWAYS = ("true renders", "sum", "average", "ties", "dare-ties", "lora-rar", "roles")
 SLOW = ("joint training", "ziplora")  # optimised for each cell: screened only
+COMPARED = ("true renders", "sum", "lora-rar", "roles")  # by distance
 LEADERS = 2  # chosen by the other judge on the screening, scored on other noise
 SIMILAR = ("clip_like", "dino_like")
 CROWDS = {"of three": ["style"], "of four": ["style", "subject"]}  # who is merged in besides
@@ -138,8 +139,9 @@ def evaluate_merge(
                 say(f"{len(some)} rows {name}")
                 document[name] = _section(measured(some, more, 3), o.seed)
     if o.near:
-        say(f"distances of {len(top)} rows to true pictures")
-        document["distances"] = _distances(top, fewer, gallery, judge, o, base.size, progress)
+        some = [row for row in top if row.name in COMPARED]
+        say(f"distances of {len(some)} rows to true pictures")
+        document["distances"] = _distances(some, fewer, gallery, judge, o, base.size, progress)
     if sheet is not None:
         controls = [r for r in rows if r.sort == "control" and r not in top]
         write_sheet(sheet, [*controls, *top], cells, gallery, (o.pictures, o.steps, 0))

@@ -68,7 +68,7 @@ MERGES = (
     ),
     Row("k-lora, static", "k-lora-static"),
 )  # fmt: skip
-SWEPT = ("sum", "lora-rar", "roles", "np-lora")
+SWEPT = ("sum", "roles")
 CROWD = (  # rows of three adapters and more
     "true renders", "sum", "average", "svd", "karcher", "ties", "dare-ties", "knots", "ssr",
     "roles",
