@@ -315,6 +315,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--no-dense-file", action="store_true")
+    parser.add_argument("--only", choices=["modules", "lora_rar"], help="one of the two parts")
     parser.add_argument("--child", nargs=3)
     options = parser.parse_args()
     if options.child:
@@ -324,14 +325,18 @@ def main() -> None:
     print(json.dumps(where))
     names = list(MODULES)
     document: dict[str, Any] = {"machine": where, "seed": SEED, "rank": RANK}
-    document["modules"] = modules(names[1:3] if options.small else names)
-    document["speedups"] = speedups(document["modules"])
-    document["lora_rar"] = lora_rar(options.small, not options.no_dense_file)
+    if options.only != "lora_rar":
+        document["modules"] = modules(names[1:3] if options.small else names)
+        document["speedups"] = speedups(document["modules"])
+    if options.only != "modules":
+        document["lora_rar"] = lora_rar(options.small, not options.no_dense_file)
     document["load_after"] = machine()["load"]
     for name in ("speedups", "lora_rar"):
-        print(json.dumps(document[name], indent=1))
+        print(json.dumps(document.get(name), indent=1))
     if not options.small:
-        print("written to", save("merge_speed", document))
+        print(
+            "written to", save("_".join(["merge_speed", *filter(None, [options.only])]), document)
+        )
     return None
 
 
