@@ -30,13 +30,20 @@ def main() -> None:
     parser.add_argument("--split", default="test")
     parser.add_argument("--judge", default="b")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--most", type=int, help="artists of seen genres")
+    parser.add_argument("--individuals", type=int, default=14)
+    parser.add_argument("--trained", type=int, nargs="*", default=[10, 30, 100, 300])
+    parser.add_argument("--only", choices=["style", "subject"])
     parser.add_argument("--base")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--cache", type=Path, default=Path("runs/synth/samples"))
     parser.add_argument("--page", type=Path, default=Path("runs/synth/synth.html"))
     asked = parser.parse_args()
     base = open_base(asked.base, asked.device)
-    options = Options(asked.split, asked.judge)
+    options = Options(
+        asked.split, asked.judge, most=asked.most, individuals=asked.individuals,
+        trained=tuple(asked.trained), kinds=(asked.only,) if asked.only else Options.kinds,
+    )  # fmt: skip
     zoo = read_zoo(asked.zoo) if asked.zoo else None
 
     def paper(kind: str) -> list[Row]:

@@ -31,6 +31,7 @@ from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
 from lorarium.recipes.synth_loss import Words, batch_losses
+from lorarium.recipes.synth_loud import loudest, made_loud
 from lorarium.recipes.synth_ship import limits, memory, named_directions
 from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import ASSET, Card, load_synth, save_synth
@@ -39,7 +40,7 @@ from lorarium.world.mark import world_mark
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
-JUDGED = 0.3  # share of what judge A sees
+JUDGED = 1.0  # share of what judge A sees
 _PLAN = FitConfig(
     total=400_000, batch=64, muon=6e-3, adam=4e-3, decay=0.6, warmup=10, ema=0.99, clip=1.0, seed=21
 )
@@ -167,6 +168,8 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     if old is not None and _rank(old) <= _rank(scores):
         print("the shipped generator keeps its place", flush=True)
         return False
+    loud, card["scores"]["loudness"] = loudest(base, net)
+    net = made_loud(net, loud)
     card["agreement"] = limits(net.eyes, base.size)
     extras = memory(net.eyes, base.size) | named_directions(net, base.size)
     save_synth(asset, net, extras, card)

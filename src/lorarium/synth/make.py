@@ -19,7 +19,7 @@ from lorarium.encoders.encode import as_input
 from lorarium.errors import LorariumError, quoted
 from lorarium.models.base import Base
 from lorarium.synth import novelty
-from lorarium.synth.net import KINDS
+from lorarium.synth.net import KINDS, Generator
 from lorarium.synth.store import Synth
 from lorarium.train.fit import fit
 from lorarium.train.recipe import Job, Recipe, defaults
@@ -66,7 +66,7 @@ def synthesize(
         found = condition(synth, seen, kind)
         for name, amount in (edits or {}).items():
             found = found + amount * direction(synth, kind, name).to(found.device)
-        adapter = _adapter(synth, base, found)
+        adapter = written(synth.net, base, found)
     if rank is not None and rank < synth.net.config.rank:
         adapter, _ = recompress(adapter, rank=rank)
     seconds = time.perf_counter() - started
@@ -135,10 +135,11 @@ def refined(
     return replace(made, adapter=adapter.with_(metadata=about), seconds=seconds)
 
 
-def _adapter(synth: Synth, base: Base, found: Tensor) -> Adapter:
+def written(net: Generator, base: Base, found: Tensor) -> Adapter:
+    """The adapter of what was found in the pictures."""
     deltas: dict[Module, Delta] = {}
-    factors = synth.net.factors(found)
-    for (part, path, _, _), (down, up) in zip(synth.net.config.modules, factors, strict=True):
+    factors = net.factors(found)
+    for (part, path, _, _), (down, up) in zip(net.config.modules, factors, strict=True):
         deltas[Module(part, path)] = LowRank(up[0].cpu().numpy().copy(), down.cpu().numpy().copy())
     return Adapter(deltas, base.family, {}, dialect="diffusers")
 

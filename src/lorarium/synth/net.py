@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,9 +45,10 @@ class SynthConfig:
     width: int = 128
     depth: int = 2  # layers of the reader
     heads: int = 4
+    loud: tuple[float, ...] = (1.0, 1.0)  # how much is made of what was found, by kind
 
     @staticmethod
-    def of(base: Base, rank: int = 8, **numbers: int) -> SynthConfig:
+    def of(base: Base, rank: int = 8, **numbers: Any) -> SynthConfig:
         """For all linears inside the blocks of a base's denoiser."""
         found = modules(base, "linear", ("denoiser",))
         rows = tuple((m.part, m.path, shape[0], shape[1]) for m, shape in found.items())
@@ -144,7 +146,8 @@ class Generator(nn.Module):
         """The condition of each query, (b, queries, width): zero for grey pictures."""
         grey = self.eyes(self.grey).expand(len(KINDS), 1, -1)
         neutral = self.read(grey, torch.arange(len(KINDS), device=kind.device))
-        return self.read(seen, kind) - neutral[kind]
+        loud = torch.tensor(self.config.loud, device=kind.device)[kind, None, None]
+        return loud * (self.read(seen, kind) - neutral[kind])
 
     def factors(self, found: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The factors of each module: down (r, in), the same for all, and up (b, out, r)."""

@@ -67,7 +67,8 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
             tensors = {k: file.get_tensor(k).float() for k in file.keys()}
         numbers, card = json.loads(about["config"]), json.loads(about["card"])
         rows = tuple(tuple(row) for row in numbers.pop("modules"))
-        net = Generator(SynthConfig(rows, **numbers))
+        loud = tuple(numbers.pop("loud", SynthConfig.loud))
+        net = Generator(SynthConfig(rows, loud=loud, **numbers))
         net.load_state_dict(_named(tensors, "net."))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError):
         raise LorariumError("cannot be read as a generator", where=str(path)) from None

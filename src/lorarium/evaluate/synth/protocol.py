@@ -27,6 +27,7 @@ from lorarium.evaluate.synth.rows import (
 )
 from lorarium.evaluate.synth.targets import Target, style_targets, subject_targets
 from lorarium.models.base import Base
+from lorarium.models.rounded import rounded
 from lorarium.models.sampling import sample
 from lorarium.synth.store import Synth
 from lorarium.train.recipe import Recipe
@@ -93,8 +94,11 @@ def evaluate_synth(
             *generated_rows(base, synth, options.refine),
             *trained_rows(base, kind, options.trained, tuned),
         ]
-        shown = folder / kind / _mark(base, synth, options)
-        cells = {row.name: _drawn(base, row, targets, shown, options, say) for row in rows}
+        cells = {}
+        for row in rows:
+            shown = folder / kind / _mark(base, synth.hash if row.generated else "", options)
+            with rounded(base):  # every row alike
+                cells[row.name] = _drawn(base, row, targets, shown, options, say)
         cells[TRUE] = {t.name: Cells(t.true) for t in targets}
         drawn = {n: {k: c.pictures for k, c in found.items()} for n, found in cells.items()}
         outputs = {n: {k: c.output for k, c in found.items()} for n, found in cells.items()}
@@ -124,9 +128,9 @@ def _targets(kind: str, o: Options, size: int) -> list[Target]:
     return subject_targets(o.split, o.individuals, o.cells, size, seed=o.seed)
 
 
-def _mark(base: Base, synth: Synth, o: Options) -> str:
+def _mark(base: Base, generator: str, o: Options) -> str:
     """What the drawn pictures depend on: with anything else they are drawn anew."""
-    about = [base.hash, synth.hash, o.split, o.cells, o.steps, o.longest, o.seed]
+    about = [base.hash, generator, o.split, o.cells, o.steps, o.longest, o.seed]
     return hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
 
 

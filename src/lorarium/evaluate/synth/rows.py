@@ -37,11 +37,13 @@ TOGETHER = 8  # trainings that run as one batch
 
 @dataclass(frozen=True)
 class Row:
-    """`plain`: drawn by the base with the genre or class in words."""
+    """`plain`: drawn by the base with the genre or class in words. `generated`: another generator
+    makes others of it."""
 
     name: str
     make: Make
     plain: bool = False
+    generated: bool = False
 
 
 def base_rows() -> list[Row]:
@@ -67,8 +69,10 @@ def generated_rows(base: Base, synth: Synth, refine: Sequence[int] = (20,)) -> l
 
         return make
 
-    plain = [Row(f"generated, {n} pictures", from_(n, 0)) for n in (1, 4, 12)]
-    return plain + [Row(f"generated, 12, refined {s}", from_(12, s)) for s in refine]
+    plain = [Row(f"generated, {n} pictures", from_(n, 0), generated=True) for n in (1, 4, 12)]
+    return plain + [
+        Row(f"generated, 12, refined {s}", from_(12, s), generated=True) for s in refine
+    ]
 
 
 def trained_row(base: Base, name: str, recipe: Recipe, count: int = 12) -> Row:
@@ -161,7 +165,7 @@ def gallery_rows(gallery: Gallery, base: Base, synth: Synth, seed: int = 0) -> l
         Row("mean adapter", lambda targets: [mean] * len(targets)),
         Row("any training adapter", any_),
         Row("nearest by pictures", lambda targets: [gallery.nearest(t) for t in targets]),
-        Row("nearest by descriptor", described),
+        Row("nearest by descriptor", described, generated=True),
     ]
 
 

@@ -1,0 +1,63 @@
+"""How loud a generator should write: predictions are means of what may be, and a generator that
+learned from them is fainter than the artist."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from lorarium.encoders.encode import as_input
+from lorarium.evaluate.judges import Judge, load_judge
+from lorarium.evaluate.synth.targets import Target, style_targets, subject_targets
+from lorarium.models.base import Base
+from lorarium.models.rounded import rounded
+from lorarium.models.sampling import sample
+from lorarium.synth.make import condition, written
+from lorarium.synth.net import KINDS, Generator
+from lorarium.synth.store import Synth
+
+LOUDNESS = (1.0, 1.5, 2.0, 3.0)
+WHO, CELLS, STEPS, SEED = 8, 8, 12, 5
+
+
+def loudest(base: Base, net: Generator) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """What judge A likes best on the validation split, by kind, and all that was tried: the mean
+    score, where a picture of something else than asked for scores nothing."""
+    judge = load_judge("a")
+    tried: dict[str, dict[str, float]] = {}
+    for kind in KINDS:
+        targets = (
+            style_targets("validation", 1, CELLS, base.size, seed=SEED, most=WHO)
+            if kind == "style"
+            else subject_targets("validation", WHO, CELLS, base.size, seed=SEED)
+        )
+        tried[kind] = {str(times): _score(base, net, judge, targets, times) for times in LOUDNESS}
+        print(kind, tried[kind], flush=True)
+    return {k: float(max(found, key=found.__getitem__)) for k, found in tried.items()}, tried
+
+
+@torch.no_grad()
+def _score(base: Base, net: Generator, judge: Judge, targets: list[Target], times: float) -> float:
+    found = []
+    for target in targets:
+        seen = net.eyes(as_input(target.pictures).to(base.device))
+        asked = times * condition(Synth(net, {}), seen, target.kind)
+        with rounded(base):
+            pictures = sample(
+                base, list(target.cells), adapters=[(written(net, base, asked), 1.0)],
+                steps=STEPS, seed=list(range(CELLS)),
+            )  # fmt: skip
+        scores = judge.style_scores if target.kind == "style" else judge.subject_scores
+        words = [prompt.split(" in ")[0].split()[-1] for prompt in target.cells]
+        right = [a == b for a, b in zip(judge.class_of(pictures), words, strict=True)]
+        found.append(np.where(right, scores(pictures, target.references), 0.0).mean())
+    return round(float(np.mean(found)), 4)
+
+
+def made_loud(net: Generator, loud: dict[str, float]) -> Generator:
+    """The same generator with its loudness in its configuration."""
+    other = Generator(replace(net.config, loud=tuple(loud[kind] for kind in KINDS)))
+    other.load_state_dict(net.state_dict())
+    return other.to(next(net.parameters()).device).eval().requires_grad_(False)
