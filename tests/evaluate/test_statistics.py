@@ -10,6 +10,7 @@ from lorarium.evaluate.statistics import (
     mean_average_precision,
     permutation_null,
     recall_at_1,
+    spearman,
     threshold_at,
     two_way_bootstrap,
     unbiased_mmd2,
@@ -145,3 +146,12 @@ def test_mmd_against_the_double_loop():
     yy = np.mean([k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])
     xy = np.mean([k(a, b) for a in x for b in y])
     assert unbiased_mmd2(x, y, bandwidth=1.0) == pytest.approx(xx + yy - 2 * xy)
+
+
+def test_spearman_agrees_with_scipy_where_there_are_ties():
+    stats = pytest.importorskip("scipy.stats")
+    random = np.random.default_rng(4)
+    a = random.integers(0, 4, 50).astype(float)
+    b = a + random.normal(size=50)
+    assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+    assert spearman(a, -a) == pytest.approx(-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,10 +10,11 @@ import click
 
 from lorarium import formats
 from lorarium.cli.common import json_flag, one_line, plain, print_json, quiet_flag
+from lorarium.errors import LorariumError
 from lorarium.merge.forecast import Forecast, forecast
+from lorarium.merge.foretold import Expected, foretell, safest
 
 SHOWN = 6  # blocks
-NOTE = "facts of the weights: how pictures will pass is not foretold yet"
 
 
 @click.command("forecast")
@@ -27,12 +29,29 @@ def command(inputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 
     Of each input: how much of it survives a merge, and how much others disturb it where it
     acts (0 as if alone, 1 when they do as much there as it does). Subjects first, the style last.
+    For a subject and a style of the embedded base, also the share of pictures to pass as either
+    and as both, by each way of merging; `merge --method auto` takes the best.
     """
-    found = forecast([formats.read(name) for name in inputs])
+    adapters = [formats.read(name) for name in inputs]
+    found, note = forecast(adapters), ""
+    try:
+        expected = foretell(adapters)
+    except LorariumError as error:
+        expected, note = [], f"{error.what}; by facts alone: {safest(found)}"
     if as_json:
-        print_json({"inputs": list(inputs), "note": NOTE, **asdict(found)})
+        rates = [
+            {"method": e.way.method, "weights": e.way.weights, "subject": e.subject,
+             "style": e.style, "both": e.both}
+            for e in expected
+        ]  # fmt: skip
+        choice = expected[0].way.method if expected else safest(found)
+        print_json({
+            "inputs": list(inputs), "expected": rates, "choice": choice, "note": note,
+            **asdict(found),
+        })  # fmt: skip
     elif not quiet:
         _print(found, [Path(name).name for name in inputs])
+        _print_expected(expected, note)
 
 
 def _print(found: Forecast, names: list[str]) -> None:
@@ -55,4 +74,11 @@ def _print(found: Forecast, names: list[str]) -> None:
     for block in worst:
         values = "".join(f"{d:11.2f}" for d in block.disturbed)
         click.echo(f"{plain(block.name)[:29]:30}{values}")
-    click.echo(f"\n{NOTE}")
+
+
+def _print_expected(expected: Sequence[Expected], note: str) -> None:
+    click.echo(
+        f"\n{note}" if note else f"\n{'to be expected, of pictures':30}subject  style   both"
+    )
+    for e in expected:
+        click.echo(f"{e.way.name:30}{e.subject:7.2f}{e.style:7.2f}{e.both:7.2f}")

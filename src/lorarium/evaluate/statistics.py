@@ -91,6 +91,16 @@ def permutation_null(
     return float(null.mean()), float((1 + (null >= real).sum()) / (1 + rounds))
 
 
+def spearman(a: Array, b: Array) -> float:
+    """Correlation of the ranks of two rows; equals share the mean of their ranks."""
+
+    def ranks(x: Array) -> Array:
+        _, place, count = np.unique(x, return_inverse=True, return_counts=True)
+        return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
+
+    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+
+
 def unbiased_mmd2(x: Array, y: Array, *, bandwidth: float | None = None) -> float:
     """Squared maximum mean discrepancy of two samples of vectors, Gaussian kernel, unbiased
     (Gretton et al. 2012); the default bandwidth is the median distance within y."""

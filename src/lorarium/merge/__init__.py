@@ -12,6 +12,7 @@ from typing import Any
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, quoted
+from lorarium.merge.auto import merge_auto
 from lorarium.merge.average import merge_average
 from lorarium.merge.b_lora import merge_b_lora
 from lorarium.merge.concatenation import merge_cat
@@ -54,6 +55,7 @@ METHODS: dict[str, Callable[..., Adapter]] = {
     "roles": merge_roles,
     "ssr": merge_ssr,
     "ziplora": merge_ziplora,
+    "auto": merge_auto,
 }
 _OURS = {"adapters", "weights", "method", "own", "least", "most", "meet", "report"}
 

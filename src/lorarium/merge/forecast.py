@@ -55,7 +55,7 @@ class Forecast:
     left_out: Mapping[str, str]  # method -> why
 
 
-def forecast(adapters: Sequence[Adapter]) -> Forecast:
+def forecast(adapters: Sequence[Adapter], *, tried: Sequence[str] = TRIED) -> Forecast:
     """Facts about a merge of two adapters or more, none of which is made or drawn with.
 
     >>> forecast([cat, ink]).outcomes[0].disturbed
@@ -67,7 +67,7 @@ def forecast(adapters: Sequence[Adapter]) -> Forecast:
     plain = merge(adapters, method="sum")
     found = {"sum": plain}
     left_out = {}
-    for method in TRIED[1:]:
+    for method in tried[1:]:
         try:
             found[method] = merge(adapters, method=method)
         except LorariumError as error:

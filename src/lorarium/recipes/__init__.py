@@ -12,6 +12,7 @@ STAGES = {
     "sample": "lorarium.recipes.sample",
     "merge": "lorarium.recipes.merge",
     "roles": "lorarium.recipes.roles",
+    "forecast": "lorarium.recipes.forecast",
     "synth": "lorarium.recipes.synth",
     "lora_diffusion": "lorarium.recipes.lora_diffusion",
 }

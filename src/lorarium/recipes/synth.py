@@ -1,9 +1,9 @@
 """The stage `synth`: the generator, end to end through the frozen base in `runs/synth`.
 
 No adapter teaches it. It sees some pictures of an artist or an individual and writes a LoRA; the
-base runs with that LoRA on other pictures of the same hand, with other content. The base's own
-denoising loss is the signal, and what judge A sees in the predictions. Artists and individuals are
-drawn endlessly as it goes.
+base runs with that LoRA on other pictures of the same hand, with other content. Three signals: the
+base's own denoising loss, what judge A sees in the predictions, and what it sees in whole pictures
+drawn in a few steps. Artists and individuals are drawn endlessly as it goes.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from lorarium.errors import LorariumError
 from lorarium.models.base import Base, open_base
 from lorarium.models.rounded import rounded
 from lorarium.recipes.judged import Judged
+from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
-from lorarium.recipes.synth_loss import Words, batch_losses
+from lorarium.recipes.synth_loss import Words, tried, written_beside
 from lorarium.recipes.synth_loud import loudest, made_loud
+from lorarium.recipes.synth_rollout import unlike
 from lorarium.recipes.synth_ship import limits, memory, named_directions
 from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import ASSET, Card, load_synth, save_synth
@@ -40,9 +42,19 @@ from lorarium.world.mark import world_mark
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
-JUDGED = 1.0  # share of what judge A sees
+JUDGED = 1.0  # share of what judge A sees in predictions
+DRAWN = 0.5  # and in whole pictures
+EACH = 2  # pictures drawn with each LoRA
 _PLAN = FitConfig(
-    total=400_000, batch=64, muon=6e-3, adam=4e-3, decay=0.6, warmup=10, ema=0.99, clip=1.0, seed=21
+    total=400_000,
+    batch=64,
+    muon=4e-3,
+    adam=2.5e-3,
+    decay=0.6,
+    warmup=10,
+    ema=0.99,
+    clip=1.0,
+    seed=21,
 )
 PLANS = {
     "cpu": _PLAN,
@@ -61,12 +73,13 @@ def started(base: Base, config: SynthConfig, seed: int) -> Generator:
 
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
-    sources: int = SOURCES["cpu"], workers: int = 0, share: float = JUDGED, **numbers: int,
+    sources: int = SOURCES["cpu"], workers: int = 0, share: float = JUDGED, drawn: float = DRAWN,
+    **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder."""
     words = Words(base)
     net = started(base, SynthConfig.of(base, **numbers), plan.seed)
-    judged = Judged(base, share)
+    judged, rollout = Judged(base, share), Rollout(base)
     exam = [Exam(base, kind, words, net.eyes, judged) for kind in KINDS]
     if not (folder / "checkpoint.pt").exists():
         data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
@@ -90,7 +103,14 @@ def train(
                 print(json.dumps(seen), flush=True)
             now += 1
             batch = data.batch(sources, plan.batch // sources)
-            return {"loss": batch_losses(base, net, batch, words, random, judged).mean()}
+            beside = written_beside(base, net, batch)
+            if not drawn:
+                return {"loss": tried(base, beside, batch, words, random, judged).mean()}
+            some = batch.first(max(1, plan.batch // sources // 2))
+            return {
+                "loss": tried(base, beside, some, words, random, judged).mean(),
+                "drawn": drawn * unlike(rollout, beside, batch, EACH, words, random).mean(),
+            }
 
         return loss
 
@@ -115,7 +135,7 @@ def stopping() -> Iterator[None]:
 
 
 def run(device: str, minutes: float) -> None:
-    """Go on with the run; ship what it has when that wins on validation."""
+    """Go on with the run; ship what it has when its pictures win on validation."""
     base = open_base(None, device)
     workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
     with stopping():
@@ -133,7 +153,7 @@ def due() -> bool:
 
 
 def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
-    """Write the averaged weights of a run as the asset if their validation loss is lower."""
+    """Write the averaged weights of a run as the asset if judge A likes what they draw better."""
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     net = started(base, SynthConfig.of(base), 0)
     net.load_state_dict(state["model"] | state["averaged"])
@@ -154,6 +174,7 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
             "sources": SOURCES[device],
             "subjects": SUBJECTS,
             "judged": JUDGED,
+            "drawn": DRAWN,
         },
         "spent": {"pictures": float(state["step"] * plan.batch), "seconds": state["seconds"]},
         "world": world_mark(),
@@ -161,14 +182,14 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
         "licence": "Apache-2.0",
         "scores": {"validation": scores, "base alone": floor},
     }
+    loud, card["scores"]["loudness"] = loudest(base, net)
     try:
-        old = load_synth(asset, base).card["scores"]["validation"]
-    except LorariumError:
+        old = load_synth(asset, base).card["scores"]["loudness"]
+    except (LorariumError, KeyError):
         old = None
-    if old is not None and _rank(old) <= _rank(scores):
+    if old is not None and _rank(old) >= _rank(card["scores"]["loudness"]):
         print("the shipped generator keeps its place", flush=True)
         return False
-    loud, card["scores"]["loudness"] = loudest(base, net)
     net = made_loud(net, loud)
     card["agreement"] = limits(net.eyes, base.size)
     extras = memory(net.eyes, base.size) | named_directions(net, base.size)
@@ -176,6 +197,6 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     return True
 
 
-def _rank(scores: dict[str, dict[str, float]]) -> float:
-    """The mean loss of either kind, from 1, 4 and 12 pictures: lower is better."""
-    return round(float(np.mean([v for of_kind in scores.values() for v in of_kind.values()])), 6)
+def _rank(tried: dict[str, dict[str, float]]) -> float:
+    """What judge A thinks of pictures drawn at the best loudness, the mean of both kinds."""
+    return round(float(np.mean([max(found.values()) for found in tried.values()])), 6)

@@ -41,8 +41,12 @@ def batch_losses(
     judged: Judged | None = None,
 ) -> Tensor:  # fmt: skip
     """The loss with the generated LoRAs, of each target (b, m)."""
-    factors = net(batch.seen.to(base.device), batch.kind.to(base.device))
-    return tried(base, branches(net.config, factors), batch, words, random, judged)
+    return tried(base, written_beside(base, net, batch), batch, words, random, judged)
+
+
+def written_beside(base: Base, net: Generator, batch: Batch) -> Mapping[Module, Hook]:
+    """The LoRAs generated for a batch's sources."""
+    return branches(net.config, net(batch.seen.to(base.device), batch.kind.to(base.device)))
 
 
 def tried(

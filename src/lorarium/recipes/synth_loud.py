@@ -18,7 +18,7 @@ from lorarium.synth.make import condition, written
 from lorarium.synth.net import KINDS, Generator
 from lorarium.synth.store import Synth
 
-LOUDNESS = (1.0, 1.5, 2.0, 3.0)
+LOUDNESS = (0.75, 1.0, 1.25, 1.5, 2.0)
 WHO, CELLS, STEPS, SEED = 8, 8, 12, 5
 
 

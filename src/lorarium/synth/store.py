@@ -14,16 +14,17 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lorarium.encoders.store import ASSETS
+from lorarium.encoders.store import ASSETS, shipped
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.models.base import Base
-from lorarium.synth.net import Generator, SynthConfig
+from lorarium.synth.net import Eyes, Generator, SynthConfig
 from lorarium.world.mark import same_world, world_mark
 
 FORMAT = "lorarium-synth/1"
 ASSET = ASSETS / "synth.safetensors"
 AGAIN = "train it: python -m lorarium.recipes synth"
+EYES = "eyes."  # head of their names
 Card = dict[str, Any]
 
 
@@ -38,10 +39,18 @@ class Synth:
 
 
 def save_synth(path: Path, net: Generator, extras: Mapping[str, Tensor], card: Card) -> None:
-    """Write beside, then rename; the card also lies beside the file, for people."""
-    weights = {f"net.{k}": v for k, v in net.state_dict().items()}
-    weights |= {f"extra.{k}": v for k, v in extras.items()}
-    tensors = {k: v.detach().cpu().half().contiguous().numpy() for k, v in weights.items()}
+    """Write beside, then rename; the card also lies beside the file, for people.
+
+    Eyes that are the shipped judge A's stay out of the file; the card says which they are.
+    """
+    weights = {k: v.detach().cpu().half() for k, v in net.state_dict().items()}
+    eyes = {k: v for k, v in weights.items() if k.startswith(EYES)}
+    if (own := _hash(eyes)) == _hash(_judges_eyes()):
+        weights = {k: v for k, v in weights.items() if k not in eyes}
+        card = {**card, "eyes": own}
+    weights = {f"net.{k}": v for k, v in weights.items()}
+    weights |= {f"extra.{k}": v.detach().cpu().half() for k, v in extras.items()}
+    tensors = {k: v.contiguous().numpy() for k, v in weights.items()}
     about = {
         "format": FORMAT, "config": json.dumps(asdict(net.config)),
         "card": json.dumps(card, sort_keys=True),
@@ -69,7 +78,13 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
         rows = tuple(tuple(row) for row in numbers.pop("modules"))
         loud = tuple(numbers.pop("loud", SynthConfig.loud))
         net = Generator(SynthConfig(rows, loud=loud, **numbers))
-        net.load_state_dict(_named(tensors, "net."))
+        own = _named(tensors, "net.")
+        if "eyes" in card:
+            eyes = _judges_eyes()
+            if _hash(eyes) != card["eyes"]:
+                raise LorariumError("looks with another judge A", where=str(path), hint=AGAIN)
+            own |= eyes
+        net.load_state_dict(own)
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError):
         raise LorariumError("cannot be read as a generator", where=str(path)) from None
     if card.get("world") and not same_world(card["world"], world_mark()):
@@ -81,6 +96,13 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
         )  # fmt: skip
     net = net.to(base.device if base is not None else "cpu").eval().requires_grad_(False)
     return Synth(net, _named(tensors, "extra."), card, _hash(tensors))
+
+
+def _judges_eyes() -> dict[str, Tensor]:
+    """The shipped judge A's, by their names in a generator."""
+    eyes = Eyes()
+    eyes.inherit(shipped("judge_a").net)
+    return {EYES + k: v for k, v in eyes.state_dict().items()}
 
 
 def _named(tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:

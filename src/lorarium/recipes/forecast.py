@@ -1,0 +1,149 @@
+"""The stage `forecast`: rates of merges by judge A on train and validation pairs, and what
+foretells them from the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lorarium import __version__
+from lorarium.adapter import Array
+from lorarium.describe.learned import aligned
+from lorarium.errors import LorariumError
+from lorarium.evaluate.describe.zoo import read_zoo
+from lorarium.evaluate.judges import load_judge
+from lorarium.evaluate.merge.cells import Cell
+from lorarium.evaluate.merge.drawing import Gallery
+from lorarium.evaluate.statistics import spearman
+from lorarium.formats import container, read
+from lorarium.merge.forecast import forecast
+from lorarium.merge.foretold import (
+    ASSET,
+    ROLES,
+    Foreteller,
+    facts_of,
+    load_foreteller,
+)
+from lorarium.models.base import open_base
+from lorarium.recipes.forecast_cells import judged, pairs
+from lorarium.recipes.merge import FOLDER as MERGE_ZOO
+from lorarium.recipes.zoo import FOLDER as ZOO
+from lorarium.world.mark import world_mark
+
+RUN = Path("runs/forecast")
+# zoo, split, pairs: adapters of either zoo, so that more than one recipe is known
+LEARNED = ((MERGE_ZOO, "validation", 64), (MERGE_ZOO, "train", 220), (ZOO, "train", 160))
+PICTURES, SEED = 4, 5
+AXES = 12  # of what the descriptor sees of either
+RIDGES = (3.0, 10.0, 30.0, 100.0, 300.0)
+FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """What the weights say of cells, and whose they are: facts (n, f), descriptors of either
+    (n, d), numbers of subjects and styles (n, 2)."""
+
+    facts: Array
+    seen: tuple[Array, Array]
+    who: Array
+
+    def take(self, index: Array) -> Pairs:
+        subject, style = (s[index] for s in self.seen)
+        return Pairs(self.facts[index], (subject, style), self.who[index])
+
+
+def read_pairs(cells: Sequence[Cell]) -> Pairs:
+    adapters = {path: read(path) for cell in cells for path in cell.paths}
+    seen = {path: aligned(adapter) for path, adapter in adapters.items()}
+    number = {path: i for i, path in enumerate(adapters)}
+    facts = [
+        facts_of(forecast([adapters[p] for p in c.paths], tried=("sum", "roles"))) for c in cells
+    ]
+    sides = tuple(np.stack([seen[c.paths[r]] for c in cells]) for r in range(2))
+    who = np.array([[number[p] for p in c.paths] for c in cells])
+    return Pairs(np.array(facts, np.float32), sides, who)  # type: ignore[arg-type]
+
+
+def fitted(known: Pairs, rates: Array, ridge: float, axes: int = AXES) -> Foreteller:
+    """Linear in standardised numbers; `axes` = 0 leaves the descriptors out."""
+    tensors = {}
+    parts = [known.facts]
+    for role, seen in zip(ROLES, known.seen, strict=True):
+        centred = seen - seen.mean(0)
+        tensors[f"axes.{role}"] = np.linalg.svd(centred, full_matrices=False)[2][:axes]
+        parts.append(seen @ tensors[f"axes.{role}"].T)
+    x = np.concatenate(parts, 1)
+    mean, scale = x.mean(0), x.std(0) + 1e-6
+    x = (x - mean) / scale
+    y = rates.reshape(len(rates), -1)
+    w = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ (y - y.mean(0)))
+    tensors |= {"mean": mean, "scale": scale, "weights": np.c_[w.T, y.mean(0)]}
+    return Foreteller({k: v.astype(np.float32) for k, v in tensors.items()})
+
+
+def crossed(known: Pairs, rates: Array, ridge: float, axes: int = AXES) -> Array:
+    """Foretold rates of pairs neither of whose adapters was learned from."""
+    random = np.random.default_rng(SEED)
+    fold = random.integers(FOLDS, size=known.who.max() + 1)[known.who]
+    said = np.full(rates.shape, np.nan)
+    for a in range(FOLDS):
+        for b in range(FOLDS):
+            asked = (fold == (a, b)).all(1)
+            rest = (fold[:, 0] != a) & (fold[:, 1] != b)
+            if asked.any():
+                some = known.take(np.flatnonzero(asked))
+                net = fitted(known.take(np.flatnonzero(rest)), rates[rest], ridge, axes)
+                said[asked] = net.rates(some.facts, some.seen)
+    return said
+
+
+def rank(said: Array, rates: Array) -> float:
+    """Spearman of the rate that is foretold for the way chosen with what it turns out to be."""
+    best = said[:, :, 2].argmax(1)
+    rows = np.arange(len(said))
+    return round(float(spearman(said[rows, best, 2], rates[rows, best, 2])), 4)
+
+
+def run(device: str, minutes: float) -> None:
+    """Draw what is missing, and fit."""
+    base, judge = open_base(None, device), load_judge("a")
+    gallery = Gallery(base, RUN / "drawn")
+    cells: list[Cell] = []
+    rates: list[Array] = []
+    for folder, split, count in LEARNED:
+        some = pairs(read_zoo(folder), split, count, SEED)
+        cells += some
+        rates.append(judged(gallery, some, judge, PICTURES).rates)
+        print(folder, split, rates[-1].mean(0).round(3).tolist(), flush=True)
+    known, truth = read_pairs(cells), np.concatenate(rates)
+    held = {r: rank(crossed(known, truth, r), truth) for r in RIDGES}
+    ridge = max(held, key=held.__getitem__)
+    print(json.dumps({"spearman of held-out pairs": held}), flush=True)
+    net = fitted(known, truth, ridge)
+    card: dict[str, Any] = {
+        "name": "forecast", "base_hash": base.hash, "world": world_mark(), "licence": "CC0-1.0",
+        "data": "merges of train and validation pairs of merge.toml and zoo.toml, by judge A",
+        "recipe": {"pairs": len(cells), "pictures": PICTURES, "ridge": ridge, "axes": AXES},
+        "scores": {"spearman of held-out pairs": held[ridge]},
+    }  # fmt: skip
+    save(ASSET, net, card)
+
+
+def save(path: Path, net: Foreteller, card: dict[str, Any]) -> None:
+    about = {"lorarium.version": __version__, "lorarium.card": json.dumps(card, sort_keys=True)}
+    container.save(path, dict(net.tensors), about)
+    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
+    container.write_atomically(path.with_suffix(".json"), [text.encode()])
+
+
+def due() -> bool:
+    try:
+        return load_foreteller(ASSET).card.get("base_hash") != open_base().hash
+    except LorariumError:
+        return True

@@ -1,0 +1,86 @@
+"""Judged merges for the forecast: random pairs of the zoo, drawn by the ways it chooses among."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lorarium.adapter import Array
+from lorarium.evaluate.describe.zoo import Zoo
+from lorarium.evaluate.judges import Judge
+from lorarium.evaluate.merge.cells import Cell, shown
+from lorarium.evaluate.merge.drawing import Gallery
+from lorarium.evaluate.merge.rows import Row
+from lorarium.merge.foretold import WAYS
+from lorarium.train.manifest import Entry
+from lorarium.train.mint import path_of
+from lorarium.world.scene import PHOTO
+from lorarium.world.splits import SEEN_GENRES
+
+USUAL = {"subject": ("subject", "S0"), "style": ("style", "R0")}  # of either zoo
+STEPS = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a judge says of each way of each cell: (cells, ways, pictures), for the subject and the
+    style, how far above its threshold; and whether a picture passes in both."""
+
+    subject: Array
+    style: Array
+
+    @property
+    def rates(self) -> Array:
+        """(cells, ways, 3): who, how, and both."""
+        who, how = self.subject >= 0, self.style >= 0
+        return np.stack([who.mean(-1), how.mean(-1), (who & how).mean(-1)], -1)
+
+
+def rows() -> list[Row]:
+    return [Row(way.name, way.method, way.weights) for way in WAYS]
+
+
+def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
+    """Random pairs of usual recipes; styles that the language has words for, and no photographs."""
+    random = np.random.default_rng(seed)
+
+    def those(kind: str) -> list[Entry]:
+        found = [e for e in zoo.part(kind, split) if e.recipe in USUAL[kind]]
+        if kind == "style":
+            found = [e for e in found if e.of[0] in SEEN_GENRES and e.of[0] != PHOTO]
+        return found
+
+    who, how = those("subject"), those("style")
+    chosen = random.choice(len(who) * len(how), min(count, len(who) * len(how)), replace=False)
+    places = [(int(i) // len(how), int(i) % len(how)) for i in chosen]
+    return [
+        Cell(i, j, (who[i], how[j]), (path_of(zoo.folder, who[i]), path_of(zoo.folder, how[j])))
+        for i, j in places
+    ]
+
+
+def judged(
+    gallery: Gallery, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0
+) -> Judged:
+    """Draw what is not there yet, and ask."""
+    tasks = [[(row, cell, pictures, STEPS, noise) for row in rows()] for cell in cells]
+    gallery.fill([task for of_cell in tasks for task in of_cell], _show)
+    subject, style = [], []
+    for cell, of_cell in zip(cells, tasks, strict=True):
+        drawn = np.concatenate([gallery[task].pictures for task in of_cell])
+        who, how = (shown(entry, gallery.base.size) for entry in cell.entries)
+        shape = len(of_cell), pictures
+        subject.append((judge.subject_scores(drawn, who) - judge.thresholds.subject).reshape(shape))
+        style.append((judge.style_scores(drawn, how) - judge.thresholds.style).reshape(shape))
+    return Judged(np.stack(subject), np.stack(style))
+
+
+def _show(done: int, total: int, words: str) -> None:
+    if done % 100 == 0 or done == total:
+        print(f"{done}/{total} {words}", flush=True)
+
+
+FOLDER = Path("runs/forecast")

@@ -1,0 +1,62 @@
+"""Whole pictures, drawn from noise in a few steps with the pull going back through all of them.
+
+A single prediction is a mean of what may be. Who is right about those means still draws fainter
+than the artist, as the errors of many small steps add up; here judge A sees the sum of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lorarium.adapter import Module
+from lorarium.encoders.nets import SIZE
+from lorarium.encoders.store import shipped
+from lorarium.models.base import Base, Text
+from lorarium.models.branches import Hook, applied
+from lorarium.models.sampling import step
+from lorarium.world.splits import SEEN_CLASSES
+
+FEWEST, MOST = 3, 5  # steps of drawing
+
+
+class Rollout:
+    """Draws with what runs beside a base, and asks judge A."""
+
+    def __init__(self, base: Base) -> None:
+        self.base = base
+        self.net = shipped("judge_a").net.to(base.device).eval().requires_grad_(False)
+
+    def drawn(
+        self, beside: Mapping[Module, Hook], text: Text, count: int, random: torch.Generator
+    ) -> Mapping[str, Tensor]:
+        """What judge A sees in `count` pictures, without guidance, in a random number of steps."""
+        base = self.base
+        times = base.times(int(torch.randint(FEWEST, MOST + 1, (), generator=random)))
+        noise = torch.randn((count, *base.noise_shape(base.size)), generator=random)
+        x = noise.to(base.device)
+        x = x * base.level(torch.full((1,), times[0], device=x.device))[1]
+        with applied(base, beside):
+            for now, then in pairwise(times):
+                t, next_t = (torch.full((count,), v, device=x.device) for v in (now, then))
+                x = step(base, x, base.predict(x, t, text), t, next_t)
+        return self.see(base.to_pictures(x).clamp(-1, 1))
+
+    def see(self, pictures: Tensor) -> Mapping[str, Tensor]:
+        """Of pictures (n, 3, s, s) in [-1, 1]."""
+        if pictures.shape[-1] != SIZE:
+            pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
+        with torch.autocast(pictures.device.type, torch.bfloat16):
+            found: Mapping[str, Tensor] = self.net(pictures)
+        return {head: said.float() for head, said in found.items() if isinstance(said, Tensor)}
+
+
+def wrong_kind(seen: Mapping[str, Tensor], prompts: Sequence[str]) -> Tensor:
+    """How far each picture is from showing the class that its prompt names, (n,)."""
+    kinds = [next(SEEN_CLASSES.index(w) for w in p.split() if w in SEEN_CLASSES) for p in prompts]
+    asked = torch.tensor(kinds, device=seen["kind"].device)
+    return F.cross_entropy(seen["kind"], asked, reduction="none")

@@ -1,0 +1,116 @@
+"""What is foretold of merges, and the merge that takes the best of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from lorarium import formats
+from lorarium.adapter import Adapter
+from lorarium.algebra import dense_delta
+from lorarium.cli import cli
+from lorarium.errors import LorariumError
+from lorarium.formats import container
+from lorarium.merge import foretold, merge, merge_with_report
+from lorarium.merge.foretold import WAYS, Foreteller, foretell, load_foreteller
+
+LIBRARY = Path(foretold.__file__).parent.parent / "assets" / "library"
+
+
+@pytest.fixture(scope="module")
+def pair() -> list[Adapter]:
+    """A subject and a style of the sample library."""
+    found: dict[str, Adapter] = {}
+    for file in sorted(LIBRARY.rglob("*.safetensors")):
+        adapter = formats.read(file)
+        found.setdefault(str(adapter.metadata.get("lorarium.kind_of")), adapter)
+        if {"subject", "style"} <= found.keys():
+            break
+    return [found["subject"], found["style"]]
+
+
+def foreteller(pair: list[Adapter], best: int) -> Foreteller:
+    """Rates that stand for themselves, with one way above the rest; the style's norm counts."""
+    weights = np.zeros((len(WAYS) * 3, 12), np.float32)
+    weights[:, -1] = 0.2
+    weights[best * 3 + 2, -1] = 0.4
+    weights[:, 1] = 0.01
+    tensors = {
+        "weights": weights, "mean": np.zeros(11), "scale": np.ones(11),
+        "axes.subject": np.zeros((0, 4)), "axes.style": np.zeros((0, 4)),
+    }  # fmt: skip
+    return Foreteller(tensors, {"base_hash": pair[0].metadata["lorarium.base_hash"]})
+
+
+def same(a: Adapter, b: Adapter) -> bool:
+    return a.deltas.keys() == b.deltas.keys() and all(
+        np.allclose(dense_delta(a[m]), dense_delta(b[m]), atol=1e-5) for m in a.deltas
+    )
+
+
+@pytest.fixture
+def third(pair: list[Adapter], monkeypatch: pytest.MonkeyPatch) -> Foreteller:
+    net = foreteller(pair, 2)
+    monkeypatch.setattr(foretold, "aligned", lambda adapter: np.ones(4, np.float32))
+    monkeypatch.setattr(foretold, "shipped", lambda: net)
+    return net
+
+
+def test_the_best_comes_first_and_reads_the_pair(pair: list[Adapter], third: Foreteller) -> None:
+    found = foretell(pair)
+    norm = np.log(np.sqrt(sum(np.square(dense_delta(d)).sum() for _, d in pair[1].items())))
+    assert found[0].way == WAYS[2] and len(found) == len(WAYS)
+    assert found[0].both == pytest.approx(0.4 + 0.01 * norm, abs=2e-3)
+    assert foretell(pair[::-1]) == found  # the files say which is the style
+
+
+def test_auto_is_the_way_foretold(pair: list[Adapter], third: Foreteller) -> None:
+    made, report = merge_with_report(pair, method="auto")
+    assert same(made, merge(pair, [0.75, 1.0], method="roles"))
+    assert "roles at 0.75 and 1" in " ".join(report.notes)
+    assert same(merge(pair[::-1], method="auto"), made)
+    louder = merge(pair, [0.75, 0.5], method="roles")
+    assert same(merge(pair, [1.0, 0.5], method="auto"), louder)
+
+
+def test_without_knowledge_facts_decide_and_it_is_said(
+    pair: list[Adapter], third: Foreteller
+) -> None:
+    strangers = [a.with_(metadata={}) for a in pair]
+    with pytest.raises(LorariumError, match="the embedded base only"):
+        foretell(strangers)
+    made, report = merge_with_report(strangers, method="auto")
+    note = next(n for n in report.notes if n.startswith("auto chose"))
+    assert "facts" in note and same(made, merge(strangers, method=note.split()[2]))
+    three = merge_with_report([*pair, strangers[0]], method="auto")[1].notes
+    assert any("pairs of a subject and a style only" in n for n in three)
+
+
+def test_the_command_says_what_to_expect(
+    pair: list[Adapter], third: Foreteller, tmp_path: Path
+) -> None:
+    files = []
+    for name, adapter in zip("ab", pair, strict=True):
+        files.append(str(tmp_path / f"{name}.safetensors"))
+        formats.write(adapter, files[-1])
+    told: dict[str, Any] = json.loads(
+        CliRunner().invoke(cli, ["forecast", *files, "--json"]).output
+    )
+    assert told["choice"] == "roles" and told["expected"][0]["weights"] == [0.75, 1.0]
+    assert "roles at 0.75 and 1" in CliRunner().invoke(cli, ["forecast", *files]).output
+    out = tmp_path / "both.safetensors"
+    result = CliRunner().invoke(cli, ["merge", *files, "-o", str(out), "--method", "auto"])
+    assert result.exit_code == 0 and "auto chose roles" in result.output
+
+
+def test_a_file_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(LorariumError, match="no rates are known"):
+        load_foreteller(tmp_path / "x.safetensors")
+    container.save(tmp_path / "x.safetensors", {"x": np.zeros(2, "f4")})
+    with pytest.raises(LorariumError, match="not a forecast"):
+        load_foreteller(tmp_path / "x.safetensors")

@@ -1,0 +1,95 @@
+"""Signals from whole pictures: what is pulled by them comes to look as it should."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lorarium.evaluate.describe.zoo import read_zoo  # noqa: E402
+from lorarium.evaluate.judges import load_judge  # noqa: E402
+from lorarium.models.branches import applied  # noqa: E402
+from lorarium.models.sampling import sample  # noqa: E402
+from lorarium.recipes import roles as stage  # noqa: E402
+from lorarium.recipes.roles_drawn import Both, both_rate  # noqa: E402
+from lorarium.recipes.rollout import Rollout, wrong_kind  # noqa: E402
+from lorarium.recipes.synth_data import gathered, seen_by  # noqa: E402
+from lorarium.recipes.synth_loss import Words, written_beside  # noqa: E402
+from lorarium.recipes.synth_rollout import unlike  # noqa: E402
+from lorarium.synth.net import KINDS, Generator, SynthConfig  # noqa: E402
+from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
+from tests.models.tiny import micro  # noqa: E402
+from tests.synth.tiny import pictures  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+def chance(seed: int = 1) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_rollout_sees_what_sampling_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lorarium.recipes.rollout.FEWEST", 4)
+    monkeypatch.setattr("lorarium.recipes.rollout.MOST", 4)
+    monkeypatch.setattr("lorarium.models.sampling.starting_noise", lambda seeds, shape: noise)
+    base = micro()
+    random = chance()
+    torch.randint(4, 5, (), generator=random)
+    noise = torch.randn((2, *base.noise_shape(base.size)), generator=random)
+    rollout = Rollout(base)
+    prompts = ["a cat in ink", "a dog in ink"]
+    drawn = sample(base, prompts, steps=4, guidance=1.0)
+    truth = rollout.see(torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    with applied(base, {}), torch.no_grad():
+        seen = rollout.drawn({}, base.encode(prompts), 2, chance())
+    assert torch.allclose(seen["style"], truth["style"], atol=0.05)
+    right, wrong = (wrong_kind(seen, [f"a {word} in ink"] * 2) for word in ("cat", "house"))
+    assert right.shape == (2,) and not torch.equal(right, wrong)
+
+
+def test_a_generator_is_pulled_towards_its_artist() -> None:
+    base = micro()
+    torch.manual_seed(0)
+    net = Generator(SynthConfig.of(base, rank=2, basis=4, width=32))
+    words, rollout = Words(base), Rollout(base)
+    sources = [
+        seen_by(
+            net.eyes, (kind, pictures(6, i, base.size), ("a cat in ink",) * 6, np.ones(6, bool))
+        )
+        for i, kind in enumerate(KINDS)
+    ]
+    batch = gathered(sources, 2, 4, np.random.default_rng(1))
+    optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 3e-2)
+    values = []
+    for _ in range(10):
+        loss = unlike(rollout, written_beside(base, net, batch), batch, 2, words, chance())
+        assert loss.shape == (2,)
+        optimizer.zero_grad()
+        loss.mean().backward()
+        optimizer.step()
+        values.append(float(loss.detach().mean()))
+    assert values[-1] < values[0] - 0.01
+
+
+def test_a_merger_is_pulled_towards_both(tmp_path: Path) -> None:
+    base = micro()
+    zoo = read_zoo(tiny_zoo(tmp_path, base))
+    cast = stage.cast_of(zoo, base, "train")
+    net, judge = stage.started(cast, hidden=4), load_judge("a")
+    both, words = Both(Rollout(base), judge, cast.entries), Words(base)
+    who = [(0, 1), (1, 0)]
+    sides = [r.take(torch.tensor([pair[i] for pair in who])) for i, r in enumerate(cast.read)]
+    optimizer = torch.optim.AdamW(net.parameters(), 3e-2)
+    values = []
+    for _ in range(10):
+        loss = both(net, sides, who, 2, words, chance())
+        optimizer.zero_grad()
+        loss.mean().backward()
+        optimizer.step()
+        values.append(float(loss.detach().mean()))
+    assert loss.shape == (2,) and values[-1] < values[0]
+    rates = [both_rate(base, cast.entries, cast.read, net, judge, 2, 2) for _ in range(2)]
+    assert rates[0] == rates[1] and 0 <= rates[0] <= 1
