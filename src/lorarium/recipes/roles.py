@@ -237,6 +237,7 @@ def ship(
     words, judge = Words(base), load_judge("a")
     before = started(known)
     there = inherit(before, asset)
+    past = load_roles(asset).card.get("spent") if there else None
     scores = {name: round(score(known, n, words), 5) for name, n in (("roles", net), ("sum", None))}
     rates = [
         both_rate(base, known.entries, known.read, n, judge, pictures=8) for n in (net, before)
@@ -248,7 +249,7 @@ def ship(
         "both (merge.toml)",
         "family": base.family, "base_hash": base.hash, "world": world_mark(), "zoo": zoo.name,
         "recipe": asdict(PLAN) | {"alone": ALONE, "judged": SHARE, "drawn": DRAWN},
-        "spent": spent,
+        "spent": spent | ({"before": past} if past else {}),
         "licence": "CC0-1.0",
         "scores": {"validation": scores, "both by judge A": rates[0]},
     }  # fmt: skip
