@@ -78,13 +78,12 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
         rows = tuple(tuple(row) for row in numbers.pop("modules"))
         loud = tuple(numbers.pop("loud", SynthConfig.loud))
         net = Generator(SynthConfig(rows, loud=loud, **numbers))
-        own = _named(tensors, "net.")
         if "eyes" in card:
             eyes = _judges_eyes()
             if _hash(eyes) != card["eyes"]:
                 raise LorariumError("looks with another judge A", where=str(path), hint=AGAIN)
-            own |= eyes
-        net.load_state_dict(own)
+            tensors |= {f"net.{k}": v for k, v in eyes.items()}
+        net.load_state_dict(_named(tensors, "net."))
     except (OSError, SafetensorError, KeyError, ValueError, TypeError, RuntimeError):
         raise LorariumError("cannot be read as a generator", where=str(path)) from None
     if card.get("world") and not same_world(card["world"], world_mark()):
