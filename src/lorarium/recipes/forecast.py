@@ -37,7 +37,7 @@ from lorarium.world.mark import world_mark
 
 RUN = Path("runs/forecast")
 # zoo, split, pairs: adapters of either zoo, so that more than one recipe is known
-LEARNED = ((MERGE_ZOO, "validation", 64), (MERGE_ZOO, "train", 220), (ZOO, "train", 160))
+LEARNED = ((MERGE_ZOO, "validation", 64), (MERGE_ZOO, "train", 150), (ZOO, "train", 80))
 PICTURES, SEED = 4, 5
 AXES = 12  # of what the descriptor sees of either
 RIDGES = (3.0, 10.0, 30.0, 100.0, 300.0)

@@ -94,7 +94,8 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
             where=str(path), hint=AGAIN,
         )  # fmt: skip
     net = net.to(base.device if base is not None else "cpu").eval().requires_grad_(False)
-    return Synth(net, _named(tensors, "extra."), card, _hash(tensors))
+    mark = _hash(tensors, about["config"])
+    return Synth(net, _named(tensors, "extra."), card, mark)
 
 
 def _judges_eyes() -> dict[str, Tensor]:
@@ -108,8 +109,8 @@ def _named(tensors: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
     return {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
 
 
-def _hash(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
+def _hash(tensors: Mapping[str, Tensor], config: str = "") -> str:
+    digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(tensors[name].half().cpu().numpy()).tobytes())

@@ -9,7 +9,15 @@ from lorarium.errors import plain
 from lorarium.evaluate.describe.page import STYLE, table
 
 Figures = Mapping[str, Any]
-HEAD = ("", "score", "passes", "class", "share of the tuned training's gain", "seconds each")
+HEAD = (
+    "",
+    "score",
+    "passes",
+    "class",
+    "apart",
+    "share of the tuned training's gain",
+    "seconds each",
+)
 
 
 def page(document: Figures) -> str:
@@ -20,7 +28,9 @@ def page(document: Figures) -> str:
         f"base {str(document['base_hash'])[:12]}, generator {str(document['generator'])[:12]}.</p>",
         "<p><b>score</b>: cosine with the artist's or individual's other pictures. "
         "<b>passes</b>: share above the judge's threshold. <b>class</b>: share that show what was "
-        "asked for. <b>gain</b>: above the base in words, against the tuned training.</p>",
+        "asked for. <b>apart</b>: distance (MMD²) to true pictures for a DINO-like encoder, which "
+        "nothing learned from. <b>gain</b>: above the base in words, against the tuned "
+        "training.</p>",
     ]
     for kind, found in document["kinds"].items():
         count = len(found["targets"])
@@ -28,7 +38,15 @@ def page(document: Figures) -> str:
         parts.append(f"<h2>{kind.capitalize()}: {count} {who}, {found['cells']} cells each</h2>")
         for group, figures in found["groups"].items():
             lines = [
-                [r["name"], r["score"], r["passes"], r["class"], _interval(r["gain"]), r["seconds"]]
+                [
+                    r["name"],
+                    r["score"],
+                    r["passes"],
+                    r["class"],
+                    r["apart"],
+                    _interval(r["gain"]),
+                    r["seconds"],
+                ]
                 for r in figures["rows"]
             ]
             parts += [f"<h3>{group}</h3>", table(HEAD, lines)]
@@ -53,12 +71,13 @@ def summary(document: Figures) -> str:
     for kind, found in document["kinds"].items():
         for group, figures in found["groups"].items():
             lines.append(f"{kind}, {group}")
-            lines.append(f"{'':28}{'score':>8}{'passes':>8}{'gain':>24}{'seconds':>9}")
+            lines.append(f"{'':28}{'score':>8}{'passes':>8}{'apart':>8}{'gain':>24}{'seconds':>9}")
             for r in figures["rows"]:
+                apart = "" if r["apart"] is None else f"{r['apart']:.3f}"
                 seconds = "" if r["seconds"] is None else f"{r['seconds']:.2f}"
                 lines.append(
                     f"{plain(r['name'])[:27]:28}{r['score']:>8.3f}{r['passes']:>8.3f}"
-                    f"{_interval(r['gain']):>24}{seconds:>9}"
+                    f"{apart:>8}{_interval(r['gain']):>24}{seconds:>9}"
                 )
     return "\n".join(lines)
 

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from lorarium.describe.sketch import sketch
+from lorarium.encoders.encode import encode
+from lorarium.encoders.store import shipped
 from lorarium.evaluate.describe.zoo import Zoo
 from lorarium.evaluate.judges import Judge, load_judge
-from lorarium.evaluate.statistics import two_way_bootstrap
+from lorarium.evaluate.statistics import two_way_bootstrap, unbiased_mmd2
 from lorarium.evaluate.synth.audit import among_weights, memorised
 from lorarium.evaluate.synth.rows import (
     Gallery,
@@ -26,6 +28,7 @@ from lorarium.evaluate.synth.rows import (
     trained_rows,
 )
 from lorarium.evaluate.synth.targets import Target, style_targets, subject_targets
+from lorarium.evaluate.trials import unit
 from lorarium.models.base import Base
 from lorarium.models.rounded import rounded
 from lorarium.models.sampling import sample
@@ -36,6 +39,7 @@ Array = np.ndarray
 Figures = dict[str, Any]
 Say = Callable[[str], None]
 TRUE = "true renders"
+LOOKS = "dino_like"  # sees no words and no labels, and nobody learned from it
 FLOOR, BEST, OURS = "base, in words", "trained, tuned", "generated, 12 pictures"
 TUNED = {"style": Recipe(), "subject": Recipe(lr=5e-3)}
 
@@ -182,6 +186,15 @@ def _figures(
         ])
         for name, found in cells.items()
     }  # fmt: skip
+    looks = shipped(LOOKS).net
+    true = [_seen(looks, t.true) for t in targets]
+    apart = {
+        name: np.array([
+            unbiased_mmd2(_seen(looks, found[t.name].pictures), y)
+            for t, y in zip(targets, true, strict=True)
+        ])
+        for name, found in cells.items() if name != TRUE
+    }  # fmt: skip
     groups = {"seen": np.array([not t.hard for t in targets])}
     if any(t.hard for t in targets):
         groups["held-out genres"] = ~groups["seen"]
@@ -196,11 +209,17 @@ def _figures(
                 "score": _round(scores[name][own].mean()),
                 "passes": _round((scores[name][own] >= passing).mean()),
                 "class": _round(right[name][own].mean()),
+                "apart": None if name == TRUE else _round(apart[name][own].mean()),
                 "gain": gain(scores, name, own, o.seed),
                 "seconds": None if name == TRUE else round(float(np.mean(each)), 3),
             })  # fmt: skip
         found["groups"][group] = {"rows": rows, "paired": _paired(scores, own, o.seed)}
     return found
+
+
+def _seen(net: Any, pictures: Array) -> Array:
+    (found,) = encode(net, pictures, "picture")
+    return unit(found)
 
 
 def gain(scores: Mapping[str, Array], name: str, own: Array, seed: int) -> Figures | None:
