@@ -55,7 +55,7 @@ def main() -> None:
 
     learned = [c for folder, split, n in LEARNED for c in pairs(read_zoo(folder), split, n, SEED)]
     half = Gallery(base, RUN / "drawn")
-    rates = judged(half, learned, load_judge("a"), PICTURES).rates
+    rates = judged(half, learned, load_judge("a"), PICTURES).soft
     known, new = read_pairs(learned), read_pairs(cells)
     ridge = float(shipped().card["recipe"]["ridge"])
     rival = fitted(plain(known), rates, ridge, axes=0)

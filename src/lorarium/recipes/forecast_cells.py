@@ -22,6 +22,7 @@ from lorarium.world.splits import SEEN_GENRES
 
 USUAL = {"subject": ("subject", "S0"), "style": ("style", "R0")}  # of either zoo
 STEPS = 12
+SOFT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,12 @@ class Judged:
         """(cells, ways, 3): who, how, and both."""
         who, how = self.subject >= 0, self.style >= 0
         return np.stack([who.mean(-1), how.mean(-1), (who & how).mean(-1)], -1)
+
+    @property
+    def soft(self) -> Array:
+        """The same where a near miss is nearly a pass: few pictures say more so."""
+        who, how = (1 / (1 + np.exp(-above / SOFT)) for above in (self.subject, self.style))
+        return np.stack([who.mean(-1), how.mean(-1), (who * how).mean(-1)], -1)
 
 
 def rows() -> list[Row]:
