@@ -2,6 +2,7 @@
 
     python benchmarks/merge.py runs/merge/zoo
     python benchmarks/merge.py runs/merge/zoo --quick
+    python benchmarks/merge.py runs/zoo --subjects S2 --styles R2 --screening --name merge-others
 
 What is drawn is kept in `runs/merge/drawn`; run again, it goes on with that.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from machine import machine, save
@@ -28,6 +30,8 @@ def main() -> None:
     parser.add_argument("--subjects", help="recipe, the usual one without")
     parser.add_argument("--styles", help="recipe, the usual one without")
     parser.add_argument("--only", action="append", default=[], help="names of rows")
+    parser.add_argument("--screening", action="store_true", help="the first table only")
+    parser.add_argument("--name", default="merge", help="of the results")
     parser.add_argument("--quick", action="store_true", help="nothing is kept among the results")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--base")
@@ -37,6 +41,8 @@ def main() -> None:
     options = Options(
         asked.split, asked.judge, recipes=(asked.subjects, asked.styles), only=tuple(asked.only)
     )
+    if asked.screening:
+        options = replace(options, side=0, near=0, curves=False, crowd=False)
     began, last = time.time(), [0.0]
 
     def show(done: int, total: int, words: str) -> None:
@@ -60,7 +66,7 @@ def main() -> None:
     print("page", asked.folder / "merge.html")
     if not asked.quick:
         about = {"machine": machine(), "seconds": round(time.time() - began)}
-        print("written to", save("merge", {**document, **about}))
+        print("written to", save(asked.name, {**document, **about}))
 
 
 if __name__ == "__main__":
