@@ -7,7 +7,7 @@ from typing import Any
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
-from lorarium.merge.inputs import MergeReport
+from lorarium.merge.inputs import MergeReport, prepare
 
 
 def merge_auto(
@@ -24,6 +24,8 @@ def merge_auto(
     from lorarium.merge.foretold import foretell, in_roles, safest
 
     report = report or MergeReport()
+    # what is wrong is told before anything is forecast
+    prepare("auto", adapters, weights, least=2, report=MergeReport(), **shared)
     own = list(weights) if weights is not None else [1.0] * len(adapters)
     try:
         best = foretell(adapters)[0]

@@ -113,7 +113,10 @@ def inherit(net: Roles, past: Path) -> bool:
         known = load_roles(past)
     except LorariumError:
         return False
-    fits = list(known.place) == list(net.place)
+    shapes = {k: tuple(v.shape) for k, v in net.state_dict().items()}
+    fits = list(known.place) == list(net.place) and shapes == {
+        k: v.shape for k, v in known.tensors.items()
+    }
     if fits:
         net.load_state_dict({k: torch.from_numpy(v).float() for k, v in known.tensors.items()})
     return fits
@@ -235,7 +238,7 @@ def ship(
 ) -> bool:
     """Write the asset if judge A passes more of what it draws for validation pairs."""
     words, judge = Words(base), load_judge("a")
-    before = started(known)
+    before = started(known, hidden=net.config.hidden)
     there = inherit(before, asset)
     past = load_roles(asset).card.get("spent") if there else None
     scores = {name: round(score(known, n, words), 5) for name, n in (("roles", net), ("sum", None))}
