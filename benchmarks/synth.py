@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--judge", default="b")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--most", type=int, help="artists of seen genres")
+    parser.add_argument("--held", type=int, default=3, help="artists of each held-out genre")
     parser.add_argument("--individuals", type=int, default=14)
     parser.add_argument("--trained", type=int, nargs="*", default=[10, 30, 100, 300])
     parser.add_argument("--only", choices=["style", "subject"])
@@ -41,7 +42,7 @@ def main() -> None:
     asked = parser.parse_args()
     base = open_base(asked.base, asked.device)
     options = Options(
-        asked.split, asked.judge, most=asked.most, individuals=asked.individuals,
+        asked.split, asked.judge, most=asked.most, held=asked.held, individuals=asked.individuals,
         trained=tuple(asked.trained), kinds=(asked.only,) if asked.only else Options.kinds,
     )  # fmt: skip
     zoo = read_zoo(asked.zoo) if asked.zoo else None

@@ -50,12 +50,32 @@ def test_the_whole_way_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert rows["generated, 1 pictures"]["seconds"] > 0
     pairs = style["groups"]["seen"]["paired"]
     assert {p["less"] for p in pairs} == set(rows) - {"generated, 12 pictures"}
-    audit = style["memorised"]["nearer to a training one"]
-    assert 0 <= audit["true renders"] <= 1
+    audit = style["memorised"]["rows"]["true renders"]
+    assert 0 <= audit["nearer to one of training"] <= 1 and 0 <= audit["nearer to a stranger"] <= 1
     json.dumps(document, allow_nan=False)
     assert "<table>" in page(document) and "trained, tuned" in summary(document)
     again = evaluate_synth(base, made, tmp_path, FEW, more=more, say=lambda _: None)
     assert len(calls) == 2 and again == document
+
+
+def test_giving_back_what_was_learned_is_found() -> None:
+    from lorarium.evaluate.judges import load_judge
+    from lorarium.evaluate.synth.audit import memorised
+    from lorarium.evaluate.synth.targets import pool
+
+    targets = style_targets("test", 1, 6, 24, seed=0, most=3)
+    learned = [("style", name, 2000 + i) for name in ("ink", "oil", "comic") for i in range(2)]
+    (given_back, _) = pool("style", ("ink", 2000), "train", range(6), 24)
+    cells = {
+        "true": {t.name: t.true for t in targets},
+        "replay": {t.name: given_back for t in targets},
+    }
+    found = memorised(load_judge("b"), "style", targets, cells, 24, learned)
+    assert found is not None and found["training"] == 6
+    assert found["rows"]["replay"]["nearer to one of training"] == 1
+    assert found["rows"]["replay"]["nearer to training than to strangers by"]["low"] > 0
+    assert found["rows"]["true"]["nearer to training than to strangers by"]["mean"] < 0.1
+    assert memorised(load_judge("b"), "style", targets, cells, 24, None) is None
 
 
 def test_targets_share_nothing_with_what_judges_them() -> None:

@@ -18,7 +18,7 @@ from lorarium.recipes.roles_drawn import Both, both_rate  # noqa: E402
 from lorarium.recipes.rollout import Rollout, wrong_kind  # noqa: E402
 from lorarium.recipes.synth_data import gathered, seen_by  # noqa: E402
 from lorarium.recipes.synth_loss import Words, written_beside  # noqa: E402
-from lorarium.recipes.synth_rollout import unlike  # noqa: E402
+from lorarium.recipes.synth_rollout import apart, whole  # noqa: E402
 from lorarium.synth.net import KINDS, Generator, SynthConfig  # noqa: E402
 from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
 from tests.models.tiny import micro  # noqa: E402
@@ -65,13 +65,21 @@ def test_a_generator_is_pulled_towards_its_artist() -> None:
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 3e-2)
     values = []
     for _ in range(10):
-        loss = unlike(rollout, written_beside(base, net, batch), batch, 2, words, chance())
-        assert loss.shape == (2,)
+        loss, far = whole(rollout, written_beside(base, net, batch), batch, 2, words, chance())
+        assert loss.shape == far.shape == (2,)
         optimizer.zero_grad()
         loss.mean().backward()
         optimizer.step()
         values.append(float(loss.detach().mean()))
     assert values[-1] < values[0] - 0.01
+
+
+def test_sets_alike_are_not_apart_and_a_mean_is() -> None:
+    random = torch.Generator().manual_seed(0)
+    alike, other = (torch.randn(400, 6, 5, generator=random) for _ in range(2))
+    assert abs(float(apart(alike, other).mean())) < 0.02
+    assert apart(alike + 1, other).mean() > 0.3
+    assert apart(torch.zeros_like(alike), other).mean() > 0.3
 
 
 def test_a_merger_is_pulled_towards_both(tmp_path: Path) -> None:

@@ -147,6 +147,22 @@ def test_other_processes_draw_the_same_kind_of_thing() -> None:
     assert len(data.kept) >= 12
 
 
+def test_whom_it_learned_from_can_be_brought_back() -> None:
+    from lorarium.synth.wishes import LAST, learned_last
+
+    net = Generator(SynthConfig.of(micro(), **SMALL))
+    data = Endless(24, net.eyes, [3, 7], subjects=0.5)
+    kept = [data._next() for _ in range(6)]
+    card = {LAST: {"seed": [3, 7], "subjects": 0.5, "count": data.asked}}
+    known = learned_last(card)
+    assert known is not None and [k for k, _, _ in reversed(known)] == [s.kind for s in kept]
+    assert all(
+        (name in s.prompts[0]) == (k == "subject")
+        for (k, name, _), s in zip(reversed(known), kept, strict=True)
+    )
+    assert learned_last({}) is None
+
+
 def _check(net: Generator, batch: Batch) -> None:
     assert batch.targets.shape == (4, 8, 24, 24, 3) and len(batch.prompts) == 32
     for row, kind in enumerate(batch.kind.tolist()):
@@ -175,7 +191,10 @@ def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.Monk
     assert seen[0]["step"] == 1 and set(seen[0]["style"]) == {"1", "4", "12"}
     assert stage.ship(base, run / "checkpoint.pt", asset)
     made = load_synth(asset, base)
-    assert made.card["base_hash"] == base.hash and made.card["scores"]["validation"]
+    assert (
+        made.card["learned last"]["seed"] == [plan.seed, 2] and made.card["base_hash"] == base.hash
+    )
+    assert made.card["scores"]["validation"]
     assert not stage.ship(base, run / "checkpoint.pt", asset)
 
 

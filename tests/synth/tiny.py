@@ -10,6 +10,7 @@ from lorarium.synth import novelty
 from lorarium.synth.make import EDIT
 from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import Card, Synth
+from lorarium.synth.wishes import LAST
 from lorarium.world.mark import world_mark
 from tests.models.tiny import micro
 
@@ -38,6 +39,7 @@ def synth(base: Base | None = None, seed: int = 0) -> Synth:
         "base_hash": base.hash,
         "world": world_mark(),
         "agreement": dict.fromkeys(KINDS, 0.999),
+        LAST: {"seed": [seed, 0], "subjects": 0.35, "count": 40},
     }
     return Synth(net, extras, card, "abc")
 

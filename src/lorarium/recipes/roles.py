@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lorarium import __version__
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import Zoo, load
+from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo
 from lorarium.evaluate.judges import load_judge
 from lorarium.formats import container
 from lorarium.merge.roles import ASSET, ROLES, load_roles
@@ -28,6 +28,7 @@ from lorarium.recipes.merge import minted
 from lorarium.recipes.roles_drawn import Both, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
+from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.train.distil import Lesson
 from lorarium.train.manifest import Entry
 from lorarium.train.merger import Bank, Member
@@ -43,6 +44,7 @@ PLAN = FitConfig(
 PAIRS, EACH = 8, 4  # of a step, and true pictures of each pair
 SHARE = 1.0  # of what judge A sees in predictions
 DRAWN, WHOLE = 0.1, 2  # share of what it says of whole pictures, and how many of each pair
+MORE = ("R0", "R5", "S0")  # of the stage `zoo`: R2 and S2 stay unseen, the rest adapts less
 ALONE = 0.15  # share of a pair's pictures that ask for one of the two only
 
 
@@ -205,7 +207,9 @@ def run(device: str, minutes: float) -> None:
     base = open_base(None, device)
     started_at = time.monotonic()
     zoo = minted(base, minutes)
-    learned, known = (cast_of(zoo, base, split) for split in ("train", "validation"))
+    # of the stage `zoo`, if that ran
+    more = [read_zoo(ZOO)] if (ZOO / "manifest.json").is_file() else []
+    learned, known = cast_of(zoo, base, "train", more), cast_of(zoo, base, "validation")
     left = minutes - (time.monotonic() - started_at) / 60
     if left > 0:
         net, spent = train(learned, known, RUN, PLAN, left, past=ASSET)
@@ -220,16 +224,20 @@ def due() -> bool:
         return True
 
 
-def cast_of(zoo: Zoo, base: Base, split: str) -> Cast:
-    """The adapters of a split; `photo` is what subjects come in, and no style of its own."""
+def cast_of(zoo: Zoo, base: Base, split: str, more: Sequence[Zoo] = ()) -> Cast:
+    """The adapters of a split, and of more zoos those of some recipes; `photo` is what subjects
+    come in, and no style of its own."""
     sides = []
     for kind in ROLES:
-        corpus = load(zoo, kind, split)
-        sides.append([
-            (entry, Member(adapter, Lesson(torch.zeros(0), ())))
-            for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True)
-            if entry.of[0] != PHOTO
-        ])  # fmt: skip
+        side: list[tuple[Entry, Member]] = []
+        for source in (zoo, *more):
+            corpus = load(source, kind, split)
+            side += [
+                (entry, Member(adapter, Lesson(torch.zeros(0), ())))
+                for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True)
+                if entry.of[0] != PHOTO and (source is zoo or entry.recipe in MORE)
+            ]
+        sides.append(side)
     return Cast.of(base, sides, split)
 
 

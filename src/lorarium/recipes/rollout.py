@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from lorarium.adapter import Module
-from lorarium.encoders.nets import SIZE
+from lorarium.encoders.nets import SIZE, ConvTrunk
 from lorarium.encoders.store import shipped
 from lorarium.models.base import Base, Text
 from lorarium.models.branches import Hook, applied
@@ -22,6 +22,7 @@ from lorarium.models.sampling import step
 from lorarium.world.splits import SEEN_CLASSES
 
 FEWEST, MOST = 3, 5  # steps of drawing
+LOOK = "look"  # texture as the CLIP-like encoder sees it, which knows no artists
 
 
 class Rollout:
@@ -29,7 +30,10 @@ class Rollout:
 
     def __init__(self, base: Base) -> None:
         self.base = base
-        self.net = shipped("judge_a").net.to(base.device).eval().requires_grad_(False)
+        self.net, self.other = (
+            shipped(name).net.to(base.device).eval().requires_grad_(False)
+            for name in ("judge_a", "clip_like")
+        )
 
     def drawn(
         self, beside: Mapping[Module, Hook], text: Text, count: int, random: torch.Generator
@@ -51,8 +55,17 @@ class Rollout:
         if pictures.shape[-1] != SIZE:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
         with torch.autocast(pictures.device.type, torch.bfloat16):
-            found: Mapping[str, Tensor] = self.net(pictures)
-        return {head: said.float() for head, said in found.items() if isinstance(said, Tensor)}
+            found: dict[str, Tensor] = dict(self.net(pictures))
+            found[LOOK] = _look(self.other, pictures)
+        return {head: said.float() for head, said in found.items()}
+
+
+def _look(net: nn.Module, pictures: Tensor) -> Tensor:
+    """Mean and spread of every channel of the finer maps."""
+    trunk = net.trunk
+    assert isinstance(trunk, ConvTrunk)
+    maps = [m.float().flatten(2) for m in trunk(pictures)[:2]]
+    return torch.cat([m.mean(2) for m in maps] + [(m.var(2) + 1e-4).sqrt() for m in maps], 1)
 
 
 def wrong_kind(seen: Mapping[str, Tensor], prompts: Sequence[str]) -> Tensor:

@@ -33,10 +33,11 @@ from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
 from lorarium.recipes.synth_loss import Words, tried, written_beside
 from lorarium.recipes.synth_loud import loudest, made_loud
-from lorarium.recipes.synth_rollout import unlike
+from lorarium.recipes.synth_rollout import whole
 from lorarium.recipes.synth_ship import limits, memory, named_directions
 from lorarium.synth.net import KINDS, Generator, SynthConfig
 from lorarium.synth.store import ASSET, Card, load_synth, save_synth
+from lorarium.synth.wishes import LAST
 from lorarium.world.mark import world_mark
 
 RUN = Path("runs/synth")
@@ -44,9 +45,10 @@ SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.35  # share of individuals
 JUDGED = 1.0  # share of what judge A sees in predictions
 DRAWN = 0.5  # and in whole pictures
+APART = 0.3  # and in their distance to true pictures
 EACH = 2  # pictures drawn with each LoRA
 _PLAN = FitConfig(
-    total=400_000,
+    total=440_000,
     batch=64,
     muon=4e-3,
     adam=2.5e-3,
@@ -60,6 +62,7 @@ PLANS = {
     "cpu": _PLAN,
     "cuda": replace(_PLAN, total=8_000_000, batch=512, muon=4e-3, adam=3e-3, ema=0.997),
 }
+WHOM = "learned_last.json"  # beside the checkpoint, see `synth.wishes`
 WATCH = 250  # steps between looks at the validation loss
 
 
@@ -85,11 +88,15 @@ def train(
         data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
         start_basis(base, net, data, words, plan.seed)
 
+    last: list[tuple[list[int], Endless]] = []
+
     def begin(step: int) -> Loss:
+        seed = [plan.seed, step]
         data = Endless(
-            base.size, net.eyes, [plan.seed, step], subjects=subjects, workers=workers,
+            base.size, net.eyes, seed, subjects=subjects, workers=workers,
             room=2048 if workers else 256,
         )  # fmt: skip
+        last.append((seed, data))
         random = torch.Generator().manual_seed(plan.seed + step)
         now = step
 
@@ -107,15 +114,23 @@ def train(
             if not drawn:
                 return {"loss": tried(base, beside, batch, words, random, judged).mean()}
             some = batch.first(max(1, plan.batch // sources // 2))
+            unlike, apart = whole(rollout, beside, batch, EACH, words, random)
             return {
                 "loss": tried(base, beside, some, words, random, judged).mean(),
-                "drawn": drawn * unlike(rollout, beside, batch, EACH, words, random).mean(),
+                "drawn": drawn * unlike.mean(),
+                "apart": APART * apart.mean(),
             }
 
         return loss
 
-    with rounded(base):
-        trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    try:
+        with rounded(base):
+            trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    finally:
+        for seed, data in last:
+            about = {"seed": seed, "subjects": subjects, "count": data.asked}
+            if data.asked:
+                (folder / WHOM).write_text(json.dumps(about) + "\n")
     assert isinstance(trained, Generator)
     return trained, spent
 
@@ -175,6 +190,7 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
             "subjects": SUBJECTS,
             "judged": JUDGED,
             "drawn": DRAWN,
+            "apart": APART,
         },
         "spent": {"pictures": float(state["step"] * plan.batch), "seconds": state["seconds"]},
         "world": world_mark(),
@@ -182,6 +198,8 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
         "licence": "Apache-2.0",
         "scores": {"validation": scores, "base alone": floor},
     }
+    if (whom := checkpoint.with_name(WHOM)).exists():
+        card[LAST] = json.loads(whom.read_text())
     loud, card["scores"]["loudness"] = loudest(base, net)
     try:
         old = load_synth(asset, base).card["scores"]["loudness"]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lorarium.encoders.encode import as_input
 from lorarium.synth.net import KINDS, Eyes
+from lorarium.synth.wishes import wishes
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
@@ -97,9 +98,10 @@ class Endless:
         self, size: int, eyes: Eyes, seed: Sequence[int], *, subjects: float, fresh: float = 0.25,
         room: int = 256, workers: int = 0,
     ) -> None:  # fmt: skip
-        self.size, self.eyes, self.subjects = size, eyes, subjects
+        self.size, self.eyes = size, eyes
         self.fresh, self.room = fresh, room
-        self.random = np.random.default_rng(seed)
+        self.random = np.random.default_rng([*seed, 1])
+        self.row, self.asked = wishes(seed, subjects), 0
         self.kept: list[Source] = []
         self.workers = workers
         self.processes = ProcessPoolExecutor(workers, get_context("spawn")) if workers else None
@@ -122,9 +124,9 @@ class Endless:
             return self._kept()
         return self._keep(_drawn(*self._wish()))
 
-    def _wish(self) -> tuple[bool, int, int, int]:
-        number, seed = numbers("train", 2, self.random)
-        return bool(self.random.random() < self.subjects), number, seed, self.size
+    def _wish(self) -> tuple[str, str, int, int, int]:
+        self.asked += 1
+        return *next(self.row), self.size
 
     def _kept(self) -> Source:
         return self.kept[int(self.random.integers(len(self.kept)))]
@@ -138,12 +140,11 @@ class Endless:
         return new
 
 
-def _drawn(subject: bool, number: int, seed: int, size: int) -> Drawn:
+def _drawn(kind: str, name: str, number: int, seed: int, size: int) -> Drawn:
     random = np.random.default_rng(seed)
-    if subject:
-        it = Subject(str(random.choice(SEEN_CLASSES)), number)
-        return individual(it, "train", POOL, size, random)
-    return artist(Style(str(random.choice(SEEN_GENRES)), number), "train", POOL, size, random)
+    if kind == "subject":
+        return individual(Subject(name, number), "train", POOL, size, random)
+    return artist(Style(name, number), "train", POOL, size, random)
 
 
 def gathered(

@@ -7,7 +7,9 @@ Raw distances of weights say nothing: random factors make everything look far.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -17,37 +19,65 @@ from lorarium.describe.sketch import sketch
 from lorarium.encoders.encode import encode
 from lorarium.evaluate.describe.zoo import Zoo
 from lorarium.evaluate.judges import Judge
+from lorarium.evaluate.statistics import two_way_bootstrap
 from lorarium.evaluate.synth.targets import Target, pool
 from lorarium.formats import read
 from lorarium.train.manifest import Entry
 from lorarium.train.mint import path_of
-from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS
 
 Array = np.ndarray
-EACH = 10  # training artists of a genre
+EACH = 10  # of a genre or class
+STRANGERS = 1000  # the first number of the validation split
+TRAINING, STRANGER = "nearer to one of training", "nearer to a stranger"
 PICTURES = 6
 HEADS = {"style": "style", "subject": "identity"}
 
 
 def memorised(
     judge: Judge, kind: str, targets: Sequence[Target], cells: Mapping[str, Mapping[str, Array]],
-    size: int,
-) -> dict[str, Any]:  # fmt: skip
-    """Of each row: the share of targets for which some training artist is nearer to what was drawn
-    than the target itself."""
-    names = SEEN_GENRES if kind == "style" else SEEN_CLASSES[:: max(1, len(SEEN_CLASSES) // 15)]
-    train = [(n, TRAIN_NUMBERS[0] + i) for n in names for i in range(EACH)]
+    size: int, learned: Sequence[tuple[str, str, int]] | None,
+) -> dict[str, Any] | None:  # fmt: skip
+    """Of each row: the share of targets for which some artist or individual that the generator
+    learned from is nearer to what was drawn than the target itself, and the same with strangers:
+    as many of the same names that nobody learned from. A generator that gives back what it has
+    seen is nearer to the former; one that is only imprecise is as near to either. None without
+    those that it learned from."""
+    mine = [(name, number) for what, name, number in learned or () if what == kind]
     if kind == "subject":  # the hardest are of the target's own class
-        train = [(t.of[0], TRAIN_NUMBERS[0] + i) for t in targets for i in range(EACH)]
-    known = np.stack([
-        _mean(judge, kind, pool(kind, of, "train", range(PICTURES), size)[0]) for of in train
-    ])  # fmt: skip
+        mine = [of for of in mine if of[0] in {t.of[0] for t in targets}]
+    train = [of for name in sorted({n for n, _ in mine}) for of in _first(mine, name)]
+    if not train:
+        return None
+    count: Counter[str] = Counter()
+    strangers = []
+    for name, _ in train:
+        strangers.append((name, STRANGERS + count[name]))
+        count[name] += 1
+    known, fresh = (
+        np.stack([
+            _mean(judge, kind, pool(kind, of, split, range(PICTURES), size)[0]) for of in some
+        ])
+        for some, split in ((train, "train"), (strangers, "validation"))
+    )  # fmt: skip
     own = np.stack([_mean(judge, kind, t.references) for t in targets])
     rows = {}
     for name, found in cells.items():
         drawn = np.stack([_mean(judge, kind, found[t.name]) for t in targets])
-        rows[name] = round(float(((drawn @ known.T).max(1) > (drawn * own).sum(1)).mean()), 4)
-    return {"training": len(train), "nearer to a training one": rows}
+        near, far = (drawn @ known.T).max(1), (drawn @ fresh.T).max(1)
+        right = (drawn * own).sum(1)
+        rows[name] = {
+            TRAINING: round(float((near > right).mean()), 4),
+            STRANGER: round(float((far > right).mean()), 4),
+            "nearer to training than to strangers by": {
+                k: round(v, 4)
+                for k, v in asdict(two_way_bootstrap((near - far)[:, None], seed=0)).items()
+            },
+        }
+    return {"training": len(train), "rows": rows}
+
+
+def _first(those: Sequence[tuple[str, int]], name: str) -> list[tuple[str, int]]:
+    return [of for of in those if of[0] == name][:EACH]
 
 
 def among_weights(

@@ -52,12 +52,12 @@ def page(document: Figures) -> str:
             parts += [f"<h3>{group}</h3>", table(HEAD, lines)]
             pairs = [[f"{p['row']} less {p['less']}", _interval(p)] for p in figures["paired"]]
             parts.append(table(("", "paired difference of scores"), pairs))
-        rows = found["memorised"]["nearer to a training one"].items()
-        parts += ["<h3>Nearer to one of training than to the target</h3>"]
-        parts.append(table(("", "share"), [list(row) for row in rows]))
+        if found["memorised"]:
+            parts.append("<h3>Whom drawings are nearer to than to the target</h3>")
+            parts.append(_figures_of(found["memorised"]["rows"]))
         if found["weights"]:
             parts.append("<h3>Among the LoRAs of the folder, by the output side</h3>")
-            parts.append(_weights(found["weights"]["rows"]))
+            parts.append(_figures_of(found["weights"]["rows"]))
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><title>LoRAs from pictures</title>'
@@ -82,9 +82,14 @@ def summary(document: Figures) -> str:
     return "\n".join(lines)
 
 
-def _weights(rows: Mapping[str, Figures]) -> str:
+def _figures_of(rows: Mapping[str, Figures]) -> str:
     names = list(next(iter(rows.values()), {}))
-    return table(("", *names), [[row, *(f[name] for name in names)] for row, f in rows.items()])
+    lines = [[row, *(_said(f[name]) for name in names)] for row, f in rows.items()]
+    return table(("", *names), lines)
+
+
+def _said(value: Any) -> float | str:
+    return _interval(value) if isinstance(value, dict) else float(value)
 
 
 def _interval(found: Figures | None) -> str:

@@ -33,6 +33,7 @@ from lorarium.models.base import Base
 from lorarium.models.rounded import rounded
 from lorarium.models.sampling import sample
 from lorarium.synth.store import Synth
+from lorarium.synth.wishes import learned_last
 from lorarium.train.recipe import Recipe
 
 Array = np.ndarray
@@ -51,6 +52,7 @@ class Options:
     split: str = "test"
     judge: str = "b"
     per_genre: int = 1
+    held: int = 1  # artists of each genre that was held out whole
     most: int | None = None  # artists of seen genres
     individuals: int = 14
     cells: int = 14
@@ -110,7 +112,9 @@ def evaluate_synth(
             "targets": [t.name for t in targets],
             "cells": options.cells,
             **_figures(judge, targets, cells, options),
-            "memorised": memorised(judge, kind, targets, drawn, base.size),
+            "memorised": memorised(
+                judge, kind, targets, drawn, base.size, learned_last(synth.card)
+            ),
             "weights": None if zoo is None
             else among_weights(kind, targets, outputs, zoo, options.split),
         }  # fmt: skip
@@ -128,7 +132,9 @@ class Cells:
 
 def _targets(kind: str, o: Options, size: int) -> list[Target]:
     if kind == "style":
-        return style_targets(o.split, o.per_genre, o.cells, size, seed=o.seed, most=o.most)
+        return style_targets(
+            o.split, o.per_genre, o.cells, size, seed=o.seed, most=o.most, held=o.held
+        )
     return subject_targets(o.split, o.individuals, o.cells, size, seed=o.seed)
 
 

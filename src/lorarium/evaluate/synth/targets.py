@@ -40,8 +40,9 @@ class Target:
 
 
 def style_targets(
-    split: str, per_genre: int, cells: int, size: int, *, seed: int, most: int | None = None
-) -> list[Target]:
+    split: str, per_genre: int, cells: int, size: int, *, seed: int, most: int | None = None,
+    held: int = 1,
+) -> list[Target]:  # fmt: skip
     """Artists of the seen genres, then of those held out whole, each on the same individuals."""
     kinds = [str(k) for k in np.random.default_rng(seed).permutation(SEEN_CLASSES)[:cells]]
     first = {"test": 500, "validation": 1500}[split]
@@ -49,7 +50,7 @@ def style_targets(
     views = [View(seed * 1000 + i) for i in range(cells)]
     found = []
     chosen = _spread(artists(split, per_genre, SEEN_GENRES), most)
-    for style in [*chosen, *artists(split, per_genre, HELD_GENRES[split])]:
+    for style in [*chosen, *artists(split, held, HELD_GENRES[split])]:
         of, hard = (style.genre, style.number), style.genre not in SEEN_GENRES
         shown, prompts = pool("style", of, split, range(SHOWN), size)
         references, _ = pool("style", of, split, _judged("style"), size)
