@@ -6,6 +6,7 @@ vector is of a face.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -97,8 +98,9 @@ def due() -> bool:
 
 
 def mark(zoo: Zoo) -> str:
-    """A short name that changes with the zoo."""
-    return f"{zoo.base_hash[:8]}-{len(zoo.entries)}"
+    """A short name that changes with what is learned from."""
+    ids = sorted(e.id for e in zoo.entries if e.split == "train" and e.recipe == USUAL.get(e.kind))
+    return f"{zoo.base_hash[:8]}-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:8]}"
 
 
 def examples(zoo: Zoo, kind: str, size: int, axes: int = Plan.axes) -> Examples:
