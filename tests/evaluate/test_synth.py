@@ -101,7 +101,7 @@ def test_the_gain_is_a_share_of_the_best() -> None:
 def test_among_the_weights_of_a_folder(tmp_path: Path) -> None:
     from lorarium.describe.sketch import sketch
     from lorarium.evaluate.describe.zoo import read_zoo
-    from lorarium.evaluate.synth.audit import among_weights
+    from lorarium.evaluate.synth.audit import TRAINING, among_weights
     from lorarium.formats import read
     from lorarium.train.mint import path_of
     from tests.evaluate.describe.minted import minted
@@ -130,6 +130,6 @@ def test_among_the_weights_of_a_folder(tmp_path: Path) -> None:
         and set(found["rows"]) == set(rows) - {"nothing"}
     )
     assert found["rows"]["its own"]["nearest is its artist"] >= 0.75
-    assert found["rows"]["its own"]["a training artist is nearer"] <= 0.25
-    assert found["rows"]["a copy"]["a training artist is nearer"] == 1.0
+    assert found["rows"]["its own"][TRAINING] <= 0.25
+    assert found["rows"]["a copy"][TRAINING] == 1.0
     assert among_weights("subject", targets, rows, zoo, "test") is None

@@ -85,36 +85,52 @@ def among_weights(
     split: str,
 ) -> dict[str, Any] | None:  # fmt: skip
     """By centred cosine of output sketches, for rows that made LoRAs: the share whose nearest
-    artist of the split is the right one, and the share for which a training artist is nearer than
-    the right one. None when the folder does not hold these artists."""
-    train, test = (_usual(zoo, kind, name) for name in ("train", split))
+    artist of the split is the right one, and the share for which a LoRA of a training artist, or
+    of a stranger, is nearer than the right one; of either as many. None when the folder does not
+    hold these artists."""
+    recipe = _usual(zoo, kind)
+    train, others, test = (
+        [e for e in zoo.part(kind, name) if e.recipe == recipe]
+        for name in ("train", "validation", split)
+    )
+    if others:
+        train, others = (_evenly(part, min(len(train), len(others))) for part in (train, others))
     asked = [t for t in targets if t.of in {e.of for e in test}]
     if not asked or not train or len({e.of for e in test}) < 2:
         return None
     known, peers = (np.stack([_output(zoo, e) for e in part]) for part in (train, test))
     mean = known.mean(0)
-    strangers, peers = unit(known - mean), unit(peers - mean)
+    known, peers = unit(known - mean), unit(peers - mean)
+    fresh = unit(np.stack([_output(zoo, e) for e in others]) - mean) if others else None
     rows = {}
     for name, found in outputs.items():
         if not all(len(found[t.name]) for t in asked):
             continue
         made = unit(np.stack([found[t.name] for t in asked]).astype(np.float32) - mean)
-        near, far = made @ peers.T, (made @ strangers.T).max(1)
+        near = made @ peers.T
         own = np.array([[e.of == t.of for e in test] for t in asked])
         right = own[np.arange(len(asked)), near.argmax(1)]
         mine = np.where(own, near, -2).max(1)
         rows[name] = {
             "nearest is its artist": round(float(right.mean()), 4),
-            "a training artist is nearer": round(float((far > mine).mean()), 4),
+            **{
+                words: None
+                if those is None
+                else round(float(((made @ those.T).max(1) > mine).mean()), 4)
+                for words, those in ((TRAINING, known), (STRANGER, fresh))
+            },
         }
     return {"targets": len(asked), "adapters": len(test), "training": len(train), "rows": rows}
 
 
-def _usual(zoo: Zoo, kind: str, split: str) -> list[Entry]:
-    entries = [e for e in zoo.part(kind, split) if e.recipe != "random"]
-    names = [e.recipe for e in entries]
-    usual = max(sorted(set(names)), key=names.count) if names else ""
-    return [e for e in entries if e.recipe == usual]
+def _usual(zoo: Zoo, kind: str) -> str:
+    """The recipe of most training adapters."""
+    names = [e.recipe for e in zoo.part(kind, "train") if e.recipe != "random"]
+    return max(sorted(set(names)), key=names.count) if names else ""
+
+
+def _evenly(those: list[Entry], count: int) -> list[Entry]:
+    return [those[i] for i in np.linspace(0, len(those) - 1, count).round().astype(int)]
 
 
 def _output(zoo: Zoo, entry: Entry) -> Array:
