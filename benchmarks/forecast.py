@@ -20,9 +20,18 @@ from lorarium.evaluate.judges import load_judge
 from lorarium.evaluate.merge.cells import members, table
 from lorarium.evaluate.merge.drawing import Gallery
 from lorarium.evaluate.statistics import spearman, two_way_bootstrap
-from lorarium.merge.foretold import WAYS, shipped
+from lorarium.merge.foretold import ASSET, DRAFTED, WAYS, shipped
 from lorarium.models.base import open_base
-from lorarium.recipes.forecast import LEARNED, PICTURES, RUN, SEED, Pairs, fitted, read_pairs
+from lorarium.recipes.forecast import (
+    LEARNED,
+    PICTURES,
+    RUN,
+    SEED,
+    Pairs,
+    fitted,
+    read_pairs,
+    with_drafts,
+)
 from lorarium.recipes.forecast_cells import judged, pairs
 
 
@@ -35,7 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("zoo", type=Path)
     parser.add_argument("--side", type=int, default=14)
-    parser.add_argument("--pictures", type=int, default=8)
+    parser.add_argument("--pictures", type=int, default=16)
     parser.add_argument("--judge", default="b")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--subjects", help="recipe, the usual one without")
@@ -57,10 +66,12 @@ def main() -> None:
     half = Gallery(base, RUN / "drawn")
     rates = judged(half, learned, load_judge("a"), PICTURES).soft
     known, new = read_pairs(learned), read_pairs(cells)
-    ridge = float(shipped().card["recipe"]["ridge"])
+    drafted = with_drafts(new, cells, base)
+    ridge = float(shipped(ASSET).card["recipe"]["ridge"])
     rival = fitted(plain(known), rates, ridge, axes=0)
     said = {
-        "forecast": shipped().rates(new.facts, new.seen),
+        "forecast": shipped(ASSET).rates(new.facts, new.seen),
+        "forecast with drafts": shipped(DRAFTED).rates(drafted.facts, new.seen),
         "norms and overlaps": rival.rates(plain(new).facts, new.seen),
     }
     rows = np.arange(len(cells))

@@ -17,7 +17,9 @@ from lorarium.cli import cli
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.merge import foretold, merge, merge_with_report
-from lorarium.merge.foretold import WAYS, Foreteller, foretell, load_foreteller
+from lorarium.merge.drafts import Drafts
+from lorarium.merge.foretold import WAYS, Foreteller, Way, foretell, load_foreteller
+from lorarium.models.base import open_base
 
 LIBRARY = Path(foretold.__file__).parent.parent / "assets" / "library"
 
@@ -55,16 +57,16 @@ def same(a: Adapter, b: Adapter) -> bool:
 
 @pytest.fixture
 def third(pair: list[Adapter], monkeypatch: pytest.MonkeyPatch) -> Foreteller:
-    net = foreteller(pair, 2)
+    net = foreteller(pair, 4)
     monkeypatch.setattr(foretold, "aligned", lambda adapter: np.ones(4, np.float32))
-    monkeypatch.setattr(foretold, "shipped", lambda: net)
+    monkeypatch.setattr(foretold, "shipped", lambda path: net)
     return net
 
 
 def test_the_best_comes_first_and_reads_the_pair(pair: list[Adapter], third: Foreteller) -> None:
     found = foretell(pair)
     norm = np.log(np.sqrt(sum(np.square(dense_delta(d)).sum() for _, d in pair[1].items())))
-    assert found[0].way == WAYS[2] and len(found) == len(WAYS)
+    assert found[0].way == WAYS[4] and len(found) == len(WAYS)
     assert found[0].both == pytest.approx(0.4 + 0.01 * norm, abs=2e-3)
     assert foretell(pair[::-1]) == found  # the files say which is the style
 
@@ -106,6 +108,17 @@ def test_the_command_says_what_to_expect(
     out = tmp_path / "both.safetensors"
     result = CliRunner().invoke(cli, ["merge", *files, "-o", str(out), "--method", "auto"])
     assert result.exit_code == 0 and "auto chose roles" in result.output
+
+
+def test_drafts_show_what_is_left_of_either(pair: list[Adapter]) -> None:
+    base = open_base()
+    ways = [Way("sum", (1.0, 0.01)), Way("sum", (0.01, 1.0))]
+    facts = Drafts(base, ways).facts(*pair)
+    subject, style = np.array(facts[2:]).reshape(2, -1)
+    assert subject[0] > style[0] + 0.1  # like the subject's own drafts
+    assert style[2] > subject[2] + 0.1  # like the style's own
+    with pytest.raises(LorariumError, match="trained to draw"):
+        Drafts(base, ways).facts(pair[0].with_(metadata={}), pair[1])
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:

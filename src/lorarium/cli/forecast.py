@@ -19,13 +19,15 @@ SHOWN = 6  # blocks
 
 @click.command("forecast")
 @click.argument("inputs", nargs=-1, required=True, metavar="A B...")
+@click.option("--drafts", is_flag=True, help="Draw a few steps of each way first: surer.")
 @json_flag
 @quiet_flag
-def command(inputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def command(inputs: tuple[str, ...], drafts: bool, as_json: bool, quiet: bool) -> None:
     """Say whether LoRAs will go together, before anything is rendered.
 
     \b
     lorarium forecast cat.safetensors ink.safetensors
+    lorarium forecast cat.safetensors ink.safetensors --drafts
 
     Of each input: how much of it survives a merge, and how much others disturb it where it
     acts (0 as if alone, 1 when they do as much there as it does). Subjects first, the style last.
@@ -35,7 +37,7 @@ def command(inputs: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     adapters = [formats.read(name) for name in inputs]
     found, note = forecast(adapters), ""
     try:
-        expected = foretell(adapters)
+        expected = foretell(adapters, drafts=drafts)
     except LorariumError as error:
         expected, note = [], f"{error.what}; by facts alone: {safest(found)}"
     if as_json:

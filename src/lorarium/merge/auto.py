@@ -14,10 +14,14 @@ def merge_auto(
     adapters: Sequence[Adapter],
     weights: Sequence[float] | None = None,
     *,
+    drafts: bool = False,
     report: MergeReport | None = None,
     **shared: Any,
 ) -> Adapter:
-    """What the forecast expects most of: a method and weights, which the report names."""
+    """What the forecast expects most of: a method and weights, which the report names.
+
+    `drafts` lets it draw a few steps of every way first, see `foretell`.
+    """
     # these import the table of methods, which holds this one
     from lorarium.merge import METHODS
     from lorarium.merge.forecast import forecast
@@ -28,7 +32,7 @@ def merge_auto(
     prepare("auto", adapters, weights, least=2, report=MergeReport(), **shared)
     own = list(weights) if weights is not None else [1.0] * len(adapters)
     try:
-        best = foretell(adapters)[0]
+        best = foretell(adapters, drafts=drafts)[0]
     except LorariumError as error:
         method, chosen = safest(forecast(adapters)), own
         report.notes.append(f"auto chose {method} by facts of the weights: {error.what}")

@@ -24,6 +24,7 @@ from lorarium.formats import container
 from lorarium.merge.forecast import Forecast, forecast
 
 ASSET = Path(__file__).parent.parent / "assets" / "forecast.safetensors"  # of micro-1
+DRAFTED = ASSET.with_name("forecast-drafts.safetensors")  # of what drafts say besides
 ROLES = ("subject", "style")
 ASKED = ("subject", "style", "both")
 
@@ -43,9 +44,10 @@ class Way:
 
 WAYS = (
     Way("roles", (1.0, 1.0)),
-    Way("roles", (1.0, 0.75)),
+    Way("roles", (1.25, 1.0)),
+    Way("roles", (1.5, 1.0)),
+    Way("roles", (1.0, 1.25)),
     Way("roles", (0.75, 1.0)),
-    Way("sum", (0.6, 0.6)),
 )
 
 
@@ -90,21 +92,29 @@ def in_roles(adapters: Sequence[Adapter]) -> list[Adapter]:
     return list(reversed(adapters)) if said == ["style", "subject"] else list(adapters)
 
 
-def foretell(adapters: Sequence[Adapter], foreteller: Foreteller | None = None) -> list[Expected]:
+def foretell(
+    adapters: Sequence[Adapter], foreteller: Foreteller | None = None, *, drafts: bool = False
+) -> list[Expected]:
     """What to expect of each way of merging a subject and a style, the best first; refused with a
-    reason for what nothing was learned about.
+    reason for what nothing was learned about. From the weights alone, or with `drafts` that the
+    base draws in a second.
 
     >>> foretell([cat, ink])[0].both
     """
     if len(adapters) != 2:
         raise LorariumError("rates are foretold for pairs of a subject and a style only")
     pair = in_roles(adapters)
-    net = foreteller or shipped()
+    net = foreteller or shipped(DRAFTED if drafts else ASSET)
     if any(a.metadata.get("lorarium.base_hash") != net.card.get("base_hash") for a in pair):
         raise LorariumError("rates are foretold for adapters of the embedded base only")
-    facts = np.array([facts_of(forecast(pair, tried=("sum", "roles")))], np.float32)
+    facts = facts_of(forecast(pair, tried=("sum", "roles")))
+    if drafts:
+        from lorarium.merge.drafts import Drafts  # needs torch
+        from lorarium.models.base import open_base
+
+        facts += Drafts(open_base(), WAYS).facts(*pair)
     subject, style = (aligned(a)[None] for a in pair)
-    (rates,) = net.rates(facts, (subject, style))
+    (rates,) = net.rates(np.array([facts], np.float32), (subject, style))
     found = [Expected(way, *map(float, row.round(3))) for way, row in zip(WAYS, rates, strict=True)]
     return sorted(found, key=lambda e: -e.both)
 
@@ -119,9 +129,9 @@ def safest(found: Forecast) -> str:
     return found.outcomes[max(range(len(found.outcomes)), key=left)].method
 
 
-@lru_cache(maxsize=1)
-def shipped() -> Foreteller:
-    return load_foreteller(ASSET)
+@lru_cache(maxsize=2)
+def shipped(path: Path) -> Foreteller:
+    return load_foreteller(path)
 
 
 def load_foreteller(path: Path) -> Foreteller:

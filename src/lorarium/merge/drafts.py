@@ -1,0 +1,91 @@
+"""What drafts say of a pair: a few steps without guidance show, long before a picture is worth
+looking at, how much of each adapter is left beside the other.
+
+Nobody has to know the subject or the artist: drafts of the merge are compared with drafts of either
+adapter alone, by what judge A sees in them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from lorarium.adapter import Adapter, Array
+from lorarium.describe.gram import unit
+from lorarium.encoders.encode import encode
+from lorarium.encoders.store import shipped
+from lorarium.errors import LorariumError
+from lorarium.merge import merge
+from lorarium.merge.foretold import ROLES, Way
+from lorarium.models.base import Base
+from lorarium.models.rounded import rounded
+from lorarium.models.sampling import sample
+
+PICTURES, STEPS, SEED = 16, 4, 77
+ALIKE, SOFT = (0.4, 0.6), 0.1  # cosines from which a draft might pass, and how sharply
+HEADS = ("identity", "style")
+Seen = tuple[Array, Array]  # of drafts, by judge A: (n, d) each
+
+
+class Drafts:
+    """Drafts of adapters and of their merges on a base; what was drawn of one alone is kept."""
+
+    def __init__(self, base: Base, ways: Sequence[Way]) -> None:
+        self.base, self.ways, self.judge = base, ways, shipped("judge_a").net
+        self.kept: dict[tuple[int, str], tuple[Adapter, Seen]] = {}
+
+    def facts(self, subject: Adapter, style: Adapter) -> list[float]:
+        """Numbers of a pair: how alike the drafts of either are, and of each way what is left."""
+        who, _, setting = _said(subject).strip().partition(" in ")
+        how = _said(style).rpartition(" in ")[2]
+        kind = "".join(who.split()[-1:])
+        one, _ = self._alone(subject, f"{who} in {setting}")
+        _, other = self._alone(style, f"a {kind} in {how}")
+        facts = [(one @ _middle(one)).mean(), (other @ _middle(other)).mean()]
+        for way in self.ways:
+            named = {"roles": ROLES} if way.method == "roles" else {}
+            merged = merge([subject, style], way.weights, method=way.method, **named)
+            identity, hand = self._seen(merged, f"{who} in {how}")
+            same, alike = identity @ _middle(one), hand @ _middle(other)
+            facts += [same.mean(), same.std(), alike.mean(), alike.std(), (same * alike).mean()]
+            facts += [(_soft(same - a) * _soft(alike - b)).mean() for a in ALIKE for b in ALIKE]
+        return [float(v) for v in facts]
+
+    def _alone(self, adapter: Adapter, prompt: str) -> Seen:
+        key = id(adapter), prompt
+        if key not in self.kept:  # the adapter is kept too, so that its id stays its own
+            self.kept[key] = adapter, self._seen(adapter, prompt)
+        return self.kept[key][1]
+
+    def _seen(self, adapter: Adapter, prompt: str) -> Seen:
+        with rounded(self.base):
+            drawn = sample(
+                self.base, [prompt] * PICTURES, adapters=[(adapter, 1.0)], steps=STEPS,
+                guidance=1.0, seed=SEED,
+            )  # fmt: skip
+        identity, style = encode(self.judge, drawn, *HEADS)
+        return unit(identity), unit(style)
+
+
+def _said(adapter: Adapter) -> str:
+    """A prompt that a file was trained on: "a sub1 cat in photo", "a boat in sty1", "in sty1"."""
+    try:
+        said = f" {json.loads(adapter.metadata['lorarium.prompts'])[0]}"
+    except (ValueError, LookupError, TypeError):
+        said = ""
+    if " in " not in said:
+        raise LorariumError(
+            "no drafts: a file does not say what it was trained to draw",
+            hint="rates can be foretold without drafts",
+        )
+    return said
+
+
+def _middle(vectors: Array) -> Array:
+    return unit(vectors.mean(0))
+
+
+def _soft(above: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-above / SOFT)))
