@@ -49,7 +49,7 @@ RUN = Path("runs/forecast")
 LEARNED = ((MERGE_ZOO, "validation", 64), (MERGE_ZOO, "train", 150), (ZOO, "train", 80))
 PICTURES, SEED = 4, 5
 AXES = 12  # of what the descriptor sees of either
-RIDGES = (30.0, 100.0, 300.0, 1000.0)
+RIDGES = (3.0, 10.0, 30.0, 100.0, 300.0)
 FOLDS = 5
 
 

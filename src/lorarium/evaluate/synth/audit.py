@@ -30,6 +30,7 @@ EACH = 10  # of a genre or class
 STRANGERS = 1000  # the first number of the validation split
 TRAINING, STRANGER = "nearer to one of training", "nearer to a stranger"
 PICTURES = 6
+ITSELF = 0.9999  # a cosine: an adapter of the folder is asked for others of its artist
 HEADS = {"style": "style", "subject": "identity"}
 
 
@@ -108,6 +109,7 @@ def among_weights(
             continue
         made = unit(np.stack([found[t.name] for t in asked]).astype(np.float32) - mean)
         near = made @ peers.T
+        near[near > ITSELF] = -2
         own = np.array([[e.of == t.of for e in test] for t in asked])
         right = own[np.arange(len(asked)), near.argmax(1)]
         mine = np.where(own, near, -2).max(1)
