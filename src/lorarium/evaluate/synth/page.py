@@ -89,7 +89,7 @@ def _figures_of(rows: Mapping[str, Figures]) -> str:
 
 
 def _said(value: Any) -> float | str:
-    return _interval(value) if isinstance(value, dict) else float(value)
+    return _interval(value) if value is None or isinstance(value, dict) else float(value)
 
 
 def _interval(found: Figures | None) -> str:
