@@ -96,7 +96,8 @@ def merge_with_report(
 def options_of(method: str) -> dict[str, Any]:
     """A method's own options and their defaults."""
     parameters = inspect.signature(METHODS[method]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    own = (p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in _OURS)
+    return {p.name: p.default for p in own}
 
 
 def summary(method: str) -> str:
