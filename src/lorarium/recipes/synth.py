@@ -42,13 +42,13 @@ from lorarium.world.mark import world_mark
 
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
-SUBJECTS = 0.35  # share of individuals
+SUBJECTS = 0.5  # share of individuals
 JUDGED = 1.0  # share of what judge A sees in predictions
 DRAWN = 0.5  # and in whole pictures
 APART = 0.3  # and in their distance to true pictures
 EACH = 2  # pictures drawn with each LoRA
 _PLAN = FitConfig(
-    total=440_000,
+    total=525_000,
     batch=64,
     muon=4e-3,
     adam=2.5e-3,
