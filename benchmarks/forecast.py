@@ -2,8 +2,9 @@
 
     python benchmarks/forecast.py runs/merge/zoo
 
-Chosen and fixed ways are compared on pictures that the best way of each pair was not chosen on. The
-rival, learned from the same merges, knows norms and overlaps only.
+Chosen and fixed ways are compared on pictures that the best way of each pair was not chosen on;
+what was foretold of the way chosen, with what the judge says of twice as many. The rival, learned
+from the same merges, knows norms and overlaps only.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def main() -> None:
     cells = table(zoo, who, how)
     shape = len(who), len(how)
     gallery = Gallery(base, Path("runs/merge/drawn"), asked.workers)
-    scores = judged(gallery, cells, load_judge(asked.judge), asked.pictures)
+    judge = load_judge(asked.judge)
+    scores = judged(gallery, cells, judge, asked.pictures)
     truth, both = scores.rates, (scores.subject >= 0) & (scores.style >= 0)
 
     learned = [c for folder, split, n in LEARNED for c in pairs(read_zoo(folder), split, n, SEED)]
@@ -93,7 +95,9 @@ def main() -> None:
     }  # fmt: skip
     for name, rate in said.items():
         way = rate[:, :, 2].argmax(1)
-        at = rate[rows, way], truth[rows, way]
+        ways = [[WAYS[i]] for i in way]
+        more = judged(gallery, cells, judge, asked.pictures, 1, ways).rates[:, 0]
+        at = rate[rows, way], (truth[rows, way] + more) / 2
         gain = (second[rows, way] - second[:, fixed]).reshape(*shape, 1)
         document["ways"][name] = {  # type: ignore[index]
             "spearman": {

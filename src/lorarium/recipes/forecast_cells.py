@@ -14,7 +14,7 @@ from lorarium.evaluate.judges import Judge
 from lorarium.evaluate.merge.cells import Cell, shown
 from lorarium.evaluate.merge.drawing import Gallery
 from lorarium.evaluate.merge.rows import Row
-from lorarium.merge.foretold import WAYS
+from lorarium.merge.foretold import WAYS, Way
 from lorarium.train.manifest import Entry
 from lorarium.train.mint import path_of
 from lorarium.world.scene import PHOTO
@@ -46,8 +46,8 @@ class Judged:
         return np.stack([who.mean(-1), how.mean(-1), (who * how).mean(-1)], -1)
 
 
-def rows() -> list[Row]:
-    return [Row(way.name, way.method, way.weights) for way in WAYS]
+def rows(ways: Sequence[Way] = WAYS) -> list[Row]:
+    return [Row(way.name, way.method, way.weights) for way in ways]
 
 
 def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
@@ -70,10 +70,15 @@ def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
 
 
 def judged(
-    gallery: Gallery, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0
-) -> Judged:
-    """Draw what is not there yet, and ask."""
-    tasks = [[(row, cell, pictures, STEPS, noise) for row in rows()] for cell in cells]
+    gallery: Gallery, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0,
+    ways: Sequence[Sequence[Way]] | None = None,
+) -> Judged:  # fmt: skip
+    """Draw what is not there yet, and ask; all ways of each cell, or its own."""
+    own = ways or [WAYS] * len(cells)
+    tasks = [
+        [(row, cell, pictures, STEPS, noise) for row in rows(of)]
+        for cell, of in zip(cells, own, strict=True)
+    ]
     gallery.fill([task for of_cell in tasks for task in of_cell], _show)
     subject, style = [], []
     for cell, of_cell in zip(cells, tasks, strict=True):
