@@ -26,13 +26,11 @@ from lorarium.models.base import open_base
 from lorarium.recipes.forecast import (
     LEARNED,
     PICTURES,
-    RIDGES,
     RUN,
     SEED,
     Pairs,
-    crossed,
+    chosen,
     fitted,
-    rank,
     read_pairs,
     with_drafts,
 )
@@ -42,11 +40,6 @@ from lorarium.recipes.forecast_cells import judged, pairs
 def plain(of: Pairs) -> Pairs:
     """Norms, cosine, and how much the plain sum disturbs either: the rival's facts."""
     return replace(of, facts=of.facts[:, [0, 1, 2, 5, 6]])
-
-
-def chosen_for(facts: Pairs, soft: np.ndarray, truth: np.ndarray) -> float:
-    """The rival's own penalty, chosen as the forecast's is."""
-    return max(RIDGES, key=lambda ridge: rank(crossed(facts, soft, ridge, axes=0), truth))
 
 
 def main() -> None:
@@ -78,7 +71,8 @@ def main() -> None:
     rates, truths = merges.soft, merges.rates
     known, new = read_pairs(learned), read_pairs(cells)
     drafted = with_drafts(new, cells, base)
-    rival = fitted(plain(known), rates, chosen_for(plain(known), rates, truths), axes=0)
+    ridge, axes, _ = chosen(plain(known), rates, truths, [0])
+    rival = fitted(plain(known), rates, ridge, axes)
     said = {
         "forecast": shipped(ASSET).rates(new.facts, new.seen),
         "forecast with drafts": shipped(DRAFTED).rates(drafted.facts, new.seen),
