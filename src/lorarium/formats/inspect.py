@@ -16,6 +16,7 @@ import numpy as np
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
 from lorarium.errors import LorariumError, one_line
+from lorarium.files import is_inside
 from lorarium.formats import read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import Hashes, hash_file
@@ -178,22 +179,12 @@ def tensor_files(path: Path) -> list[Path]:
     for folder, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(folder, name)
-            if file.suffix.lower() in LORA_SUFFIXES and stays_inside(file, inside):
+            if file.suffix.lower() in LORA_SUFFIXES and is_inside(file, inside):
                 found.append(file)
     if not found:
         hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
         raise LorariumError("there is no tensor file in this folder", where=str(path), hint=hint)
     return sorted(found)
-
-
-def stays_inside(file: Path, folder: Path) -> bool:
-    """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
-    try:
-        real = file.resolve()
-    except (OSError, RuntimeError):  # a link that leads back to itself
-        return False
-    cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
-    return real.is_relative_to(folder) or cached
 
 
 def block_of(module: Module) -> str:

@@ -15,7 +15,12 @@ from lorarium.errors import LorariumError, quoted
 from lorarium.formats.header import AGAIN, MAX_TENSORS
 
 MAX_DEPTH = 6
-FORBIDDEN_GLOBAL = re.compile(r"(?:GLOBAL|Unsupported global:?)\s+([\w.]{1,100})")
+LARGEST_INT = 2**64
+# how torch names a function that a pickle wants called, and why a pickle is none of its own
+FORBIDDEN = re.compile(
+    r"GLOBAL ([\w.]{1,100})|unrecognized function <[a-z-]+ (?:[a-z]+ )?([\w.]{1,100})"
+)
+REASON = re.compile(r"WeightsUnpickler error: ([^\n]{1,200})")
 
 
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -57,13 +62,15 @@ def _refuse_packed(path: Path) -> None:
 
 def _refusal(error: Exception, where: str) -> LorariumError:
     text = str(error)
-    found = FORBIDDEN_GLOBAL.search(text)
-    if found or "weights_only" in text or "Weights only" in text:
-        named = f" ({found[1]})" if found else ""
-        what = f"this pickle asks to run code{named} and was refused; nothing was executed"
+    found = FORBIDDEN.search(text)
+    if found:
+        name = found[1] or found[2]
+        what = f"this pickle asks to run code ({name}) and was refused; nothing was executed"
         return LorariumError(what, where=where, hint="ask for a safetensors file")
-    first = text.strip().split("\n")[0][:200] or type(error).__name__
-    return LorariumError(f"not a readable torch file ({first})", where=where, hint=AGAIN)
+    reason = REASON.search(text)
+    first = reason[1] if reason else text.strip().split("\n")[0][:200]
+    what = f"not a readable torch file ({first or type(error).__name__})"
+    return LorariumError(what, where=where, hint=AGAIN)
 
 
 def _collect(
@@ -84,12 +91,18 @@ def _collect(
         tensors[key] = _array(value, key, path)
     elif isinstance(value, dict):
         for name, inner in value.items():
+            if not isinstance(name, str | int) or (
+                isinstance(name, int) and abs(name) > MAX_TENSORS
+            ):
+                raise LorariumError("its keys are not names", where=str(path))
             # the usual wrapper says nothing about the keys inside
             joined = "" if not key and name == "state_dict" else _join(key, name)
             _collect(inner, joined, tensors, metadata, path, depth + 1)
     elif isinstance(value, (list, tuple)):
         for index, inner in enumerate(value):
             _collect(inner, _join(key, index), tensors, metadata, path, depth + 1)
+    elif isinstance(value, int) and abs(value) > LARGEST_INT:
+        pass  # neither an alpha nor anything that a person wrote
     elif isinstance(value, (bool, int, float)) and key.endswith("alpha"):
         tensors[key] = np.asarray(value, np.float64)
     elif isinstance(value, (str, bool, int, float)):

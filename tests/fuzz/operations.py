@@ -1,0 +1,164 @@
+"""What is done with each hostile input, as a user would: any error but a `LorariumError` is a find."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from lorarium import formats
+from lorarium.adapter import Adapter
+from lorarium.algebra import (
+    canonical,
+    drop_magnitude,
+    fingerprint,
+    fingerprint_vector,
+    lower,
+    lowering_cost,
+    norm,
+    recompress,
+)
+from lorarium.describe.sketch import Sketch, sketch
+from lorarium.errors import LorariumError
+from lorarium.formats.inspect import inspect_file
+from lorarium.library.rows import read_row, readers
+from lorarium.library.scan import Entry, signature
+from lorarium.merge import merge_with_report
+from tests import deltas
+from tests.fuzz.cases import Case, make_case
+
+DIALECTS = (None, None, "kohya", "diffusers", "peft", "comfy", "peft-bare", "lycoris", "bare")
+DTYPES = (None, None, "fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
+METHODS = ("sum", "average", "cat", "svd", "ties", "dare-linear", "slerp", "karcher", "knots",
+           "prune", "breadcrumbs", "np-lora")  # fmt: skip
+UNFORESEEN = "unforeseen "  # how a loop over files words what nobody foresaw
+
+
+class Foreign(AssertionError):
+    """An error that a loop over files has caught, though it should not have come up at all."""
+
+
+class Step(NamedTuple):
+    name: str
+    run: Callable[[], object]
+
+
+OTHER = deltas.adapter(7, kinds=("lora", "locon")).with_(family="unknown")
+
+
+def steps(number: int, folder: Path) -> Iterator[Step]:
+    """The operations on the input of a number; what one finds out, the later ones use."""
+    rng = Random(~number)
+    held: dict[str, Case | Adapter] = {}
+
+    def make() -> None:
+        held["case"] = make_case(number, folder)
+
+    yield Step("make", make)
+    case = held.get("case")
+    if not isinstance(case, Case):
+        return
+    adapter, path = case.adapter, case.path
+    if path is not None:
+
+        def read() -> None:
+            held["adapter"] = formats.read_report(path)[0]
+
+        yield Step("read", read)
+        found = held.get("adapter")
+        adapter = found if isinstance(found, Adapter) else None
+        for name in ("inspect", "index", "convert"):
+            if rng.random() < CHANCES[name]:
+                yield Step(name, lambda act=ON_FILES[name]: act(path, folder, rng))
+    if adapter is not None and adapter.deltas:
+        for name, act in ON_ADAPTERS.items():
+            if rng.random() < CHANCES[name]:
+                yield Step(name, lambda act=act: act(adapter, folder, rng))
+
+
+def _file_of(path: Path) -> Path:
+    return path / "adapter_model.safetensors" if path.is_dir() else path
+
+
+def _inspect(path: Path, folder: Path, rng: Random) -> None:
+    json.dumps(inspect_file(_file_of(path)).to_json(), allow_nan=False)
+
+
+def _index(path: Path, folder: Path, rng: Random) -> None:
+    file = _file_of(path)
+    state = signature(file)
+    assert state is not None
+    row = read_row(Entry(str(file), state), readers()[file.suffix])
+    _refuse_unforeseen(row["error"])
+
+
+def _convert(path: Path, folder: Path, rng: Random) -> None:
+    to, dtype = rng.choice(DIALECTS), rng.choice(DTYPES)
+    out = folder / ("out" if to == "peft" else "out.safetensors")
+    for file in formats.convert(path, out, to=to, dtype=dtype).files:
+        _refuse_unforeseen(file.error)
+
+
+def _refuse_unforeseen(error: str) -> None:
+    if UNFORESEEN in error:
+        raise Foreign(error)
+
+
+def _write(adapter: Adapter, folder: Path, rng: Random) -> None:
+    to, dtype = rng.choice(DIALECTS), rng.choice(DTYPES)
+    formats.write(adapter, folder / ("out" if to == "peft" else "out.safetensors"), to, dtype)
+
+
+def _resize(adapter: Adapter, folder: Path, rng: Random) -> None:
+    options = rng.choice(({"rank": 1}, {"rank": 2}, {"energy": 0.9}, {"size": 3000}))
+    recompress(adapter, **options)  # type: ignore[arg-type]
+
+
+def _merge(adapter: Adapter, folder: Path, rng: Random) -> None:
+    other = rng.choice((adapter, adapter, OTHER.with_(family=adapter.family)))
+    rank = rng.choice((None, 2, "full"))
+    merge_with_report([adapter, other], [1.0, -0.5], method=rng.choice(METHODS), rank=rank)
+
+
+def _sketch(adapter: Adapter, folder: Path, rng: Random) -> None:
+    Sketch.from_bytes(sketch(adapter).to_bytes())
+
+
+def _fingerprint(adapter: Adapter, folder: Path, rng: Random) -> None:
+    fingerprint(adapter)
+    fingerprint_vector(adapter)
+
+
+def _algebra(adapter: Adapter, folder: Path, rng: Random) -> None:
+    for _, delta in drop_magnitude(adapter).items():
+        norm(delta)
+        for act in (lowering_cost, lower, lambda d: canonical(d, rank=2, dense=True)):
+            try:
+                act(delta)
+            except LorariumError:
+                pass
+
+
+ON_FILES = {"inspect": _inspect, "index": _index, "convert": _convert}
+ON_ADAPTERS = {
+    "fingerprint": _fingerprint,
+    "algebra": _algebra,
+    "resize": _resize,
+    "merge": _merge,
+    "sketch": _sketch,
+    "write": _write,
+}
+# how often each is done, so that the dear ones do not take all the time
+CHANCES = {
+    "inspect": 0.12,
+    "index": 0.05,
+    "convert": 0.12,
+    "fingerprint": 0.3,
+    "algebra": 0.3,
+    "resize": 0.2,
+    "merge": 0.2,
+    "sketch": 0.05,
+    "write": 0.15,
+}
