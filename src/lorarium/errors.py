@@ -1,14 +1,36 @@
 """The one exception of the package: a sentence that says what is wrong, where, and what to do."""
 
+from collections.abc import Mapping, Sequence
+
 
 class LorariumError(Exception):
-    """Shown to people as one line; the command line exits with code 2."""
+    """Shown to people as one line; the command line exits with `code`."""
+
+    code = 2
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         # names and keys in a message come from files, so they are made harmless here, once
         self.what, self.where, self.hint = one_line(what), one_line(where), one_line(hint)
         text = f"{self.where}: {self.what}" if self.where else self.what
         super().__init__(f"{text}; {self.hint}" if self.hint else text)
+
+
+class UnverifiedError(LorariumError):
+    """What was to be written is not what was meant in some modules, so nothing was written."""
+
+    code = 1
+
+    def __init__(self, faults: Mapping[str, str], *, where: str = "", hint: str = "") -> None:
+        self.faults = dict(faults)  # module -> what is wrong with it
+        count = f"{len(faults)} module{'s' if len(faults) > 1 else ''}"
+        names = listed([f"{quoted(name)} ({reason})" for name, reason in faults.items()])
+        super().__init__(f"{count} would not be what was meant: {names}", where=where, hint=hint)
+
+
+def listed(items: Sequence[str], most: int = 10) -> str:
+    """The first few by name, the rest counted."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def plain(text: str) -> str:

@@ -163,7 +163,7 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path) -> None:
         "from lorarium.errors import LorariumError\n"
         "from lorarium.formats.container import save\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "try:\n    save(sys.argv[1], {'a': np.zeros(1_000_000)})\n"
+        "try:\n    save(sys.argv[1], {'a': np.zeros(1_000_000)}, force=True)\n"
         "except LorariumError as error:\n    print(error); sys.exit(2)\n"
     )
     done = subprocess.run(

@@ -60,7 +60,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; an expected error is one line on stderr and exit code 2."""
+    """Run the command line; an expected error is one line on stderr and its own exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign shows '?', not an error
             stream.reconfigure(errors="replace")
@@ -70,7 +70,7 @@ def main() -> None:
     except click.ClickException as error:
         fail(error.format_message())
     except LorariumError as error:
-        fail(str(error))
+        fail(str(error), error.code)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -80,6 +80,6 @@ def main() -> None:
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def fail(message: str) -> NoReturn:
+def fail(message: str, code: int = 2) -> NoReturn:
     click.echo(f"lorarium: {one_line(message)}", err=True)
-    sys.exit(2)
+    sys.exit(code)

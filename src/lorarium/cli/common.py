@@ -12,6 +12,7 @@ from lorarium.errors import LorariumError, one_line, plain
 
 __all__ = [
     "SCHEMA",
+    "force_flag",
     "json_flag",
     "library_option",
     "need_torch",
@@ -27,6 +28,11 @@ __all__ = [
 SCHEMA = "lorarium/1"
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_flag = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+force_flag = click.option(
+    "--force",
+    is_flag=True,
+    help="Write over what is there; what is also an input is kept as NAME.bak.",
+)
 library_option = click.option(
     "--library",
     metavar="DIR",

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
+from lorarium.cli.common import force_flag, json_flag, one_line, print_json, quiet_flag
 from lorarium.formats.dialects import TARGETS
 from lorarium.formats.report import Converted
 
@@ -24,6 +24,8 @@ DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
     type=click.Choice(["high", "low"]),
     help="Which of two denoisers a file is for, where it does not say.",
 )
+@click.option("--allow-loss", is_flag=True, help="Exit 0 although modules were refused.")
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -32,29 +34,37 @@ def command(
     to: str | None,
     dtype: str | None,
     expert: str | None,
+    allow_loss: bool,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> int:
     """Rewrite a LoRA file, a PEFT folder or a folder of them in another dialect, checked.
 
-    Every key is mapped, carried or refused by name; the result is read back and compared.
+    Every key is mapped, carried or refused by name; the result is read back and compared before
+    it takes its name. Exit code 1 when modules were refused or are not what they were.
 
     \b
     lorarium convert ink.safetensors ink-diffusers.safetensors --to diffusers
     lorarium convert loras/ for-comfy/ --to comfy --dtype fp16
     """
-    report = formats.convert(source, target, to=to, dtype=dtype, expert=expert)
+    report = formats.convert(
+        source, target, to=to, dtype=dtype, expert=expert, force=force, allow_loss=allow_loss
+    )
     for file in report.files:
-        if not file.ok:
+        if file.error:
             click.echo(f"lorarium: {one_line(file.error)}", err=True)
         elif not as_json and not quiet:
             first, *others = map(one_line, lines(file))
             click.echo("\n  ".join([first, *others]))
+        elif not as_json and not file.ok:
+            click.echo(f"lorarium: {one_line(lines(file)[0])}", err=True)
     if as_json:
         print_json(report.to_json())
-    if not report.ok:
-        return 2
-    return 0 if all(file.written and file.written.verified for file in report.files) else 1
+    return report.exit_code
+
+
+SHOWN = 10  # refused or unverified modules by name; --json has them all
 
 
 def lines(file: Converted) -> list[str]:
@@ -69,10 +79,27 @@ def lines(file: Converted) -> list[str]:
     check = "read back and equal" if written.worst_error == 0.0 else "read back"
     if written.worst_error:
         check += f", largest error {written.worst_error:.1e}"
+    if not written.verified:
+        check = f"NOT VERIFIED, {len(written.unverified)} modules are not what was meant"
     shown = [
         f"{file.target}: {read.dialect} -> {written.dialect}, {written.family}, "
-        f"{', '.join(counts)}; {check if written.verified else 'NOT VERIFIED, ' + check}"
+        f"{', '.join(counts)}; {loss_line(file)}{check}"
     ]
-    shown += [f"refused {key.key}: {key.reason}" for key in read.refused()]
-    shown += [f"refused {module.name}: {module.reason}" for module in written.refused()]
+    shown += some([f"not verified {name}: {why}" for name, why in written.unverified.items()])
+    shown += some([f"refused {lost.name}: {lost.reason}" for lost in file.lost])
     return [*shown, *read.warnings, *written.warnings]
+
+
+def loss_line(file: Converted) -> str:
+    """The share of modules and of energy that was refused."""
+    loss = file.loss_json()
+    if not loss or not loss["modules"]:
+        return ""
+    share = f"{loss['modules']} of {loss['of']} modules"
+    return f"LOST {share} and {loss['energy']:.2%} of the energy; "
+
+
+def some(texts: list[str]) -> list[str]:
+    """The first few, the rest counted."""
+    more = [f"and {len(texts) - SHOWN} more like these"] if len(texts) > SHOWN else []
+    return texts[:SHOWN] + more

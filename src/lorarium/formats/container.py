@@ -6,7 +6,6 @@ import json
 import math
 import mmap
 import os
-import secrets
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +28,7 @@ from lorarium.formats.header import (
     read_header,
     sniff,
 )
+from lorarium.formats.target import write_atomically
 
 __all__ = ["Header", "RawFile", "TensorInfo", "load", "load_header", "save", "write_atomically"]
 
@@ -101,8 +101,14 @@ def save(
     path: str | os.PathLike[str],
     tensors: Mapping[str, Array],
     metadata: Mapping[str, str] | None = None,
+    *,
+    check: Callable[[Path], None] | None = None,
+    force: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Write a safetensors file, whole or not at all; equal input gives equal bytes.
+
+    `check` sees the finished file before it takes its name; `force` and `inputs` as in `target`.
 
     The layout is the library's (wide dtypes first, then by name), which does not keep the order
     of metadata between runs; here it is sorted.
@@ -131,7 +137,12 @@ def save(
             if name != "__metadata__" and tensors[name].size:
                 yield _little_endian_bytes(tensors[name])
 
-    write_atomically(path, chunks(), check_with_library)
+    def checked(beside: Path) -> None:
+        check_with_library(beside)
+        if check is not None:
+            check(beside)
+
+    write_atomically(path, chunks(), checked, force=force, inputs=inputs)
 
 
 def encode_header(table: Mapping[str, object]) -> bytes:
@@ -148,45 +159,3 @@ def _little_endian_bytes(array: Array) -> memoryview:
     if order == ">" or (order == "=" and sys.byteorder == "big"):
         array = array.byteswap()
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-def write_atomically(
-    path: str | os.PathLike[str],
-    chunks: Iterable[bytes | memoryview],
-    check: Callable[[Path], None] | None = None,
-) -> None:
-    """Write beside, flush to the disk, rename; on any failure the old file stays as it was."""
-    path = Path(path)
-    if path.is_dir():
-        raise LorariumError("this is a folder", where=str(path), hint="name a file to write")
-    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        if check:
-            check(beside)
-        if path.exists():
-            os.chmod(beside, path.stat().st_mode & 0o777)
-        os.replace(beside, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise LorariumError(f"cannot be written ({reason})", where=str(path)) from None
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # not every system opens folders; the rename itself is done
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, UnverifiedError
 
 from . import peft
 from .reading import FOLDERS, read_report
@@ -22,10 +22,14 @@ def convert(
     to: str | None = None,
     dtype: DType | None = None,
     expert: str | None = None,
+    *,
+    force: bool = False,
+    allow_loss: bool = False,
 ) -> ConvertReport:
     """Convert one file or PEFT folder, or every adapter under a folder into the same tree.
 
     `expert` ("high" or "low") says which of two denoisers a file is for when it does not say.
+    A file of which modules were refused is not `ok`, unless `allow_loss` says that it is wanted.
     """
     start, goal = Path(source), Path(target)
     if not start.exists():
@@ -33,16 +37,22 @@ def convert(
     if start.is_file() or is_peft(start):
         if goal.is_dir() and to != "peft" and not is_peft(goal):
             goal = goal / _name(Path(start.name), to)
-        return ConvertReport((_convert(start, goal, to, dtype, expert),))
-    files = adapters_under(start)
-    if not files:
-        raise LorariumError("holds no adapters", where=str(start))
-    return ConvertReport(
-        tuple(
-            _convert(path, goal / _name(path.relative_to(start), to), to, dtype, expert)
-            for path in files
-        )
-    )
+        pairs = [(start, goal)]
+    else:
+        pairs = [
+            (path, goal / _name(path.relative_to(start), to)) for path in adapters_under(start)
+        ]
+        if not pairs:
+            raise LorariumError("holds no adapters", where=str(start))
+    source_of: dict[Path, Path] = {}
+    files = []
+    for path, out in pairs:
+        if source_of.setdefault(out, path) != path:
+            what = f"{path}: {source_of[out]} is written under the same name, {out}"
+            files.append(Converted(str(path), str(out), error=what))
+        else:
+            files.append(_convert(path, out, to, dtype, expert, force, allow_loss, start))
+    return ConvertReport(tuple(files))
 
 
 def is_peft(folder: Path) -> bool:
@@ -81,7 +91,11 @@ def _convert(
     to: str | None,
     dtype: DType | None,
     expert: str | None,
+    force: bool,
+    allow_loss: bool,
+    start: Path,
 ) -> Converted:
+    names = str(source), str(target)
     try:
         adapter, report = read_report(source)
         if report.family.id == "not-diffusion":
@@ -90,12 +104,17 @@ def _convert(
         if expert is not None:
             adapter = _assign(adapter, expert)
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Converted(str(source), str(target), report, write(adapter, target, to, dtype))
+        written = write(
+            adapter, target, to, dtype, force=force, inputs=[start], keep_nonfinite=True
+        )
+        return Converted(*names, report, written, loss_allowed=allow_loss)
+    except UnverifiedError as error:
+        return Converted(*names, error=str(error), unverified=error.faults)
     except LorariumError as error:
-        return Converted(str(source), str(target), error=str(error))
+        return Converted(*names, error=str(error))
     except OSError as error:
         reason = f"{target}: cannot be written: {error.strerror}"
-        return Converted(str(source), str(target), error=reason)
+        return Converted(*names, error=reason)
 
 
 def _assign(adapter: Adapter, expert: str) -> Adapter:

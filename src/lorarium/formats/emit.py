@@ -12,7 +12,7 @@ from lorarium.adapter import Adapter, Array, Bias, Delta, Dora, Module
 from . import positional
 from .dialects import DIALECTS, Dialect
 from .families import Family
-from .report import ModuleFate
+from .report import ROUNDED, ModuleFate
 from .scale import alpha_for, fold, scaled_bias
 from .slots import take
 from .units import Unit
@@ -80,7 +80,7 @@ def emit(
     for module in unit.modules:
         draft.written[module] = adapter[module]
         whole = exact and module not in rounded
-        reason = "" if whole else "rounded to the dtype" if exact else "the scale rounds one factor"
+        reason = "" if whole else ROUNDED if exact else "the scale rounds one factor"
         draft.fates[str(module)] = ModuleFate(str(module), "exact" if whole else "rounded", reason)
 
 

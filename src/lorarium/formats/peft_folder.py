@@ -3,52 +3,52 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, quoted
 
 from . import container, peft
 from .emit import Draft
 from .scale import alpha_for
+from .target import write_atomically, write_folder_atomically
 
 
-def save_folder(target: Path, metadata: Mapping[str, str], draft: Draft) -> None:
-    """One folder for a lone network, else a folder of folders; whole or not at all."""
+def save_folder(
+    target: Path,
+    metadata: Mapping[str, str],
+    draft: Draft,
+    check: Callable[[Path], None],
+    *,
+    force: bool = False,
+    inputs: Iterable[Path] = (),
+) -> None:
+    """One folder for a lone network, else a folder of folders; whole or not at all.
+
+    `check` sees the finished folder before it takes its name.
+    """
+    _refuse_strangers(target)
     files = {name: tensors for name, tensors in draft.tensors.items() if tensors}
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+
+    def fill(beside: Path) -> None:
         for name, tensors in files.items():
             folder = beside / name if len(files) > 1 else beside
-            folder.mkdir(parents=True)
+            folder.mkdir(exist_ok=True)
             container.save(folder / peft.WEIGHTS[0], tensors, metadata)
-            config = _config(name, draft)
-            (folder / peft.CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
-        _move(beside, target)
-    except OSError as error:
-        raise LorariumError(f"cannot be written: {error.strerror}", where=str(target)) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+            config = json.dumps(_config(name, draft), indent=2) + "\n"
+            write_atomically(folder / peft.CONFIG, [config.encode()])
+        check(beside)
+
+    write_folder_atomically(target, fill, force=force, inputs=inputs)
 
 
-def _move(beside: Path, target: Path) -> None:
-    """The finished folder takes its place; only an old PEFT folder gives way to it."""
+def _refuse_strangers(target: Path) -> None:
+    """Only an old PEFT folder gives way, even to force."""
     if target.is_dir():
-        strangers = [
-            item for item in target.rglob("*") if item.is_file() and item.name not in _OURS
-        ]
-        if strangers:
-            raise LorariumError(
-                f"the folder holds other files ({strangers[0].name})", where=str(target)
-            )
-        old = beside.with_suffix(".old")
-        os.replace(target, old)
-        os.replace(beside, target)
-        shutil.rmtree(old, ignore_errors=True)
-        return
-    os.replace(beside, target)
+        for item in target.rglob("*"):
+            if item.is_file() and item.name not in _OURS:
+                what = f"the folder holds other files ({quoted(item.name)})"
+                raise LorariumError(what, where=str(target))
 
 
 _OURS = (peft.CONFIG, *peft.WEIGHTS)

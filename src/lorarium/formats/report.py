@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -77,6 +78,7 @@ class Report:
         }
 
 
+ROUNDED = "rounded to the dtype"
 Exactness = Literal["exact", "rounded", "refused", "carried"]
 
 
@@ -94,16 +96,25 @@ class ModuleFate:
 
 @dataclass(frozen=True)
 class WriteReport:
-    """The account of one file written; `verified` after it was read back and compared."""
+    """The account of one file written; `verified` after it was read back and compared.
+
+    `unverified` names the modules that are not what was meant, with the reason; such a file is
+    written by `force` only. `lost_energy` is the refused modules' share of the squared norm.
+    """
 
     path: str
     dialect: str
     family: str
     modules: tuple[ModuleFate, ...]
     keys: int
-    verified: bool
+    unverified: Mapping[str, str] = field(default_factory=dict)
     worst_error: float = 0.0
+    lost_energy: float = 0.0
     warnings: tuple[str, ...] = ()
+
+    @property
+    def verified(self) -> bool:
+        return not self.unverified
 
     def count(self, fate: Exactness) -> int:
         return sum(module.fate == fate for module in self.modules)
@@ -121,25 +132,48 @@ class WriteReport:
             "modules": {fate: self.count(fate) for fate in fates},
             "refused": [module.to_json() for module in self.refused()],
             "rounded": [m.to_json() for m in self.modules if m.fate == "rounded"],
+            "lost_energy": self.lost_energy,
             "verified": self.verified,
-            "worst_error": self.worst_error,
+            "unverified": [{"name": n, "reason": r} for n, r in self.unverified.items()],
+            "worst_error": self.worst_error if math.isfinite(self.worst_error) else None,
             "warnings": list(self.warnings),
         }
 
 
 @dataclass(frozen=True)
 class Converted:
-    """One file of a conversion: what was read, what was written, or the error that stopped it."""
+    """One file of a conversion: what was read, what was written, or the error that stopped it.
+
+    `unverified` are the modules because of which nothing was written.
+    """
 
     source: str
     target: str
     read: Report | None = None
     written: WriteReport | None = None
     error: str = ""
+    unverified: Mapping[str, str] = field(default_factory=dict)
+    loss_allowed: bool = False
 
     @property
     def ok(self) -> bool:
-        return not self.error
+        return self.exit_code == 0
+
+    @property
+    def exit_code(self) -> int:
+        """2 where an error stopped it, 1 where modules were lost or could not be verified."""
+        if self.error:
+            return 1 if self.unverified else 2
+        unverified = self.written is not None and not self.written.verified
+        return int(unverified or bool(self.lost and not self.loss_allowed))
+
+    @property
+    def lost(self) -> tuple[ModuleFate, ...]:
+        """Everything of the source that is not in the target, with the reason."""
+        unread = self.read.refused() if self.read else ()
+        names = {str(key.module or key.key): key.reason for key in unread}
+        refused = tuple(ModuleFate(name, "refused", reason) for name, reason in names.items())
+        return refused + (self.written.refused() if self.written else ())
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -147,9 +181,19 @@ class Converted:
             "target": self.target,
             "ok": self.ok,
             "error": self.error,
+            "unverified": [{"name": n, "reason": r} for n, r in self.unverified.items()],
+            "lost": self.loss_json(),
             "read": self.read.to_json() if self.read else None,
             "written": self.written.to_json() if self.written else None,
         }
+
+    def loss_json(self) -> dict[str, Any] | None:
+        """How many modules were lost, of how many, and their share of the energy."""
+        if self.written is None:
+            return None
+        total = len(self.written.modules) + len(self.lost) - len(self.written.refused())
+        energy = self.written.lost_energy
+        return {"modules": len(self.lost), "of": total, "energy": energy}
 
 
 @dataclass(frozen=True)
@@ -159,6 +203,10 @@ class ConvertReport:
     @property
     def ok(self) -> bool:
         return all(file.ok for file in self.files)
+
+    @property
+    def exit_code(self) -> int:
+        return max((file.exit_code for file in self.files), default=0)
 
     def to_json(self) -> dict[str, Any]:
         return {"ok": self.ok, "files": [file.to_json() for file in self.files]}

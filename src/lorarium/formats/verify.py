@@ -3,12 +3,119 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from lorarium.adapter import Array, Delta, Dora, LowRank
+from lorarium.adapter import Adapter, Array, Bias, Delta, Dora, LowRank, Module
+from lorarium.algebra import drop_magnitude, inner_by_module
+from lorarium.errors import LorariumError
 
-from .slots import take
+from .report import ROUNDED, ModuleFate
+from .slots import put, take
+
+# Shares of a module's norm that rounding may take: some units in the last place; for a narrower
+# number type a little more, since fp16 has fewer places near its smallest numbers; and never so
+# much that the change is another one, whatever the number type.
+ULPS, NARROWED, MOST = 4, 1 / 32, 1 / 3
+
+
+@dataclass
+class Comparison:
+    """What reading a file back told: the modules that are not what was meant, and why."""
+
+    faults: dict[str, str] = field(default_factory=dict)
+    worst_error: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+def compare(
+    meant: Adapter,
+    back: Mapping[Module, Delta],
+    modules: Iterable[Module],
+    fates: Mapping[str, ModuleFate],
+    keep_nonfinite: bool = False,
+) -> Comparison:
+    """Each module read back against the one meant: finite, and within a share of its norm."""
+    result, broken = Comparison(), 0
+    for module in modules:
+        delta, read_back = meant[module], back.get(module)
+        if read_back is None:
+            if not _is_zero(delta):
+                result.faults[str(module)] = "did not come back"
+            continue
+        lost_count = _nonfinite(read_back)
+        if lost_count:
+            kept = keep_nonfinite and lost_count <= _nonfinite(delta)
+            if not kept:
+                result.faults[str(module)] = "NaN or infinite values"
+                continue
+            broken += 1
+            delta, read_back = _finite_part(delta), _finite_part(read_back)
+        error = difference(delta, read_back)
+        if not error <= _allowed(fates[str(module)], delta, read_back):
+            result.faults[str(module)] = f"off by {error:.2g} of its norm"
+        result.worst_error = max(result.worst_error, error)
+    if broken:
+        result.warnings = (f"{broken} modules hold NaN or infinite values, as in the source",)
+    return result
+
+
+def _allowed(fate: ModuleFate, *deltas: Delta) -> float:
+    """Nothing where we said exact, else the share of the norm that its number types may take."""
+    if fate.fate == "exact":
+        return 0.0
+    import ml_dtypes
+
+    dtypes = {array.dtype for delta in deltas for array in _arrays(delta)}
+    units = ULPS * max(float(ml_dtypes.finfo(dtype).eps) for dtype in dtypes)
+    return min(MOST, max(units, NARROWED if fate.reason == ROUNDED else 0.0))
+
+
+def energy_share(adapter: Adapter, names: Collection[str]) -> float:
+    """The share of the squared norm in the modules of these names, over what is finite."""
+    total = part = 0.0
+    for module, delta in adapter.items():
+        one = drop_magnitude(adapter.with_(deltas={module: delta}))
+        try:
+            square = inner_by_module(one, one)[module]
+        except LorariumError:
+            continue
+        if math.isfinite(square) and square > 0:
+            total += square
+            part += square if str(module) in names else 0.0
+    return part / total if total else 0.0
+
+
+def _is_zero(delta: Delta) -> bool:
+    if isinstance(delta, LowRank):
+        return not np.any(delta.up != 0)
+    return isinstance(delta, Bias) and not np.any(delta.bias != 0)
+
+
+def _arrays(delta: Delta) -> list[Array]:
+    if isinstance(delta, Dora):
+        return [*_arrays(delta.inner), delta.magnitude]
+    return list(take(delta).values())
+
+
+def _nonfinite(delta: Delta) -> int:
+    """How many entries of its factors are NaN or infinite."""
+    return sum(int(array.size - np.isfinite(array).sum()) for array in _arrays(delta))
+
+
+def _finite_part(delta: Delta) -> Delta:
+    """The same with NaN and infinite entries as zeros."""
+    if isinstance(delta, Dora):
+        inner = _finite_part(delta.inner)
+        assert not isinstance(inner, Dora)
+        return Dora(inner, _finite(delta.magnitude))
+    return put(delta, {k: _finite(a) for k, a in take(delta).items()}, delta.scale)
+
+
+def _finite(array: Array) -> Array:
+    return np.where(np.isfinite(array), array, np.zeros((), array.dtype))
 
 
 def difference(a: Delta, b: Delta) -> float:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from lorarium import __version__
-from lorarium.adapter import Adapter, Bias, Delta, Dora, LowRank, Module
-from lorarium.errors import LorariumError
+from lorarium.adapter import Adapter, Delta, Module
+from lorarium.errors import LorariumError, UnverifiedError
 
 from . import container, positional
 from .dialects import DIALECTS, Dialect
@@ -21,9 +21,9 @@ from .peft_folder import save_folder
 from .reading import read
 from .report import ModuleFate, WriteReport
 from .scale import cast
-from .slots import take
+from .target import ADAPTER_SUFFIXES, FOREIGN_SUFFIXES, check_target
 from .units import units, unplaced
-from .verify import difference
+from .verify import Comparison, compare, energy_share
 
 DType = str | np.dtype | type
 # true of the file that was read, not of the one being written
@@ -35,14 +35,24 @@ def write(
     path: str | os.PathLike[str],
     dialect: str | None = None,
     dtype: DType | None = None,
+    *,
+    force: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
+    keep_nonfinite: bool = False,
 ) -> WriteReport:
     """Write an adapter; `dialect` defaults to the one it was read in, `dtype` to its own.
 
     Nothing is dropped without a line in the report. `peft` makes a folder (a file when the path
-    ends in .safetensors). Example: `write(adapter, "style.safetensors", "kohya").verified`.
+    ends in .safetensors). The file is read back before it takes its name: a module that is not
+    what was meant, or holds NaN or infinite values, is an `UnverifiedError` and nothing is
+    written. `keep_nonfinite` is for copies of what a file says: what is broken there may stay so.
+    An existing target is refused. `force` writes all the same, and over what is there; a target
+    that is one of the `inputs` is then kept as NAME.bak.
+    Example: `write(adapter, "style.safetensors", "kohya").verified`.
     """
-    target = Path(path)
+    target, inputs = Path(path), tuple(inputs)
     chosen = _choose(adapter, target, dialect)
+    _check_target(target, chosen, force, inputs)
     family = FAMILIES.get(adapter.family)
     meant, rounded = adapter, set[Module]()
     if dtype is not None:
@@ -66,8 +76,37 @@ def write(
             f"nothing in it can be written as {chosen.id}: {'; '.join(reasons[:3]) or 'empty'}",
             where=str(target),
         )
-    _save(target, chosen, adapter, draft)
-    return _account(target, chosen, meant, draft)
+    comparison = Comparison()
+
+    def check(beside: Path) -> None:
+        nonlocal comparison
+        known_family = meant.family if meant.family in FAMILIES else None
+        try:
+            back = read(beside, known_family)
+        except LorariumError as error:
+            what = f"would not be readable: {error.what}"
+            raise LorariumError(what, where=str(target)) from None
+        comparison = compare(meant, back.deltas, draft.written, draft.fates, keep_nonfinite)
+        if comparison.faults and not force:
+            hint = "a wider number type holds more; --force writes it all the same"
+            raise UnverifiedError(comparison.faults, where=str(target), hint=hint)
+
+    metadata = _metadata(adapter, chosen, draft)
+    if chosen.id == "peft":
+        save_folder(target, metadata, draft, check, force=force, inputs=inputs)
+    else:
+        tensors = draft.tensors[""]
+        container.save(target, tensors, metadata, check=check, force=force, inputs=inputs)
+    return _report(target, chosen, meant, draft, comparison)
+
+
+def _check_target(target: Path, dialect: Dialect, force: bool, inputs: Iterable[Path]) -> None:
+    folder = dialect.id == "peft"
+    if folder and target.suffix.lower() in FOREIGN_SUFFIXES:
+        what = f"a folder is to be written, and {target.suffix} is the name of a file"
+        raise LorariumError(what, where=str(target), hint="end it in .safetensors for a file")
+    suffixes = () if folder else ADAPTER_SUFFIXES
+    check_target(target, inputs=inputs, force=force, suffixes=suffixes, folder=folder)
 
 
 def _choose(adapter: Adapter, target: Path, dialect: str | None) -> Dialect:
@@ -136,65 +175,19 @@ def _metadata(adapter: Adapter, dialect: Dialect, draft: Draft) -> dict[str, str
     return kept | draft.header
 
 
-def _save(target: Path, dialect: Dialect, adapter: Adapter, draft: Draft) -> None:
-    metadata = _metadata(adapter, dialect, draft)
-    if dialect.id == "peft":
-        save_folder(target, metadata, draft)
-    elif target.is_dir():
-        raise LorariumError("is a folder, a file name is needed", where=str(target))
-    else:
-        container.save(target, draft.tensors[""], metadata)
-
-
-def _account(target: Path, dialect: Dialect, adapter: Adapter, draft: Draft) -> WriteReport:
-    """Read the file back and compare every module with what was meant."""
-    family = adapter.family if adapter.family in FAMILIES else None
-    back: Mapping[Module, Delta] = read(target, family).deltas
-    worst, missing, strayed = 0.0, [], 0
-    for module in draft.written:
-        meant = adapter[module]
-        found = back.get(module)
-        if found is None:
-            if _nothing(meant):
-                continue
-            missing.append(str(module))
-            continue
-        error = difference(meant, found)
-        worst = max(worst, error)
-        strayed += error > _allowed(draft.fates[str(module)], meant, found)
-    if missing:
-        raise LorariumError(
-            f"{len(missing)} modules did not come back after writing, first {missing[0]}",
-            where=str(target),
-        )
+def _report(
+    target: Path, dialect: Dialect, adapter: Adapter, draft: Draft, comparison: Comparison
+) -> WriteReport:
     fates = tuple(draft.fates[name] for name in sorted(draft.fates))
+    refused = {fate.name for fate in fates if fate.fate == "refused"}
     return WriteReport(
         str(target),
         dialect.id,
         adapter.family,
         fates,
         sum(map(len, draft.tensors.values())),
-        verified=not strayed,
-        worst_error=worst,
-        warnings=tuple(draft.warnings),
+        comparison.faults,
+        comparison.worst_error,
+        energy_share(adapter, refused) if refused else 0.0,
+        (*draft.warnings, *comparison.warnings),
     )
-
-
-def _allowed(fate: ModuleFate, *deltas: Delta) -> float:
-    """Nothing where we said exact; a few units in the last place where we said rounded."""
-    if fate.fate == "exact":
-        return 0.0
-    import ml_dtypes
-
-    dtypes = {
-        array.dtype
-        for delta in deltas
-        for array in take(delta.inner if isinstance(delta, Dora) else delta).values()
-    }
-    return 4 * max(float(ml_dtypes.finfo(dtype).eps) for dtype in dtypes)
-
-
-def _nothing(delta: Delta) -> bool:
-    if isinstance(delta, LowRank):
-        return not np.any(delta.up != 0)
-    return isinstance(delta, Bias) and not np.any(delta.bias != 0)
