@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from lorarium import __version__
+from lorarium.cli.suggest import Group, usage_message
 from lorarium.errors import LorariumError, one_line
 
 # name -> one line of help; the command itself is `command` in lorarium/cli/<name>.py
@@ -39,7 +40,7 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if importlib.util.find_spec(f"lorarium.cli.{name}")]
 
@@ -68,7 +69,7 @@ def main() -> None:
         result = cli(prog_name="lorarium", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        fail(error.format_message())
+        fail(usage_message(error))
     except LorariumError as error:
         fail(str(error), error.code)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to be told

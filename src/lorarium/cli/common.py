@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from typing import Any
 
 import click
 
-from lorarium.errors import LorariumError, one_line, plain
+from lorarium.errors import need_packages, one_line, plain
 
 __all__ = [
     "SCHEMA",
+    "device_option",
     "force_flag",
     "json_flag",
     "library_option",
@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 SCHEMA = "lorarium/1"
+LARGEST_SEED = 2**32 - 1  # what every generator of random numbers that we call can take
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_flag = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 force_flag = click.option(
@@ -43,7 +44,15 @@ where_option = click.option(
     "--where", metavar="EXPR", help="Only files of which this is true: 'rank >= 8 and tags = ink'."
 )
 seed_option = click.option(
-    "--seed", default=0, show_default=True, help="Seed of every random choice."
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Seed of every random choice.",
+)
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."
 )
 
 
@@ -53,12 +62,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 def need_torch(command: str) -> None:
     """Refuse a command that runs networks when their extra is not installed."""
-    missing = [name for name in ("torch", "PIL") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise LorariumError(
-            f"`lorarium {command}` needs {' and '.join(missing)}",
-            hint="install the extra: pip install 'lorarium[torch]'",
-        )
+    need_packages(f"`lorarium {command}`", ("torch", "PIL"), "torch")
 
 
 def split_weight(text: str) -> tuple[str, float]:

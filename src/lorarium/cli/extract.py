@@ -10,6 +10,7 @@ from lorarium import formats
 from lorarium.cli.common import json_flag, plain, print_json, quiet_flag, seed_option
 from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
+from lorarium.cli.suggest import Choice
 from lorarium.merge.extract import Extraction, extract
 
 
@@ -21,7 +22,7 @@ from lorarium.merge.extract import Extraction, extract
 @click.option("--energy", type=float, help="Share of each layer's energy to keep, in (0, 1].")
 @click.option("--only", metavar="REGEX", help="Look only at modules whose part:path it matches.")
 @click.option("--to", "dialect", help="Dialect of the result (default: the family's usual one).")
-@click.option("--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type to store.")
+@click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
 @seed_option
 @json_flag
 @quiet_flag

@@ -19,7 +19,8 @@ from lorarium.cli.common import (
 )
 from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
-from lorarium.errors import LorariumError
+from lorarium.cli.suggest import Choice
+from lorarium.errors import LorariumError, did_you_mean
 from lorarium.merge import METHODS, MergeReport, merge_with_report, options_of, summary
 from lorarium.merge.weights_file import read_weights
 
@@ -57,7 +58,7 @@ LISTS = {"prompts", "pictures"}
     "--method",
     default="sum",
     show_default=True,
-    type=click.Choice(list(METHODS)),
+    type=Choice(list(METHODS)),
     metavar="NAME",
     help="How to merge; --methods lists them.",
 )
@@ -82,9 +83,7 @@ LISTS = {"prompts", "pictures"}
 @click.option("--base", help="Base model, for the methods that need one.")
 @click.option("--blocks", metavar="FILE|PRESET", help="Block weights: a TOML file or a preset.")
 @click.option("--only", metavar="REGEX", help="Merge only modules whose part:path it matches.")
-@click.option(
-    "--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type of the result."
-)
+@click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type of the result.")
 @seed_option
 @json_flag
 @quiet_flag
@@ -149,7 +148,7 @@ def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
         if name not in known:
             raise LorariumError(
                 f"the method {method!r} has no option {name!r}",
-                hint=f"it has {', '.join(known) or 'none of its own'}",
+                hint=f"it has {', '.join(known) or 'none of its own'}{did_you_mean(name, known)}",
             )
         found: Any = _number(value) if isinstance(known[name], int | float) else value
         if name in LISTS:

@@ -13,6 +13,7 @@ import numpy as np
 from lorarium import formats
 from lorarium.algebra import Report, recompress
 from lorarium.cli.common import json_flag, plain, print_json, quiet_flag
+from lorarium.cli.suggest import Choice
 from lorarium.merge.provenance import stamp
 
 DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
@@ -42,7 +43,7 @@ class Size(click.ParamType):
     default=None,
     help="Let ranks differ between layers (default with --energy and --size).",
 )
-@click.option("--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type to store.")
+@click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
 @json_flag
 @quiet_flag
 def command(

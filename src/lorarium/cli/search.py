@@ -62,6 +62,7 @@ def command(
     lorarium search --pictures paintings/ --words "red ink"
     lorarium search --where 'text ~ watercolour'
     """
+    here = Library(library)  # it says so when its extra is missing, which the next line needs
     from lorarium.library.search import as_query
 
     asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
@@ -69,7 +70,7 @@ def command(
     asked += [as_query(text, "words") for text in words]
     if not asked and where is None:
         raise LorariumError("what should be searched for?", hint="a file, words, or --where")
-    answer = Library(library).search(*asked, k=count, where=where, relate=True)
+    answer = here.search(*asked, k=count, where=where, relate=True)
     if as_json:
         named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
         print_json({"queries": named, **answer.to_json()})

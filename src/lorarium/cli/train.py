@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+from lorarium.cli.common import (
+    device_option,
+    json_flag,
+    need_torch,
+    print_json,
+    quiet_flag,
+    seed_option,
+)
 
 
 @click.command("train")
@@ -35,7 +42,7 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, s
     help="Show mirror images too. [default: for styles of micro-1]",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
 @json_flag

@@ -11,7 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-from lorarium.errors import LorariumError, quoted
+from lorarium.errors import LorariumError, missing_extra, quoted
 from lorarium.formats.header import AGAIN, MAX_TENSORS
 
 MAX_DEPTH = 6
@@ -30,8 +30,8 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     try:
         import torch
     except ImportError:
-        hint = "pip install 'lorarium[torch]', or give a safetensors file"
-        raise LorariumError("reading torch files needs torch", where=where, hint=hint) from None
+        what = f"{where}: reading torch files (unlike safetensors) needs torch"
+        raise missing_extra(what, "torch") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
 from lorarium.formats.container import write_atomically
 
 FORMAT, VERSION = "lorarium-library", 1
@@ -26,19 +25,7 @@ def default_folder() -> Path:
 
 def need_library() -> None:
     """Refuse when the extra `library` is not installed."""
-    missing = [name for name in ("lancedb", "pyarrow", "sklearn") if not _installed(name)]
-    if missing:
-        raise LorariumError(
-            f"a library needs {' and '.join(missing)}",
-            hint="install the extra: pip install 'lorarium[library]'",
-        )
-
-
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    need_packages("a library", ("lancedb", "pyarrow", "sklearn"), "library")
 
 
 def check(folder: Path) -> None:

@@ -7,7 +7,6 @@ only.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import multiprocessing
 import os
@@ -21,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -117,8 +116,7 @@ def run_on_ray(
     work: Callable[[Item], Result], items: Sequence[Item], address: str
 ) -> Iterator[tuple[Item, Result | Died]]:
     """The same on the nodes of a Ray cluster, where lorarium and the files must be as here."""
-    if importlib.util.find_spec("ray") is None:
-        raise LorariumError("--ray needs ray", hint="install it: pip install 'lorarium[cluster]'")
+    need_packages("--ray", ("ray",), "cluster")
     import ray
 
     ours = not ray.is_initialized()

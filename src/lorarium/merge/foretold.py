@@ -19,7 +19,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.learned import aligned
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
 from lorarium.formats import container
 from lorarium.merge.forecast import Forecast, forecast
 
@@ -109,6 +109,7 @@ def foretell(
         raise LorariumError("rates are foretold for adapters of the embedded base only")
     facts = facts_of(forecast(pair, tried=("sum", "roles")))
     if drafts:
+        need_packages("drawing drafts", ("torch",), "torch")
         from lorarium.merge.drafts import Drafts  # needs torch
         from lorarium.models.base import open_base
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra, quoted
 from lorarium.models.base import Base, Text, rows
 
 
@@ -219,9 +219,7 @@ def load_diffusers(name: str, device: str = "cpu") -> Base:
     try:
         from diffusers import DiffusionPipeline
     except ImportError:
-        raise LorariumError(
-            "this base needs diffusers", where=name, hint="pip install 'lorarium[diffusers]'"
-        ) from None
+        raise missing_extra(f"the base {quoted(name)} needs diffusers", "diffusers") from None
     try:
         pipeline = DiffusionPipeline.from_pretrained(name, local_files_only=folder.is_dir())
     except (OSError, ValueError) as error:
