@@ -1,0 +1,173 @@
+"""What rounding did to the numbers of a file: how many bits they use, how far each may have moved,
+and whether two changes are roundings of one.
+
+A file can be wider than its numbers (float16 saved as float32), so the precision is read from the
+numbers. Every kind of change is multilinear in its arrays, which is all that is used here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+
+import ml_dtypes
+import numpy as np
+
+from lorarium.adapter import Array, Delta, Dora, LowRank
+from lorarium.algebra.forms import arrays, flat
+from lorarium.algebra.inner import inner
+
+FLOAT64_BITS = 53
+HALF_BITS = 11  # of float16: what is coarser may have passed through it and been rounded twice
+BRAIN_BITS = 8  # of bfloat16
+TWICE = 2.0**-HALF_BITS
+ALIGNED = 0.9  # least cosine of two roundings of one vector
+
+
+def significant_bits(values: Array) -> int:
+    """Binary digits that the values use, the leading one too; 0 when all are zero."""
+    narrow = _float32(values)
+    if narrow is None:
+        return FLOAT64_BITS
+    digits = int(np.bitwise_or.reduce(_mantissas(narrow)[0], axis=None, initial=0))
+    return digits.bit_length() - (digits & -digits).bit_length() + 1 if digits else 0
+
+
+def half_steps(values: Array) -> Array:
+    """How far from each value a number can have been that was rounded to it."""
+    narrow = _float32(values)
+    bits = significant_bits(values)
+    if narrow is None or not bits:
+        return np.abs(np.asarray(values, np.float64)) * 2.0**-bits if bits else np.zeros(values.shape)
+    mantissas, exponents = _mantissas(narrow)
+    used = mantissas > 0
+    lowest = np.frexp((mantissas & -mantissas).astype(np.float32))[1] - 1
+    # numbers too small for the type are multiples of its smallest, so the smallest digit is it
+    floor = math.ldexp(0.5, int((exponents + lowest)[used].min()) - 23)
+    steps = np.ldexp(0.5, exponents - (bits - 1))
+    return np.maximum(np.where(used, steps, 0.0), floor)
+
+
+def rounding_energy(delta: Delta) -> float:
+    """The expected ‖error‖² of ΔW from the rounding of its arrays, the errors being uniform."""
+    if isinstance(delta, Dora):
+        return rounding_energy(delta.inner)
+    if isinstance(delta, LowRank) and delta.mid is None:
+        B, A = flat(delta.up), flat(delta.down)
+        columns = _energy(B, 0) @ _energy(half_steps(A), 1) + _energy(half_steps(B), 0) @ _energy(A, 1)
+        return float(columns) * delta.scale**2 / 3
+    share = 0.0
+    for array in arrays(delta):
+        size = float(_energy(array, None))
+        share += float(_energy(half_steps(array), None)) / size if size else 0.0
+    return share / 3 * inner(delta, delta, dtype=np.float64)
+
+
+def entries_apart(a: Delta, b: Delta) -> tuple[int, int] | None:
+    """How many entries of two changes cannot be roundings of one number, and of how many.
+
+    Components may be in another order, and powers of two and signs may have moved between arrays;
+    None when the arrays do not correspond like that.
+    """
+    if isinstance(a, Dora) or isinstance(b, Dora):
+        if not (isinstance(a, Dora) and isinstance(b, Dora)):
+            return None
+        inside = entries_apart(a.inner, b.inner)
+        sides = a.magnitude.reshape(-1), b.magnitude.reshape(-1)
+        if inside is None or sides[0].shape != sides[1].shape:
+            return None
+        return inside[0] + _apart(*sides, np.ones(1)), inside[1] + sides[0].size
+    if type(a) is not type(b) or not a.scale or not b.scale:
+        return None
+    if isinstance(a, LowRank) and isinstance(b, LowRank) and a.mid is None and b.mid is None:
+        return _components_apart(a, b)
+    ratio, apart, count = b.scale / a.scale, 0, 0
+    for item in fields(a):
+        x, y = getattr(a, item.name), getattr(b, item.name)
+        if isinstance(x, np.ndarray) != isinstance(y, np.ndarray):
+            return None
+        if not isinstance(x, np.ndarray):
+            continue
+        if x.shape != y.shape:
+            return None
+        powers = _powers(x.reshape(1, -1), y.reshape(1, -1))
+        if powers is None:
+            return None
+        ratio *= float(powers[0])
+        apart += _apart(x.reshape(-1), y.reshape(-1), powers)
+        count += x.size
+    return (apart, count) if abs(ratio - 1) < TWICE / 8 else None
+
+
+def _components_apart(a: LowRank, b: LowRank) -> tuple[int, int] | None:
+    B, A = _alive(a)
+    D, C = _alive(b)
+    if len(B) != len(D) or B.shape[1:] != D.shape[1:] or A.shape[1:] != C.shape[1:] or not len(B):
+        return None
+    likeness = np.abs(_unit(B) @ _unit(D).T) * np.abs(_unit(A) @ _unit(C).T)
+    order = likeness.argmax(axis=1)
+    if len(set(order.tolist())) < len(order):
+        return None
+    D, C = D[order], C[order]
+    left, right = _powers(B, D), _powers(A, C)
+    if left is None or right is None:
+        return None
+    if (np.abs(left * right * (b.scale / a.scale) - 1) > TWICE / 8).any():
+        return None
+    return _apart(B, D, left[:, None]) + _apart(A, C, right[:, None]), B.size + A.size
+
+
+def _alive(delta: LowRank) -> tuple[Array, Array]:
+    B, A = flat(delta.up).T, flat(delta.down)
+    used = np.flatnonzero(B.any(axis=1) & A.any(axis=1))
+    return np.ascontiguousarray(B[used]), np.ascontiguousarray(A[used])
+
+
+def _powers(x: Array, y: Array) -> Array | None:
+    """The power of two with its sign that takes each row to its fellow, None if rows differ."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    xx, xy, yy = (np.einsum("ij,ij->i", *pair) for pair in ((x, x), (x, y), (y, y)))
+    if (xx * yy <= 0).any() or (np.abs(xy) < ALIGNED * np.sqrt(xx * yy)).any():
+        return None
+    return np.sign(xy) * np.exp2(np.rint(np.log2(np.abs(xy) / xx)))
+
+
+def _apart(x: Array, y: Array, power: Array) -> int:
+    first, second = x.astype(np.float64) * power, y.astype(np.float64)
+    one, two = half_steps(x) * np.abs(power), half_steps(y)
+    bits = significant_bits(x), significant_bits(y)
+    reach = one + two
+    if min(bits) < HALF_BITS:
+        reach += TWICE * np.abs(second)
+    apart = int((np.abs(first - second) > reach).sum())
+    if min(bits) < BRAIN_BITS < max(bits):  # the coarser one may have been bfloat16 before
+        fine, coarse, step = (first, second, two) if bits[0] > bits[1] else (second, first, one)
+        between = fine.astype(ml_dtypes.bfloat16).astype(np.float64)
+        apart = min(apart, int((np.abs(between - coarse) > step + TWICE * np.abs(coarse)).sum()))
+    return apart
+
+
+def _unit(rows: Array) -> Array:
+    wide = rows.astype(np.float64)
+    return wide / np.sqrt(_energy(wide, 1))[:, None]
+
+
+def _energy(x: Array, axis: int | None) -> Array:
+    return np.square(x.astype(np.float64)).sum(axis=axis)
+
+
+def _float32(values: Array) -> Array | None:
+    """The values as float32, None when some would change; subnormal and other ends left out."""
+    if values.dtype.itemsize <= 4:
+        return np.ascontiguousarray(values, np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = np.ascontiguousarray(values, np.float32)
+    return narrow if np.array_equal(narrow.astype(values.dtype), values, equal_nan=True) else None
+
+
+def _mantissas(values: Array) -> tuple[Array, Array]:
+    """Mantissas with their leading one (0 for zero, subnormal and not finite), and exponents."""
+    bits = values.view(np.int32)
+    exponents = (bits >> 23) & 255
+    normal = (exponents > 0) & (exponents < 255)
+    return np.where(normal, (bits & 0x7FFFFF) | 0x800000, 0), exponents - 127
