@@ -10,13 +10,17 @@ from typing import Any
 import click
 
 from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+from lorarium.cli.evaluate_vote import command as vote
 from lorarium.cli.progress import bar
 from lorarium.errors import LorariumError
 
 
 @click.group("evaluate")
 def command() -> None:
-    """Measure on a folder of minted adapters, whose truth is known."""
+    """Measure on a folder of minted adapters, whose truth is known, or by blind votes."""
+
+
+command.add_command(vote)
 
 
 @command.command("describe")
