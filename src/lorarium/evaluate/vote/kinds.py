@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from lorarium.errors import LorariumError, quoted
 
-
 YES_NO = ("yes", "no")
 
 

@@ -31,11 +31,12 @@ Cell = tuple[tuple[int, int], ...]  # row and picture of the one picture, or of 
 
 
 def make_sheets(
-    ballots: Sequence[Ballot], folder: Path, key: Path, *, seed: int | None = None, tile: int = TILE
-) -> list[Json]:
+    ballots: Sequence[Ballot], folder: Path, key: Path, *, seed: int | None = None,
+    tile: int = TILE, prefix: str = "",
+) -> list[Json]:  # fmt: skip
     """Draw the sheets of all ballots into an empty folder and write the key; their public
     descriptions. The same `seed` draws the same sheets with the same key; without one it is drawn
-    where nobody can guess it.
+    where nobody can guess it. A `prefix` tells the sheets of several folders apart.
 
     >>> make_sheets([Ballot("ink-3", "style", {"style": refs}, rows)], Path("blind"), Path("key"))
     """
@@ -55,7 +56,7 @@ def make_sheets(
     for i in random.permutation(len(plans)):  # the names of sheets tell nothing of their targets
         ballot, kind, cells = plans[i]
         numbers[kind.name] = numbers.get(kind.name, 0) + 1
-        name = f"{kind.name}-{numbers[kind.name]:02d}"
+        name = f"{prefix}{kind.name}-{numbers[kind.name]:02d}"
         entry = key_entry(ballot, kind, cells, salt=random.bytes(16).hex())
         sealed[name] = entry
         pictures = [[ballot.rows[row].pictures[n] for row, n in cell] for cell in cells]
@@ -118,7 +119,15 @@ def hash_of(entry: Json) -> str:
 
 
 def _write(path: Path, document: Json) -> None:
-    write_atomically(path, [(json.dumps(document, indent=1) + "\n").encode()])
+    """JSON with a line for each sheet."""
+    head = json.dumps({name: value for name, value in document.items() if name != "sheets"})[:-1]
+    sheets = document["sheets"]
+    if isinstance(sheets, dict):
+        lines = [f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in sheets.items()]
+        body = "{\n" + ",\n".join(lines) + "\n}"
+    else:
+        body = "[\n" + ",\n".join(f" {json.dumps(entry)}" for entry in sheets) + "\n]"
+    write_atomically(path, [f'{head}, "sheets": {body}}}\n'.encode()])
 
 
 def _refuse_used(folder: Path, key: Path) -> None:

@@ -23,7 +23,6 @@ from lorarium.evaluate.vote.ballots import Ballot, Candidates
 from lorarium.evaluate.vote.targets import (
     SEED,
     VoteTargets,
-    adapter_path,
     cell_name,
     strangers_of,
     swapped,
@@ -42,6 +41,7 @@ TRUE, STRANGER = "true renders", "strangers"
 OTHER_WHO, OTHER_HOW = "strangers in the style", "the subject by strangers"
 WORDS = "base, in words"
 GENERATED = {"generated, 12 pictures": 12, "generated, 1 picture": 1}
+LIBRARY = "library LoRA, 120 steps"
 MERGED = ("sum", "np-lora", "lora-rar", "roles")
 SLOW = "ziplora"  # trained for each cell
 CROWD = ("sum", "roles")  # of three adapters
@@ -50,6 +50,10 @@ SHORT = CHECKPOINTS[:2]  # of those that are not deep
 RECIPE = Recipe(steps=CHECKPOINTS[-1], batch=3)  # as many pictures as merge.toml's 240 x 4
 RATES = {"style": 1e-2, "subject": 5e-3}
 TOGETHER = 4  # trainings in one batch
+
+
+def adapter_path(folder: Path, name: str, steps: int) -> Path:
+    return folder / f"{name}-{steps}.safetensors"
 
 
 def trained_name(steps: int) -> str:
@@ -103,6 +107,14 @@ def draw_plain(store: PictureStore, everyone: VoteTargets, synth: Synth) -> None
                 return store.sampled(t, made.adapter)
 
             store.keep(t.name, source, generated)
+
+
+def draw_library(store: PictureStore, everyone: VoteTargets) -> None:
+    """The adapters that come with the package."""
+    for t in everyone.targets:
+        if t.name in everyone.library:
+            path = everyone.library[t.name].path
+            store.keep(t.name, LIBRARY, lambda t=t, p=path: store.sampled(t, read(p)))
 
 
 def train(base: Base, targets: Sequence[Target], folder: Path, upto: int, say: Say) -> None:
@@ -167,7 +179,7 @@ CONTROLS = {
     "subject": {TRUE: "yes", STRANGER: "no"},
     "merge": {TRUE: "both", STRANGER: "neither", OTHER_WHO: "style", OTHER_HOW: "subject"},
 }
-SINGLE = (TRUE, STRANGER, WORDS, *map(trained_name, CHECKPOINTS), *GENERATED)
+SINGLE = (TRUE, STRANGER, WORDS, LIBRARY, *map(trained_name, CHECKPOINTS), *GENERATED)
 PAIRED = (TRUE, STRANGER, OTHER_WHO, OTHER_HOW, *MERGED, SLOW)
 
 
