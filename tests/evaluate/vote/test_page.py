@@ -84,7 +84,7 @@ def test_saved_answers_load_again_and_foreign_ones_do_not(tmp_path: Path) -> Non
     good = {"sheet": "style-01", "answers": {"1": "yes", "9": "no"}}
     foreign = [
         {"sheet": "style-01", "answers": {"1": "maybe", "77": "yes", "__proto__": "yes"}},
-        {"sheet": "style-01", "answers": None}, {"sheet": "other", "answers": {"1": "yes"}}, None, 3,
+        {"sheet": "style-01", "answers": None}, {"sheet": "b", "answers": {"1": "yes"}}, None, 3,
     ]  # fmt: skip
     taken, votes = run_script(
         list(public.values()),

@@ -184,7 +184,7 @@ PAIRED = (TRUE, STRANGER, OTHER_WHO, OTHER_HOW, *MERGED, SLOW)
 
 
 def ballots(store: PictureStore, everyone: VoteTargets) -> list[Ballot]:
-    """Everything that is drawn, as it goes to the vote."""
+    """Everything that is drawn, as it goes to the vote; not targets that have controls alone."""
     found = []
     for t in everyone.targets:
         references = {t.kind: t.references}
@@ -196,7 +196,7 @@ def ballots(store: PictureStore, everyone: VoteTargets) -> list[Ballot]:
         held = f"subject-{cell.entries[0].of[0]}-{cell.entries[0].of[1]}" in everyone.held
         rows = _rows(store, target, "merge", PAIRED)
         found.append(Ballot(target, "merge", {"subject": who, "style": how}, rows, held))
-    return found
+    return [b for b in found if any(row.expected is None for row in b.rows)]
 
 
 def _rows(
