@@ -16,6 +16,7 @@ from lorarium.cli.common import (
     quiet_flag,
     seed_option,
 )
+from lorarium.cli.evaluate_vote import command as vote
 from lorarium.cli.progress import bar
 from lorarium.cli.suggest import Choice, Group
 from lorarium.errors import LorariumError, need_packages
@@ -32,7 +33,10 @@ judge_option = click.option(
 
 @click.group("evaluate", cls=Group)
 def command() -> None:
-    """Measure on a folder of minted adapters, whose truth is known."""
+    """Measure on a folder of minted adapters, whose truth is known, or by blind votes."""
+
+
+command.add_command(vote)
 
 
 @command.command("describe")
