@@ -99,7 +99,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, error) from None
     with file:
         try:
-            _lock(file.fileno())
+            lock_descriptor(file.fileno())
         except OSError:
             file.seek(0)
             who = file.read(200).strip() or "another process"
@@ -116,7 +116,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
 
 
-def _lock(descriptor: int) -> None:
+def lock_descriptor(descriptor: int) -> None:
     try:
         import fcntl
     except ImportError:  # Windows
