@@ -1,0 +1,208 @@
+"""Train a Stable-Diffusion-type base on the drawn world: `go_on(folder, minutes)`, resumable.
+
+The network says the clean latent (`sample` in diffusers' words); the squared error is weighted as
+one of velocities. Rates stay constant and the running average of the weights is what is used, so a
+run has no planned end; `cool` lets the rates fall over the minutes of one last call.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lorarium.models.clip_text import TextConfig, TextModel
+from lorarium.models.patch_codec import PatchCodec, fit_codec
+from lorarium.models.unet import UNet, UNetConfig
+from lorarium.recipes.base import PicturePool
+from lorarium.recipes.muon import Muon
+from lorarium.world.words import VOCABULARY
+
+STEPS = 1000
+START, END = len(VOCABULARY), len(VOCABULARY) + 1
+TOKENS = 1024  # room for the parts of words that a byte-pair tokenizer passes through
+
+
+@dataclass(frozen=True)
+class UNetRecipe:
+    batch: int = 96
+    muon: float = 4e-3  # rate of matrices and kernels
+    adam: float = 1.5e-3  # rate of everything else
+    warmup: int = 150  # steps
+    ema: float = 0.9985
+    drop: float = 0.1  # prompts left out, for guidance
+    fresh: float = 0.5  # share of a batch that is newly rendered
+    pool: int = 24_000  # pictures kept
+    time_mean: float = 0.5  # of the logit of the time
+    time_spread: float = 1.1
+    least_noise: float = 0.25
+    seed: int = 2
+
+
+def alphas_bar(steps: int = STEPS) -> Tensor:
+    """Share of the picture's energy at every step: diffusers' `squaredcos_cap_v2`."""
+
+    def bar(t: float) -> float:
+        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    betas = [min(1 - bar((i + 1) / steps) / bar(i / steps), 0.999) for i in range(steps)]
+    return torch.cumprod(1 - torch.tensor(betas), 0)
+
+
+class Pair(nn.Module):
+    """What is trained together: the UNet and its text encoder."""
+
+    def __init__(self, unet: UNetConfig, text: TextConfig) -> None:
+        super().__init__()
+        self.unet, self.text = UNet(unet), TextModel(text)
+
+    def forward(self, x: Tensor, step: Tensor, tokens: Tensor) -> Tensor:
+        return self.unet(x, step, self.text(tokens))
+
+
+def fresh_pair(unet: UNetConfig, text: TextConfig) -> Pair:
+    """New weights: every residual branch starts silent."""
+    pair = Pair(unet, text)
+    nn.init.normal_(pair.text.embeddings.token_embedding.weight, std=0.3)
+    nn.init.normal_(pair.text.embeddings.position_embedding.weight, std=0.05)
+    for name, p in pair.unet.named_parameters():
+        if name.endswith(("conv2.weight", "proj_out.weight")) or name.startswith("conv_out"):
+            nn.init.zeros_(p)
+        elif name.endswith((".bias",)) and "norm" not in name:
+            nn.init.zeros_(p)
+    return pair
+
+
+def framed(words: Tensor) -> Tensor:
+    """Word numbers (n, k), 0 where there is none, as tokens (n, 16): start, words, end, nothing."""
+    n, k = words.shape
+    tokens = torch.zeros(n, 16, dtype=torch.long)
+    tokens[:, 0] = START
+    tokens[:, 1 : k + 1] = words
+    tokens[torch.arange(n), 1 + (words != 0).sum(1)] = END
+    return tokens
+
+
+def noisy(x: Tensor, step: Tensor, noise: Tensor, bars: Tensor) -> Tensor:
+    bar = bars[step][:, None, None, None]
+    return bar.sqrt() * x + (1 - bar).sqrt() * noise
+
+
+def loss(
+    pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, r: UNetRecipe, random: torch.Generator
+) -> Tensor:
+    n = len(x)
+    t = torch.sigmoid(r.time_mean + r.time_spread * torch.randn(n, generator=random))
+    step = (t * STEPS).long().clamp(0, STEPS - 1)
+    noise = torch.randn(x.shape, generator=random)
+    said = pair(noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last),
+                step, tokens)  # fmt: skip
+    weight = 1 / (1 - bars[step]).clamp(min=r.least_noise**2)
+    return (weight * (said - x).square().mean((1, 2, 3))).mean()
+
+
+def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, p in pair.named_parameters():
+        plain = p.ndim in (2, 4) and "embedding" not in name
+        edge = name.startswith(("unet.conv_in", "unet.conv_out"))
+        (matrices if plain and not edge else rest).append(p)
+    return [Muon(matrices, lr=r.muon), torch.optim.AdamW(rest, lr=r.adam, betas=(0.9, 0.98),
+                                                         weight_decay=0.0)]  # fmt: skip
+
+
+def go_on(
+    folder: Path, minutes: float, recipe: UNetRecipe | None = None,
+    unet: UNetConfig | None = None, cool: bool = False, start: Path | None = None,
+) -> None:  # fmt: skip
+    """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
+    of an earlier run (a state of `weights`)."""
+    recipe, unet = recipe or UNetRecipe(), unet or UNetConfig()
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    torch.manual_seed(recipe.seed)
+    text = TextConfig(TOKENS)
+    pair = fresh_pair(unet, text).to(memory_format=torch.channels_last)
+    codec = PatchCodec(unet.in_channels)
+    step, seconds, before = 0, 0.0, 0
+    state = None
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
+        codec.load_state_dict(state["codec"])
+    pool = PicturePool(48, recipe.pool, recipe.seed + 1000 * step + before)
+    pool.render(6000)
+    if state is None:
+        codec = fit_codec(torch.from_numpy(pool.pictures[:4000]).permute(0, 3, 1, 2) / 127.5 - 1,
+                          unet.in_channels)  # fmt: skip
+    if state is None and start is not None:
+        weights = torch.load(start, map_location="cpu", weights_only=True)
+        pair.load_state_dict(weights["averaged"])
+        codec.load_state_dict(weights["codec"])
+        before = weights["pictures"]
+    averaged = {n: p.detach().clone() for n, p in pair.named_parameters()}
+    optims = optimizers(pair, recipe)
+    if state is not None:
+        pair.load_state_dict(state["model"])
+        averaged = state["averaged"]
+        for o, s in zip(optims, state["optimizers"], strict=True):
+            o.load_state_dict(s)
+    rates = [o.param_groups[0]["lr"] if state is None else r for o, r in
+             zip(optims, (recipe.muon, recipe.adam), strict=True)]  # fmt: skip
+    bars = alphas_bar()
+    random = torch.Generator().manual_seed(recipe.seed + step)
+    started = shown = saved = time.time()
+    recent: list[float] = []
+
+    def save() -> None:
+        torch.save({
+            "model": pair.state_dict(), "averaged": averaged, "codec": codec.state_dict(),
+            "optimizers": [o.state_dict() for o in optims], "step": step, "before": before,
+            "pictures": before + step * recipe.batch, "unet": asdict(unet), "text": asdict(text),
+            "recipe": asdict(recipe), "seconds": seconds + time.time() - started,
+        }, checkpoint.with_suffix(".new"))  # fmt: skip
+        checkpoint.with_suffix(".new").rename(checkpoint)
+
+    begun = step
+    try:
+        while time.time() - started < minutes * 60:
+            gone = (time.time() - started) / (minutes * 60)
+            heat = min(1.0, (step + 1) / recipe.warmup, (step - begun + 1) / 20)
+            heat *= max(0.02, 1 - gone) if cool else 1.0
+            for o, rate in zip(optims, rates, strict=True):
+                o.param_groups[0]["lr"] = rate * heat
+            x, words = pool.batch(recipe.batch, recipe.fresh)
+            keep = torch.rand(len(words), 1, generator=random) >= recipe.drop
+            value = loss(pair, codec.encode(x), framed(words * keep), bars, recipe, random)
+            value.backward()
+            nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
+            for o in optims:
+                o.step()
+                o.zero_grad()
+            step += 1
+            with torch.no_grad():
+                share = min(recipe.ema, (1 + step) / (10 + step))
+                for name, p in pair.named_parameters():
+                    averaged[name].lerp_(p, 1 - share)
+            recent.append(value.item())
+            if step % 50 == 0:
+                line = {
+                    "step": step, "pictures": before + step * recipe.batch,
+                    "loss": round(sum(recent) / len(recent), 5),
+                    "per_second": round(len(recent) * recipe.batch / (time.time() - shown), 1),
+                }  # fmt: skip
+                recent, shown = [], time.time()
+                print(json.dumps(line), flush=True)
+                with open(folder / "log.jsonl", "a") as log:
+                    log.write(json.dumps(line) + "\n")
+            if time.time() - saved > 300:
+                save()
+                saved = time.time()
+    finally:
+        save()
