@@ -1,7 +1,8 @@
 """A Stable-Diffusion-type UNet: what diffusers calls `UNet2DConditionModel`, for its common case.
 
 Names, shapes and results are diffusers' (tests/models/test_unet.py), so its adapters are ordinary
-files; here it starts as fast as torch does. `UNetConfig` holds the fields of the config that matter.
+files; here it starts as fast as torch does. `UNetConfig` holds the fields of the config that
+matter.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ class TimeEmbedding(nn.Module):
 
 
 class UNet(nn.Module):
-    """Noisy latents (n, c, h, w), steps (n,) from 0 to 999, words (n, tokens, d) -> (n, c, h, w)."""
+    """Noisy latents (n, c, h, w), steps (n,) of 0 to 999, words (n, tokens, d) -> (n, c, h, w)."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()

@@ -8,7 +8,6 @@ run has no planned end; `cool` lets the rates fall over the minutes of one last 
 from __future__ import annotations
 
 import json
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,16 +15,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lorarium.encoders.muon import Muon
 from lorarium.models.clip_text import TextConfig, TextModel
+from lorarium.models.micro2 import (
+    LEAST_NOISE,
+    STEPS,
+    TIME_MEAN,
+    TIME_SPREAD,
+    TOKENS,
+    alphas_bar,
+    framed,
+    noisy,
+)
 from lorarium.models.patch_codec import PatchCodec, fit_codec
 from lorarium.models.unet import UNet, UNetConfig
 from lorarium.recipes.base import PicturePool
-from lorarium.recipes.muon import Muon
-from lorarium.world.words import VOCABULARY
-
-STEPS = 1000
-START, END = len(VOCABULARY), len(VOCABULARY) + 1
-TOKENS = 1024  # room for the parts of words that a byte-pair tokenizer passes through
 
 
 @dataclass(frozen=True)
@@ -38,20 +42,7 @@ class UNetRecipe:
     drop: float = 0.1  # prompts left out, for guidance
     fresh: float = 0.5  # share of a batch that is newly rendered
     pool: int = 24_000  # pictures kept
-    time_mean: float = 0.5  # of the logit of the time
-    time_spread: float = 1.1
-    least_noise: float = 0.25
     seed: int = 2
-
-
-def alphas_bar(steps: int = STEPS) -> Tensor:
-    """Share of the picture's energy at every step: diffusers' `squaredcos_cap_v2`."""
-
-    def bar(t: float) -> float:
-        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
-
-    betas = [min(1 - bar((i + 1) / steps) / bar(i / steps), 0.999) for i in range(steps)]
-    return torch.cumprod(1 - torch.tensor(betas), 0)
 
 
 class Pair(nn.Module):
@@ -78,31 +69,14 @@ def fresh_pair(unet: UNetConfig, text: TextConfig) -> Pair:
     return pair
 
 
-def framed(words: Tensor) -> Tensor:
-    """Word numbers (n, k), 0 where there is none, as tokens (n, 16): start, words, end, nothing."""
-    n, k = words.shape
-    tokens = torch.zeros(n, 16, dtype=torch.long)
-    tokens[:, 0] = START
-    tokens[:, 1 : k + 1] = words
-    tokens[torch.arange(n), 1 + (words != 0).sum(1)] = END
-    return tokens
-
-
-def noisy(x: Tensor, step: Tensor, noise: Tensor, bars: Tensor) -> Tensor:
-    bar = bars[step][:, None, None, None]
-    return bar.sqrt() * x + (1 - bar).sqrt() * noise
-
-
-def loss(
-    pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, r: UNetRecipe, random: torch.Generator
-) -> Tensor:
+def loss(pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, random: torch.Generator) -> Tensor:
     n = len(x)
-    t = torch.sigmoid(r.time_mean + r.time_spread * torch.randn(n, generator=random))
+    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random))
     step = (t * STEPS).long().clamp(0, STEPS - 1)
     noise = torch.randn(x.shape, generator=random)
     said = pair(noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last),
                 step, tokens)  # fmt: skip
-    weight = 1 / (1 - bars[step]).clamp(min=r.least_noise**2)
+    weight = 1 / (1 - bars[step]).clamp(min=LEAST_NOISE**2)
     return (weight * (said - x).square().mean((1, 2, 3))).mean()
 
 
@@ -179,7 +153,7 @@ def go_on(
                 o.param_groups[0]["lr"] = rate * heat
             x, words = pool.batch(recipe.batch, recipe.fresh)
             keep = torch.rand(len(words), 1, generator=random) >= recipe.drop
-            value = loss(pair, codec.encode(x), framed(words * keep), bars, recipe, random)
+            value = loss(pair, codec.encode(x), framed(words * keep), bars, random)
             value.backward()
             nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
             for o in optims:
