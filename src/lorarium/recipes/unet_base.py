@@ -42,6 +42,8 @@ class UNetRecipe:
     drop: float = 0.1  # prompts left out, for guidance
     fresh: float = 0.5  # share of a batch that is newly rendered
     pool: int = 24_000  # pictures kept
+    start_pool: int = 6_000  # rendered before the first step
+    report: int = 50  # steps between two lines of the log
     seed: int = 2
 
 
@@ -94,14 +96,15 @@ def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
 def go_on(
     folder: Path, minutes: float, recipe: UNetRecipe | None = None,
     unet: UNetConfig | None = None, cool: bool = False, start: Path | None = None,
+    most: int | None = None,
 ) -> None:  # fmt: skip
     """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
-    of an earlier run (a state of `weights`)."""
+    of an earlier run's checkpoint. `most` steps are taken at the most."""
     recipe, unet = recipe or UNetRecipe(), unet or UNetConfig()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(recipe.seed)
-    text = TextConfig(TOKENS)
+    text = TextConfig(TOKENS, hidden_size=unet.cross_attention_dim)
     pair = fresh_pair(unet, text).to(memory_format=torch.channels_last)
     codec = PatchCodec(unet.in_channels)
     step, seconds, before = 0, 0.0, 0
@@ -111,7 +114,7 @@ def go_on(
         step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
         codec.load_state_dict(state["codec"])
     pool = PicturePool(48, recipe.pool, recipe.seed + 1000 * step + before)
-    pool.render(6000)
+    pool.render(recipe.start_pool)
     if state is None:
         codec = fit_codec(torch.from_numpy(pool.pictures[:4000]).permute(0, 3, 1, 2) / 127.5 - 1,
                           unet.in_channels)  # fmt: skip
@@ -127,8 +130,7 @@ def go_on(
         averaged = state["averaged"]
         for o, s in zip(optims, state["optimizers"], strict=True):
             o.load_state_dict(s)
-    rates = [o.param_groups[0]["lr"] if state is None else r for o, r in
-             zip(optims, (recipe.muon, recipe.adam), strict=True)]  # fmt: skip
+    rates = (recipe.muon, recipe.adam)
     bars = alphas_bar()
     random = torch.Generator().manual_seed(recipe.seed + step)
     started = shown = saved = time.time()
@@ -145,7 +147,7 @@ def go_on(
 
     begun = step
     try:
-        while time.time() - started < minutes * 60:
+        while time.time() - started < minutes * 60 and (most is None or step - begun < most):
             gone = (time.time() - started) / (minutes * 60)
             heat = min(1.0, (step + 1) / recipe.warmup, (step - begun + 1) / 20)
             heat *= max(0.02, 1 - gone) if cool else 1.0
@@ -165,7 +167,7 @@ def go_on(
                 for name, p in pair.named_parameters():
                     averaged[name].lerp_(p, 1 - share)
             recent.append(value.item())
-            if step % 50 == 0:
+            if step % recipe.report == 0:
                 line = {
                     "step": step, "pictures": before + step * recipe.batch,
                     "loss": round(sum(recent) / len(recent), 5),
