@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, file_error
+from lorarium.files import exists
 
 from . import peft
 from .reading import FOLDERS, read_report
@@ -28,7 +29,7 @@ def convert(
     `expert` ("high" or "low") says which of two denoisers a file is for when it does not say.
     """
     start, goal = Path(source), Path(target)
-    if not start.exists():
+    if not exists(start):
         raise LorariumError("no such file or folder", where=str(start))
     if start.is_file() or is_peft(start):
         if goal.is_dir() and to != "peft" and not is_peft(goal):
@@ -91,10 +92,11 @@ def _convert(
             adapter = _assign(adapter, expert)
         target.parent.mkdir(parents=True, exist_ok=True)
         return Converted(str(source), str(target), report, write(adapter, target, to, dtype))
-    except LorariumError as error:
-        return Converted(str(source), str(target), error=str(error))
     except OSError as error:
         reason = f"{target}: cannot be written: {error.strerror}"
+        return Converted(str(source), str(target), error=reason)
+    except Exception as error:
+        reason = str(file_error(error, str(source)))
         return Converted(str(source), str(target), error=reason)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lorarium.errors import LorariumError
+from lorarium.files import read_text
 from lorarium.train.recipe import Recipe, recipe_from
 from lorarium.world import splits
 from lorarium.world.scene import PHOTO, Style, Subject, View
@@ -81,8 +82,8 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a TOML recipe file."""
     where = str(path)
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(read_text(path, "the recipe"))
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise LorariumError(f"cannot read a recipe ({error})", where=where) from None
     known = {"name", "seed", "recipes", "random", "styles", "subjects", "adapters"}
     if extra := set(table) - known:
