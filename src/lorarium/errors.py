@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 
 
@@ -78,3 +80,31 @@ def _installed(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except ModuleNotFoundError:
         return False
+
+
+DEBUG = "LORARIUM_DEBUG"  # in the environment, so that it reaches the processes we start
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print where an error came from, when `--debug` asks for it."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+
+
+def file_error(error: Exception, where: str = "") -> LorariumError:
+    """The fault of one file among many: as it is, or what nobody foresaw by its class and place.
+
+    A loop over files takes every exception for a bad file, so that one stops nobody.
+    """
+    show_traceback(error)
+    if isinstance(error, LorariumError):
+        return error
+    if isinstance(error, OSError) and error.strerror:  # the system says it well enough
+        name = error.filename if isinstance(error.filename, str) else where
+        return LorariumError(error.strerror, where=name)
+    frames = traceback.extract_tb(error.__traceback__)
+    home = os.path.dirname(os.path.abspath(__file__))
+    last = next((f for f in reversed(frames) if f.filename.startswith(home)), None)
+    place = f"{os.path.relpath(last.filename, home)}:{last.lineno}" if last else "another package"
+    what = f"unforeseen {type(error).__name__} in {place}: {one_line(str(error), 200)}"
+    return LorariumError(what, where=where, hint="--debug shows more; please report it")

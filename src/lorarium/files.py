@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import BinaryIO
 
@@ -104,3 +105,14 @@ def _without_waiting(path: str, flags: int) -> int:
 def _unreadable(where: str, error: Exception) -> LorariumError:
     reason = getattr(error, "strerror", None) or str(error)
     return LorariumError(f"cannot be read ({reason})", where=where)
+
+
+def files_inside(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The ordinary files of a folder with one of these suffixes, in order of their names; links
+    that lead out of it are left out."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise _unreadable(str(folder), error) from None
+    paths = [folder / name for name in names if os.path.splitext(name)[1].lower() in suffixes]
+    return [path for path in paths if is_regular(path) and is_inside(path, folder)]

@@ -1,4 +1,4 @@
-"""What is done with each hostile input, as a user would: any error but a `LorariumError` is a find."""
+"""What is done with each hostile input: any error but a `LorariumError` is a find."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DIALECTS = (None, None, "kohya", "diffusers", "peft", "comfy", "peft-bare", "lyc
 DTYPES = (None, None, "fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
 METHODS = ("sum", "average", "cat", "svd", "ties", "dare-linear", "slerp", "karcher", "knots",
            "prune", "breadcrumbs", "np-lora")  # fmt: skip
-UNFORESEEN = "unforeseen "  # how a loop over files words what nobody foresaw
+UNFORESEEN = "unforeseen "  # how `file_error` words it
 
 
 class Foreign(AssertionError):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.encoders.muon import Muon
+from lorarium.files import open_regular
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def fit(
     averaged = {n: p.detach().clone() for n, p in model.named_parameters()}
     step, seconds = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        with open_regular(checkpoint) as file:
+            state = torch.load(file, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         averaged = state["averaged"]
         muon.load_state_dict(state["muon"])

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError, UnverifiedError
+from lorarium.errors import LorariumError, UnverifiedError, file_error
+from lorarium.files import exists
 
 from . import peft
 from .reading import FOLDERS, read_report
@@ -32,7 +33,7 @@ def convert(
     A file of which modules were refused is not `ok`, unless `allow_loss` says that it is wanted.
     """
     start, goal = Path(source), Path(target)
-    if not start.exists():
+    if not exists(start):
         raise LorariumError("no such file or folder", where=str(start))
     if start.is_file() or is_peft(start):
         if goal.is_dir() and to != "peft" and not is_peft(goal):
@@ -110,11 +111,11 @@ def _convert(
         return Converted(*names, report, written, loss_allowed=allow_loss)
     except UnverifiedError as error:
         return Converted(*names, error=str(error), unverified=error.faults)
-    except LorariumError as error:
-        return Converted(*names, error=str(error))
     except OSError as error:
         reason = f"{target}: cannot be written: {error.strerror}"
         return Converted(*names, error=reason)
+    except Exception as error:
+        return Converted(*names, error=str(file_error(error, str(source))))
 
 
 def _assign(adapter: Adapter, expert: str) -> Adapter:

@@ -15,7 +15,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
-from lorarium.errors import LorariumError, one_line
+from lorarium.errors import LorariumError, file_error, one_line
 from lorarium.files import is_inside
 from lorarium.formats import read_report
 from lorarium.formats.container import RawFile, load
@@ -160,14 +160,15 @@ def inspect_files(paths: list[str]) -> Iterator[Inspection]:
     for path in paths:
         try:
             files = tensor_files(Path(path))
-        except LorariumError as error:
-            yield Inspection(path=path, error=str(error))
+        except Exception as error:
+            yield Inspection(path=path, error=str(file_error(error, path)))
             continue
         for file in files:
             try:
-                yield inspect_file(file)
-            except LorariumError as error:
-                yield Inspection(path=str(file), error=str(error))
+                found = inspect_file(file)
+            except Exception as error:
+                found = Inspection(path=str(file), error=str(file_error(error, str(file))))
+            yield found
 
 
 def tensor_files(path: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lorarium.errors import LorariumError, need_packages
+from lorarium.files import exists, require_regular
 from lorarium.formats.container import write_atomically
 
 FORMAT, VERSION = "lorarium-library", 1
@@ -31,6 +32,8 @@ def need_library() -> None:
 def check(folder: Path) -> None:
     """Whether a library is here that this version can read."""
     try:
+        if exists(folder / CARD):
+            require_regular(folder / CARD)
         text = (folder / CARD).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         hint = "make one: lorarium index FOLDER"

@@ -17,7 +17,8 @@ import numpy as np
 from lorarium.adapter import Adapter
 from lorarium.algebra import drop_magnitude, fingerprint, norm
 from lorarium.describe.sketch import SKETCH_VERSION, sketch
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, file_error
+from lorarium.files import is_regular, read_bytes
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import hash_file
@@ -62,6 +63,8 @@ def read_row(entry: Entry, reader: str) -> dict[str, Any]:
             found, error = {}, problem.what
         except (MemoryError, OSError) as problem:
             found, error = {}, f"cannot be read ({problem or type(problem).__name__})"
+        except Exception as problem:
+            found, error = {}, file_error(problem).what
         if before is not None and signature(path) == before:
             return row | before._asdict() | found | {"error": error or found.get("error", "")}
     # no signature matches this one, so that the next run looks again
@@ -138,9 +141,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _identity(sha256: str, config: Path | None) -> str:
     """Of the file, and of the configuration that says how strong it is."""
-    if config is None or not config.is_file():
+    if config is None or not is_regular(config):
         return sha256
-    return hashlib.sha256(bytes.fromhex(sha256) + config.read_bytes()).hexdigest()
+    content = read_bytes(config, "the PEFT config")
+    return hashlib.sha256(bytes.fromhex(sha256) + content).hexdigest()
 
 
 def _main_dtype(raw: RawFile) -> str:

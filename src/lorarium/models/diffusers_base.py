@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.errors import LorariumError, missing_extra, quoted
+from lorarium.files import exists, require_regular
 from lorarium.models.base import Base, Text, rows
 
 
@@ -216,6 +217,12 @@ def load_diffusers(name: str, device: str = "cpu") -> Base:
         raise LorariumError(
             "no such base", where=name, hint="give micro-1, a .safetensors of it, or a folder"
         )
+    if exists(folder):  # a pipe among its files would be waited for
+        for file in folder.rglob("*") if folder.is_dir() else [folder]:
+            if not file.is_dir():
+                require_regular(file)
+        if not folder.is_dir():
+            raise LorariumError("a base is a folder, or a .safetensors of micro-1", where=name)
     try:
         from diffusers import DiffusionPipeline
     except ImportError:

@@ -12,6 +12,7 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
+from lorarium.files import open_regular
 from lorarium.formats import read
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
@@ -99,5 +100,5 @@ def save_render(
 
 def file_hash(path: str | Path) -> str:
     """SHA-256 of a file, for provenance."""
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

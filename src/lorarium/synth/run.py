@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
 from lorarium.formats import read, write
 from lorarium.models.base import Base, open_base
-from lorarium.models.pictures import caption, picture_files, read_pictures, write_png
+from lorarium.models.pictures import (
+    caption,
+    open_picture,
+    picture_files,
+    read_pictures,
+    write_png,
+)
+from lorarium.models.render import file_hash
 from lorarium.models.sampling import sample
 from lorarium.models.stack import check_family
 from lorarium.synth.make import MOST_EDIT, Made, refined, synthesize
@@ -140,7 +145,7 @@ def _check_numbers(kind: str, edits: Mapping[str, float] | None, refine: int) ->
 
 
 def _tiny(file: Path) -> str:
-    with Image.open(file) as picture:
+    with open_picture(file) as picture:
         small = min(picture.size) < SMALLEST
         return f"{file.name} is only {picture.width} x {picture.height} pixels" if small else ""
 
@@ -148,4 +153,4 @@ def _tiny(file: Path) -> str:
 def _name(like: str | Path | Adapter) -> str:
     if isinstance(like, Adapter):
         return fingerprint(like)
-    return hashlib.sha256(Path(like).read_bytes()).hexdigest()
+    return file_hash(like)

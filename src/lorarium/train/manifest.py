@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lorarium.errors import LorariumError
+from lorarium.files import read_text
 from lorarium.train.recipe import Recipe, recipe_from
 from lorarium.train.table import Table
 from lorarium.world import splits
@@ -88,8 +89,8 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a TOML recipe file."""
     where = str(path)
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = tomllib.loads(read_text(path, "the recipe"))
+    except (ValueError, RecursionError) as error:
         raise LorariumError(f"cannot read a recipe ({error})", where=where) from None
     made = _manifest(Table(values, where), path)
     if not made.entries:
