@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+from lorarium.cli.common import (
+    force_flag,
+    json_flag,
+    need_torch,
+    print_json,
+    quiet_flag,
+    seed_option,
+)
 
 
 @click.command("train")
@@ -38,6 +45,7 @@ from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, s
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -51,6 +59,7 @@ def command(
     device: str,
     no_sheet: bool,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
     **numbers: float | str | bool | None,
@@ -84,6 +93,7 @@ def command(
                 prior_prompt=prior_prompt,
                 mirror=mirror,
                 resume=resume,
+                force=force,
                 sheet=not no_sheet,
                 device=device,
                 progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.library.page import NUMBERS, Points
 
 WIDTH, LEGEND, MARGIN, TWICE = 1200, 260, 40, 2
@@ -32,7 +32,7 @@ RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253
 Color = tuple[int, int, int]
 
 
-def write_picture(out: Path, points: Points, color: str) -> None:
+def write_picture(out: Path, points: Points, color: str, *, force: bool = False) -> None:
     if importlib.util.find_spec("PIL") is None:
         hint = "install the extra: pip install 'lorarium[map]', or write .html"
         raise LorariumError("a map as .png needs pillow", where=str(out), hint=hint)
@@ -67,7 +67,7 @@ def write_picture(out: Path, points: Points, color: str) -> None:
         pen.text((WIDTH + 18, top), _plain(name), fill=INK, font_size=13)
     stream = io.BytesIO()
     picture.save(stream, "png")
-    write_atomically(out, [stream.getvalue()])
+    write_atomically(out, [stream.getvalue()], force=force)
 
 
 def _plain(text: str) -> str:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from lorarium.errors import LorariumError
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MOST_PIXELS = 100_000_000
@@ -111,14 +111,21 @@ def caption(path: Path) -> str | None:
     return " ".join(text.split())
 
 
-def write_png(path: Path, picture: np.ndarray, text: Mapping[str, str] | None = None) -> None:
+def write_png(
+    path: Path,
+    picture: np.ndarray,
+    text: Mapping[str, str] | None = None,
+    *,
+    force: bool = False,
+    inputs: Iterable[str | Path] = (),
+) -> None:
     """Write (h, w, 3) with text chunks that say how it was made."""
     chunks = PngImagePlugin.PngInfo()
     for name, value in sorted((text or {}).items()):
         chunks.add_itxt(name[:79], value)
     held = io.BytesIO()
     Image.fromarray(picture).save(held, "PNG", pnginfo=chunks, optimize=False)
-    write_atomically(path, [held.getvalue()])
+    write_atomically(path, [held.getvalue()], force=force, inputs=inputs)
 
 
 def grid(pictures: np.ndarray, columns: int, gap: int = 4) -> np.ndarray:
