@@ -19,7 +19,7 @@ from machine import RESULTS, machine, save
 from lorarium.evaluate.describe import Options, evaluate_describe
 from lorarium.evaluate.describe.page import page, summary
 from lorarium.evaluate.describe.protocol import KINDS
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import open_base
 
 COMPARED = ("output", "raw, cosine", "CLIP-like, samples", "DINO-like, samples",
@@ -106,7 +106,7 @@ def main() -> None:
     )
     print(summary(document))
     asked.page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(asked.page, [page(document).encode()])
+    write_atomically(asked.page, [page(document).encode()], force=True)
     kept = {
         kind: {key: value for key, value in found.items() if key != "map"}
         for kind, found in document["kinds"].items()

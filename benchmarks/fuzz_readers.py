@@ -82,7 +82,7 @@ def key_names(data: bytes) -> None:
     if len(adapter):
         save(FILE, tensors)
         json.dumps(inspect_file(FILE).to_json(), allow_nan=False)
-        formats.write(adapter, FOLDER / "y.safetensors")
+        formats.write(adapter, FOLDER / "y.safetensors", force=True)
 
 
 def peft_config(data: bytes) -> None:

@@ -18,7 +18,7 @@ from machine import machine, save
 
 from lorarium.evaluate.merge import Options, evaluate_merge
 from lorarium.evaluate.merge.page import page, summary
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import open_base
 
 
@@ -62,7 +62,7 @@ def main() -> None:
         say=lambda words: print(words, flush=True),
     )
     print(summary(document))
-    write_atomically(asked.folder / "merge.html", [page(document).encode()])
+    write_atomically(asked.folder / "merge.html", [page(document).encode()], force=True)
     print("page", asked.folder / "merge.html")
     if not asked.quick:
         about = {"machine": machine(), "seconds": round(time.time() - began)}

@@ -210,7 +210,7 @@ def dense_rar(folder: Path, all_at_once: bool, write: bool) -> dict[str, Any]:
         result = {str(m): merged(m, *pair) for m, pair in D.items()}
         made = timed(start)
         if write:
-            container.save(out, result)
+            container.save(out, result, force=True)
     else:
         with open(out if write else "/dev/null", "wb") as file:
             for m in a:

@@ -17,7 +17,7 @@ from lorarium.evaluate.describe.zoo import read_zoo
 from lorarium.evaluate.synth import Options, evaluate_synth
 from lorarium.evaluate.synth.page import page, summary
 from lorarium.evaluate.synth.rows import Row
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import open_base
 from lorarium.recipes.lora_diffusion import learn
 from lorarium.recipes.lora_diffusion.rows import paper_rows
@@ -66,7 +66,7 @@ def main() -> None:
     )
     print(summary(document))
     asked.page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(asked.page, [page(document).encode()])
+    write_atomically(asked.page, [page(document).encode()], force=True)
     name = "synth-quick" if asked.quick else "synth"
     print("written to", save(name, {**document, "machine": machine()}))
     print("page", asked.page)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, plain, print_json, quiet_flag, split_weight
+from lorarium.cli.common import force_flag, json_flag, plain, print_json, quiet_flag, split_weight
 from lorarium.cli.progress import bar
 from lorarium.merge.bake import bake
 
@@ -17,16 +17,32 @@ from lorarium.merge.bake import bake
 @click.argument("inputs", nargs=-1, required=True, metavar="ADAPTER[:w]...")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="Output file.")
 @click.option("--partial", is_flag=True, help="Leave out modules that the checkpoint lacks.")
+@force_flag
 @json_flag
 @quiet_flag
 def command(
-    base: Path, inputs: tuple[str, ...], out: Path, partial: bool, as_json: bool, quiet: bool
+    base: Path,
+    inputs: tuple[str, ...],
+    out: Path,
+    partial: bool,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Write a checkpoint with LoRAs added, tensor by tensor."""
     names, weights = zip(*map(split_weight, inputs), strict=True)
     adapters = [formats.read(name) for name in names]
     with bar("bake", quiet or as_json) as show:
-        done = bake(base, adapters, weights, out=out, partial=partial, progress=show)
+        done = bake(
+            base,
+            adapters,
+            weights,
+            out=out,
+            partial=partial,
+            progress=show,
+            force=force,
+            inputs=names,
+        )
     if as_json:
         left_out = [{"name": name, "reason": reason} for name, reason in done.left_out]
         print_json({"path": str(out), **vars(done), "left_out": left_out})

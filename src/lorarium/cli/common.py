@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lorarium.errors import need_packages, one_line, plain
+from lorarium.errors import listed, need_packages, one_line, plain, quoted
+
+if TYPE_CHECKING:
+    from lorarium.formats.report import WriteReport
 
 __all__ = [
     "SCHEMA",
@@ -15,6 +18,7 @@ __all__ = [
     "force_flag",
     "json_flag",
     "library_option",
+    "loss_exit",
     "need_torch",
     "one_line",
     "plain",
@@ -58,6 +62,19 @@ device_option = click.option(
 
 def print_json(document: dict[str, Any]) -> None:
     click.echo(json.dumps({"schema": SCHEMA, **document}, ensure_ascii=True, allow_nan=False))
+
+
+def loss_exit(written: WriteReport) -> int:
+    """The exit code after writing; 1, with a line on stderr, when modules are lost or not right."""
+    refused = [f"{quoted(fate.name)} ({fate.reason})" for fate in written.refused()]
+    if refused:
+        count = f"{len(refused)} of {len(written.modules)} modules"
+        share = f"{count} and {written.lost_energy:.2%} of the energy have no place in"
+        click.echo(f"lorarium: {share} {written.dialect}: {listed(refused)}", err=True)
+    if not written.verified:
+        names = listed([f"{quoted(n)} ({why})" for n, why in written.unverified.items()])
+        click.echo(f"lorarium: not what was meant: {names}", err=True)
+    return int(bool(refused) or not written.verified)
 
 
 def need_torch(command: str) -> None:

@@ -10,6 +10,7 @@ import click
 
 from lorarium.cli.common import (
     device_option,
+    force_flag,
     json_flag,
     need_torch,
     print_json,
@@ -59,6 +60,7 @@ command.add_command(vote)
     help="The folder for describe.json, describe.html and the samples.",
 )  # fmt: skip
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def describe(
@@ -71,12 +73,13 @@ def describe(
     device: str,
     out: str,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Every descriptor on artists it never saw: retrieval, clusters, maps, and other questions.
 
-    Run again, it goes on with the samples that are there.
+    An interrupted run goes on with the samples that are there.
 
     \b
     lorarium evaluate describe --refs zoo --quick
@@ -90,7 +93,7 @@ def describe(
 
     options = Options(split, judge, samples, seed=seed)
     options = options.quick() if quick else options
-    folder = _folder(out)
+    folder = _folder(out, "describe", force)
 
     def say(words: str) -> None:
         if not (quiet or as_json):
@@ -104,7 +107,7 @@ def describe(
         say=say,
     )
     said = None if quiet else summary(document)
-    _keep(document, page(document), said, folder / "describe", as_json)
+    _keep(document, page(document), said, folder / "describe", force, as_json)
 
 
 @command.command("merge")
@@ -124,16 +127,17 @@ def describe(
     help="The folder for merge.json, merge.html, merge.png and what was drawn.",
 )  # fmt: skip
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def merge(
     zoo: str, split: str, judge: str, base: str | None, only: tuple[str, ...],
     subjects: str | None, styles: str | None, quick: bool, workers: int, device: str, out: str,
-    seed: int, as_json: bool, quiet: bool,
+    seed: int, force: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Every merge method on subjects x styles of a minted folder that nothing was trained on.
 
-    Run again, it goes on with what was drawn.
+    An interrupted run goes on with what was drawn.
 
     \b
     lorarium evaluate merge zoo --quick
@@ -146,16 +150,16 @@ def merge(
 
     options = Options(split, judge, recipes=(subjects, styles), only=only, seed=seed)
     options = options.quick() if quick else options
-    folder = _folder(out)
+    folder = _folder(out, "merge", force)
     silent = quiet or as_json
     with bar("Drawing", silent) as show:
         document = evaluate_merge(
             Path(zoo), folder / "drawn", open_base(base, device), options, workers=workers,
-            sheet=folder / "merge.png", progress=show,
+            sheet=folder / "merge.png", force=force, progress=show,
             say=lambda words: None if silent else click.echo(words, err=True),
         )  # fmt: skip
     said = None if quiet else summary(document)
-    _keep(document, page(document), said, folder / "merge", as_json)
+    _keep(document, page(document), said, folder / "merge", force, as_json)
 
 
 @command.command("synth")
@@ -175,6 +179,7 @@ def merge(
     help="The folder for synth.json, synth.html and the samples.",
 )  # fmt: skip
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def synth(
@@ -188,13 +193,14 @@ def synth(
     device: str,
     out: str,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """LoRAs made from pictures at once, beside training and every simple way, on artists and
     individuals nobody learned from.
 
-    Run again, it goes on with the samples that are there.
+    An interrupted run goes on with the samples that are there.
 
     \b
     lorarium evaluate synth --quick
@@ -212,7 +218,7 @@ def synth(
     options = Options(split, judge, seed=seed)
     options = options.quick() if quick else options
     options = replace(options, kinds=kinds) if kinds else options
-    folder = _folder(out)
+    folder = _folder(out, "synth", force)
     model = open_base(base, device)
 
     def say(words: str) -> None:
@@ -228,24 +234,32 @@ def synth(
         say=say,
     )
     said = None if quiet else summary(document)
-    _keep(document, page(document), said, folder / "synth", as_json)
+    _keep(document, page(document), said, folder / "synth", force, as_json)
 
 
-def _folder(out: str) -> Path:
+def _folder(out: str, name: str, force: bool) -> Path:
+    """The folder, made if need be, when the figures and the page in it may be written."""
+    from lorarium.formats.target import check_target
+
+    folder = Path(out)
     try:
-        Path(out).mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LorariumError(f"cannot be made ({error.strerror})", where=out) from None
-    return Path(out)
+    for suffix in (".json", ".html", *([".png"] if name == "merge" else [])):
+        check_target(folder / f"{name}{suffix}", force=force)
+    return folder
 
 
-def _keep(document: dict[str, Any], page: str, said: str | None, path: Path, as_json: bool) -> None:
+def _keep(
+    document: dict[str, Any], page: str, said: str | None, path: Path, force: bool, as_json: bool
+) -> None:
     """The document and its page as `path`.json and .html; then said, or printed whole."""
-    from lorarium.formats.container import write_atomically
+    from lorarium.formats.target import write_atomically
 
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_atomically(path.with_suffix(".json"), [text.encode()])
-    write_atomically(path.with_suffix(".html"), [page.encode()])
+    write_atomically(path.with_suffix(".json"), [text.encode()], force=force)
+    write_atomically(path.with_suffix(".html"), [page.encode()], force=force)
     if as_json:
         print_json({"folder": str(path.parent), **document})
     elif said is not None:

@@ -108,7 +108,7 @@ def tally(
         hint = "install the extra: pip install 'lorarium[library]'"
         raise LorariumError("`lorarium evaluate vote tally` needs scikit-learn", hint=hint)
     from lorarium.evaluate.vote import count_votes, summary
-    from lorarium.formats.container import write_atomically
+    from lorarium.formats.target import write_atomically
 
     document = count_votes(
         Path(sheets), [Path(path) for path in answers], Path(key), part=part,

@@ -7,10 +7,19 @@ from pathlib import Path
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, plain, print_json, quiet_flag, seed_option
+from lorarium.cli.common import (
+    force_flag,
+    json_flag,
+    loss_exit,
+    plain,
+    print_json,
+    quiet_flag,
+    seed_option,
+)
 from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
 from lorarium.cli.suggest import Choice
+from lorarium.formats.target import check_adapter_target
 from lorarium.merge.extract import Extraction, extract
 
 
@@ -24,6 +33,7 @@ from lorarium.merge.extract import Extraction, extract
 @click.option("--to", "dialect", help="Dialect of the result (default: the family's usual one).")
 @click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -36,10 +46,13 @@ def command(
     dialect: str | None,
     dtype: str | None,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Take a LoRA from the difference of two checkpoints."""
+    inputs = (base, tuned)
+    check_adapter_target(out, dialect or "", inputs=inputs, force=force)
     with bar("extract", quiet or as_json) as show:
         adapter, found = extract(
             base,
@@ -51,7 +64,7 @@ def command(
             seed=seed,
             progress=show,
         )
-    written = formats.write(adapter, out, dialect=dialect)
+    written = formats.write(adapter, out, dialect=dialect, force=force, inputs=inputs)
     lists = _lists(found) | {"refused": [fate.name for fate in written.refused()]}
     if as_json:
         counts = {"exact": found.exact, "biases": found.biases, "unchanged": found.unchanged}
@@ -68,6 +81,7 @@ def command(
                 more = ", ..." if len(names) > 3 else ""
                 shown = ", ".join(map(plain, names[:3])) + more
                 click.echo(f"  {len(names)} {SAID[what]}: {shown}")
+    return loss_exit(written)
 
 
 SAID = {

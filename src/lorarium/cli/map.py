@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from lorarium.cli.common import (
+    force_flag,
     json_flag,
     library_option,
     one_line,
@@ -37,6 +38,7 @@ from lorarium.library import Library
     help="Ring this file and name it; repeatable.",
 )
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -46,6 +48,7 @@ def command(
     color: str,
     marked: tuple[str, ...],
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -53,7 +56,9 @@ def command(
 
     A page works offline, shows what is under the pointer, finds words and colours by any field.
     """
-    drawn = Library(library).map(out, color=color, where=where, marked=marked, seed=seed)
+    drawn = Library(library).map(
+        out, color=color, where=where, marked=marked, seed=seed, force=force
+    )
     if as_json:
         facts = {"path": drawn.path, "points": drawn.points, "layout": drawn.layout}
         print_json(facts | {"families": drawn.families})

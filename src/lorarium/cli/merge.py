@@ -10,7 +10,9 @@ import click
 
 from lorarium import formats
 from lorarium.cli.common import (
+    force_flag,
     json_flag,
+    loss_exit,
     plain,
     print_json,
     quiet_flag,
@@ -21,6 +23,7 @@ from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
 from lorarium.cli.suggest import Choice
 from lorarium.errors import LorariumError, did_you_mean
+from lorarium.formats.target import check_adapter_target
 from lorarium.merge import METHODS, MergeReport, merge_with_report, options_of, summary
 from lorarium.merge.weights_file import read_weights
 
@@ -47,7 +50,8 @@ def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
         context.exit()
 
 
-FLAGS = {"base", "seed", "progress"}  # options of methods that have a flag, or are no one's to set
+# options of methods that have a flag, or are no one's to set
+FLAGS = {"base", "seed", "progress", "force"}
 LISTS = {"prompts", "pictures"}
 
 
@@ -85,6 +89,7 @@ LISTS = {"prompts", "pictures"}
 @click.option("--only", metavar="REGEX", help="Merge only modules whose part:path it matches.")
 @click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type of the result.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -100,9 +105,10 @@ def command(
     only: str | None,
     dtype: str | None,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Merge LoRAs into one ordinary file.
 
     \b
@@ -119,12 +125,15 @@ def command(
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
         flags |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}
+    target: Any = {"force": force, "inputs": [*names, *filter(None, (base, blocks))]}
+    check_adapter_target(out, dialect, **target)
+    flags |= {"force": force} if "force" in own else {}
     adapters = [formats.read(name) for name in names]
     with bar("merging", quiet or as_json) as show:
         if "progress" in own:
             flags["progress"] = lambda done, total, loss: show(done, total, f"loss {loss:.4g}")
         merged, report = merge_with_report(adapters, weights, method=method, **options, **flags)
-    formats.write(merged, out, dialect=dialect)
+    written = formats.write(merged, out, dialect=dialect, **target)
     if as_json:
         print_json(
             {"path": str(out), "modules": len(merged), "method": method, "weights": list(weights)}
@@ -135,6 +144,7 @@ def command(
         click.echo(f"{plain(str(out))}: {len(merged)} modules from {len(names)} files{lost}")
         for note in report.notes:
             click.echo(f"  {plain(note)}")
+    return loss_exit(written)
 
 
 def parsed(given: Sequence[str], method: str) -> dict[str, Any]:

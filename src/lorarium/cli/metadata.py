@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
+from lorarium.cli.common import force_flag, json_flag, one_line, print_json, quiet_flag
 from lorarium.formats.container import load
 from lorarium.formats.edit import edit_metadata
 
@@ -16,6 +16,7 @@ SHOWN = 200  # characters of one value; --json shows all
 @click.option("--set", "put", multiple=True, metavar="KEY=VALUE", help="Add or change an entry.")
 @click.option("--remove", multiple=True, metavar="KEY", help="Take an entry out.")
 @click.option("-o", "--out", metavar="FILE", help="Write there instead of changing FILE.")
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -23,12 +24,14 @@ def command(
     put: tuple[str, ...],
     remove: tuple[str, ...],
     out: str | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Show or edit the metadata of a LoRA file.
 
-    The tensors are copied as they are, bit for bit; the file is replaced in one step.
+    The tensors are copied as they are, bit for bit; without -o the file is replaced in one step,
+    and --force is for -o alone.
 
     \b
     lorarium metadata ink.safetensors
@@ -41,7 +44,7 @@ def command(
             raise click.UsageError(f"--set wants KEY=VALUE, not '{item}'")
         changes[key] = value
     if changes or remove or out:
-        metadata = edit_metadata(file, out, put=changes, remove=remove)
+        metadata = edit_metadata(file, out, put=changes, remove=remove, force=force)
     else:
         metadata = dict(load(file).metadata)
     if as_json:

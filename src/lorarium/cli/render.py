@@ -8,6 +8,7 @@ import click
 
 from lorarium.cli.common import (
     device_option,
+    force_flag,
     json_flag,
     need_torch,
     print_json,
@@ -31,6 +32,7 @@ from lorarium.cli.common import (
 @device_option
 @click.option("-o", "--out", default="render.png", show_default=True, help="The PNG to write.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -47,6 +49,7 @@ def command(
     device: str,
     out: str,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -61,11 +64,12 @@ def command(
     need_torch("render")
     from lorarium.cli.progress import bar
     from lorarium.models.base import open_base
-    from lorarium.models.render import file_hash, render, save_render
+    from lorarium.models.render import file_hash, render, render_paths, save_render
 
     weighted = [split_weight(text) for text in loras]
     if not 1 <= scale <= 64:
         raise click.UsageError(f"--scale is {scale}, use 1 to 64")
+    render_paths(Path(out), len(prompts) * count, as_grid, force=force)
     model = open_base(base, device)
     with bar("rendering", quiet or as_json) as show:
         pictures = render(
@@ -90,7 +94,8 @@ def command(
     }
     if schedule:
         how["schedule_sha256"] = file_hash(schedule)
-    paths = [str(p) for p in save_render(pictures, Path(out), prompts, how, as_grid, scale)]
+    made = save_render(pictures, Path(out), prompts, how, as_grid, scale, force=force)
+    paths = [str(path) for path in made]
     if as_json:
         print_json({"paths": paths, **how})
     elif not quiet:

@@ -12,8 +12,9 @@ import numpy as np
 
 from lorarium import formats
 from lorarium.algebra import Report, recompress
-from lorarium.cli.common import json_flag, plain, print_json, quiet_flag
+from lorarium.cli.common import force_flag, json_flag, loss_exit, plain, print_json, quiet_flag
 from lorarium.cli.suggest import Choice
+from lorarium.formats.target import check_adapter_target
 from lorarium.merge.provenance import stamp
 
 DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
@@ -44,6 +45,7 @@ class Size(click.ParamType):
     help="Let ranks differ between layers (default with --energy and --size).",
 )
 @click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -54,18 +56,23 @@ def command(
     size: int | None,
     per_layer: bool | None,
     dtype: str | None,
+    force: bool,
     as_json: bool,
     quiet: bool,
-) -> None:
+) -> int:
     """Recompress a LoRA to a rank, an energy or a size, with the least possible error."""
+    target: Any = {"force": force, "inputs": [source]}
+    check_adapter_target(out, **target)
     adapter = formats.read(source)
     options = {"rank": rank, "energy": energy, "size": size, "per_layer": per_layer}
     small, report = recompress(adapter, **options, dtype=DTYPES[dtype])  # type: ignore[arg-type]
-    formats.write(stamp(small, [adapter], "resize", options | {"dtype": dtype}), out)
+    stamped = stamp(small, [adapter], "resize", options | {"dtype": dtype})
+    written = formats.write(stamped, out, **target)
     if as_json:
         print_json({"path": str(out), "modules": len(small), **report_json(report)})
     elif not quiet:
         click.echo(f"{plain(str(out))}: {len(small)} modules, {report_line(report)}")
+    return loss_exit(written)
 
 
 def report_line(report: Report) -> str:

@@ -9,6 +9,7 @@ import click
 
 from lorarium.cli.common import (
     device_option,
+    force_flag,
     json_flag,
     need_torch,
     print_json,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 @device_option
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -66,6 +68,7 @@ def command(
     device: str,
     no_sheet: bool,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -85,7 +88,7 @@ def command(
     if between:
         if pictures or like or edits or refine:
             raise click.UsageError("--between takes two LoRAs and nothing else to start from")
-        return _between(between, Path(out), count, rank, as_json, quiet)
+        return _between(between, Path(out), count, rank, force, as_json, quiet)
     if count != 1:
         raise click.UsageError("--count goes with --between")
     from lorarium.synth.run import synth
@@ -103,6 +106,7 @@ def command(
         seed=seed,
         sheet=not no_sheet,
         device=device,
+        force=force,
     )
     for words in () if as_json else made.warnings:
         click.echo(f"warning: {words}", err=True)
@@ -149,19 +153,27 @@ def _list(kind: str, as_json: bool) -> None:
 
 
 def _between(
-    ends: tuple[str, str], out: Path, count: int, rank: int | None, as_json: bool, quiet: bool
+    ends: tuple[str, str],
+    out: Path,
+    count: int,
+    rank: int | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     from lorarium.formats import read, write
+    from lorarium.formats.target import check_adapter_target
     from lorarium.synth.between import between
-    from lorarium.synth.run import checked_target
 
-    checked_target(out)
-    made = between(read(ends[0]), read(ends[1]), count, rank=rank)
     width = len(str(count))
-    paths = [out.with_stem(f"{out.stem}-{i + 1:0{width}}") for i in range(count)]
-    for adapter, path in zip(made, [out] if count == 1 else paths, strict=True):
-        write(adapter, path)
-    shown = [str(out)] if count == 1 else [str(p) for p in paths]
+    numbered = [out.with_stem(f"{out.stem}-{i + 1:0{width}}") for i in range(count)]
+    paths = [out] if count == 1 else numbered
+    for path in paths:
+        check_adapter_target(path, "", inputs=ends, force=force)
+    made = between(read(ends[0]), read(ends[1]), count, rank=rank)
+    for adapter, path in zip(made, paths, strict=True):
+        write(adapter, path, force=force, inputs=ends)
+    shown = [str(path) for path in paths]
     if as_json:
         print_json({"paths": shown, "errors": [float(a.metadata["lorarium.error"]) for a in made]})
     elif not quiet:

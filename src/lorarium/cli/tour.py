@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import click
 from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.algebra import add, fingerprint, norm, recompress
+from lorarium.cli.common import force_flag
 from lorarium.cli.inspect import card
 from lorarium.cli.tour_sample import relatives, together
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
 from lorarium.formats.inspect import inspect_file
+from lorarium.formats.target import check_target
 from lorarium.merge import merge
 
 INK = {
@@ -33,15 +36,19 @@ RAIN = {"modelspec.title": "rain", "modelspec.trigger_phrase": "in heavy rain"}
 @click.option(
     "-o", "--out", default="lorarium-tour", show_default=True, metavar="DIR", help="Where."
 )
-def command(out: str) -> None:
+@force_flag
+def command(out: str, force: bool) -> None:
     """See everything work: files read, compared, converted, merged, resized, and refused; then the
     drawn world, a LoRA trained on an artist that its base has never seen, its relatives in the
     sample library, individuals drawn in that style, and a LoRA made at once.
 
     The adapters of the first part are made up from a seed, with the names and shapes of Stable
     Diffusion 1.5; nothing is fetched. The second part needs the extras `torch` and `library`.
+    The folder must be new or empty; with --force the tour of an old one is taken again, and a
+    training that was stopped in it goes on.
     """
-    folder = Path(out)
+    # everything below is the tour's own once its folder is, so it is written with force
+    folder = check_target(out, force=force, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
     walk(folder)
     click.echo(f"\nThe files are in {folder}.")
@@ -56,8 +63,8 @@ def walk(folder: Path) -> None:
 def look(folder: Path) -> None:
     ink = example(seed=1, strong="up_blocks", metadata=INK)
     rain = example(seed=2, strong="down_blocks", rank=8, metadata=RAIN)
-    formats.write(ink, folder / "ink.safetensors", "kohya")
-    formats.write(rain, folder / "rain.safetensors", "diffusers")
+    formats.write(ink, folder / "ink.safetensors", "kohya", force=True)
+    formats.write(rain, folder / "rain.safetensors", "diffusers", force=True)
     for name in ("ink", "rain"):
         shown = card(inspect_file(folder / f"{name}.safetensors"))
         click.echo(shown.replace(f"{folder}/", ""))
@@ -68,7 +75,7 @@ def convert(folder: Path) -> None:
     before = fingerprint(formats.read(source))
     for dialect in ("diffusers", "peft", "comfy"):
         target = folder / (f"ink-{dialect}" + ("" if dialect == "peft" else ".safetensors"))
-        formats.convert(source, target, dialect)
+        formats.convert(source, target, dialect, force=True)
         after, report = formats.read_report(target)
         same = "the same adapter" if fingerprint(after) == before else "ANOTHER ADAPTER"
         click.echo(f"kohya → {report.dialect:12} {len(report.keys)} keys, fingerprint: {same}")
@@ -77,7 +84,7 @@ def convert(folder: Path) -> None:
 def combine(folder: Path) -> None:
     ink, rain = read(folder, "ink"), read(folder, "rain")
     both = merge([ink, rain], [0.8, 0.5])
-    formats.write(both, folder / "both.safetensors", "kohya")
+    formats.write(both, folder / "both.safetensors", "kohya", force=True)
     written = read(folder, "both")
     click.echo(f"0.8 ink + 0.5 rain: one ordinary file of {len(written)} modules")
     stacked = add([ink, rain], [0.8, 0.5])
@@ -90,7 +97,7 @@ def shrink(folder: Path) -> None:
     for rank in (8, 4, 2):
         small, report = recompress(both, rank=rank)
         target = folder / f"both-rank{rank}.safetensors"
-        formats.write(small, target)
+        formats.write(small, target, force=True)
         kept = 1 - report.relative**2
         size = target.stat().st_size / 2**20
         click.echo(f"rank {rank}: {size:.1f} MiB, keeps {kept:.1%} of the energy")
@@ -111,7 +118,7 @@ def collect(folder: Path) -> None:
     shown += lineage.lines(library.lineage(folder / "both.safetensors"))
     for line in shown:
         click.echo(line.replace(f"{folder.resolve()}/", ""))
-    library.map(folder / "map.html")
+    library.map(folder / "map.html", force=True)
     click.echo("and a map of them all: map.html")
 
 
@@ -123,13 +130,14 @@ def refuse(folder: Path) -> None:
         "pointer.safetensors": b"version https://git-lfs.github.com/spec/v1\n",
         "overlong.safetensors": b"\xff" * 7 + b"\x7f{" + whole[9:999],
     }
-    for name, content in wrong.items():
-        (folder / name).write_bytes(content)
-        try:
-            inspect_file(folder / name)
-        except LorariumError as error:
-            click.echo(str(error).replace(f"{folder}/", ""))
-        (folder / name).unlink()
+    with tempfile.TemporaryDirectory() as place:
+        for name, content in wrong.items():
+            path = Path(place, name)
+            path.write_bytes(content)
+            try:
+                inspect_file(path)
+            except LorariumError as error:
+                click.echo(str(error).replace(f"{place}/", ""))
 
 
 def read(folder: Path, name: str) -> Adapter:
@@ -148,6 +156,7 @@ def live(folder: Path) -> None:
         toured = world_tour(
             folder,
             say=click.echo,
+            force=True,
             progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
         )
     click.echo(f"{toured.seconds:.0f} s; look at {toured.before_after}")
@@ -163,7 +172,7 @@ def at_once(folder: Path) -> None:
     if not trained:
         return
     try:
-        synth_tour(folder / "pictures", trained[0], folder, say=click.echo)
+        synth_tour(folder / "pictures", trained[0], folder, say=click.echo, force=True)
     except LorariumError as missing:
         click.echo(str(missing))
 

@@ -50,7 +50,7 @@ def relatives(folder: Path) -> None:
     close = {True: "close", False: "not close", None: "too few to say"}[answer.close]
     click.echo(f"{found} of its {len(own)} relatives come first; the nearest is {close}")
     for name in ("sample-map.html", "sample-map.png"):
-        library.map(folder / name, color="tag", marked=[lora])
+        library.map(folder / name, color="tag", marked=[lora], force=True)
     click.echo("the map of them all, the fresh one ringed: sample-map.html and sample-map.png")
 
 
@@ -75,7 +75,7 @@ def together(folder: Path) -> None:
         merged[name] = [merge([one, style], method=name, **options) for _, one in subjects]
         click.echo(f"lorarium merge SUBJECT {lora.name} --method {name}")
     out = folder / "subject-in-style.png"
-    in_style(out, base, subjects, (artist, style), merged)
+    in_style(out, base, subjects, (artist, style), merged, force=True)
     names = ", ".join(f"{word} {number}" for (word, number), _ in subjects)
     click.echo(f"{out.name}: {names} by each method, and as the artist would draw them")
 

@@ -8,6 +8,7 @@ import click
 
 from lorarium.cli.common import (
     device_option,
+    force_flag,
     json_flag,
     need_torch,
     print_json,
@@ -45,6 +46,7 @@ from lorarium.cli.common import (
 @device_option
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def command(
@@ -58,6 +60,7 @@ def command(
     device: str,
     no_sheet: bool,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
     **numbers: float | str | bool | None,
@@ -91,6 +94,7 @@ def command(
                 prior_prompt=prior_prompt,
                 mirror=mirror,
                 resume=resume,
+                force=force,
                 sheet=not no_sheet,
                 device=device,
                 progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),

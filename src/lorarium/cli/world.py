@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import json_flag, print_json, quiet_flag, seed_option
+from lorarium.cli.common import force_flag, json_flag, print_json, quiet_flag, seed_option
 from lorarium.cli.suggest import Group
 from lorarium.errors import missing_extra
 
@@ -25,6 +25,7 @@ def command() -> None:
 @click.option("--labels/--no-labels", default=True, show_default=True, help="Words at the edges.")
 @click.option("-o", "--out", default="world.png", show_default=True, help="The PNG to write.")
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def sheet(
@@ -34,6 +35,7 @@ def sheet(
     labels: bool,
     out: str,
     seed: int,
+    force: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -48,7 +50,7 @@ def sheet(
     except ModuleNotFoundError as error:
         raise missing_extra(f"`lorarium world sheet` needs {error.name}", "torch") from None
 
-    rows, columns = world_sheet(Path(out), subjects, styles, size, seed, labels)
+    rows, columns = world_sheet(Path(out), subjects, styles, size, seed, labels, force=force)
     if as_json:
         print_json({"path": out, "subjects": rows, "styles": columns, "size": size, "seed": seed})
     elif not quiet:

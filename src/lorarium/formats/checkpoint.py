@@ -19,11 +19,12 @@ import numpy as np
 from lorarium.adapter import Array, Module
 from lorarium.errors import LorariumError, quoted
 
-from .container import check_with_library, encode_header, view, write_atomically
+from .container import check_with_library, encode_header, view
 from .detect import fits
 from .families import FAMILIES, Family, Native, table
 from .header import DTYPES, TensorInfo, load_header, open_regular, parse_header
 from .rows import heights
+from .target import write_atomically
 
 # a prefix that only single-file checkpoints have -> part
 _PREFIXES = {
@@ -297,10 +298,15 @@ def rewrite(
     changed: Callable[[str], Array | None],
     metadata: Mapping[str, str],
     progress: Callable[[int, int, str], None] | None = None,
+    *,
+    check: Callable[[], None] | None = None,
+    force: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Write a checkpoint again as one file, tensor by tensor, whole or not at all.
 
     `changed` gives the new tensor of a key, of the same shape and dtype, or None for the old bytes.
+    `check` is called when all are written, before the file takes its name.
     """
     header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
     position = 0
@@ -324,7 +330,13 @@ def rewrite(
             if progress is not None:
                 progress(done, len(checkpoint.tensors), "")
 
-    write_atomically(out, chunks(), check_with_library)
+    def checked(beside: Path) -> None:
+        check_with_library(beside)
+        if check is not None:
+            check()
+
+    kept = (*checkpoint.files, *inputs)
+    write_atomically(out, chunks(), checked, force=force, inputs=kept)
 
 
 _CHUNK = 2**24

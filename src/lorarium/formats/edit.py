@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from lorarium.errors import LorariumError, quoted
-from lorarium.formats.container import check_with_library, encode_header, write_atomically
+from lorarium.formats.container import check_with_library, encode_header
 from lorarium.formats.header import open_regular, parse_header, read_header
+from lorarium.formats.target import ADAPTER_SUFFIXES, check_target, write_atomically
 
 CHUNK = 2**22
 
@@ -20,10 +21,19 @@ def edit_metadata(
     *,
     put: Mapping[str, str] | None = None,
     remove: Iterable[str] = (),
+    force: bool = False,
 ) -> dict[str, str]:
-    """Write `path` with changed metadata to `out` (itself when None); returns the new metadata."""
+    """Write `path` with changed metadata to `out` (itself when None); returns the new metadata.
+
+    Without `out` the file that is named is the one to change, which needs no `force` and leaves no
+    NAME.bak: only its header is written anew, every tensor stays as it is.
+    """
     path = Path(path)
+    in_place = out is None
     out = path if out is None else Path(out)
+    if not in_place:
+        check_target(out, inputs=[path], force=force, suffixes=ADAPTER_SUFFIXES)
+    inputs = () if in_place else (path,)
     with open_regular(path) as file:
         header = read_header(file, path)
         metadata = dict(header.metadata)
@@ -49,5 +59,5 @@ def edit_metadata(
             while chunk := file.read(CHUNK):
                 yield chunk
 
-        write_atomically(out, chunks(), check_with_library)
+        write_atomically(out, chunks(), check_with_library, force=force or in_place, inputs=inputs)
     return metadata

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lorarium.errors import LorariumError
+from lorarium.formats.peft import WEIGHTS as PEFT_WEIGHTS
 
 AnyPath = str | os.PathLike[str]
 
@@ -51,6 +52,29 @@ def check_target(
     if not (force or (folder and not any(path.iterdir()))):
         raise _refusal(path, inputs)
     return path
+
+
+def check_adapter_target(
+    path: AnyPath,
+    dialect: str | None = None,
+    *,
+    inputs: Iterable[AnyPath] = (),
+    force: bool = False,
+) -> Path:
+    """As `check_target`, for an adapter: a .safetensors file, or a folder in the dialect `peft`.
+
+    Without a dialect it will be that of the first input.
+    """
+    path, inputs = Path(path), tuple(inputs)
+    if dialect is None and inputs and not path.suffix:
+        first = Path(inputs[0])
+        dialect = "peft" if first.is_dir() or first.name in PEFT_WEIGHTS else None
+    if path.suffix.lower() in ADAPTER_SUFFIXES or dialect != "peft":
+        return check_target(path, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
+    if path.suffix.lower() in FOREIGN_SUFFIXES:
+        what = f"a folder is to be written, and {path.suffix} is the name of a file"
+        raise LorariumError(what, where=str(path), hint="end it in .safetensors for a file")
+    return check_target(path, inputs=inputs, force=force, folder=True)
 
 
 def _refusal(path: Path, inputs: Iterable[AnyPath]) -> LorariumError:

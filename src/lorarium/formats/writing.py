@@ -21,7 +21,7 @@ from .peft_folder import save_folder
 from .reading import read
 from .report import ModuleFate, WriteReport
 from .scale import cast
-from .target import ADAPTER_SUFFIXES, FOREIGN_SUFFIXES, check_target
+from .target import check_adapter_target
 from .units import units, unplaced
 from .verify import Comparison, compare, energy_share
 
@@ -52,7 +52,7 @@ def write(
     """
     target, inputs = Path(path), tuple(inputs)
     chosen = _choose(adapter, target, dialect)
-    _check_target(target, chosen, force, inputs)
+    check_adapter_target(target, chosen.id, inputs=inputs, force=force)
     family = FAMILIES.get(adapter.family)
     meant, rounded = adapter, set[Module]()
     if dtype is not None:
@@ -98,15 +98,6 @@ def write(
         tensors = draft.tensors[""]
         container.save(target, tensors, metadata, check=check, force=force, inputs=inputs)
     return _report(target, chosen, meant, draft, comparison)
-
-
-def _check_target(target: Path, dialect: Dialect, force: bool, inputs: Iterable[Path]) -> None:
-    folder = dialect.id == "peft"
-    if folder and target.suffix.lower() in FOREIGN_SUFFIXES:
-        what = f"a folder is to be written, and {target.suffix} is the name of a file"
-        raise LorariumError(what, where=str(target), hint="end it in .safetensors for a file")
-    suffixes = () if folder else ADAPTER_SUFFIXES
-    check_target(target, inputs=inputs, force=force, suffixes=suffixes, folder=folder)
 
 
 def _choose(adapter: Adapter, target: Path, dialect: str | None) -> Dialect:

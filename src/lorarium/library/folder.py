@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lorarium.errors import LorariumError, need_packages
 from lorarium.files import exists, require_regular
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 
 FORMAT, VERSION = "lorarium-library", 1
 CARD, LOCK, STORE = "library.json", "lock", "store"
@@ -71,7 +71,7 @@ def create(folder: Path) -> None:
         return check(folder)
     _refuse_others(folder, names)
     card = json.dumps({"format": FORMAT, "version": VERSION}).encode()
-    write_atomically(folder / CARD, [card])
+    write_atomically(folder / CARD, [card], force=True)
 
 
 def _refuse_others(folder: Path, names: set[str]) -> None:

@@ -156,12 +156,14 @@ class Library:
         where: str | None = None,
         marked: Iterable[PathLike] = (),
         seed: int = 0,
+        force: bool = False,
     ) -> Drawn:
         """Draw every adapter as a point, near ones together, as .html or .png; see `page`."""
         from lorarium.library.page import draw
 
         paths = [Path(path) for path in marked]
-        return draw(self.view, Path(out), color=color, where=where, marked=paths, seed=seed)
+        view, target = self.view, Path(out)
+        return draw(view, target, color=color, where=where, marked=paths, seed=seed, force=force)
 
 
 def frame(table: pa.Table) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line, quoted
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import check_target, write_atomically
 from lorarium.library.clusters import clusters, family_vectors
 from lorarium.library.layout import places, squares
 from lorarium.library.view import View
@@ -61,21 +61,20 @@ def draw(
     where: str | None = None,
     marked: Sequence[Path] = (),
     seed: int = 0,
+    force: bool = False,
 ) -> Drawn:
     """Write the map; the suffix of `out` says as what. Files that are `marked` get a ring."""
-    suffix = out.suffix.lower()
-    if suffix not in (".html", ".png"):
-        raise LorariumError("a map is written as .html or .png", where=str(out))
+    check_target(out, force=force, suffixes=(".html", ".png"))
     if color not in COLORS:
         what = f"no field {quoted(color)} to colour by"
         raise LorariumError(what, hint=f"there are {', '.join(COLORS)}")
     points = gather(view, where, seed, marked)
-    if suffix == ".html":
-        write_atomically(out, [page(points, color).encode()])
+    if out.suffix.lower() == ".html":
+        write_atomically(out, [page(points, color).encode()], force=force)
     else:
         from lorarium.library.picture import write_picture
 
-        write_picture(out, points, color)
+        write_picture(out, points, color, force=force)
     counts = {family: count for family, count, *_ in points.panels}
     return Drawn(str(out), len(points.rows), counts, points.layout)
 

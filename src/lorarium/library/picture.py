@@ -10,7 +10,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import need_packages, one_line
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.library.page import NUMBERS, Points
 
 WIDTH, LEGEND, MARGIN, TWICE = 1200, 260, 40, 2
@@ -31,7 +31,7 @@ RAMP = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253
 Color = tuple[int, int, int]
 
 
-def write_picture(out: Path, points: Points, color: str) -> None:
+def write_picture(out: Path, points: Points, color: str, *, force: bool = False) -> None:
     need_packages("a map as .png (unlike one as .html)", ("PIL",), "map")
     from PIL import Image, ImageDraw
 
@@ -64,7 +64,7 @@ def write_picture(out: Path, points: Points, color: str) -> None:
         pen.text((WIDTH + 18, top), _plain(name), fill=INK, font_size=13)
     stream = io.BytesIO()
     picture.save(stream, "png")
-    write_atomically(out, [stream.getvalue()])
+    write_atomically(out, [stream.getvalue()], force=force)
 
 
 def _plain(text: str) -> str:

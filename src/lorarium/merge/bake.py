@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +14,9 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter, Array, Delta, Dora, Module
 from lorarium.algebra import dense_delta, fingerprint
-from lorarium.errors import LorariumError, quoted
+from lorarium.errors import LorariumError, UnverifiedError, quoted
 from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint, rewrite
+from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.merge.provenance import OF_THE_BYTES
 
 Progress = Callable[[int, int, str], None]
@@ -48,11 +48,15 @@ def bake(
     out: str | os.PathLike[str],
     partial: bool = False,
     progress: Progress | None = None,
+    force: bool = False,
+    inputs: Iterable[str | os.PathLike[str]] = (),
 ) -> Baked:
     """Write `base` with the adapters added; its number types are kept, other tensors are copied.
 
     A DoRA change is taken at the base's own weight, then weighted like the others. What the
     checkpoint has no place for is refused by name, or with `partial` left out and reported.
+    Tensors that would hold NaN or infinite values are refused by name too, unless `force`, which
+    also writes over what is there: what is of the base, or of the `inputs`, is kept as NAME.bak.
     Example: `bake("base.safetensors", [style], [0.8], out="styled.safetensors")`.
     """
     numbers = [1.0] * len(adapters) if weights is None else [float(w) for w in weights]
@@ -62,16 +66,28 @@ def bake(
     if not all(map(math.isfinite, numbers)):
         raise LorariumError("a weight is not a finite number")
     checkpoint = _seen(open_checkpoint(base), adapters)
-    if Path(out).exists() and any(map(Path(out).samefile, checkpoint.files)):
-        raise LorariumError("this is a file of the base", where=str(out), hint="name another file")
+    inputs = (*checkpoint.files, *inputs)
+    check_target(out, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
     jobs, left_out = _plan(checkpoint, adapters, numbers)
     _check(checkpoint, jobs, left_out, partial)
     metadata = _metadata(checkpoint, adapters, {"weights": numbers, "partial": partial})
 
-    def changed(key: str) -> Array | None:
-        return _sum(checkpoint, key, jobs[key]) if key in jobs else None
+    faults: dict[str, str] = {}
 
-    rewrite(checkpoint, out, changed, metadata, progress)
+    def changed(key: str) -> Array | None:
+        if key not in jobs:
+            return None
+        result = _sum(checkpoint, key, jobs[key])
+        if not np.isfinite(result).all():
+            faults[key] = f"NaN or infinite values as {checkpoint.tensors[key].dtype}"
+        return result
+
+    def check() -> None:
+        if faults and not force:
+            hint = "lower the weights; --force writes it all the same"
+            raise UnverifiedError(faults, where=str(out), hint=hint)
+
+    rewrite(checkpoint, out, changed, metadata, progress, check=check, force=force, inputs=inputs)
     done = {(job.module, id(job.delta)) for todo in jobs.values() for job in todo}
     return Baked(
         checkpoint.family, len(done), len(jobs), len(checkpoint.tensors), tuple(left_out.items())
@@ -150,11 +166,7 @@ def _sum(checkpoint: Checkpoint, key: str, jobs: Sequence[_Job]) -> Array:
         piece = change[spot.at : spot.at + len(target)].reshape(target.shape)
         target += spot.ordered(piece) * total.dtype.type(weight)
     with np.errstate(over="ignore", invalid="ignore"):
-        result = total.astype(checkpoint.tensor(key).dtype)
-    if not np.isfinite(result).all():
-        what = f"{quoted(key)} would hold NaN or infinite values as {checkpoint.tensors[key].dtype}"
-        raise LorariumError(what, where=str(checkpoint.path), hint="lower the weights")
-    return result
+        return total.astype(checkpoint.tensor(key).dtype)
 
 
 def _dora(delta: Dora, W: Array, module: Module) -> Array:

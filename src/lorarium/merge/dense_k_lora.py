@@ -17,7 +17,7 @@ import numpy as np
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra.forms import matrix_form, row_blocks, rows
 from lorarium.errors import LorariumError
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import check_target, write_atomically
 from lorarium.merge.inputs import Inputs, at, by_module, combine, prepare, two_different
 from lorarium.merge.options import number, whole
 
@@ -32,6 +32,7 @@ def merge_k_lora(
     alpha: float = 1.5,
     beta: float = 0.5,
     k: int = 0,
+    force: bool = False,
     **shared: Any,
 ) -> Adapter:
     """Per layer and step the subject or the style; in one file a static approximation of it.
@@ -41,6 +42,8 @@ def merge_k_lora(
     `lorarium render --lora SUBJECT --lora STYLE --schedule FILE`. `k` 0 stands for the product of
     the two ranks.
     """
+    if schedule is not None:
+        check_target(schedule, force=force, suffixes=(".json",))
     own = {"alpha": alpha, "beta": beta, "k": k}
     inputs = prepare("k-lora", adapters, weights, own, least=2, most=2, **shared)
     turns = _turns(inputs, alpha, beta, k)
@@ -55,7 +58,7 @@ def merge_k_lora(
     merged = combine(inputs, by_module(table, 2))
     if schedule is not None:
         text = json.dumps(_rules(inputs, turns), indent=1) + "\n"
-        write_atomically(schedule, [text.encode()])
+        write_atomically(schedule, [text.encode()], force=force)
     return merged.with_(metadata={**merged.metadata, "lorarium.approximation": STATIC})
 
 

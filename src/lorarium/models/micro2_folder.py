@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from lorarium.errors import LorariumError
 from lorarium.formats import container
+from lorarium.formats.target import write_atomically
 from lorarium.models.clip_text import TextConfig, TextModel
 from lorarium.models.micro2 import END, FAMILY, PLACES, START, STEPS, Micro2Base
 from lorarium.models.patch_codec import PATCH, PatchCodec
@@ -88,7 +89,7 @@ def _part(
 
 def _json(path: Path, value: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    container.write_atomically(path, [(json.dumps(value, indent=1) + "\n").encode()])
+    write_atomically(path, [(json.dumps(value, indent=1) + "\n").encode()], force=True)
 
 
 def _tokenizer(folder: Path) -> None:

@@ -102,7 +102,9 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
         "lorarium.hash": found,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    container.save(path, {name: tensor.numpy() for name, tensor in weights.items()}, metadata)
+    container.save(
+        path, {name: tensor.numpy() for name, tensor in weights.items()}, metadata, force=True
+    )
     return found
 
 

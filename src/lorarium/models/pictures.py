@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, Unidentif
 
 from lorarium.errors import LorariumError
 from lorarium.files import exists, files_inside, is_inside, is_regular, open_regular, read_text
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 
 # Pillow knows many more, among them some that start other programs
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -113,14 +113,21 @@ def caption(path: Path) -> str | None:
     return " ".join(read_text(beside, "the caption", LONGEST_CAPTION).split())
 
 
-def write_png(path: Path, picture: np.ndarray, text: Mapping[str, str] | None = None) -> None:
+def write_png(
+    path: Path,
+    picture: np.ndarray,
+    text: Mapping[str, str] | None = None,
+    *,
+    force: bool = False,
+    inputs: Iterable[str | Path] = (),
+) -> None:
     """Write (h, w, 3) with text chunks that say how it was made."""
     chunks = PngImagePlugin.PngInfo()
     for name, value in sorted((text or {}).items()):
         chunks.add_itxt(name[:79], value)
     held = io.BytesIO()
     Image.fromarray(picture).save(held, "PNG", pnginfo=chunks, optimize=False)
-    write_atomically(path, [held.getvalue()])
+    write_atomically(path, [held.getvalue()], force=force, inputs=inputs)
 
 
 def grid(pictures: np.ndarray, columns: int, gap: int = 4) -> np.ndarray:

@@ -14,6 +14,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
 from lorarium.formats import read
+from lorarium.formats.target import check_target
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
 from lorarium.models.sampling import STEPS, sample
@@ -76,26 +77,36 @@ def save_render(
     how: dict[str, object],
     as_grid: bool = False,
     scale: int = 1,
+    *,
+    force: bool = False,
 ) -> list[Path]:
     """Write one PNG, a labelled grid (a row per prompt), or numbered files; the paths of them."""
-    if out.suffix.lower() != ".png":
-        raise LorariumError("pictures are written as .png", where=str(out))
+    paths = render_paths(out, len(pictures), as_grid, force=force)
     pictures = enlarged(pictures, scale)
     text = {"lorarium": json.dumps({"version": __version__, "prompts": list(prompts), **how})}
     columns = len(pictures) // len(prompts)
     if as_grid:
         sheet = grid(pictures, columns)
         left = prompts if len(prompts) > 1 else ()
-        write_png(out, labelled(sheet, (), left, pictures.shape[1]), text)
-        return [out]
+        write_png(out, labelled(sheet, (), left, pictures.shape[1]), text, force=force)
+        return paths
     if len(pictures) == 1:
-        write_png(out, pictures[0], text)
-        return [out]
-    paths = [out.with_name(f"{out.stem}-{i + 1}{out.suffix}") for i in range(len(pictures))]
+        write_png(out, pictures[0], text, force=force)
+        return paths
     for i, path in enumerate(paths):
         one = {**how, "prompts": [prompts[i // columns]], "picture": i % columns}
-        write_png(path, pictures[i], {"lorarium": json.dumps({"version": __version__, **one})})
+        text = {"lorarium": json.dumps({"version": __version__, **one})}
+        write_png(path, pictures[i], text, force=force)
     return paths
+
+
+def render_paths(
+    out: Path, count: int, as_grid: bool = False, *, force: bool = False
+) -> list[Path]:
+    """The files that so many pictures go to, when they may be written to."""
+    many = count > 1 and not as_grid
+    names = [f"{out.stem}-{i + 1}{out.suffix}" for i in range(count)] if many else [out.name]
+    return [check_target(out.with_name(name), force=force, suffixes=(".png",)) for name in names]
 
 
 def file_hash(path: str | Path) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.errors import LorariumError
+from lorarium.formats.target import check_target
 from lorarium.models.pictures import grid, labelled, write_png
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.styles import GENRES
@@ -18,11 +19,17 @@ LARGEST, MOST_PIXELS = 2048, 120_000_000
 
 
 def world_sheet(
-    out: Path, subjects: str, styles: str, size: int, seed: int = 0, labels: bool = True
+    out: Path,
+    subjects: str,
+    styles: str,
+    size: int,
+    seed: int = 0,
+    labels: bool = True,
+    *,
+    force: bool = False,
 ) -> tuple[list[str], list[str]]:
     """Write the sheet; `subjects` and `styles` are a number or words with commas."""
-    if out.suffix.lower() != ".png":
-        raise LorariumError("a sheet is written as .png", where=str(out))
+    check_target(out, force=force, suffixes=(".png",))
     rows = chosen(subjects, sorted(CLASSES), seed, "subject")
     columns = chosen(styles, sorted(GENRES), seed + 1, "style")
     if not 8 <= size <= LARGEST or len(rows) * len(columns) * size * size > MOST_PIXELS:
@@ -41,7 +48,7 @@ def world_sheet(
     if labels:
         sheet = labelled(sheet, columns, rows, size, max(2, size // 24))
     text = {"lorarium": f"world sheet, size {size}, seed {seed}"}
-    write_png(out, sheet, text)
+    write_png(out, sheet, text, force=force)
     return rows, columns
 
 

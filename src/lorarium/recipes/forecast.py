@@ -22,7 +22,7 @@ from lorarium.evaluate.merge.cells import Cell
 from lorarium.evaluate.merge.drawing import Gallery
 from lorarium.evaluate.statistics import spearman
 from lorarium.formats import container, read
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.merge.drafts import PICTURES as DRAFTED_PICTURES
 from lorarium.merge.drafts import STEPS as DRAFTED_STEPS
 from lorarium.merge.drafts import Drafts
@@ -92,7 +92,7 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
         file = kept / ("--".join(path.stem for path in cell.paths) + ".json")
         if not file.exists():
             facts = drafts.facts(*(adapters[path] for path in cell.paths))
-            write_atomically(file, [json.dumps(facts).encode()])
+            write_atomically(file, [json.dumps(facts).encode()], force=True)
         rows.append(json.loads(file.read_text()))
         if n % 50 == 0:
             print(f"{n}/{len(cells)} drafts", flush=True)
@@ -195,9 +195,9 @@ def run(device: str, minutes: float) -> None:
 
 def save(path: Path, net: Foreteller, card: dict[str, Any]) -> None:
     about = {"lorarium.version": __version__, "lorarium.card": json.dumps(card, sort_keys=True)}
-    container.save(path, dict(net.tensors), about)
+    container.save(path, dict(net.tensors), about, force=True)
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    write_atomically(path.with_suffix(".json"), [text.encode()])
+    write_atomically(path.with_suffix(".json"), [text.encode()], force=True)
 
 
 def due() -> bool:

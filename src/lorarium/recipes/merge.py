@@ -138,7 +138,7 @@ def save(path: Path, net: CoefficientNet, card: Mapping[str, Any]) -> None:
         "lorarium.targets": ",".join(net.targets),
         "lorarium.card": json.dumps(card, sort_keys=True),
     }
-    container.save(path, net.tensors(), about)
+    container.save(path, net.tensors(), about, force=True)
     path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 
 

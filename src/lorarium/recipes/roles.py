@@ -280,6 +280,6 @@ def save(path: Path, net: Roles, card: Mapping[str, Any]) -> None:
         "lorarium.modules": json.dumps([[m.part, m.path] for m in net.place]),
         "lorarium.card": json.dumps(card, sort_keys=True),
     }
-    container.save(path, tensors, about)
+    container.save(path, tensors, about, force=True)
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    container.write_atomically(path.with_suffix(".json"), [text.encode()])
+    container.write_atomically(path.with_suffix(".json"), [text.encode()], force=True)

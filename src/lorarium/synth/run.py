@@ -12,6 +12,7 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
 from lorarium.formats import read, write
+from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import (
     caption,
@@ -50,9 +51,10 @@ def synth(
     seed: int = 0,
     sheet: bool = True,
     device: str = "cpu",
+    force: bool = False,
 ) -> Made:
     """A LoRA from picture files or folders, and from what another LoRA draws (`like`); written to
-    `out` when that is given.
+    `out` when that is given. An existing file or sheet is refused, unless `force`.
 
     `refine` goes on training for so many steps. `{}` in the prompt, which only refining and the
     sheet need, stands for a picture's own caption.
@@ -62,7 +64,12 @@ def synth(
     if not pictures and like is None:
         raise LorariumError("no pictures were given", hint="name files or folders, or use --like")
     _check_numbers(kind, edits, refine)
-    target = None if out is None else checked_target(out)
+    inputs = [*pictures, *([like] if isinstance(like, str | Path) else [])]
+    target = None
+    if out is not None:
+        target = check_target(out, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
+        if sheet:
+            check_target(target.with_suffix(".png"), inputs=inputs, force=force)
     model = base if not isinstance(base, str | Path | None) else open_base(base, device)
     if not isinstance(generator, Synth):
         generator = load_synth(None if generator is None else Path(generator), model)
@@ -86,20 +93,12 @@ def synth(
         made = refined(model, made, shown, prompts, refine, seed=seed)
     made = replace(made, warnings=(*made.warnings, *notes))
     if target is not None:
-        write(made.adapter, target)
+        write(made.adapter, target, force=force, inputs=inputs)
         if sheet:
             job = Job(*_for_sheet(shown, prompts, kind, prompt), Recipe(), seed)
-            write_png(target.with_suffix(".png"), sample_sheet(model, made.adapter, job, seed))
+            picture = sample_sheet(model, made.adapter, job, seed)
+            write_png(target.with_suffix(".png"), picture, force=force, inputs=inputs)
     return made
-
-
-def checked_target(out: str | Path) -> Path:
-    target = Path(out)
-    if target.suffix != ".safetensors":
-        raise LorariumError("a LoRA file ends in .safetensors", where=str(target))
-    if not target.parent.is_dir():
-        raise LorariumError("no such folder", where=str(target.parent))
-    return target
 
 
 def drawn_by(

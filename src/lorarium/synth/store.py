@@ -57,9 +57,9 @@ def save_synth(path: Path, net: Generator, extras: Mapping[str, Tensor], card: C
         "card": json.dumps(card, sort_keys=True),
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
-    container.save(path, tensors, about)
+    container.save(path, tensors, about, force=True)
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    container.write_atomically(path.with_suffix(".json"), [text.encode()])
+    container.write_atomically(path.with_suffix(".json"), [text.encode()], force=True)
 
 
 def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:

@@ -36,12 +36,13 @@ def synth_tour(
     base: Base | None = None,
     generator: Synth | None = None,
     say: Callable[[str], None] = print,
+    force: bool = False,
 ) -> Toured:
     """Make a LoRA from three pictures and draw it beside the trained one."""
     model = base or open_base()
     lora = folder / "synth.safetensors"
     files = picture_files([pictures])[:PICTURES]
-    made = synth(files, lora, base=model, generator=generator, sheet=False)
+    made = synth(files, lora, base=model, generator=generator, sheet=False, force=force)
     say(f"{lora}: from {len(files)} of the pictures, in {made.seconds:.2f} s")
     for words in made.warnings:
         say(f"warning: {words}")
@@ -54,6 +55,6 @@ def synth_tour(
     sheet = grid(enlarged(np.concatenate(rows), times), len(NEW))
     left = ("trained", "at once")
     compared = folder / "trained-or-at-once.png"
-    write_png(compared, labelled(sheet, NEW, left, model.size * times))
+    write_png(compared, labelled(sheet, NEW, left, model.size * times), force=force)
     say(f"{compared}: the trained LoRA and the one made at once, on new subjects")
     return Toured(lora, compared)

@@ -19,7 +19,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.files import read_text
 from lorarium.formats import write
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import Base
 from lorarium.models.pictures import caption, picture_files, read_pictures
 from lorarium.models.rounded import rounded

@@ -16,6 +16,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.files import exists, open_regular
 from lorarium.formats import write
+from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import (
     caption,
@@ -51,6 +52,7 @@ def train(
     sheet: bool = True,
     device: str = "cpu",
     progress: Progress | None = None,
+    force: bool = False,
 ) -> Adapter:
     """Learn a LoRA from picture files or folders and write it to `out`.
 
@@ -58,15 +60,14 @@ def train(
     A `recipe` that is a table of numbers changes the defaults of the base's family.
     `begin` is an adapter to go on from, of a rank up to the recipe's. `mirror` shows every picture
     as its mirror image too; without a word styles of micro-1 are learned so.
-    An interrupted run leaves `<out>.checkpoint`, from which `resume` goes on.
+    An interrupted run leaves `<out>.checkpoint`, from which `resume` goes on. An existing file or
+    sheet is refused, unless `force`.
 
     >>> train(["mine/"], "mine.safetensors", prompt="a {} in sty1")
     """
-    target = Path(out)
-    if target.suffix != ".safetensors":
-        raise LorariumError("a LoRA file ends in .safetensors", where=str(target))
-    if not target.parent.is_dir():
-        raise LorariumError("no such folder", where=str(target.parent))
+    target = check_target(out, inputs=pictures, force=force, suffixes=ADAPTER_SUFFIXES)
+    if sheet:
+        check_target(target.with_suffix(".png"), inputs=pictures, force=force)
     files = picture_files(pictures)
     model = base if not isinstance(base, str | Path | None) else open_base(base, device)
     if not isinstance(recipe, Recipe):
@@ -93,10 +94,11 @@ def train(
         )
     _steps(run, checkpoint, progress)
     adapter = run.adapters()[0]
-    write(adapter, target)
+    write(adapter, target, force=force, inputs=pictures)
     checkpoint.unlink(missing_ok=True)
     if sheet:
-        write_png(target.with_suffix(".png"), sample_sheet(model, adapter, job, seed))
+        picture = sample_sheet(model, adapter, job, seed)
+        write_png(target.with_suffix(".png"), picture, force=force, inputs=pictures)
     return adapter
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.adapter import Adapter
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
 from lorarium.models.sampling import sample
@@ -45,6 +46,7 @@ def world_tour(
     recipe: Recipe | None = None,
     say: Callable[[str], None] = print,
     progress: Progress | None = None,
+    force: bool = False,
 ) -> Toured:
     """Render a sheet, learn an artist that the base has never seen, and compare, in `folder`.
 
@@ -55,10 +57,10 @@ def world_tour(
     home.mkdir(parents=True, exist_ok=True)
     model = base if not isinstance(base, str | Path | None) else open_base(base)
     sheet = home / "world.png"
-    rows, columns = world_sheet(sheet, "12", "12", LARGE)
+    rows, columns = world_sheet(sheet, "12", "12", LARGE, force=force)
     say(f"{sheet}: {len(rows)} subjects x {len(columns)} styles of the drawn world")
     pictures = home / "pictures"
-    _hang(pictures, artist)
+    _hang(pictures, artist, force)
     say(f"{pictures}: {PICTURES} pictures by {artist[0]} artist {artist[1]}, new to the base")
     lora = fresh_lora(home, artist)
     lora.parent.mkdir(exist_ok=True)
@@ -71,6 +73,7 @@ def world_tour(
         resume=lora.with_name(lora.name + ".checkpoint").exists(),
         sheet=False,
         progress=progress,
+        force=force,
     )
     say(f"{lora}: a LoRA of rank {adapter.metadata['ss_network_dim']}, an ordinary file")
     compared = home / "before-after.png"
@@ -86,7 +89,7 @@ def world_tour(
     times = max(1, LARGE // model.size)
     picture = grid(enlarged(np.concatenate([before, after, truth]), times), len(words))
     left = ("the base", "with the LoRA", "the artist")
-    write_png(compared, labelled(picture, words, left, model.size * times))
+    write_png(compared, labelled(picture, words, left, model.size * times), force=force)
     say(f"{compared}: new subjects before and after, and as the artist would draw them")
     return Toured(sheet, pictures, lora, compared, time.monotonic() - started)
 
@@ -96,7 +99,7 @@ def fresh_lora(home: Path, artist: tuple[str, int] = ARTIST) -> Path:
     return home / "trained" / f"{artist[0]}-{artist[1]}.safetensors"
 
 
-def _hang(folder: Path, artist: tuple[str, int]) -> None:
+def _hang(folder: Path, artist: tuple[str, int], force: bool) -> None:
     """Write pictures of an artist that no adapter of a zoo saw, with a word beside each."""
     folder.mkdir(exist_ok=True)
     every = tuple(range(UNSEEN, UNSEEN + PICTURES))
@@ -106,8 +109,9 @@ def _hang(folder: Path, artist: tuple[str, int]) -> None:
     drawn = render(subjects, styles, views, LARGE)
     for i, (subject, picture) in enumerate(zip(subjects, drawn, strict=True)):
         path = folder / f"{i + 1:02}-{subject.kind}.png"
-        write_png(path, picture)
-        path.with_suffix(".txt").write_text(subject.kind + "\n", "utf-8")
+        write_png(path, picture, force=force)
+        words = subject.kind + "\n"
+        write_atomically(path.with_suffix(".txt"), [words.encode()], force=force)
 
 
 def in_style(
@@ -118,6 +122,7 @@ def in_style(
     methods: Mapping[str, Sequence[Adapter]],
     *,
     seed: int = 2,
+    force: bool = False,
 ) -> None:
     """A row for each subject: its own LoRA, the style's, what each method merged of the two (one
     adapter for each subject), and the true picture."""
@@ -137,7 +142,7 @@ def in_style(
     times = max(1, LARGE // base.size)
     cells = [columns[name][row] for row in range(len(people)) for name in columns]
     sheet = grid(enlarged(np.stack(cells), times), len(columns))
-    write_png(out, labelled(sheet, list(columns), kinds, base.size * times))
+    write_png(out, labelled(sheet, list(columns), kinds, base.size * times), force=force)
 
 
 def _drawn(base: Base, prompt: str, adapter: Adapter, seed: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
 from lorarium.evaluate.describe.rows import Row, VectorRow
 from lorarium.evaluate.describe.zoo import Corpus
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import Base
 from lorarium.models.sampling import sample
 from lorarium.train.manifest import UNSEEN, Entry, pool_cell
@@ -162,4 +162,4 @@ def _kept(path: Path, count: int) -> tuple[Array, float] | None:
 def _keep(path: Path, pictures: Array, seconds: float) -> None:
     held = io.BytesIO()
     np.savez_compressed(held, pictures=pictures, seconds=seconds)
-    write_atomically(path, [held.getvalue()])
+    write_atomically(path, [held.getvalue()], force=True)

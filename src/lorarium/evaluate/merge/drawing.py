@@ -14,7 +14,7 @@ import torch.multiprocessing
 
 from lorarium.evaluate.merge.cells import Cell
 from lorarium.evaluate.merge.rows import NETWORKS, Drawn, Row, draw
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.base import Base
 from lorarium.models.rounded import rounded
 
@@ -83,7 +83,7 @@ def make(base: Base, task: Task, where: Path) -> None:
     np.savez_compressed(
         held, pictures=drawn.pictures, seconds=np.array([drawn.merging, drawn.drawing])
     )
-    write_atomically(where, [held.getvalue()])
+    write_atomically(where, [held.getvalue()], force=True)
 
 
 def kept(path: Path, count: int) -> Drawn | None:

@@ -72,6 +72,7 @@ def evaluate_merge(
     *,
     workers: int = 1,
     sheet: Path | None = None,
+    force: bool = False,
     judges: Callable[[str], Judge] = load_judge,
     progress: Progress = lambda *_: None,
     say: Callable[[str], None] = lambda words: None,
@@ -144,7 +145,7 @@ def evaluate_merge(
         document["distances"] = _distances(some, fewer, gallery, judge, o, base.size, progress)
     if sheet is not None:
         controls = [r for r in rows if r.sort == "control" and r not in top]
-        write_sheet(sheet, [*controls, *top], cells, gallery, (o.pictures, o.steps, 0))
+        write_sheet(sheet, [*controls, *top], cells, gallery, (o.pictures, o.steps, 0), force=force)
     return document
 
 

@@ -20,7 +20,13 @@ SHORT = {
 
 
 def write_sheet(
-    path: Path, rows: list[Row], cells: list[Cell], gallery: Gallery, numbers: tuple[int, int, int]
+    path: Path,
+    rows: list[Row],
+    cells: list[Cell],
+    gallery: Gallery,
+    numbers: tuple[int, int, int],
+    *,
+    force: bool = False,
 ) -> None:
     """The first picture of each, beside a picture of the subject and of the style."""
     size, chosen = gallery.base.size, cells[:: max(1, -(-len(cells) // MOST))]
@@ -32,4 +38,5 @@ def write_sheet(
     top = ["subject", "style", *(SHORT.get(row.name, row.name) for row in rows)]
     sheet = grid(enlarged(np.stack(pictures), times), len(rows) + 2)
     left = [f"{c.entries[0].of[0]} in {c.entries[1].of[0]}" for c in chosen]
-    write_png(path, labelled(sheet, top, left, size * times), {"lorarium": "evaluate merge"})
+    picture = labelled(sheet, top, left, size * times)
+    write_png(path, picture, {"lorarium": "evaluate merge"}, force=force)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lorarium.errors import LorariumError
 from lorarium.evaluate.vote.answers import VOTERS, read_sheets
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 
 STYLE = """
 body { margin: 0; font: 16px system-ui, sans-serif; color: #222; background: #f4f4f2; }

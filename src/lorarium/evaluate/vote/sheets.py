@@ -21,7 +21,7 @@ from lorarium.errors import LorariumError
 from lorarium.evaluate.vote.ballots import Ballot, check_ballot
 from lorarium.evaluate.vote.kinds import Kind
 from lorarium.evaluate.vote.layout import TILE, capacity, draw_sheet
-from lorarium.formats.container import write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.models.pictures import write_png
 
 FORMAT, KEY_FORMAT = "lorarium-sheets/1", "lorarium-key/1"
