@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,7 @@ from lorarium.synth.make import MOST_EDIT, Made, refined, synthesize
 from lorarium.synth.store import Synth, load_synth
 from lorarium.train.recipe import Job, Recipe
 from lorarium.train.run import said, sample_sheet
+from lorarium.train.trigger import PHRASE, kind_named, trigger_phrase
 from lorarium.world.splits import SEEN_CLASSES
 
 PROMPTS = {"style": "a {} in sty1", "subject": "a sub1 {} in photo"}
@@ -86,6 +88,7 @@ def synth(
         prompts += words
         about["lorarium.like"] = _name(like)
     assert shown is not None
+    about |= answering(kind, prompts)
     if target is not None:
         about |= {"modelspec.title": target.stem, "ss_output_name": target.stem}
     made = synthesize(generator, model, shown, kind=kind, rank=rank, edits=edits, about=about)
@@ -99,6 +102,14 @@ def synth(
             picture = sample_sheet(model, made.adapter, job, seed)
             write_png(target.with_suffix(".png"), picture, force=force, inputs=inputs)
     return made
+
+
+def answering(kind: str, prompts: Sequence[str]) -> dict[str, str]:
+    """Metadata of prompts that use the word which a generated adapter answers to."""
+    phrase = trigger_phrase(prompts)
+    if kind_named(phrase) != kind:
+        return {}
+    return {PHRASE: phrase, "lorarium.prompts": json.dumps(sorted(set(prompts))[:32])}
 
 
 def drawn_by(
