@@ -1,11 +1,11 @@
 """Blind sheets of what ships today on micro-1, for voters who know nothing of it: docs/votes.md.
 
     python benchmarks/votes.py draw    # all pictures, cheapest first; run again, it goes on
-    python benchmarks/votes.py make    # sheets of what is drawn, and their key
+    python benchmarks/votes.py make    # sheets of what is drawn and on no sheet yet, and their key
     python benchmarks/votes.py judge   # what judges A and B say of the same pictures
     python benchmarks/votes.py tally   # figures from runs/votes/answers
 
-With `make --key benchmarks/results/votes/key.json` the sheets that were voted on are made again.
+With `make --key benchmarks/results/votes/key-1.json` sheets that were voted on are made again.
 """
 
 from __future__ import annotations
@@ -14,22 +14,26 @@ import argparse
 import json
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from machine import RESULTS, machine
 
 from lorarium.evaluate.judges import load_judge
 from lorarium.evaluate.vote import (
     Ballot,
-    count_votes,
     make_sheets,
+    read_key,
     read_sheets,
+    read_verdicts,
     read_votes,
     sources,
     summary,
+    vote_document,
 )
-from lorarium.evaluate.vote.targets import vote_targets
+from lorarium.evaluate.vote.targets import SEED, vote_targets
 from lorarium.evaluate.vote.verdicts import judge_ballots
 from lorarium.models.base import open_base
 from lorarium.synth.store import load_synth
@@ -89,25 +93,49 @@ def drawn_ballots() -> list[Ballot]:
 
 
 def make(key: Path | None) -> None:
+    """A further folder of sheets: rows that stand on sheets already are left out, controls not."""
+    number = 1 + len(list(FOLDER.glob("key-*.json")))
     ballots, seed = drawn_ballots(), None
     if key is not None:
         document = json.loads(key.read_text("utf-8"))
-        seed = document["seed"]
+        seed, number = document["seed"], int(key.stem.rpartition("-")[2])
         ballots = as_voted(ballots, document["sheets"].values())
-    sheets = make_sheets(ballots, FOLDER / "sheets", FOLDER / "key.json", seed=seed)
-    print(f"{len(sheets)} sheets in {FOLDER / 'sheets'}, the key beside it")
+    else:
+        for past in FOLDER.glob("key-*.json"):
+            ballots = not_voted(ballots, json.loads(past.read_text("utf-8"))["sheets"].values())
+    folder, sealed = FOLDER / f"sheets-{number}", FOLDER / f"key-{number}.json"
+    sheets = make_sheets(ballots, folder, sealed, seed=seed, prefix="abcdefgh"[number - 1] + "-")
+    print(f"{len(sheets)} sheets in {folder}, the key is {sealed}")
 
 
-def as_voted(ballots: list[Ballot], entries: object) -> list[Ballot]:
+def as_voted(ballots: list[Ballot], entries: Iterable[dict[str, Any]]) -> list[Ballot]:
     """Only the rows that stand on these sheets: more may have been drawn since."""
-    seen: dict[str, set[str]] = {}
-    for entry in entries:
-        names = {cell["source"] for cell in entry["cells"].values()}
-        seen.setdefault(entry["target"], set()).update(names)
+    seen = sources_on(entries)
     return [
         replace(b, rows=tuple(row for row in b.rows if row.source in seen[b.target]))
         for b in ballots if b.target in seen
     ]  # fmt: skip
+
+
+def not_voted(ballots: list[Ballot], entries: Iterable[dict[str, Any]]) -> list[Ballot]:
+    """The rows that do not stand on these sheets, and controls beside them."""
+    seen = sources_on(entries)
+    fresh = [
+        replace(b, rows=tuple(
+            row for row in b.rows
+            if row.expected is not None or row.source not in seen.get(b.target, ())
+        ))
+        for b in ballots
+    ]  # fmt: skip
+    return [b for b in fresh if any(row.expected is None for row in b.rows)]
+
+
+def sources_on(entries: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
+    seen: dict[str, set[str]] = {}
+    for entry in entries:
+        names = {cell["source"] for cell in entry["cells"].values()}
+        seen.setdefault(entry["target"], set()).update(names)
+    return seen
 
 
 def judge() -> None:
@@ -120,19 +148,26 @@ def judge() -> None:
 
 def tally() -> None:
     """The figures, and all that they come from beside them."""
-    sheets, key, answers = FOLDER / "sheets", FOLDER / "key.json", FOLDER / "answers"
     KEPT.mkdir(parents=True, exist_ok=True)
-    votes = read_votes([answers], read_sheets(sheets))
+    public: dict[str, Any] = {}
+    opened: dict[str, Any] = {}
+    for key in sorted(FOLDER.glob("key-*.json")):
+        folder = FOLDER / key.stem.replace("key", "sheets")
+        some = read_sheets(folder)
+        public |= some
+        opened |= read_key(key, some)
+        shutil.copy(key, KEPT / key.name)
+        shutil.copy(folder / "sheets.json", KEPT / f"{folder.name}.json")
+    votes = read_votes([FOLDER / "answers"], public)
     lines = ",\n".join(json.dumps(vote.as_json()) for vote in votes)
     (KEPT / "answers.json").write_text(f"[\n{lines}\n]\n")
-    shutil.copy(key, KEPT / "key.json")
-    shutil.copy(sheets / "sheets.json", KEPT / "sheets.json")
-    judges = [path for name in JUDGES if (path := KEPT / f"judge-{name}.json").exists()]
+    judges = [
+        read_verdicts(path) for name in JUDGES if (path := KEPT / f"judge-{name}.json").exists()
+    ]
     document = {
         "command": "python benchmarks/votes.py tally", "machine": machine(),
-        "parts": {
-            part: count_votes(sheets, [answers], key, part=part, judges=judges) for part in PARTS
-        },
+        "drawn": {"pictures": PICTURES, "sampling steps": STEPS, "seed": SEED},
+        "parts": {part: vote_document(votes, opened, part=part, judges=judges) for part in PARTS},
     }  # fmt: skip
     (KEPT / "tally.json").write_text(json.dumps(document, indent=1) + "\n")
     print(summary(document["parts"]["all"]))

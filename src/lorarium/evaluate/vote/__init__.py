@@ -7,7 +7,7 @@ from lorarium.evaluate.vote.ballots import Ballot, Candidates
 from lorarium.evaluate.vote.folders import read_ballots
 from lorarium.evaluate.vote.judged import JudgeVerdicts, compare_judge, read_verdicts
 from lorarium.evaluate.vote.page import write_page
-from lorarium.evaluate.vote.report import count_votes, summary
+from lorarium.evaluate.vote.report import count_votes, summary, vote_document
 from lorarium.evaluate.vote.sheets import make_sheets
 from lorarium.evaluate.vote.tally import open_votes, tally
 
@@ -28,5 +28,6 @@ __all__ = [
     "read_votes",
     "summary",
     "tally",
+    "vote_document",
     "write_page",
 ]

@@ -51,8 +51,8 @@ def vote_page(folder: Path, only: Sequence[str] = ()) -> str:
         '<button id="save">save answers</button>'
         '<label>load <input id="load" type="file" accept=".json" multiple></label>'
         ' <span id="message" role="status"></span></p>'
-        "<p>Keys: the first letter or number of an answer, arrows, Backspace, Enter for the next"
-        " sheet.</p></header>"
+        "<p>Keys: the letter or number of an answer, arrows, Backspace, Enter for the next sheet."
+        "</p></header>"
         '<div id="sheet"><img id="picture" alt="the sheet"><div id="layer"></div></div>'
         f'<script type="application/json" id="data">{text}</script>'
         f"<script>{script}</script></html>\n"

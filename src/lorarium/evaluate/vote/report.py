@@ -8,7 +8,7 @@ from typing import Any
 
 from lorarium.errors import plain
 from lorarium.evaluate.vote.answers import Vote, read_key, read_sheets, read_votes
-from lorarium.evaluate.vote.judged import compare_judge, read_verdicts
+from lorarium.evaluate.vote.judged import JudgeVerdicts, compare_judge, read_verdicts
 from lorarium.evaluate.vote.sheets import Json
 from lorarium.evaluate.vote.tally import open_votes, tally
 
@@ -20,10 +20,19 @@ def count_votes(
     """Read, check and count everything: the key must be the one that was sealed."""
     public = read_sheets(sheets)
     votes = read_votes(answers, public)
-    opened = open_votes(votes, read_key(key, public), part)
+    found = [read_verdicts(path) for path in judges]
+    return vote_document(votes, read_key(key, public), part=part, judges=found, seed=seed)
+
+
+def vote_document(
+    votes: Sequence[Vote], key: Mapping[str, Json], *, part: str = "all",
+    judges: Sequence[JudgeVerdicts] = (), seed: int = 0,
+) -> Json:  # fmt: skip
+    """The tally of votes whose key is open, beside what judges say of the same cells."""
+    opened = open_votes(votes, key, part)
     document = {"part": part, "by": voters_by_kind(votes), **tally(opened, seed=seed)}
     if judges:
-        document["judges"] = [compare_judge(opened, read_verdicts(path)) for path in judges]
+        document["judges"] = [compare_judge(opened, judge) for judge in judges]
     return document
 
 

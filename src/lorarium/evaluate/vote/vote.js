@@ -13,14 +13,15 @@ class AnswerSheet {
   get cells() { return Object.keys(this.sheet.cells); }
   get currentCell() { return this.cells[this.cell]; }
 
+  // The first letter of a word, or the second where two words begin alike.
+  keyOf(word) {
+    const alike = this.sheet.answers.filter(other => other[0] === word[0]);
+    return alike.length === 1 ? word[0] : word[1];
+  }
+
   wordOf(key) {
     const words = this.sheet.answers;
-    const number = Number(key) - 1;
-    if (Number.isInteger(number) && words[number] !== undefined) return words[number];
-    const same = words.filter(w => w[0] === key.toLowerCase());
-    if (same.length === 1) return same[0];
-    // two words with one first letter: the second letter tells them apart
-    return words.find(w => w.length > 1 && w[1] === key.toLowerCase());
+    return words[Number(key) - 1] || words.find(word => this.keyOf(word) === key.toLowerCase());
   }
 
   answer(word) {
@@ -113,7 +114,7 @@ function start(data) {
     find("total").textContent = `${total} answers in all`;
     find("words").replaceChildren(...sheet.answers.map((word, i) => {
       const button = document.createElement("button");
-      button.textContent = `${i + 1} ${word}`;
+      button.textContent = `${word} (${state.keyOf(word)} or ${i + 1})`;
       button.onclick = () => { state.answer(word); remember(); draw(); };
       return button;
     }));
