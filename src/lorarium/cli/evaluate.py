@@ -10,13 +10,18 @@ from typing import Any
 import click
 
 from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag, seed_option
+from lorarium.cli.evaluate_files import files
 from lorarium.cli.progress import bar
 from lorarium.errors import LorariumError
 
 
 @click.group("evaluate")
 def command() -> None:
-    """Measure on a folder of minted adapters, whose truth is known."""
+    """Measure descriptors, merges and generators where the truth is known, and files of any base
+    with judges of your own."""
+
+
+command.add_command(files)
 
 
 @command.command("describe")
