@@ -17,6 +17,7 @@ from lorarium.cli.common import (
     quiet_flag,
     seed_option,
 )
+from lorarium.cli.evaluate_files import files
 from lorarium.cli.evaluate_vote import command as vote
 from lorarium.cli.progress import bar
 from lorarium.cli.suggest import Choice, Group
@@ -34,9 +35,11 @@ judge_option = click.option(
 
 @click.group("evaluate", cls=Group)
 def command() -> None:
-    """Measure on a folder of minted adapters, whose truth is known, or by blind votes."""
+    """Measure descriptors, merges and generators where the truth is known, files of any base with
+    judges of your own, or anything by blind votes."""
 
 
+command.add_command(files)
 command.add_command(vote)
 
 

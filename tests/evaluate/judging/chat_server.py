@@ -181,6 +181,7 @@ def note(line: dict) -> None:
 if __name__ == "__main__":
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # whoever asked may be gone
     print(server.server_address[1], flush=True)
     # when the tests are gone, so is the pipe to them, and then so are we
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -55,6 +55,7 @@ class Asker:
         self._lock = threading.Lock()
         self._not_before = 0.0
         self._failures = 0
+        self._error: BaseException | None = None  # the first one, which ends the run
 
     def ask(
         self, questions: Mapping[str, Question], progress: Progress = lambda *_: None
@@ -65,18 +66,31 @@ class Asker:
         waiting = [question for q, question in questions.items() if q not in outcomes]
         progress(len(outcomes), len(questions))
         self._stop.clear()
+        self._error = None
         pool = ThreadPoolExecutor(self.parallel)
         try:
             running = {pool.submit(self._ask_one, question): question.id for question in waiting}
             for future in as_completed(running):
                 outcomes[running[future]] = future.result()
                 progress(len(outcomes), len(questions))
+        except LorariumError as error:
+            raise self._error or error from None
         finally:
             self._stop.set()  # those under way still write down what became of them
             pool.shutdown(cancel_futures=True)
         return outcomes
 
     def _ask_one(self, question: Question) -> Outcome:
+        try:
+            return self._ask_patiently(question)
+        except BaseException as error:
+            with self._lock:
+                if self._error is None and not self._stop.is_set():
+                    self._error = error
+                self._stop.set()  # at once: the next question must not go out
+            raise
+
+    def _ask_patiently(self, question: Question) -> Outcome:
         body, refusal = question.body(), ""
         for attempt in range(self.patience.attempts):
             self._wait()

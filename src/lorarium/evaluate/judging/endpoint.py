@@ -99,13 +99,15 @@ class Endpoint:
             watch.daemon = True
             watch.start()
             try:
-                return _talk(connection, target, body, headers | self._headers())
+                exchange = _talk(connection, target, body, headers | self._headers())
             except (OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-                if late.is_set() or isinstance(error, TimeoutError):
-                    return Exchange("timeout", reason=f"no whole reply in {self.timeout:g} s")
-                return Exchange("broken", reason=_reason(error))
+                kind = "timeout" if isinstance(error, TimeoutError) else "broken"
+                exchange = Exchange(kind, reason=_reason(error))
             finally:
                 watch.cancel()
+            if exchange.kind != "reply" and (late.is_set() or exchange.kind == "timeout"):
+                return Exchange("timeout", reason=f"no whole reply in {self.timeout:g} s")
+            return exchange
         finally:
             connection.close()
 

@@ -59,7 +59,7 @@ def question(
 
 # the word must end its line: "ANSWER: yes or no" is no answer
 _MARKED = re.compile(
-    r"answer\s*\W{0,4}:\s*\W{0,4}(\w+(?:\.\d+)?)(?:/100)?[\s.!*_\"'`)\]}]*?(?=\n|$)", re.I
+    r"answer\s*\W{0,4}:\s*[^\w\s+-]{0,4}\s*(\w+(?:\.\d+)?)(?:/100)?[\s.!*_\"'`)\]}]*?(?=\n|$)", re.I
 )
 _MARKS = re.compile(r"answer\s*\W{0,4}:", re.I)
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.I | re.S)
@@ -97,6 +97,6 @@ def read_points(text: str) -> float | None:
     if len(found) != 1 or len(marks) != len(marked):
         return None
     number = found.pop()
-    if not re.fullmatch(r"\d{1,3}(?:\.\d{1,3})?", number):
+    if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,3})?", number):
         return None
     return float(number) if float(number) <= 100 else None
