@@ -27,25 +27,33 @@ ALIGNED = 0.9  # least cosine of two roundings of one vector
 def significant_bits(values: Array) -> int:
     """Binary digits that the values use, the leading one too; 0 when all are zero."""
     narrow = _float32(values)
-    if narrow is None:
-        return FLOAT64_BITS
-    digits = int(np.bitwise_or.reduce(_mantissas(narrow)[0], axis=None, initial=0))
-    return digits.bit_length() - (digits & -digits).bit_length() + 1 if digits else 0
+    return FLOAT64_BITS if narrow is None else _bits_used(_mantissas(narrow)[0])
 
 
 def half_steps(values: Array) -> Array:
     """How far from each value a number can have been that was rounded to it."""
+    return _measured(values)[1]
+
+
+def _measured(values: Array) -> tuple[int, Array]:
+    """Significant bits and half steps."""
     narrow = _float32(values)
-    bits = significant_bits(values)
-    if narrow is None or not bits:
-        return np.abs(np.asarray(values, np.float64)) * 2.0**-bits if bits else np.zeros(values.shape)
+    if narrow is None:
+        return FLOAT64_BITS, np.abs(values) * 2.0**-FLOAT64_BITS
     mantissas, exponents = _mantissas(narrow)
-    used = mantissas > 0
-    lowest = np.frexp((mantissas & -mantissas).astype(np.float32))[1] - 1
+    bits = _bits_used(mantissas)
+    if not bits:
+        return 0, np.zeros(values.shape, np.float32)
+    steps = (np.maximum(exponents - bits, 1) << 23).view(np.float32)
     # numbers too small for the type are multiples of its smallest, so the smallest digit is it
-    floor = math.ldexp(0.5, int((exponents + lowest)[used].min()) - 23)
-    steps = np.ldexp(0.5, exponents - (bits - 1))
-    return np.maximum(np.where(used, steps, 0.0), floor)
+    lowest = (mantissas & -mantissas).astype(np.float32).view(np.int32) >> 23
+    last = int((exponents + lowest)[mantissas > 0].min())
+    return bits, np.maximum(steps, np.float32(math.ldexp(0.5, last - 277)))
+
+
+def _bits_used(mantissas: Array) -> int:
+    digits = int(np.bitwise_or.reduce(mantissas, axis=None, initial=0))
+    return 24 - (digits & -digits).bit_length() + 1 if digits else 0
 
 
 def rounding_energy(delta: Delta) -> float:
@@ -54,7 +62,9 @@ def rounding_energy(delta: Delta) -> float:
         return rounding_energy(delta.inner)
     if isinstance(delta, LowRank) and delta.mid is None:
         B, A = flat(delta.up), flat(delta.down)
-        columns = _energy(B, 0) @ _energy(half_steps(A), 1) + _energy(half_steps(B), 0) @ _energy(A, 1)
+        columns = _energy(B, 0) @ _energy(half_steps(A), 1) + _energy(half_steps(B), 0) @ _energy(
+            A, 1
+        )
         return float(columns) * delta.scale**2 / 3
     share = 0.0
     for array in arrays(delta):
@@ -134,8 +144,8 @@ def _powers(x: Array, y: Array) -> Array | None:
 
 def _apart(x: Array, y: Array, power: Array) -> int:
     first, second = x.astype(np.float64) * power, y.astype(np.float64)
-    one, two = half_steps(x) * np.abs(power), half_steps(y)
-    bits = significant_bits(x), significant_bits(y)
+    (bits_x, steps), (bits_y, two) = _measured(x), _measured(y)
+    bits, one = (bits_x, bits_y), steps * np.abs(power)
     reach = one + two
     if min(bits) < HALF_BITS:
         reach += TWICE * np.abs(second)
@@ -166,8 +176,10 @@ def _float32(values: Array) -> Array | None:
 
 
 def _mantissas(values: Array) -> tuple[Array, Array]:
-    """Mantissas with their leading one (0 for zero, subnormal and not finite), and exponents."""
+    """Mantissas with their leading one (0 for zero, subnormal and not finite), and exponents as
+    they are stored."""
     bits = values.view(np.int32)
     exponents = (bits >> 23) & 255
-    normal = (exponents > 0) & (exponents < 255)
-    return np.where(normal, (bits & 0x7FFFFF) | 0x800000, 0), exponents - 127
+    mantissas = (bits & 0x7FFFFF) | 0x800000
+    mantissas[(exponents == 0) | (exponents == 255)] = 0
+    return mantissas, exponents
