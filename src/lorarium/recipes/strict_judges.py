@@ -114,9 +114,14 @@ class StrictEpisode:
                         held.append(place)
                         truth.append(float(true))
                         pictures.append(picture)
-            found[who] = (torch.tensor(rows), torch.tensor(held), torch.tensor(truth))
-        x = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-        return x, found
+            found[who] = (
+                torch.tensor(rows, dtype=torch.long),
+                torch.tensor(held, dtype=torch.long),
+                torch.tensor(truth),
+            )
+        if not pictures:
+            return self.episode.pictures[:0], found
+        return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2), found
 
 
 def worn(x: Tensor, random: torch.Generator) -> Tensor:
@@ -172,7 +177,7 @@ def strict_losses(
         logits = s[i].exp() * (o[head][rows] * prototypes[members]).sum(1) + b[i]
         each = F.binary_cross_entropy_with_logits(logits, theirs, reduction="none")
         yes, no = theirs > 0.5, theirs < 0.5
-        losses[f"fake {who}"] = each[no].mean()
+        losses[f"fake {who}"] = each[no].mean() if no.any() else 0 * each.sum()
         losses[f"touched {who}"] = each[yes].mean() if yes.any() else 0 * each.sum()
     return losses
 
