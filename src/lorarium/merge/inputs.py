@@ -27,6 +27,7 @@ from lorarium.algebra import (
 )
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
+from lorarium.algebra.inner import exact_sum
 from lorarium.errors import LorariumError
 from lorarium.merge.blocks import block_of, block_weights
 from lorarium.merge.provenance import stamp
@@ -292,7 +293,7 @@ def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) ->
                     hint="see `lorarium inspect`; leave this file out",
                 )
     shared = set.intersection(*map(set, squares)) or {m for s in squares for m in s}
-    norms = [math.sqrt(math.fsum(max(0.0, s.get(m, 0.0)) for m in shared)) for s in squares]
+    norms = [math.sqrt(exact_sum(max(0.0, s.get(m, 0.0)) for m in shared)) for s in squares]
     report.norms = tuple(norms)
     if normalize:
         _even_out(norms, report)
