@@ -42,8 +42,10 @@ def test_refusals_have_a_line_each(tmp_path: Path) -> None:
     assert code == 0 and "refused" not in out
     code, out, _ = run(tmp_path / "in.safetensors", tmp_path / "x.safetensors", "--to", "diffusers")
     refused = [line for line in out.splitlines() if line.startswith("  refused ")]
-    assert code == 0 and len(refused) == len(made.tensors[""]) // 4
+    count = len(made.tensors[""]) // 4
+    assert code == 1 and len(refused) == min(count, 10)
     assert all("Tucker" in line for line in refused)
+    assert f"LOST {count} of " in out and f"and {count - 10} more like these" in out
 
 
 def test_a_folder_with_a_bad_file(source: Path, tmp_path: Path) -> None:

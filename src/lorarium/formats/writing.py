@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from .peft_folder import save_folder
 from .reading import read
 from .report import ModuleFate, WriteReport
 from .scale import cast
-from .target import check_adapter_target
+from .target import AnyPath, check_adapter_target
 from .units import units, unplaced
 from .verify import Comparison, compare, energy_share
 
@@ -32,12 +31,12 @@ _STALE = ("lora_adapter_metadata", "sshs_model_hash", "sshs_legacy_hash", "model
 
 def write(
     adapter: Adapter,
-    path: str | os.PathLike[str],
+    path: AnyPath,
     dialect: str | None = None,
     dtype: DType | None = None,
     *,
     force: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[AnyPath] = (),
     keep_nonfinite: bool = False,
 ) -> WriteReport:
     """Write an adapter; `dialect` defaults to the one it was read in, `dtype` to its own.

@@ -16,7 +16,7 @@ from lorarium.adapter import Adapter, Array, Delta, Dora, Module
 from lorarium.algebra import dense_delta, fingerprint
 from lorarium.errors import LorariumError, UnverifiedError, quoted
 from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint, rewrite
-from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
+from lorarium.formats.target import ADAPTER_SUFFIXES, AnyPath, check_target
 from lorarium.merge.provenance import OF_THE_BYTES
 
 Progress = Callable[[int, int, str], None]
@@ -49,7 +49,7 @@ def bake(
     partial: bool = False,
     progress: Progress | None = None,
     force: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[AnyPath] = (),
 ) -> Baked:
     """Write `base` with the adapters added; its number types are kept, other tensors are copied.
 
