@@ -78,7 +78,6 @@ class Report:
         }
 
 
-ROUNDED = "rounded to the dtype"
 Exactness = Literal["exact", "rounded", "refused", "carried"]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lorarium import __version__
 from lorarium.adapter import Adapter, Delta, Module
-from lorarium.errors import LorariumError, UnverifiedError
+from lorarium.errors import LorariumError, unverified
 
 from . import container, positional
 from .dialects import DIALECTS, Dialect
@@ -88,7 +88,7 @@ def write(
         comparison = compare(meant, back.deltas, draft.written, draft.fates, keep_nonfinite)
         if comparison.faults and not force:
             hint = "a wider number type holds more; --force writes it all the same"
-            raise UnverifiedError(comparison.faults, where=str(target), hint=hint)
+            raise unverified(comparison.faults, where=str(target), hint=hint)
 
     metadata = _metadata(adapter, chosen, draft)
     if chosen.id == "peft":

@@ -14,7 +14,7 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter, Array, Delta, Dora, Module
 from lorarium.algebra import dense_delta, fingerprint
-from lorarium.errors import LorariumError, UnverifiedError, quoted
+from lorarium.errors import LorariumError, quoted, unverified
 from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint, rewrite
 from lorarium.formats.target import ADAPTER_SUFFIXES, AnyPath, check_target
 from lorarium.merge.provenance import OF_THE_BYTES
@@ -85,7 +85,7 @@ def bake(
     def check() -> None:
         if faults and not force:
             hint = "lower the weights; --force writes it all the same"
-            raise UnverifiedError(faults, where=str(out), hint=hint)
+            raise unverified(faults, where=str(out), hint=hint)
 
     rewrite(checkpoint, out, changed, metadata, progress, check=check, force=force, inputs=inputs)
     done = {(job.module, id(job.delta)) for todo in jobs.values() for job in todo}
