@@ -65,9 +65,9 @@ def bake(
         raise LorariumError(what if adapters else "nothing to bake", hint="give one each")
     if not all(map(math.isfinite, numbers)):
         raise LorariumError("a weight is not a finite number")
-    checkpoint = _seen(open_checkpoint(base), adapters)
-    inputs = (*checkpoint.files, *inputs)
+    inputs = (base, *inputs)
     check_target(out, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
+    checkpoint = _seen(open_checkpoint(base), adapters)
     jobs, left_out = _plan(checkpoint, adapters, numbers)
     _check(checkpoint, jobs, left_out, partial)
     metadata = _metadata(checkpoint, adapters, {"weights": numbers, "partial": partial})
