@@ -92,14 +92,14 @@ def test_resize(files, tmp_path, flags):
 
 def test_errors(files, tmp_path):
     for arguments in (
-        ["merge", files[0], "-o", tmp_path / "x", "--blocks", "NOPE"],
-        ["merge", files[0], "-o", tmp_path / "x", "--base", "y"],
-        ["resize", files[0], tmp_path / "x"],
-        ["resize", files[0], tmp_path / "x", "--size", "10"],
+        ["merge", files[0], "-o", tmp_path / "x.safetensors", "--blocks", "NOPE"],
+        ["merge", files[0], "-o", tmp_path / "x.safetensors", "--base", "y"],
+        ["resize", files[0], tmp_path / "x.safetensors"],
+        ["resize", files[0], tmp_path / "x.safetensors", "--size", "10"],
     ):
         with pytest.raises(LorariumError):
             run(*arguments)
-        assert not (tmp_path / "x").exists()
+        assert not (tmp_path / "x.safetensors").exists()
 
 
 @pytest.mark.parametrize(

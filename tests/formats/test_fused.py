@@ -73,7 +73,7 @@ def test_cut_exactly_and_joined_again(kind: str, tmp_path: Path) -> None:
         bias = dense(adapter["denoiser", f"{PARTS[LINEAR1][3]}.bias"])[:, 0]
         np.testing.assert_array_equal(bias, raw[LINEAR1]["diff_b"][24:])
     for target in ("kohya", "comfy"):
-        written = write(adapter, tmp_path / "y.safetensors", target)
+        written = write(adapter, tmp_path / "y.safetensors", target, force=True)
         assert written.verified and written.worst_error == 0.0 and not written.refused()
         assert len(container.load(tmp_path / "y.safetensors").tensors) == len(report.keys)
         back = read(tmp_path / "y.safetensors")
@@ -143,6 +143,6 @@ def test_mixed_kinds_and_lone_magnitudes_are_not_lost(tmp_path: Path) -> None:
     }
     adapter = Adapter(deltas, "flux1")
     for target in ("kohya", "comfy"):
-        written = write(adapter, tmp_path / "y.safetensors", target)
+        written = write(adapter, tmp_path / "y.safetensors", target, force=True)
         assert written.verified and not written.refused()
         assert set(read(tmp_path / "y.safetensors").deltas) >= set(deltas)

@@ -102,11 +102,14 @@ def recompress(
         ranks = dict.fromkeys(by_name, rank)
     else:
         ranks = _allocate(adapter, units, inner, rank, energy, size, per_layer, dtypes)
-    deltas = {m: d if dtypes[m] is None else cast(d, dtypes[m]) for m, d in adapter.items()}
+    deltas: dict[Module, Delta] = {}
     layers = {}
     for name, svd in canonical_stream(inner, dense=True):
         layers[name], changed = _truncate(by_name[name], svd, ranks[name], dtypes[name])
         deltas.update(changed)
+    for module, delta in adapter.items():
+        if module not in deltas:
+            deltas[module] = _stored(module, delta, dtypes[module])
     report = Report(tuple(layers[name] for name in by_name), untouched)
     return adapter.with_(deltas=tidy_fused(deltas)), report
 
@@ -215,6 +218,13 @@ def _budgets(
 def _itemsize(unit: _Unit, dtypes: Mapping[Module, DTypeLike]) -> int:
     dtype = dtypes[unit.modules[0]]
     return np.dtype(dtype or factor_dtype(a.dtype for a in arrays(unit.delta))).itemsize
+
+
+def _stored(module: Module, delta: Delta, dtype: DTypeLike) -> Delta:
+    try:
+        return delta if dtype is None else cast(delta, dtype)
+    except LorariumError as error:
+        raise type(error)(error.what, where=str(module), hint=error.hint) from None
 
 
 def _cast(array: Array, dtype: DTypeLike) -> Array:

@@ -125,7 +125,8 @@ def command(
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
         flags |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}
-    target: Any = {"force": force, "inputs": [*names, *filter(None, (base, blocks))]}
+    read = [*names, base, blocks, *(text.partition("=")[2] for text in given)]
+    target: Any = {"force": force, "inputs": list(filter(None, read))}
     check_adapter_target(out, dialect, **target)
     flags |= {"force": force} if "force" in own else {}
     adapters = [formats.read(name) for name in names]

@@ -24,7 +24,7 @@ from .detect import fits
 from .families import FAMILIES, Family, Native, table
 from .header import DTYPES, TensorInfo, load_header, open_regular, parse_header
 from .rows import heights
-from .target import write_atomically
+from .target import AnyPath, write_atomically
 
 # a prefix that only single-file checkpoints have -> part
 _PREFIXES = {
@@ -301,7 +301,7 @@ def rewrite(
     *,
     check: Callable[[], None] | None = None,
     force: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[AnyPath] = (),
 ) -> None:
     """Write a checkpoint again as one file, tensor by tensor, whole or not at all.
 

@@ -84,7 +84,8 @@ def _fold_one(a: Array, scale: float, widen: bool) -> tuple[Array, bool]:
 
 def times(x: Array, factor: float) -> Array:
     """x * factor rounded once to x's dtype."""
-    return (x.astype(np.float64) * factor).astype(x.dtype)
+    with np.errstate(over="ignore"):
+        return (x.astype(np.float64) * factor).astype(x.dtype)
 
 
 def shift(x: Array, power: int) -> tuple[Array, bool]:
@@ -93,7 +94,8 @@ def shift(x: Array, power: int) -> tuple[Array, bool]:
         return x, True
     wide = x.astype(np.float64)
     exact = np.ldexp(wide, power)
-    moved = exact.astype(x.dtype)
+    with np.errstate(over="ignore"):
+        moved = exact.astype(x.dtype)
     return moved, bool(np.array_equal(moved.astype(np.float64), exact, equal_nan=True))
 
 
@@ -112,7 +114,8 @@ def cast(delta: Delta, dtype: np.dtype) -> tuple[Delta, bool]:
     if isinstance(delta, Dora):
         inner, exact = cast(delta.inner, dtype)
         assert not isinstance(inner, Dora)
-        magnitude = delta.magnitude.astype(dtype)
+        with np.errstate(over="ignore"):
+            magnitude = delta.magnitude.astype(dtype)
         exact = exact and _equal(magnitude, delta.magnitude)
         return Dora(inner, magnitude), exact
     slots = take(delta)

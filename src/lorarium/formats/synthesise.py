@@ -21,6 +21,7 @@ from lorarium.adapter import Array
 from . import container, peft, positional
 from .dialects import DIALECTS, Dialect
 from .families import FAMILIES, Family
+from .target import write_atomically
 
 KINDS = ("lora", "tucker", "loha", "loha-tucker", "lokr", "lokr-whole", "dora", "full", "bias")
 Shape = tuple[int, ...]
@@ -35,17 +36,19 @@ class Synthetic:
     metadata: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write a safetensors file, or a tree of PEFT folders."""
         target = Path(path)
         if self.dialect != "peft":
-            container.save(target, dict(self.tensors[""]), dict(self.metadata))
+            container.save(target, dict(self.tensors[""]), dict(self.metadata), force=force)
             return target
         for net, tensors in self.tensors.items():
             folder = target / net
             folder.mkdir(parents=True, exist_ok=True)
-            container.save(folder / peft.WEIGHTS[0], dict(tensors), dict(self.metadata))
-            (folder / peft.CONFIG).write_text(json.dumps(self.configs[net]), "utf-8")
+            weights = folder / peft.WEIGHTS[0]
+            container.save(weights, dict(tensors), dict(self.metadata), force=force)
+            config = json.dumps(self.configs[net]).encode()
+            write_atomically(folder / peft.CONFIG, [config], force=force)
         return target
 
 
