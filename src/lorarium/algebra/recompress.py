@@ -53,6 +53,11 @@ class Report:
     def relative(self) -> float:
         return self.error / self.norm if self.norm else 0.0
 
+    @property
+    def kept(self) -> float:
+        """Share of the energy, of Σσ², that is left."""
+        return max(0.0, 1.0 - self.relative**2)
+
 
 @dataclass(frozen=True, eq=False)
 class _Unit:
