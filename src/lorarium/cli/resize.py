@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,12 @@ def error_line(report: Report) -> str:
     worst = max(report.layers, key=lambda layer: layer.relative)
     name = plain(str(worst.modules[0]))
     largest = f"worst {worst.relative:.2%} in {name}"
-    return f"keeps {report.kept:.2%} of the energy, error {report.relative:.2%} ({largest})"
+    line = f"keeps {report.kept:.2%} of the energy, error {report.relative:.2%} ({largest})"
+    kinds = Counter(layer.kept for layer in report.layers if layer.kept)
+    kept = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return (
+        f"{line}; kept as they are, no larger than factors of that rank: {kept}" if kept else line
+    )
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -97,6 +103,8 @@ def report_json(report: Report) -> dict[str, Any]:
             "norm": layer.norm,
             "error": layer.error,
             "relative": layer.relative,
+            "kept": layer.kept or None,
+            "numbers": list(layer.numbers),
         }
         for layer in report.layers
     ]
