@@ -163,7 +163,7 @@ def test_resize_of_differences_only(tmp_path):
         formats.write(one_module(delta), source)
         target = out.with_stem(f"b{rank}")
         told = json.loads(run("resize", source, target, "--rank", 5, "--json").stdout)
-        [(module, small)] = formats.read(target).items()
+        [(_, small)] = formats.read(target).items()
         assert small.rank == rank and told["rank"] == {"min": rank, "max": rank}
         assert (told["total"]["relative"] < 1e-6) == lossless
         error = np.linalg.norm(dense_delta(small) - delta.weight) / np.linalg.norm(delta.weight)
