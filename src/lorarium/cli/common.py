@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,6 +15,7 @@ __all__ = [
     "device_option",
     "json_flag",
     "library_option",
+    "near_path",
     "need_torch",
     "one_line",
     "plain",
@@ -48,6 +50,15 @@ seed_option = click.option(
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."
 )
+
+
+def near_path(path: str) -> str:
+    """A path as it is shown: from here, when it is below the folder one is in; harmless."""
+    try:
+        below = Path(path).relative_to(Path.cwd())
+    except (ValueError, OSError):  # elsewhere, or where one stands is gone
+        return one_line(path)
+    return one_line(str(below))
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,8 @@ class WrittenFacts:
     size: int  # bytes
 
     def __str__(self) -> str:
-        names = "+".join(SHORT.get(name, name) for name in self.dtypes)
-        ranks = rank_words(self.ranks)
-        return ", ".join(filter(None, (ranks, names, size_words(self.size))))
+        facts = rank_words(self.ranks), short_dtypes(self.dtypes), size_words(self.size)
+        return ", ".join(filter(None, facts))
 
     def to_json(self) -> dict[str, Any]:
         low, high = (self.ranks[0], self.ranks[-1]) if self.ranks else (None, None)
@@ -42,6 +42,10 @@ def written_facts(path: Path) -> WrittenFacts:
         tuple(name for name, _ in numbers.most_common()),
         sum(file.stat().st_size for file in files),
     )
+
+
+def short_dtypes(names: Iterable[str]) -> str:
+    return "+".join(SHORT.get(name, name) for name in names)
 
 
 def rank_words(ranks: tuple[int, ...]) -> str:
