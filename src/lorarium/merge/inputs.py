@@ -19,11 +19,13 @@ import numpy as np
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra import (
     Report,
+    Rounding,
     add,
     drop_magnitude,
     fingerprint,
     inner_by_module,
     recompress,
+    rounded,
 )
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
@@ -52,6 +54,7 @@ class MergeReport:
     """What a merge has to say besides its result; a method fills the one that it is given."""
 
     truncation: Report | None = None
+    rounding: Rounding | None = None  # to the 16 bits of the inputs
     norms: tuple[float, ...] = ()
     factors: tuple[float, ...] = ()  # that made the norms equal
     notes: list[str] = field(default_factory=list)
@@ -143,7 +146,7 @@ def prepare(
     all have. `meet` says that some module must be in two adapters.
     """
     report = MergeReport() if report is None else report
-    report.truncation = None
+    report.truncation = report.rounding = None
     _count(method, len(adapters), least, most)
     numbers = _checked(weights, len(adapters))
     family = _common_family(adapters)
@@ -225,7 +228,11 @@ def finish(inputs: Inputs, total: Adapter) -> Adapter:
         raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
     if isinstance(inputs.rank, int) and inputs.report.truncation is None:
         stored = {module: inputs.stored(module) for module in total}
-        total, inputs.report.truncation = recompress(total, rank=inputs.rank, dtype=stored)
+        wide = {m: np.float32 if t.itemsize == 2 and inputs.dtype is None else t
+                for m, t in stored.items()}  # fmt: skip
+        total, inputs.report.truncation = recompress(total, rank=inputs.rank, dtype=wide)
+        if wide != stored:
+            total, inputs.report.rounding = rounded(total, stored)
     named = total.with_(family=inputs.family, dialect=inputs.adapters[0].dialect)
     return stamp(named, inputs.adapters, inputs.method, inputs.options)
 
