@@ -34,7 +34,7 @@ TARGETS: dict[Aspect, list[tuple[str, int]]] = {
     "subject": [("cat", 41), ("teapot", 42), ("owl", 43)],
 }
 CLASSES = ("dog", "house", "boat", "owl", "cup", "tree", "fish", "car")
-GENRES = ("photo", "comic", "watercolour", "pastel")
+GENRES = ("photo", "comic", "watercolour", "pastel", "ink", "chalk", "neon", "pixel")
 STRANGERS = 12  # others of the same genre or class
 
 
@@ -52,14 +52,15 @@ def checkpoints(base: Base, aspect: Aspect, of: tuple[str, int], folder: Path) -
             started = time.monotonic()
             prompt = "a {} in sty1" if aspect == "style" else f"a sub1 {of[0]}"
             train([folder / f"{i:02}.png" for i in range(SHOWN)], path, prompt=prompt, base=base,
-                  recipe={"steps": steps}, sheet=False)  # fmt: skip
+                  recipe={"steps": steps}, sheet=False,
+                  resume=path.with_name(path.name + ".checkpoint").exists())  # fmt: skip
             print(f"{path}: {time.monotonic() - started:.0f} s", flush=True)
         paths.append(path)
     return paths
 
 
 def measured(
-    base: Base, aspect: Aspect, of: tuple[str, int], judges: list[str], noises: int, folder: Path
+    base: Base, aspect: Aspect, of: tuple[str, int], judges: list[str], each: int, folder: Path
 ) -> dict[str, Any]:
     known = JUDGED_BY[aspect]
     references, _ = pool(aspect, of, "test", range(UNSEEN, UNSEEN + known), base.size)
@@ -68,9 +69,8 @@ def measured(
     words = [f"a {kind} in sty1" for kind in CLASSES]
     if aspect == "subject":
         words = [f"a sub1 {of[0]} in {genre}" for genre in GENRES]
-        noises *= 2
     files = contenders([(str(path), 1.0) for path in checkpoints(base, aspect, of, folder)])
-    settings = DrawSettings(tuple(words), noises, 20, None, None, 0)
+    settings = DrawSettings(tuple(words), each, 20, None, None, 0)
     given = References(
         {aspect: references}, {aspect: tuple(f"unseen {i}" for i in range(known))}, strangers
     )
@@ -92,14 +92,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judge", action="append", dest="judges")
     parser.add_argument("--targets", type=int, default=1, help="of each aspect")
-    parser.add_argument("--noises", type=int, default=4)
+    parser.add_argument("--each", type=int, default=4)
     parser.add_argument("--cache", type=Path, default=Path("runs/files"))
     parser.add_argument("--name", default="files", help="of the result")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     base = open_base()
     results = [
-        measured(base, aspect, of, asked.judges or ["b"], asked.noises,
+        measured(base, aspect, of, asked.judges or ["b"], asked.each,
                  asked.cache / f"{aspect}-{of[0]}-{of[1]}")
         for aspect, members in TARGETS.items()
         for of in members[: asked.targets]

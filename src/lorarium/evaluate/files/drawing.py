@@ -37,7 +37,7 @@ class Contender:
 @dataclass(frozen=True)
 class DrawSettings:
     prompts: tuple[str, ...]
-    noises: int  # pictures of each prompt, from seeds that all prompts share
+    each: int  # pictures of each prompt; every one has its own noise, the same for all files
     steps: int
     guidance: float | None
     size: int | None
@@ -45,7 +45,7 @@ class DrawSettings:
 
     @property
     def count(self) -> int:
-        return len(self.prompts) * self.noises
+        return len(self.prompts) * self.each
 
 
 def contenders(files: Sequence[tuple[str, float]]) -> list[Contender]:
@@ -97,7 +97,7 @@ def read_prompts(path: Path) -> tuple[str, ...]:
 
 
 class DrawnPictures:
-    """Pictures (prompts x noises, s, s, 3) of each contender, prompt by prompt."""
+    """Pictures (prompts x each, s, s, 3) of each contender, prompt by prompt."""
 
     def __init__(self, base: Base, folder: Path, settings: DrawSettings) -> None:
         self.base, self.folder, self.settings = base, folder, settings
@@ -127,12 +127,12 @@ class DrawnPictures:
                 adapters = [(read(row.path), row.weight)]
             pictures = sample(
                 self.base,
-                [prompt for prompt in s.prompts for _ in range(s.noises)],
+                [prompt for prompt in s.prompts for _ in range(s.each)],
                 adapters=adapters,
                 steps=s.steps,
                 guidance=s.guidance,
                 size=s.size,
-                seed=[s.seed + i for _ in s.prompts for i in range(s.noises)],
+                seed=s.seed,
                 progress=advance,
             )
             held = io.BytesIO()

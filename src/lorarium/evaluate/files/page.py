@@ -24,7 +24,7 @@ def page(document: Figures, sheet: str) -> str:
     """The whole document as a page; `sheet` is the file name of the contact sheet."""
     parts = [
         "<h1>Files judged</h1>",
-        f"<p>{len(document['prompts'])} prompts x {document['noises']} pictures of each file, "
+        f"<p>{len(document['prompts'])} prompts x {document['each']} pictures of each file, "
         f"{document['steps']} steps, base {_text(document['base'])} "
         f"{_text(str(document['base_hash'])[:12])}. Intervals hold for all pairs of a judge at "
         "once, at 95%.</p>",
@@ -67,7 +67,7 @@ def summary(document: Figures) -> str:
         value = "undefined" if couple["kappa"] is None else f"{couple['kappa']:.2f}"
         lines.append(f"kappa of {one_line(' and '.join(couple['judges']), 100)}: {value}")
     flagged = [(file["name"], len(file["copies"])) for file in document["files"] if file["copies"]]
-    count = len(document["prompts"]) * document["noises"]
+    count = len(document["prompts"]) * document["each"]
     lines += [f"{one_line(n, 80)}: {c} of {count} pictures copy a reference" for n, c in flagged]
     return "\n".join(lines)
 
@@ -82,7 +82,7 @@ def write_sheet(
     chosen = np.linspace(0, len(known) - 1, columns).round().astype(int)
     every = np.unique(np.linspace(0, len(settings.prompts) - 1, MOST_PROMPTS).round().astype(int))
     pictures = [known[i] for i in chosen]
-    pictures += [drawn[row][i * settings.noises] for i in every for row in rows]
+    pictures += [drawn[row][i * settings.each] for i in every for row in rows]
     times = max(1, 96 // size)
     sheet = grid(enlarged(np.stack(pictures), times), columns)
     top = [one_line(row.name, max(8, size * times // 8)) for row in rows]
@@ -105,8 +105,7 @@ def _judge(judge: Figures) -> list[str]:
     pairs = [
         [
             f"{p['better']} less {p['worse']}",
-            f"{p['difference']['mean']:+.3f} "
-            f"[{p['difference']['low']:+.3f}, {p['difference']['high']:+.3f}]",
+            _interval(p["difference"]),
             "yes" if p["told"] else "no",
         ]
         for p in judge["pairs"]
@@ -130,7 +129,7 @@ def _copies(document: Figures) -> list[str]:
     lines = [
         [
             file["name"],
-            document["prompts"][copy["picture"] // document["noises"]],
+            document["prompts"][copy["picture"] // document["each"]],
             copy["reference"],
             copy["kind"],
             copy["score"],
@@ -141,6 +140,11 @@ def _copies(document: Figures) -> list[str]:
     if not lines:
         return ["<h2>Copies</h2><p>No picture copies a reference.</p>"]
     return ["<h2>Copies</h2>", table(["", "prompt", "reference", "by", "score"], lines)]
+
+
+def _interval(difference: Figures) -> str:
+    mean, low, high = (difference[key] for key in ("mean", "low", "high"))
+    return f"{mean:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")
 
 
 def _ordered(rows: Sequence[Figures]) -> list[Figures]:
