@@ -7,6 +7,7 @@ import pytest
 
 from lorarium.errors import LorariumError
 from lorarium.evaluate.judging.comparison import Comparison, majority
+from lorarium.evaluate.judging.grid import mars2_of_grid
 from lorarium.evaluate.judging.mars2 import (
     accepts_strangers,
     agreement,
@@ -84,3 +85,40 @@ def test_interval_over_subjects_and_styles() -> None:
     interval = with_interval(passes)
     assert interval.low < interval.mean < interval.high
     assert interval.mean == pytest.approx(passes.mean())
+
+
+class Colours:
+    """Says yes to pictures whose colour is the references'; to everything where `blind`."""
+
+    name, card = "colours", {}
+
+    def __init__(self, blind: bool = False) -> None:
+        self.blind = blind
+
+    def compare(self, aspect: str, pictures: np.ndarray, references: np.ndarray) -> Comparison:
+        channel = ("subject", "style").index(aspect)
+        a, b = pictures[..., channel].mean((1, 2)), references[..., channel].mean((1, 2))
+        yes = (np.abs(a[:, None] - b[None]) < 5) | self.blind
+        return Comparison(yes.mean(1), yes)
+
+
+def coloured(subject: int, style: int, count: int) -> np.ndarray:
+    picture = np.zeros((count, 4, 4, 3), np.uint8)
+    picture[..., 0], picture[..., 1] = 20 * subject, 20 * style
+    return picture
+
+
+def test_a_grid_of_subjects_and_styles() -> None:
+    cells = {(i, j): coloured(i, j, 4) for i in range(3) for j in range(4)}
+    cells[0, 0] = np.concatenate([coloured(0, 0, 2), coloured(0, 3, 2)])  # style lost in half
+    subjects = [coloured(i, 9, 3) for i in range(3)]
+    styles = [coloured(9, j, 1) for j in range(4)]
+    said = mars2_of_grid(Colours(), cells, subjects, styles)
+    assert said["paper"] == pytest.approx({"subject": 1, "style": 11.5 / 12, "both": 11.5 / 12})
+    assert said["ours"]["both"]["mean"] == pytest.approx(11.5 / 12)
+    assert said["ours"]["both"]["low"] < 11.5 / 12 <= said["ours"]["both"]["high"] <= 1
+    assert said["strangers"]["subject"] == {"passes": 0.0, "accepts_strangers": False}
+    blind = mars2_of_grid(Colours(blind=True), cells, subjects, styles)
+    assert blind["paper"]["both"] == 1 and blind["strangers"]["style"]["accepts_strangers"]
+    with pytest.raises(LorariumError, match="every cell"):
+        mars2_of_grid(Colours(), {(0, 0): cells[0, 0]}, subjects, styles)
