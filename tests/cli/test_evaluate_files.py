@@ -90,13 +90,15 @@ def test_the_stronger_adapter_is_told_from_the_weaker(folder: Path) -> None:
 
 
 def test_a_file_against_itself(folder: Path, tmp_path: Path) -> None:
-    twin = tmp_path / "twin.safetensors"
+    twin = tmp_path / "<script>twin.safetensors"
     twin.write_bytes(Path(adapter()).read_bytes())
     said = ran(folder, "--judge", "b", str(twin))
     judge = said["judges"][0]
     strong = said["files"][0]["name"]
-    assert set(judge["leaders"]) == {strong, "twin"}
+    assert set(judge["leaders"]) == {strong, "<script>twin"}
     assert f"no difference can be told to {judge['leaders'][1]}" in judge["sentence"]
+    page = (folder / "out" / "files.html").read_text()
+    assert "<script>" not in page and "&lt;script&gt;twin" in page
 
 
 def test_copies_of_references_are_flagged(folder: Path, tmp_path: Path) -> None:

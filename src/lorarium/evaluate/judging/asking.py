@@ -115,6 +115,10 @@ class Asker:
             exchange = self.endpoint.post(
                 body, lambda: numbers.append(self.ledger.send(question.id, set_aside))
             )
+        except BaseException:
+            if numbers:
+                self.ledger.settle(numbers[0], Outcome("broken", reason="interrupted"))
+            raise
         finally:
             if not numbers:
                 self.ledger.release(set_aside)
