@@ -25,6 +25,7 @@ from lorarium.models.pictures import write_png
 from lorarium.train.manifest import UNSEEN
 from tests.evaluate.judging.serving import Server, serving
 
+pytestmark = pytest.mark.slow
 KEY = "sk-marked-27c9b1f4"
 OF = ("blueprint", 0)
 

@@ -54,9 +54,13 @@ def contenders(files: Sequence[tuple[str, float]]) -> list[Contender]:
     for path in paths:
         if not path.exists():
             raise LorariumError("no such file", where=str(path))
-    stems = [path.stem for path in paths]
-    names = [s if stems.count(s) == 1 else str(p) for s, p in zip(stems, paths, strict=True)]
-    names = [n if w == 1 else f"{n}:{w:g}" for n, (_, w) in zip(names, files, strict=True)]
+    marks = ["" if weight == 1 else f":{weight:g}" for _, weight in files]
+    names: list[str] = []
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        tails = ["/".join(path.with_suffix("").parts[-length:]) for path in paths]
+        names = [tail + mark for tail, mark in zip(tails, marks, strict=True)]
+        if len(set(names)) == len(names):
+            break
     if len(set(names)) < len(names) or BASE_NAME in names:
         raise LorariumError("a file is named twice", where=max(names, key=names.count))
     return [

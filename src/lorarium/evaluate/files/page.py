@@ -12,7 +12,7 @@ import numpy as np
 
 from lorarium.errors import one_line, plain
 from lorarium.evaluate.describe.page import STYLE, table
-from lorarium.evaluate.files.drawing import Contender, DrawnPictures
+from lorarium.evaluate.files.drawing import BASE_NAME, Contender, DrawnPictures
 from lorarium.evaluate.judging.comparison import Array, Aspect
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
 
@@ -75,7 +75,8 @@ def summary(document: Figures) -> str:
 def write_sheet(
     path: Path, rows: Sequence[Contender], drawn: DrawnPictures, references: Mapping[Aspect, Array]
 ) -> None:
-    """The first picture of each prompt and file; above them references."""
+    """The first picture of each prompt and file, and of the base; above them references."""
+    rows = [*rows, Contender(BASE_NAME, None, 1.0, "")]
     settings, size = drawn.settings, drawn[rows[0]].shape[1]
     known = [r for pictures in references.values() for r in pictures]
     columns = len(rows)
@@ -85,7 +86,7 @@ def write_sheet(
     pictures += [drawn[row][i * settings.each] for i in every for row in rows]
     times = max(1, 96 // size)
     sheet = grid(enlarged(np.stack(pictures), times), columns)
-    top = [one_line(row.name, max(8, size * times // 8)) for row in rows]
+    top = [_ending(row.name, max(8, size * times // 8)) for row in rows]
     left = ["references", *(one_line(settings.prompts[i], 40) for i in every)]
     write_png(path, labelled(sheet, top, left, size * times), {"lorarium": "evaluate files"})
 
@@ -145,6 +146,12 @@ def _copies(document: Figures) -> list[str]:
 def _interval(difference: Figures) -> str:
     mean, low, high = (difference[key] for key in ("mean", "low", "high"))
     return f"{mean:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")
+
+
+def _ending(name: str, letters: int) -> str:
+    """The end of a name, where checkpoints of one run differ."""
+    name = one_line(name)
+    return name if len(name) <= letters else "…" + name[1 - letters :]
 
 
 def _ordered(rows: Sequence[Figures]) -> list[Figures]:
