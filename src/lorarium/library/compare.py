@@ -153,13 +153,16 @@ class _Whole:
     def roundings(self) -> bool:
         """Whether the entries can be roundings of the same numbers, wherever factors correspond."""
         apart = count = 0
-        for module in self.products:
+        for module, product in self.products.items():
             a, b = self.a.adapter[module], self.b.adapter[module]
-            compared = entries_apart(a, b)
-            if compared is not None:
-                apart, count = apart + compared[0], count + compared[1]
-            elif isinstance(a, Dora) and isinstance(b, Dora) and not _magnitudes_agree(a, b):
+            if isinstance(a, Dora) and isinstance(b, Dora) and not _magnitudes_agree(a, b):
                 return False
+            entries = entries_apart(a, b)
+            if entries is None:
+                continue
+            left = _left(self.a.energy[module], product, self.b.energy[module], 1.0)
+            if 4 * left >= entries.moved:
+                apart, count = apart + entries.apart, count + entries.count
         return apart <= STRAY * count
 
     def error(self, factor: float) -> float:
