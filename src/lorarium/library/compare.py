@@ -22,10 +22,12 @@ from lorarium.algebra.forms import (
     apply,
     apply_transposed,
     arrays,
+    flat,
     matrix_form,
     matrix_shape,
 )
 from lorarium.algebra.rounding import (
+    HALF_BITS,
     entries_apart,
     half_steps,
     rounding_energy,
@@ -41,6 +43,7 @@ STRAY = 1e-3  # of the entries may be apart: numbers at the very end of a number
 OF_CHANCE = 1e-3  # of what chance leaves of a stranger in the space of a cut: half precision
 WIDE = np.float64
 CHECKED_BITS = 24  # wider numbers are no better for a picture
+LEAST_BYTES = ((4, 1), (HALF_BITS, 2), (CHECKED_BITS, 4))  # of numbers with that many bits
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Relation:
     factor: float
     error: float
     cut: str = ""
+    checked: bool = True  # on the weights, and not on sketches of them alone
 
 
 class Weights:
@@ -76,13 +80,23 @@ class Weights:
         sizes = np.array([a.size for a in held], WIDE)
         return round(float(bits @ sizes / sizes.sum())) if len(held) else 0
 
+    @functools.cached_property
+    def padding(self) -> tuple[float, ...]:
+        """Modules and components of zeros, and whether the numbers are saved in too wide a type."""
+        dead = sum(_dead_components(d) for d in self.linear.deltas.values())
+        stored = max(
+            (a.dtype.itemsize for m in self.energy for a in arrays(self.adapter[m])), default=0
+        )
+        least = next(size for bits, size in LEAST_BYTES if self.bits <= bits)
+        return len(self.adapter) - len(self.energy), dead, stored > least
+
     @property
     def total(self) -> float:
         return math.fsum(self.energy.values())
 
 
 def compare(a: Weights, b: Weights) -> Relation | None:
-    """What `b` is to `a`; None for strangers, relatives too far apart, and what does not compare."""
+    """What `b` is to `a`; None for strangers, far relatives, and what does not compare."""
     common = a.energy.keys() & b.energy.keys()
     if not common or any(_unlike(a.adapter[m], b.adapter[m]) for m in common):
         return None
@@ -110,7 +124,7 @@ def compare(a: Weights, b: Weights) -> Relation | None:
 def _near(cosine: float, a: Weights, b: Weights) -> Relation | None:
     if abs(cosine) < NEAR_COSINE:
         return None
-    factor = cosine * math.sqrt(b.total / a.total)
+    factor = math.copysign(math.sqrt(b.total / a.total), cosine)
     return Relation(NEAR, factor, math.sqrt(max(0.0, 1 - cosine**2)))
 
 
@@ -139,13 +153,16 @@ class _Whole:
     def roundings(self) -> bool:
         """Whether the entries can be roundings of the same numbers, wherever factors correspond."""
         apart = count = 0
-        for module in self.products:
+        for module, product in self.products.items():
             a, b = self.a.adapter[module], self.b.adapter[module]
-            compared = entries_apart(a, b)
-            if compared is not None:
-                apart, count = apart + compared[0], count + compared[1]
-            elif isinstance(a, Dora) and isinstance(b, Dora) and not _magnitudes_agree(a, b):
+            if isinstance(a, Dora) and isinstance(b, Dora) and not _magnitudes_agree(a, b):
                 return False
+            entries = entries_apart(a, b)
+            if entries is None:
+                continue
+            left = _left(self.a.energy[module], product, self.b.energy[module], 1.0)
+            if 4 * left >= entries.moved:
+                apart, count = apart + entries.apart, count + entries.count
         return apart <= STRAY * count
 
     def error(self, factor: float) -> float:
@@ -171,7 +188,9 @@ def _about_one(factor: float, rounding: float) -> bool:
     return abs(factor - 1) <= 1e-4 + 3 * rounding + math.sqrt(rounding) / 20
 
 
-def _cut(whole: Weights, part: Weights, products: dict[Module, float]) -> tuple[float, float] | None:
+def _cut(
+    whole: Weights, part: Weights, products: dict[Module, float]
+) -> tuple[float, float] | None:
     """The factor and the share of the norm lost when `part` is a truncation of `whole`."""
     if not part.energy.keys() <= whole.energy.keys():
         return None
@@ -187,7 +206,9 @@ def _cut(whole: Weights, part: Weights, products: dict[Module, float]) -> tuple[
         noise = math.fsum(_allowed(whole, part, m, factor) for m in group)
         if rest <= noise:
             continue
-        measured = _beyond([whole.linear[m] for m in group], [part.linear[m] for m in group], factor)
+        measured = _beyond(
+            [whole.linear[m] for m in group], [part.linear[m] for m in group], factor
+        )
         if measured is None:
             return None
         left, right, order, chances = measured
@@ -256,6 +277,13 @@ def _stacked(deltas: list[Delta]) -> Delta | None:
         place += len(f.B)
     A = np.concatenate([f.A for f in factors if isinstance(f, Factors)])
     return LowRank(np.concatenate(blocks, axis=1), A)
+
+
+def _dead_components(delta: Delta) -> int:
+    if not isinstance(delta, LowRank) or delta.mid is not None:
+        return 0
+    B, A = flat(delta.up), flat(delta.down)
+    return int((~(B.any(axis=0) & A.any(axis=1))).sum())
 
 
 def _unlike(a: Delta, b: Delta) -> bool:
