@@ -17,7 +17,7 @@ from lorarium.adapter import Array
 from lorarium.algebra.rounding import rounding_energy
 from lorarium.library.factored import Factor, Factored
 
-RIDGE = 1e-8  # of the energy of a candidate: no huge weights of files that nearly cancel
+RIDGE = 1e-10  # of the energy of a candidate: no huge weights of files that nearly cancel
 SPAN = 1e-3  # squared sine, about, from which a direction of a space is a new one
 
 

@@ -20,11 +20,12 @@ SURE, LIKELY, UNKNOWN = "sure", "likely", "cannot be told"
 
 ROUNDING = 8e-3**2  # share of the energy that number types on the way can have changed
 MOSTLY = 0.15**2  # share that may be missing from a likely sum
-NOTHING = 1e-10  # below it nothing is said by what is left
+NOTHING = 1e-8  # below it nothing is said by what is left
 WORSE = 1.25  # times what is left: a file whose leaving costs less is not needed
 AS_WELL = 9.0  # times what is left, with another choice: it fits about as well
 CANCELS = 4.0  # times what is left: energy that truncation must have taken away, at least
 ROUNDED = 25.0  # times the energy of its own rounding: what a file may be off that was cut
+LOUD = 4.0  # times the energy of the file: what its parts may have, when it was cut
 FAR = 200.0  # times what is left: a cut that nothing else explains
 INSIDE, FLAW, SPREAD = 1e-3, 0.05, 0.02  # of a candidate that lies in the target as it is
 RELATED = 0.5  # cosine of two parents that explain each other in part
@@ -81,19 +82,22 @@ def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
             return None
         one = solve(equations.grams.sum(axis=0)[None], solution.chosen)
         cut = equations.cut(solution.chosen, one.weights[0])
-        if not _cancels(equations, solution, cut):
+        if not _cancels(equations, solution, one.weights[0], cut):
             return _judged(equations, able, grams, solution, cut)
         able.remove(max(solution.chosen, key=equations.rank))
     return None
 
 
-def _cancels(equations: Equations, solution: Solution, cut: float) -> bool:
+def _cancels(equations: Equations, solution: Solution, weights: Array, cut: float) -> bool:
     """Whether a sum has a higher rank in general, and yet nothing was cut from it: of what number
     types change in it, most lies where the target sees nothing."""
     have, wanted = equations.room(solution.chosen)
     if have >= wanted - 0.25:
         return False
     noise = equations.outside / (1 - equations.outside) * max(solution.rest, NOTHING)
+    parts = zip(solution.chosen, weights, strict=True)
+    if sum(w**2 * equations.share(i) for i, w in parts) > LOUD:
+        return True
     rounded = solution.rest <= ROUNDED * equations.rounding + NOTHING
     return cut <= CANCELS * noise or not (rounded or cut >= FAR * solution.rest)
 
