@@ -33,6 +33,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tests.fuzz.cases import make_case, save_case
 from tests.fuzz.operations import Step, steps
 
 from lorarium.errors import LorariumError
@@ -40,6 +41,7 @@ from lorarium.errors import LorariumError
 SLOW = 2.0  # seconds of one operation
 STUCK = 60.0  # seconds of the clock after which one is given up
 KEEP_EVERY = 20.0  # seconds between two writings of the counts
+WRITES = {"convert", "write"}  # operations that leave files; an input replaces the one before it
 EXAMPLES = 5  # case numbers kept of each find
 
 
@@ -91,14 +93,16 @@ def run(totals: Totals, operations: int, folder: Path, keep: Path | None = None)
     kept = time.monotonic()
     while totals.operations < operations:
         number = totals.next
-        longest = 0.0
+        longest, written = 0.0, False
         for step in steps(number, folder):
+            written |= step.name in WRITES
             watch.began = time.monotonic()
             _operate(totals, step, number)
             longest = max(longest, time.monotonic() - watch.began)
         if longest > SLOW:  # of the clock, which other programs share
             _time(totals, number, folder)
-        _empty(folder)
+        if written:
+            _empty(folder)
         totals.next += 1
         if keep is not None and time.monotonic() - kept > KEEP_EVERY:
             kept = time.monotonic()
@@ -213,6 +217,7 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--start", type=int, default=0, help="number of the first case")
     parser.add_argument("--case", type=int, help="run one case and show its tracebacks")
+    parser.add_argument("--finds", type=Path, help="folder to keep the inputs of finds in")
     parser.add_argument("-o", "--out", type=Path, help="JSON to write, and to go on from")
     given = parser.parse_args()
     with workplace() as folder:
@@ -223,8 +228,19 @@ def main() -> None:
             read_totals(given.out, given.start) if given.out else Totals(given.start, given.start)
         )
         run(totals, given.operations, folder, given.out)
+        if given.finds is not None:
+            keep_finds(totals, folder, given.finds)
     print(json.dumps(summary(totals), indent=1))
     sys.exit(1 if totals.foreign or totals.slow else 0)
+
+
+def keep_finds(totals: Totals, folder: Path, kept: Path) -> None:
+    """The first input of each find, for the corpus of the tests (`tests/fuzz/found`)."""
+    kept.mkdir(parents=True, exist_ok=True)
+    for numbers in totals.finds.values():
+        with contextlib.suppress(Exception):  # a change in memory that could not be built
+            save_case(make_case(numbers[0], folder), kept / str(numbers[0]))
+        _empty(folder)
 
 
 def show(number: int, folder: Path) -> None:

@@ -7,6 +7,7 @@ rest reaches what comes after the checks. The same number always gives the same 
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -254,6 +255,17 @@ def _torch(number: int, rng: Random, folder: Path) -> Case:
     if rng.random() < 0.6:
         path.write_bytes(text.wrong_text(rng, path.read_bytes()))
     return Case(number, "torch", path)
+
+
+def save_case(case: Case, path: Path) -> None:
+    """The input as a file or a folder of this name, to be kept; one in memory has none."""
+    if case.source is not None:
+        table, payload = header_of(dict(case.source.tensors), dict(case.source.metadata))
+        path.with_suffix(".safetensors").write_bytes(file_bytes(table, payload))
+    elif case.path is not None and case.path.is_dir():
+        shutil.copytree(case.path, path)
+    elif case.path is not None:
+        shutil.copy(case.path, path.with_suffix(case.path.suffix))
 
 
 Maker = Callable[[int, Random, Path], Case]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -68,16 +68,32 @@ def steps(number: int, folder: Path) -> Iterator[Step]:
         source = case.source
         yield Step("read", lambda: adapters.append(interpret(source)[0]))
     else:
-        path = case.path
-        assert path is not None
-        yield Step("read", lambda: adapters.append(formats.read_report(path)[0]))
-        for name, look in ON_FILES.items():
-            if rng.random() < CHANCES[name]:
-                yield Step(name, partial(look, path, folder, rng))
-    if adapters and adapters[0].deltas:
-        for name, act in ON_ADAPTERS.items():
-            if rng.random() < CHANCES[name]:
-                yield Step(name, partial(act, adapters[0], folder, rng))
+        assert case.path is not None
+        yield from steps_on(case.path, folder, rng)
+    if adapters:
+        yield from _steps_on_adapter(adapters[0], folder, rng, CHANCES)
+
+
+def steps_on(
+    path: Path, folder: Path, rng: Random, chances: Mapping[str, float] | None = None
+) -> Iterator[Step]:
+    """The operations on a file or a PEFT folder; with chances of 1 all of them."""
+    adapters: list[Adapter] = []
+    chances = CHANCES if chances is None else chances
+    yield Step("read", lambda: adapters.append(formats.read_report(path)[0]))
+    for name, look in ON_FILES.items():
+        if rng.random() < chances[name]:
+            yield Step(name, partial(look, path, folder, rng))
+    if adapters:
+        yield from _steps_on_adapter(adapters[0], folder, rng, chances)
+
+
+def _steps_on_adapter(
+    adapter: Adapter, folder: Path, rng: Random, chances: Mapping[str, float]
+) -> Iterator[Step]:
+    for name, act in ON_ADAPTERS.items():
+        if adapter.deltas and rng.random() < chances[name]:
+            yield Step(name, partial(act, adapter, folder, rng))
 
 
 def _file_of(path: Path) -> Path:
