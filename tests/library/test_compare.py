@@ -278,6 +278,9 @@ def test_bits_and_padding() -> None:
         11,
         4,
     ]
+    # factors of a coarser parent beside others do not make a merge coarser than its copies
+    merge = Weights(add([to(np.float16)(a), to(ml_dtypes.bfloat16, np.float16)(ink(2, 8))]))
+    assert merge.bits == 11
     widened = Weights(to(np.float16, np.float32)(a))
     assert (widened.bits, widened.padding) == (11, (0, 0, True))
     assert Weights(each(padded)(a)).padding == (0, 3 * len(a), False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -35,11 +36,18 @@ class Weights:
 
     @functools.cached_property
     def bits(self) -> int:
-        """Significant bits of its numbers, as most entries have it."""
-        held = [a for m in self.energy for a in arrays(self.adapter[m]) if a.any()]
-        bits = np.array([min(significant_bits(a), CHECKED_BITS) for a in held])
-        sizes = np.array([a.size for a in held], WIDE)
-        return round(float(bits @ sizes / sizes.sum())) if len(held) else 0
+        """Significant bits that a tenth of its numbers use or more: a merge holds numbers of its
+        coarser parents too."""
+        sizes: Counter[int] = Counter()
+        for module in self.energy:
+            for array in arrays(self.adapter[module]):
+                sizes[min(significant_bits(array), CHECKED_BITS)] += array.size
+        total = 0
+        for bits in sorted(sizes, reverse=True):
+            total += sizes[bits]
+            if 10 * total >= sizes.total():
+                return bits
+        return 0
 
     @functools.cached_property
     def padding(self) -> tuple[float, ...]:
