@@ -162,9 +162,10 @@ def test_the_budget_and_the_marked_key(folder: Path, server: Server, tmp_path: P
     ran(folder)
     shutil.copytree(folder / "out" / "drawn", tmp_path / "out" / "drawn")
     outputs = []
-    for model, more, words in (
-        ("echo", ("--budget", "requests=9"), "budget of requests (9)"),
-        ("echo-error", (), "wrong key: Bearer [key]"),
+    for model, more, code, words in (
+        ("echo", ("--budget", "requests=9"), 2, "budget of requests (9)"),
+        ("echo", (), 0, "chat:echo: style"),
+        ("echo-error", (), 2, "wrong key: Bearer [key]"),
     ):
         out = tmp_path / "out"
         done = subprocess.run(
@@ -172,8 +173,9 @@ def test_the_budget_and_the_marked_key(folder: Path, server: Server, tmp_path: P
              *arguments(folder, "--judge", server.judge_name(model), "-o", str(out), *more)],
             env=environment, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
-        assert done.returncode == 2 and words in done.stderr
+        assert done.returncode == code and words in done.stderr
         outputs += [done.stdout, done.stderr]
+    assert (tmp_path / "out" / "files.html").exists()
     texts = [p.read_bytes().decode("latin-1") for p in tmp_path.rglob("*") if p.is_file()]
     assert any("[key]" in text for text in texts) and texts
     assert not any(KEY in text for text in [*outputs, *texts])

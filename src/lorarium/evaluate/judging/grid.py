@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from lorarium.errors import LorariumError
-from lorarium.evaluate.judging.comparison import ASPECTS, Array, Aspect, Comparison, PictureJudge
+from lorarium.evaluate.judging.comparison import (
+    ASPECTS,
+    Array,
+    Aspect,
+    Comparison,
+    PictureJudge,
+    majority,
+)
 from lorarium.evaluate.judging.mars2 import BOTH, accepts_strangers, mars2, with_interval
 
 Cell = tuple[int, int]  # subject, style
@@ -41,11 +48,9 @@ def mars2_of_grid(
     strange = {a: _against(judge, a, pictures, cells, references[a], 1) for a in ASPECTS}
     scenarios = np.concatenate([np.full(len(pictures[c]), n) for n, c in enumerate(cells)])
     joined = {aspect: _joined(comparisons) for aspect, comparisons in own.items()}
-    passes = {
-        a: np.array([c.passes.mean() for c in own[a] if c.passes is not None]) for a in ASPECTS
-    }
-    each = [a.passes & b.passes for a, b in zip(own["subject"], own["style"], strict=True)]
-    passes_both = np.array([verdicts.mean() for verdicts in each])
+    passes = {a: np.array([c.verdicts[1].mean() for c in own[a]]) for a in ASPECTS}
+    couples = zip(own["subject"], own["style"], strict=True)
+    passes_both = np.array([(a.verdicts[1] & b.verdicts[1]).mean() for a, b in couples])
     shape = (len(subjects), len(styles))
     return {
         "judge": judge.name,
@@ -65,21 +70,18 @@ def _against(
 ) -> list[Comparison]:  # fmt: skip
     """Each cell beside the references that are `shift` after its own."""
     place = ASPECTS.index(aspect)
-    found = [
+    return [
         judge.compare(aspect, pictures[c], references[(c[place] + shift) % len(references)])
         for c in cells
     ]
-    if any(c.yes is None for c in found):
-        raise LorariumError("a judge without thresholds says no yes", where="MARS2")
-    return found
 
 
 def _joined(comparisons: Sequence[Comparison]) -> Comparison:
     """One below the other; references that are fewer than elsewhere count by their own majority."""
-    passes = np.concatenate([c.yes.sum(1) * 2 > c.yes.shape[1] for c in comparisons])
+    passes = np.concatenate([majority(c.verdicts[0]) for c in comparisons])
     return Comparison(passes.astype(float), passes[:, None])
 
 
 def _control(comparisons: Sequence[Comparison]) -> dict[str, Any]:
-    passes = np.concatenate([c.passes for c in comparisons])
+    passes = np.concatenate([c.verdicts[1] for c in comparisons])
     return {"passes": float(passes.mean()), "accepts_strangers": accepts_strangers(passes)}
