@@ -278,13 +278,24 @@ def _checked(weights: Sequence[float] | None, count: int) -> list[float]:
 
 
 def _common_family(adapters: Sequence[Adapter]) -> str:
-    known = list(dict.fromkeys(a.family for a in adapters if a.family != "unknown"))
+    known = list(dict.fromkeys(a.family for a in adapters))
     if len(known) > 1:
         raise LorariumError(
             "these adapters are for different base models: " + ", ".join(known),
             hint="merge only adapters of one family",
         )
+    if known == ["unknown"] and not all(_akin(adapters[0], other) for other in adapters[1:]):
+        raise LorariumError(
+            "these adapters are for different base models, none of which is known",
+            hint="merge only adapters with the same modules",
+        )
     return known[0] if known else "unknown"
+
+
+def _akin(a: Adapter, b: Adapter) -> bool:
+    """Without a table, one base means a module in common in each network that both change."""
+    both = a.parts().keys() & b.parts().keys()
+    return both <= {module.part for module in a if module in b.deltas}
 
 
 def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) -> None:
