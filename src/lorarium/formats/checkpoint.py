@@ -19,8 +19,7 @@ import numpy as np
 from lorarium.adapter import Array, Module
 from lorarium.errors import LorariumError, quoted
 
-from .container import check_with_library, encode_header, view, write_atomically
-from .detect import fits
+from .container import check_with_library, encode_header, view
 from .families import FAMILIES, Family, Native, table
 from .families.index import candidates
 from .header import DTYPES, TensorInfo, load_header, open_regular, parse_header
