@@ -8,7 +8,7 @@ scaling, negation and noise on them. The truth of a pair follows from what was d
 their last common ancestor; the keeper of a set from the rule, by what was done and the times.
 Folders are drawn until there are that many pairs of one origin, all files of a folder beside each
 other; pairs of other origins come on top, and none of them may be said to be a copy, a cut or a
-multiple. The seeds are none of those that `compare` was written with (below 100).
+multiple. The seeds are none of those that `compare` was written with (below 9000).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lorarium.algebra.forms import arrays
 from lorarium.library import Library
 from lorarium.library.duplicates import COPIES, Group, Links, groups_of, prints_of
 
-FIRST_SEED = 7000
+FIRST_SEED = 9000
 DERIVED = 26
 IDENTICAL, SAME, CUT, SCALED = "identical bytes", "same weights", "cut down", "scaled or negated"
 OTHER = {"near", "nothing"}

@@ -100,5 +100,5 @@ def lora(made: Weights, family: str, rank: int = 2, seed: int = 5, *, part: str 
 
 def save_checkpoint(path: Path, tensors: dict[str, np.ndarray], dtype: object = None) -> Path:
     changed = tensors if dtype is None else {k: a.astype(dtype) for k, a in tensors.items()}
-    save(path, {k: np.ascontiguousarray(a) for k, a in changed.items()}, {"made": "up"})
+    save(path, {k: np.ascontiguousarray(a) for k, a in changed.items()}, {"made": "up"}, force=True)
     return path

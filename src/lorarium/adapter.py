@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
 
 from lorarium.errors import LorariumError
@@ -33,10 +34,12 @@ PARTS = (
 
 
 # the number types a weight may have; integers and exponents alone (float8_e8m0fnu) are codes
-REAL = frozenset(
-    "float64 float32 float16 bfloat16 float8_e4m3fn float8_e5m2 float8_e4m3fnuz "
-    "float8_e5m2fnuz".split()
+_REAL: tuple[Any, ...] = (
+    *(np.float64, np.float32, np.float16, ml_dtypes.bfloat16),
+    *(ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2),
+    *(ml_dtypes.float8_e4m3fnuz, ml_dtypes.float8_e5m2fnuz),
 )
+REAL = frozenset(np.dtype(t).newbyteorder(order) for t in _REAL for order in "=S")
 MOST_AXES = 5  # of a weight: a video model's kernel has (out, in, t, h, w)
 MOST_ENTRIES = 2**30  # of a weight: small factors could claim one that nothing can work on
 LARGEST_SCALE = float(np.finfo(np.float32).max)
@@ -277,7 +280,7 @@ def _need_numbers(delta: Any, required: tuple[str, ...]) -> None:
         if value is None and name not in required:
             continue
         if isinstance(value, np.ndarray):
-            if value.dtype.name not in REAL:
+            if value.dtype not in REAL:
                 raise LorariumError(f"{name} holds {value.dtype.name}, not the numbers of a weight")
             if not value.size:
                 raise LorariumError(f"{name} {dims(value)} is empty")

@@ -21,15 +21,22 @@ class LorariumError(Exception):
 
 
 class UnverifiedError(LorariumError):
-    """What was to be written is not what was meant in some modules, so nothing was written."""
+    """What was to be written is not what was meant in some modules, so nothing was written.
+
+    `faults` says of each module what is wrong with it.
+    """
 
     code = 1
+    faults: Mapping[str, str] = {}
 
-    def __init__(self, faults: Mapping[str, str], *, where: str = "", hint: str = "") -> None:
-        self.faults = dict(faults)  # module -> what is wrong with it
-        count = f"{len(faults)} module{'s' if len(faults) > 1 else ''}"
-        names = listed([f"{quoted(name)} ({reason})" for name, reason in faults.items()])
-        super().__init__(f"{count} would not be what was meant: {names}", where=where, hint=hint)
+
+def unverified(faults: Mapping[str, str], *, where: str = "", hint: str = "") -> UnverifiedError:
+    """The error that names modules and what is wrong with each."""
+    names = listed([f"{quoted(name)} ({reason})" for name, reason in faults.items()])
+    count = f"{len(faults)} module{'s' if len(faults) > 1 else ''}"
+    error = UnverifiedError(f"{count} would not be what was meant: {names}", where=where, hint=hint)
+    error.faults = dict(faults)
+    return error
 
 
 def listed(items: Sequence[str], most: int = 10) -> str:

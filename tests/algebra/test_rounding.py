@@ -8,7 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from lorarium.adapter import Adapter, Dense, Dora, Hadamard, LowRank, Module
+from lorarium.adapter import Adapter, Delta, Dense, Dora, Hadamard, LowRank, Module
 from lorarium.algebra import add, cast, norm
 from lorarium.algebra.rounding import (
     entries_apart,
@@ -85,6 +85,11 @@ def hadamard_matrix(d: Hadamard) -> np.ndarray:
     return (w[0] @ w[1]) * (w[2] @ w[3])
 
 
+def counts(a: Delta, b: Delta) -> tuple[int, int] | None:
+    entries = entries_apart(a, b)
+    return entries and (entries.apart, entries.count)
+
+
 def rearranged(d: LowRank) -> LowRank:
     """Another order, signs and powers of two elsewhere, a component of zeros."""
     order, signs = [2, 0, 3, 1], np.array([1, -1, 1, -1])
@@ -109,14 +114,14 @@ def test_roundings_of_one_are_so_entry_by_entry(via: tuple[type, ...]) -> None:
     for dtype in via:
         stored = cast(stored, dtype)  # type: ignore[assignment]
     count = whole.up.size + whole.down.size
-    assert entries_apart(whole, stored) == entries_apart(stored, whole) == (0, count)
-    assert entries_apart(rearranged(whole), stored) == (0, count)
+    for pair in ((whole, stored), (stored, whole), (rearranged(whole), stored)):
+        assert counts(*pair) == (0, count)
 
 
 def test_two_roundings_of_one_that_is_gone() -> None:
     whole = some(dtype=np.float32)
     pair = cast(whole, np.float16), cast(whole, ml_dtypes.bfloat16)
-    assert entries_apart(*pair) == (0, whole.up.size + whole.down.size)
+    assert counts(*pair) == (0, whole.up.size + whole.down.size)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.float8_e4m3fn])
@@ -138,16 +143,30 @@ def test_other_factors_do_not_correspond() -> None:
     assert entries_apart(whole, Dense(whole.up)) is None
 
 
+def test_what_entries_moved_by_tells_other_factors_from_other_numbers() -> None:
+    whole = some(dtype=np.float32)
+    G = np.eye(4, dtype=np.float32) + np.float32(0.1) * np.ones((4, 4), np.float32)
+    turned = replace(whole, up=whole.up @ G, down=np.linalg.inv(G) @ whole.down)
+    noise = 1 + 0.005 * np.random.default_rng(9).standard_normal(whole.up.shape)
+    later = replace(whole, up=(whole.up * noise).astype(np.float32))
+    for other, independent in ((turned, False), (later, True)):
+        entries = entries_apart(whole, other)
+        assert entries is not None and entries.apart > 100
+        left = norm(difference(whole, other)) ** 2
+        assert (0.7 < left / entries.moved < 1.4) == independent
+        assert independent or left < 1e-6 * entries.moved
+
+
 def test_other_kinds() -> None:
     whole = hadamard()
-    assert entries_apart(whole, cast(whole, np.float16)) == (0, 2 * (40 * 4 + 4 * 60))
+    assert counts(whole, cast(whole, np.float16)) == (0, 2 * (40 * 4 + 4 * 60))
     assert entries_apart(whole, replace(whole, w1_a=2 * whole.w1_a, scale=0.5)) is not None
     other = replace(whole, w1_a=whole.w1_a * (1 + 0.01 * np.sin(np.arange(160)).reshape(40, 4)))
     apart = entries_apart(whole, cast(other, np.float16))
     assert apart is not None and apart[0] > 50
     inner = some(dtype=np.float32)
     dora = Dora(inner, np.linspace(1, 2, 40, dtype=np.float32)[:, None])
-    assert entries_apart(dora, cast(dora, np.float16)) == (0, inner.up.size + inner.down.size + 40)
+    assert counts(dora, cast(dora, np.float16)) == (0, inner.up.size + inner.down.size + 40)
     moved = replace(dora, magnitude=dora.magnitude * np.float32(1.01))
-    assert entries_apart(dora, moved) == (40, inner.up.size + inner.down.size + 40)
+    assert counts(dora, moved) == (40, inner.up.size + inner.down.size + 40)
     assert entries_apart(dora, inner) is None

@@ -59,9 +59,9 @@ def test_refused_keys_are_named(
     raw = load(folder / "ink.safetensors")
     half = "lora_unet_mid_block_attentions_0_proj_in.lora_up.weight"
     odd = {half: np.ones((4, 4), np.float16), "odd\x1b[31m.lora_up.weight": np.ones((4, 4), "f2")}
-    save(folder / "ink.safetensors", {**raw.tensors, **odd}, raw.metadata)
+    save(folder / "ink.safetensors", {**raw.tensors, **odd}, raw.metadata, force=True)
     out = str(folder.parent / "out.safetensors")
-    assert lorarium(monkeypatch, "convert", str(folder / "ink.safetensors"), out) == 0
+    assert lorarium(monkeypatch, "convert", str(folder / "ink.safetensors"), out) == 1
     text = capsys.readouterr().out
     assert f"refused {half}: its down half is missing" in text and "\x1b" not in text
 

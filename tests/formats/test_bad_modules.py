@@ -23,7 +23,7 @@ def ones(*shape: int) -> np.ndarray:
 
 
 def outcome(path: Path, tensors: dict[str, np.ndarray]) -> tuple[Adapter, Report]:
-    container.save(path / "x.safetensors", tensors, {})
+    container.save(path / "x.safetensors", tensors, {}, force=True)
     adapter, report = read_report(path / "x.safetensors")
     assert {key.key for key in report.keys} == set(tensors)
     assert all(key.reason for key in report.keys if key.fate != "mapped")
@@ -124,7 +124,7 @@ def test_nothing_left_to_write_is_an_error(tmp_path: Path) -> None:
 
 def peft_folder(path: Path, **config: object) -> Path:
     made = synthesise("sd1", "peft", rank=4, every=False, keep=lambda p, n: p == "text_encoder")
-    made.save(path)
+    made.save(path, force=True)
     base = {"peft_type": "LORA", "r": 4, "lora_alpha": 8}
     folder = path / "text_encoder"
     (folder / "adapter_config.json").write_text(json.dumps(base | config))
@@ -217,9 +217,9 @@ def test_a_folder_goes_on_after_a_bad_file(tmp_path: Path) -> None:
 def test_a_peft_folder_replaces_only_its_like(tmp_path: Path) -> None:
     made = synthesise("sd1", "kohya", every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sd1")
-    for _ in range(2):
-        assert write(adapter, tmp_path / "folder", "peft").verified
+    for force in (False, True):
+        assert write(adapter, tmp_path / "folder", "peft", force=force).verified
     (tmp_path / "folder" / "notes.txt").write_text("mine")
     with pytest.raises(LorariumError, match="other files"):
-        write(adapter, tmp_path / "folder", "peft")
+        write(adapter, tmp_path / "folder", "peft", force=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "x.safetensors"]

@@ -114,6 +114,7 @@ def test_quantised_weights_are_refused(tmp_path):
     with pytest.raises(LorariumError, match="quantised"):
         open_checkpoint(path).wide(key)
     scale = key.replace(".weight", ".scale_weight")
-    save(path, {key: np.ones((8, 8), np.float16), scale: np.ones(1, np.float32)})
+    scaled = {key: np.ones((8, 8), np.float16), scale: np.ones(1, np.float32)}
+    save(path, scaled, force=True)
     with pytest.raises(LorariumError, match="quantised"):
         open_checkpoint(path).wide(key)

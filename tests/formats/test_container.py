@@ -192,7 +192,7 @@ def test_one_changed_byte_is_never_a_traceback(
     tmp_path_factory: pytest.TempPathFactory, position: int, value: int, length: int
 ) -> None:
     folder = tmp_path_factory.getbasetemp()
-    save(folder / "whole", SMALL, {"k": "v"})
+    save(folder / "whole", SMALL, {"k": "v"}, force=True)
     content = bytearray((folder / "whole").read_bytes())
     content[position % len(content)] = value
     (folder / "changed").write_bytes(content[:length])

@@ -14,7 +14,7 @@ from lorarium.formats.synthesise import synthesise
 
 
 def guess(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> FamilyGuess:
-    container.save(path / "x.safetensors", tensors, metadata)
+    container.save(path / "x.safetensors", tensors, metadata, force=True)
     return read_report(path / "x.safetensors")[1].family
 
 

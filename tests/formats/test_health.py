@@ -33,13 +33,13 @@ def changed(ink: Path, folder: Path, **tensors: np.ndarray) -> Inspection:
     raw = load(ink)
     names = {"up": UP, "down": DOWN}
     changes = {names.get(key, key): value for key, value in tensors.items()}
-    save(folder / "x.safetensors", {**raw.tensors, **changes}, raw.metadata)
+    save(folder / "x.safetensors", {**raw.tensors, **changes}, raw.metadata, force=True)
     return inspect_file(folder / "x.safetensors")
 
 
 def stamped(ink: Path, folder: Path, **metadata: str) -> Inspection:
     raw = load(ink)
-    save(folder / "x.safetensors", raw.tensors, {**raw.metadata, **metadata})
+    save(folder / "x.safetensors", raw.tensors, {**raw.metadata, **metadata}, force=True)
     return inspect_file(folder / "x.safetensors")
 
 
@@ -153,7 +153,7 @@ def test_not_diffusion(tmp_path: Path) -> None:
 def test_no_change_at_all(tmp_path: Path) -> None:
     save(tmp_path / "x.safetensors", {"something.else": np.ones(3)})
     assert "empty" in codes(inspect_file(tmp_path / "x.safetensors"))
-    save(tmp_path / "x.safetensors", {})
+    save(tmp_path / "x.safetensors", {}, force=True)
     assert "empty" in codes(inspect_file(tmp_path / "x.safetensors"))
 
 
@@ -179,7 +179,7 @@ def test_unpaired_half(ink: Path, tmp_path: Path) -> None:
 
 def test_peft_without_config_is_an_assumption(tmp_path: Path) -> None:
     formats.write(example(), tmp_path / "x.safetensors", "peft")
-    save(tmp_path / "x.safetensors", load(tmp_path / "x.safetensors").tensors)
+    save(tmp_path / "x.safetensors", load(tmp_path / "x.safetensors").tensors, force=True)
     assert "reader" in codes(inspect_file(tmp_path / "x.safetensors"))
 
 

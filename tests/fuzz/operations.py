@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -23,6 +24,7 @@ from lorarium.algebra import (
 from lorarium.describe.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 from lorarium.formats.inspect import inspect_file
+from lorarium.formats.reading import interpret
 from lorarium.library.rows import read_row, readers
 from lorarium.library.scan import Entry, signature
 from lorarium.merge import merge_with_report
@@ -49,33 +51,49 @@ OTHER = deltas.adapter(7, kinds=("lora", "locon")).with_(family="unknown")
 
 
 def steps(number: int, folder: Path) -> Iterator[Step]:
-    """The operations on the input of a number; what one finds out, the later ones use."""
+    """The operations on the input of a number; what one finds out, the later ones use.
+
+    The first makes the input: it is an operation of ours only where it builds changes in memory.
+    """
     rng = Random(~number)
-    held: dict[str, Case | Adapter] = {}
-
-    def make() -> None:
-        held["case"] = make_case(number, folder)
-
-    yield Step("make", make)
-    case = held.get("case")
-    if not isinstance(case, Case):
+    cases: list[Case] = []
+    adapters: list[Adapter] = []
+    yield Step("make", lambda: cases.append(make_case(number, folder)))
+    if not cases:
         return
-    adapter, path = case.adapter, case.path
-    if path is not None:
+    case = cases[0]
+    if case.adapter is not None:
+        adapters.append(case.adapter)
+    elif case.source is not None:
+        source = case.source
+        yield Step("read", lambda: adapters.append(interpret(source)[0]))
+    else:
+        assert case.path is not None
+        yield from steps_on(case.path, folder, rng)
+    if adapters:
+        yield from _steps_on_adapter(adapters[0], folder, rng, CHANCES)
 
-        def read() -> None:
-            held["adapter"] = formats.read_report(path)[0]
 
-        yield Step("read", read)
-        found = held.get("adapter")
-        adapter = found if isinstance(found, Adapter) else None
-        for name in ("inspect", "index", "convert"):
-            if rng.random() < CHANCES[name]:
-                yield Step(name, lambda act=ON_FILES[name]: act(path, folder, rng))
-    if adapter is not None and adapter.deltas:
-        for name, act in ON_ADAPTERS.items():
-            if rng.random() < CHANCES[name]:
-                yield Step(name, lambda act=act: act(adapter, folder, rng))
+def steps_on(
+    path: Path, folder: Path, rng: Random, chances: Mapping[str, float] | None = None
+) -> Iterator[Step]:
+    """The operations on a file or a PEFT folder; with chances of 1 all of them."""
+    adapters: list[Adapter] = []
+    chances = CHANCES if chances is None else chances
+    yield Step("read", lambda: adapters.append(formats.read_report(path)[0]))
+    for name, look in ON_FILES.items():
+        if rng.random() < chances[name]:
+            yield Step(name, partial(look, path, folder, rng))
+    if adapters:
+        yield from _steps_on_adapter(adapters[0], folder, rng, chances)
+
+
+def _steps_on_adapter(
+    adapter: Adapter, folder: Path, rng: Random, chances: Mapping[str, float]
+) -> Iterator[Step]:
+    for name, act in ON_ADAPTERS.items():
+        if adapter.deltas and rng.random() < chances[name]:
+            yield Step(name, partial(act, adapter, folder, rng))
 
 
 def _file_of(path: Path) -> Path:
@@ -128,6 +146,9 @@ def _sketch(adapter: Adapter, folder: Path, rng: Random) -> None:
 
 def _fingerprint(adapter: Adapter, folder: Path, rng: Random) -> None:
     fingerprint(adapter)
+
+
+def _vector(adapter: Adapter, folder: Path, rng: Random) -> None:
     fingerprint_vector(adapter)
 
 
@@ -144,6 +165,7 @@ def _algebra(adapter: Adapter, folder: Path, rng: Random) -> None:
 ON_FILES = {"inspect": _inspect, "index": _index, "convert": _convert}
 ON_ADAPTERS = {
     "fingerprint": _fingerprint,
+    "vector": _vector,
     "algebra": _algebra,
     "resize": _resize,
     "merge": _merge,
@@ -152,13 +174,7 @@ ON_ADAPTERS = {
 }
 # how often each is done, so that the dear ones do not take all the time
 CHANCES = {
-    "inspect": 0.12,
-    "index": 0.05,
-    "convert": 0.12,
-    "fingerprint": 0.3,
-    "algebra": 0.3,
-    "resize": 0.2,
-    "merge": 0.2,
-    "sketch": 0.05,
-    "write": 0.15,
+    **{"inspect": 0.2, "index": 0.1, "convert": 0.25},
+    **{"fingerprint": 0.5, "vector": 0.15, "algebra": 0.5, "resize": 0.3, "merge": 0.25},
+    **{"sketch": 0.05, "write": 0.15},
 }

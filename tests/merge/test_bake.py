@@ -54,7 +54,7 @@ def test_other_tensors_and_number_types_stay(folder):
         base = save_checkpoint(folder / "base.safetensors", native(made, "sd1"), dtype)
         module = Module("denoiser", "mid_block.attentions.0.proj_in")
         adapter = lora({module: made[module]}, "sd1")
-        bake(base, [adapter], out="out.safetensors")
+        bake(base, [adapter], out="out.safetensors", force=True)
         old, new = load(base), load("out.safetensors")
         assert [*old.tensors] == [*new.tensors]
         key = "model.diffusion_model.middle_block.1.proj_in.weight"
@@ -93,7 +93,8 @@ def test_a_change_of_the_fused_weight_reaches_separate_ones(folder):
     delta = Kronecker(w1=delta.w1, w2=rng.standard_normal((tall // 2, 4)).astype(np.float32))
     adapter = Adapter({("denoiser", "double_blocks.3.img_attn.qkv"): delta}, "flux1")
     for tensors in (native(made, "flux1"), diffusers(made)):
-        bake(save_checkpoint(folder / "b.safetensors", tensors), [adapter], out="out.safetensors")
+        base = save_checkpoint(folder / "b.safetensors", tensors)
+        bake(base, [adapter], out="out.safetensors", force=True)
         found = open_checkpoint("out.safetensors")
         want = np.concatenate([made["denoiser", path] for path in QKV]) + dense_delta(delta)
         got = np.concatenate([found.weight(Module("denoiser", path)) for path in QKV])
@@ -108,8 +109,12 @@ def test_a_folder_of_files_becomes_one(folder):
     for i in range(2):
         name = f"diffusion_pytorch_model-0000{i + 1}-of-00002.safetensors"
         save_checkpoint(folder / "transformer" / name, {key: tensors[key] for key in keys[i::2]})
-    bake(folder, [lora({Module("denoiser", QKV[0]): made["denoiser", QKV[0]]}, "flux1")], out="o")
-    back = load("o").tensors
+    bake(
+        folder,
+        [lora({Module("denoiser", QKV[0]): made["denoiser", QKV[0]]}, "flux1")],
+        out="o.safetensors",
+    )
+    back = load("o.safetensors").tensors
     assert set(back) == set(tensors)
     changed = [key for key in keys if not np.array_equal(back[key], tensors[key])]
     assert changed == [QKV[0] + ".weight"]
@@ -133,7 +138,7 @@ def test_what_has_no_place_is_refused_by_name(folder):
         bake(base, [odd], out="x.safetensors")
     with pytest.raises(LorariumError, match="is for flux1, the checkpoint is sd1"):
         bake(base, [whole.with_(family="flux1")], out="x.safetensors")
-    with pytest.raises(LorariumError, match="a file of the base"):
+    with pytest.raises(LorariumError, match="one of the inputs"):
         bake(base, [whole], out=base, partial=True)
     with pytest.raises(LorariumError, match="1 weights for 2"):
         bake(base, [whole, whole], [1], out="x.safetensors")
@@ -195,7 +200,7 @@ def test_story(folder):
     arguments = ["bake", "base.safetensors", "style.safetensors:0.5", "-o", "new.safetensors"]
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == 0 and "tensors changed" in done.output
-    told = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
+    told = json.loads(CliRunner().invoke(cli, [*arguments, "--json", "--force"]).stdout)
     assert told["schema"] == "lorarium/1" and told["left_out"] == []
     assert told["changed"] == told["modules"] == len(diffusers(made))
     metadata = load("new.safetensors").metadata

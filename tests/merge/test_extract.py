@@ -125,7 +125,8 @@ def test_story(folder):
     arguments = ["extract", "base.safetensors", "tuned.safetensors", "-o", "lora.safetensors"]
     done = CliRunner().invoke(cli, [*arguments, "--rank", "2"])
     assert done.exit_code == 0 and "error 0.00%" in done.output, done.output
-    done = CliRunner().invoke(cli, [*arguments, "--rank", "1", "--to", "diffusers", "--json"])
+    again = [*arguments, "--rank", "1", "--to", "diffusers", "--json", "--force"]
+    done = CliRunner().invoke(cli, again)
     told = json.loads(done.stdout)
     assert told["dialect"] == "diffusers" and 0 < told["total"]["relative"] < 1
     assert told["only_base"] == [] and len(told["layers"]) == told["exact"]

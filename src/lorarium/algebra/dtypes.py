@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 
 from lorarium.adapter import Array
+from lorarium.errors import UnverifiedError
 
 DTypeLike = Any
 
@@ -57,6 +58,33 @@ def cast_exactly(values: Array, dtype: DTypeLike) -> Array | None:
         cast = values.astype(dtype)
         same = np.array_equal(cast.astype(values.dtype), values, equal_nan=True)
     return cast if same else None
+
+
+ROUNDING = 1 / 32  # of the norm: what a number type may take from an array
+
+
+def round_to(values: Array, dtype: DTypeLike) -> Array:
+    """`values` in `dtype`, refused where they are too small for it; too large ones are infinite.
+
+    Infinite values are the writer's to refuse, which knows every module that has them.
+    """
+    target = np.dtype(dtype)
+    if values.dtype == target:
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = values.astype(target)
+    if target.itemsize >= values.dtype.itemsize or not holds(np.float32, target):
+        return result
+    wide = values.astype(np.float64)
+    largest = float(np.abs(wide).max(initial=0.0))
+    if not (0 < largest < 1 and np.isfinite(wide).all()):
+        return result
+    unit = 2.0 ** -math.frexp(largest)[1]  # squares of tiny numbers would vanish
+    error = np.linalg.norm((wide - result.astype(np.float64)) * unit)
+    if error > ROUNDING * np.linalg.norm(wide * unit):
+        what = f"values up to {largest:.2g} are too small for {target.name}"
+        raise UnverifiedError(what, hint="choose a wider number type")
+    return result
 
 
 def _is_float(dtype: np.dtype) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields
+from typing import NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -73,50 +74,58 @@ def rounding_energy(delta: Delta) -> float:
     return share / 3 * inner(delta, delta, dtype=np.float64)
 
 
-def entries_apart(a: Delta, b: Delta) -> tuple[int, int] | None:
-    """How many entries of two changes cannot be roundings of one number, and of how many.
+class EntryDifference(NamedTuple):
+    """How many entries cannot be roundings of one number, and of how many; `moved` is the energy by
+    which ΔW would differ if its arrays differed independently. In other factors of one ΔW they do
+    not, and then entries say nothing."""
 
-    Components may be in another order, and powers of two and signs may have moved between arrays;
-    None when the arrays do not correspond like that.
+    apart: int
+    count: int
+    moved: float
+
+
+def entries_apart(a: Delta, b: Delta) -> EntryDifference | None:
+    """Two changes entry by entry; None when their arrays do not correspond.
+
+    Components may be in another order, and powers of two and signs may have moved between arrays.
     """
-    if isinstance(a, Dora) or isinstance(b, Dora):
-        if not (isinstance(a, Dora) and isinstance(b, Dora)):
-            return None
+    if isinstance(a, Dora) and isinstance(b, Dora):
         inside = entries_apart(a.inner, b.inner)
-        sides = a.magnitude.reshape(-1), b.magnitude.reshape(-1)
-        if inside is None or sides[0].shape != sides[1].shape:
+        x, y = a.magnitude.reshape(-1), b.magnitude.reshape(-1)
+        if inside is None or x.shape != y.shape:
             return None
-        return inside[0] + _apart(*sides, np.ones(1)), inside[1] + sides[0].size
-    if type(a) is not type(b) or not a.scale or not b.scale:
-        return None
+        return EntryDifference(inside[0] + _apart(x, y), inside[1] + x.size, inside[2])
     if isinstance(a, LowRank) and isinstance(b, LowRank) and a.mid is None and b.mid is None:
         return _components_apart(a, b)
-    ratio, apart, count = b.scale / a.scale, 0, 0
+    if type(a) is not type(b) or isinstance(a, Dora) or not a.scale or not b.scale:
+        return None
+    ratio, apart, count, moved = b.scale / a.scale, 0, 0, 0.0
     for item in fields(a):
         x, y = getattr(a, item.name), getattr(b, item.name)
         if isinstance(x, np.ndarray) != isinstance(y, np.ndarray):
             return None
         if not isinstance(x, np.ndarray):
             continue
-        if x.shape != y.shape:
-            return None
-        powers = _powers(x.reshape(1, -1), y.reshape(1, -1))
+        powers = _powers(x.reshape(1, -1), y.reshape(1, -1)) if x.shape == y.shape else None
         if powers is None:
             return None
         ratio *= float(powers[0])
-        apart += _apart(x.reshape(-1), y.reshape(-1), powers)
-        count += x.size
-    return (apart, count) if abs(ratio - 1) < TWICE / 8 else None
+        x = x.astype(np.float64) * powers[0]
+        apart, count = apart + _apart(x, y), count + x.size
+        moved += float(_energy(x - y.astype(np.float64), None) / _energy(y, None))
+    if abs(ratio - 1) > TWICE / 8:
+        return None
+    return EntryDifference(apart, count, moved * inner(b, b, dtype=np.float64))
 
 
-def _components_apart(a: LowRank, b: LowRank) -> tuple[int, int] | None:
+def _components_apart(a: LowRank, b: LowRank) -> EntryDifference | None:
     B, A = _alive(a)
     D, C = _alive(b)
     if len(B) != len(D) or B.shape[1:] != D.shape[1:] or A.shape[1:] != C.shape[1:] or not len(B):
         return None
     likeness = np.abs(_unit(B) @ _unit(D).T) * np.abs(_unit(A) @ _unit(C).T)
     order = likeness.argmax(axis=1)
-    if len(set(order.tolist())) < len(order):
+    if len(set(order.tolist())) < len(order) or not a.scale:
         return None
     D, C = D[order], C[order]
     left, right = _powers(B, D), _powers(A, C)
@@ -124,7 +133,11 @@ def _components_apart(a: LowRank, b: LowRank) -> tuple[int, int] | None:
         return None
     if (np.abs(left * right * (b.scale / a.scale) - 1) > TWICE / 8).any():
         return None
-    return _apart(B, D, left[:, None]) + _apart(A, C, right[:, None]), B.size + A.size
+    B, A = B.astype(np.float64) * left[:, None], A.astype(np.float64) * right[:, None]
+    moved = _energy(B - D.astype(np.float64), 1) @ _energy(C, 1)
+    moved += _energy(D, 1) @ _energy(A - C.astype(np.float64), 1)
+    apart = _apart(B, D) + _apart(A, C)
+    return EntryDifference(apart, B.size + A.size, float(moved) * b.scale**2)
 
 
 def _alive(delta: LowRank) -> tuple[Array, Array]:
@@ -142,11 +155,10 @@ def _powers(x: Array, y: Array) -> Array | None:
     return np.sign(xy) * np.exp2(np.rint(np.log2(np.abs(xy) / xx)))
 
 
-def _apart(x: Array, y: Array, power: Array) -> int:
-    first, second = x.astype(np.float64) * power, y.astype(np.float64)
-    (bits_x, steps), (bits_y, two) = _measured(x), _measured(y)
-    bits, one = (bits_x, bits_y), steps * np.abs(power)
-    reach = one + two
+def _apart(x: Array, y: Array) -> int:
+    first, second = x.astype(np.float64), y.astype(np.float64)
+    (bits_x, one), (bits_y, two) = _measured(x), _measured(y)
+    bits, reach = (bits_x, bits_y), one + two.astype(np.float64)
     if min(bits) < HALF_BITS:
         reach += TWICE * np.abs(second)
     apart = int((np.abs(first - second) > reach).sum())

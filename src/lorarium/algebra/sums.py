@@ -17,6 +17,7 @@ from lorarium.algebra.dtypes import (
     common_dtype,
     factor_dtype,
     is_power_of_two,
+    round_to,
 )
 from lorarium.algebra.forms import arrays, flat, matrix_shape
 from lorarium.algebra.lower import low_rank, lower, lowering_cost
@@ -68,7 +69,7 @@ def add(
             try:
                 deltas[module] = _sum(terms, dense, dtype, shared_downs)
             except LorariumError as error:
-                raise LorariumError(error.what, where=str(module), hint=error.hint) from None
+                raise type(error)(error.what, where=str(module), hint=error.hint) from None
     first = adapters[0]
     return Adapter(
         deltas=tidy_fused(deltas),
@@ -180,7 +181,7 @@ def _folded(
             elif may_widen and target.itemsize < 4:
                 return _folded(deltas, ratios, np.float32, True)
             else:
-                up = (up.astype(np.float64) * ratio).astype(target)
+                up = round_to(up.astype(np.float64) * ratio, target)
         ups.append(up)
         downs.append(down)
     return ups, downs, target
@@ -204,7 +205,7 @@ def _sum_dense(terms: list[Term], dtype: DTypeLike) -> Dense | Bias:
     values = cast_exactly(total, stored)
     if values is None:
         narrow = dtype is None and stored.itemsize < 4
-        values = total.astype(np.float32 if narrow else stored)
+        values = round_to(total, np.float32 if narrow else stored)
     if all(isinstance(d, Bias) for d, _ in terms):
         return Bias(values)
     first = max((d for d, _ in terms), key=lambda d: len(d.shape))
@@ -217,7 +218,7 @@ def cast(delta: Delta, dtype: DTypeLike) -> Delta:
     for item in fields(delta):
         value = getattr(delta, item.name)
         if isinstance(value, np.ndarray):
-            changes[item.name] = value.astype(dtype, copy=False)
+            changes[item.name] = round_to(value, dtype)
         elif item.name == "inner":
             changes[item.name] = cast(value, dtype)
     return replace(delta, **changes)

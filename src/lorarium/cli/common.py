@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +20,7 @@ __all__ = [
     "json_flag",
     "library_option",
     "loss_exit",
+    "near_path",
     "need_torch",
     "one_line",
     "plain",
@@ -58,6 +60,15 @@ seed_option = click.option(
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."
 )
+
+
+def near_path(path: str) -> str:
+    """A path as it is shown: from here, when it is below the folder one is in; harmless."""
+    try:
+        below = Path(path).relative_to(Path.cwd())
+    except (ValueError, OSError):  # elsewhere, or where one stands is gone
+        return one_line(path)
+    return one_line(str(below))
 
 
 def print_json(document: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,8 +76,8 @@ def files(
 ) -> None:  # fmt: skip
     """Checkpoints of one run, or merges of one pair: which is best, and can that be told?
 
-    All files draw the same prompts from the same noise. Judges compare every picture with every
-    reference. Run again, it goes on: nothing is drawn or paid twice.
+    All files draw the same prompts, four at least, from the same noise. Judges compare every
+    picture with every reference. Run again, it goes on: nothing is drawn or paid twice.
 
     \b
     lorarium evaluate files ink-*.safetensors --style-refs drawings/ --prompts prompts.txt
@@ -84,6 +85,9 @@ def files(
       --prompts prompts.txt --judge chat:qwen2.5-vl@http://localhost:8000/v1 --budget requests=2000
     """
     need_torch("evaluate files")
+    if importlib.util.find_spec("scipy") is None:
+        hint = "install the extra: pip install 'lorarium[library]'"
+        raise LorariumError("`lorarium evaluate files` needs scipy", hint=hint)
     from lorarium.cli.progress import bar
     from lorarium.evaluate.files import drawing
     from lorarium.evaluate.files.page import page, summary, write_sheet

@@ -36,8 +36,9 @@ class Choice(click.Choice):
             return super().convert(value, param, ctx)
         except click.BadParameter as error:
             meant = did_you_mean(str(value), [str(word) for word in self.choices])
-            error.message = error.message.rstrip(".") + meant if meant else error.message
-            raise
+            if not meant:
+                raise
+            raise click.BadParameter(error.message.rstrip(".") + meant, ctx, param) from None
 
 
 def usage_message(error: click.ClickException) -> str:

@@ -28,7 +28,7 @@ from lorarium.formats.header import (
     read_header,
     sniff,
 )
-from lorarium.formats.target import write_atomically
+from lorarium.formats.target import AnyPath, write_atomically
 
 __all__ = ["Header", "RawFile", "TensorInfo", "load", "load_header", "save", "write_atomically"]
 
@@ -104,7 +104,7 @@ def save(
     *,
     check: Callable[[Path], None] | None = None,
     force: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[AnyPath] = (),
 ) -> None:
     """Write a safetensors file, whole or not at all; equal input gives equal bytes.
 

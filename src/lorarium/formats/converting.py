@@ -9,7 +9,8 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, UnverifiedError, file_error
 from lorarium.files import exists
 
-from . import peft
+from . import experts, peft
+from .families import FAMILIES
 from .reading import FOLDERS, read_report
 from .report import Converted, ConvertReport
 from .writing import DType, write
@@ -120,13 +121,16 @@ def _convert(
 
 def _assign(adapter: Adapter, expert: str) -> Adapter:
     """Give modules of a denoiser whose expert is unknown to one of the two."""
-    parts = {"high": "denoiser", "low": "denoiser_2"}
+    parts = experts.PARTS
     if expert not in parts:
         raise LorariumError(f"unknown expert {expert!r}", hint="high or low")
+    own = [part for part in adapter.parts() if part.startswith("denoiser")]
+    family = FAMILIES.get(adapter.family)
+    if len(own) > 1 or (own and family is not None and not family.experts):
+        reason = "says itself which" if len(own) > 1 else "is for a model with one denoiser"
+        raise LorariumError(f"the file {reason}", hint="leave --expert out")
     deltas = {
-        module._replace(part=parts[expert])
-        if module.part == "denoiser_unknown_expert"
-        else module: d
+        module._replace(part=parts[expert]) if module.part in own else module: d
         for module, d in adapter.items()
     }
     return adapter.with_(deltas=deltas)

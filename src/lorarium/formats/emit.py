@@ -12,7 +12,7 @@ from lorarium.adapter import Adapter, Array, Bias, Delta, Dora, Module
 from . import positional
 from .dialects import DIALECTS, Dialect
 from .families import Family
-from .report import ROUNDED, ModuleFate
+from .report import ModuleFate
 from .scale import alpha_for, fold, scaled_bias
 from .slots import take
 from .units import Unit
@@ -60,6 +60,9 @@ def emit(
         scale = delta.scale
         inner = delta.inner if isinstance(delta, Dora) else delta
         slots = take(inner)
+        if dialect.alpha != "fold" and inner.rank is not None:
+            # not every number is some alpha over the rank, to its last place
+            exact = exact and alpha_for(scale, inner.rank) / inner.rank == scale
         if dialect.alpha == "key" and inner.rank is not None:
             slots["alpha"] = _alpha(scale, inner.rank)
         elif dialect.alpha == "config" and inner.rank is not None:
@@ -80,7 +83,7 @@ def emit(
     for module in unit.modules:
         draft.written[module] = adapter[module]
         whole = exact and module not in rounded
-        reason = "" if whole else ROUNDED if exact else "the scale rounds one factor"
+        reason = "" if whole else "rounded to the dtype" if exact else "the scale rounds one factor"
         draft.fates[str(module)] = ModuleFate(str(module), "exact" if whole else "rounded", reason)
 
 
@@ -136,7 +139,8 @@ def _file_of(part: str, dialect: Dialect, family: Family | None) -> str:
     """The folder of a part in a PEFT tree; "" where all parts share one file."""
     if dialect.id != "peft":
         return ""
-    return (family.denoiser if family else "transformer") if part == "denoiser" else part
+    net = family.denoiser if family else "transformer"
+    return {"denoiser": net, "denoiser_2": f"{net}_2"}.get(part, part)
 
 
 def place_positions(known: list[Unit], family: Family | None, draft: Draft) -> None:

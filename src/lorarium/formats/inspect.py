@@ -15,6 +15,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
+from lorarium.algebra.inner import exact_sum
 from lorarium.errors import LorariumError, file_error, one_line
 from lorarium.files import is_inside
 from lorarium.formats import read_report
@@ -120,8 +121,8 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
             sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
             spread = _effective_rank(adapter, sizes)
         hashes, mark = later.result()
-    squares = {module: size**2 for module, size in sizes.items()}
-    total = math.fsum(squares.values())
+    squares = {module: size * size for module, size in sizes.items()}
+    square = exact_sum(squares.values())
     if tags := tag_shares(raw.metadata):
         facts["tags"] = [{"text": tag, "share": share} for tag, share in tags[:SHOWN_TAGS]]
     return Inspection(
@@ -134,9 +135,9 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
         alphas=_alphas(adapter),
         parameters=sum(array.size for array in raw.tensors.values() if array.ndim),
         dtype=_dtype(raw),
-        norm=_finite(math.sqrt(total)) if len(adapter) else None,
+        norm=_finite(math.sqrt(square)) if len(adapter) else None,
         effective_rank=spread,
-        energy=_energy(squares, total),
+        energy=_energy(squares, square),
         metadata=raw.metadata,
         training=facts,
         words=tuple(_words(raw.metadata, sidecars)),
@@ -211,14 +212,14 @@ def _effective_rank(adapter: Adapter, sizes: Mapping[Module, float]) -> float | 
     return _finite(median(found)) if found else None
 
 
-def _energy(squares: Mapping[Module, float], total: float) -> dict[str, float]:
+def _energy(squares: Mapping[Module, float], whole: float) -> dict[str, float]:
     """Share of ‖ΔW‖² by block."""
-    if not total or not math.isfinite(total):
+    if not whole or not math.isfinite(whole):
         return {}
     blocks: dict[str, float] = {}
     for module, square in squares.items():
         block = block_of(module)
-        blocks[block] = blocks.get(block, 0.0) + square / total
+        blocks[block] = blocks.get(block, 0.0) + square / whole
     ordered = sorted(blocks, key=lambda name: (name.startswith("text"), *_natural(name)))
     return {name: round(blocks[name], 6) for name in ordered}
 

@@ -14,10 +14,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-LONGEST = 500  # characters of a pattern
+LONGEST = 250  # characters of a pattern
 MOST_WILD = 2048  # characters of all patterns with wildcards in one table: the steps for one name
 ANY, DIGITS = ".*", "\\d+"
-_TOKEN = re.compile(r"\\\.|\.\*|\\d\+|\[0-9\]\+|[\w.\-]")
+# possessive, so that nothing is tried twice
+_KNOWN = re.compile(r"(?:[\w\-]++|\.\*?+|\\\.|\\d\+|\[0-9\]\+)*+")
+_WILDCARD = re.compile(r"((?:\.\*)+|\\d\+|\[0-9\]\+)")
 
 
 @dataclass(frozen=True)
@@ -41,20 +43,12 @@ def parse_pattern(text: str) -> Pattern | None:
     if len(text) > LONGEST:
         return None
     body = text.removeprefix("^").removesuffix("$")
-    pieces: list[str] = []
-    place = 0
-    while place < len(body):
-        match = _TOKEN.match(body, place)
-        if match is None:
-            return None
-        place = match.end()
-        token = {"\\.": ".", "[0-9]+": DIGITS}.get(match[0], match[0])
-        before = pieces[-1] if pieces else ANY
-        if token not in (ANY, DIGITS) and pieces and before not in (ANY, DIGITS):
-            pieces[-1] += token
-        elif token != ANY or not pieces or before != ANY:
-            pieces.append(token)
-    return Pattern(tuple(pieces), text.startswith("^"))
+    if _KNOWN.fullmatch(body) is None:
+        return None
+    pieces = _WILDCARD.split(body)  # literal, wildcard, literal, ...
+    pieces[::2] = [piece.replace("\\.", ".") for piece in pieces[::2]]
+    pieces[1::2] = [ANY if piece.startswith(ANY) else DIGITS for piece in pieces[1::2]]
+    return Pattern(tuple(filter(None, pieces)), text.startswith("^"))
 
 
 @dataclass
@@ -69,6 +63,8 @@ class PatternTable:
 
     def add(self, text: str, value: float) -> bool:
         """Take in one entry; False when its form is unknown or there are too many such."""
+        if self.wild_letters > MOST_WILD and _WILDCARD.search(text):
+            return False
         pattern = parse_pattern(text)
         if pattern is None:
             return False

@@ -11,7 +11,7 @@ from lorarium.errors import LorariumError, quoted
 from . import container, peft
 from .emit import Draft
 from .scale import alpha_for
-from .target import write_atomically, write_folder_atomically
+from .target import AnyPath, write_atomically, write_folder_atomically
 
 
 def save_folder(
@@ -21,7 +21,7 @@ def save_folder(
     check: Callable[[Path], None],
     *,
     force: bool = False,
-    inputs: Iterable[Path] = (),
+    inputs: Iterable[AnyPath] = (),
 ) -> None:
     """One folder for a lone network, else a folder of folders; whole or not at all.
 

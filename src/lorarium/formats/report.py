@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from lorarium.adapter import Adapter, Module, kind_name
 
+from .grammar import parse
+
 Fate = Literal["mapped", "carried", "refused"]
 
 
@@ -78,7 +80,6 @@ class Report:
         }
 
 
-ROUNDED = "rounded to the dtype"
 Exactness = Literal["exact", "rounded", "refused", "carried"]
 
 
@@ -170,10 +171,12 @@ class Converted:
     @property
     def lost(self) -> tuple[ModuleFate, ...]:
         """Everything of the source that is not in the target, with the reason."""
-        unread = self.read.refused() if self.read else ()
-        names = {str(key.module or key.key): key.reason for key in unread}
-        refused = tuple(ModuleFate(name, "refused", reason) for name, reason in names.items())
-        return refused + (self.written.refused() if self.written else ())
+        unread: dict[str, ModuleFate] = {}
+        for key in self.read.refused() if self.read else ():
+            parsed = parse(key.key)
+            stem = parsed.stem if parsed else key.key  # the keys of one module count once
+            unread.setdefault(stem, ModuleFate(key.key, "refused", key.reason))
+        return (*unread.values(), *(self.written.refused() if self.written else ()))
 
     def to_json(self) -> dict[str, Any]:
         return {

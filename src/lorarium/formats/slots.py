@@ -147,7 +147,7 @@ def _scaled(delta: Kind, slots: Slots, rank: int, scale: ScaleOf | None, used: s
 def _alpha(array: Array) -> float:
     if array.size != 1:
         raise LorariumError(f"alpha has shape {dims(array)}, not one number")
-    if array.dtype.name not in REAL and array.dtype.kind not in "iu":
+    if array.dtype not in REAL and array.dtype.kind not in "iu":
         raise LorariumError(f"alpha is a {array.dtype.name}, not a number")
     value = float(array.reshape(-1)[0])
     if not math.isfinite(value):

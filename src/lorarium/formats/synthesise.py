@@ -21,6 +21,7 @@ from lorarium.adapter import Array
 from . import container, peft, positional
 from .dialects import DIALECTS, Dialect
 from .families import FAMILIES, Family
+from .target import write_atomically
 
 KINDS = ("lora", "tucker", "loha", "loha-tucker", "lokr", "lokr-whole", "dora", "full", "bias")
 Shape = tuple[int, ...]
@@ -35,17 +36,19 @@ class Synthetic:
     metadata: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> Path:
         """Write a safetensors file, or a tree of PEFT folders."""
         target = Path(path)
         if self.dialect != "peft":
-            container.save(target, dict(self.tensors[""]), dict(self.metadata))
+            container.save(target, dict(self.tensors[""]), dict(self.metadata), force=force)
             return target
         for net, tensors in self.tensors.items():
             folder = target / net
             folder.mkdir(parents=True, exist_ok=True)
-            container.save(folder / peft.WEIGHTS[0], dict(tensors), dict(self.metadata))
-            (folder / peft.CONFIG).write_text(json.dumps(self.configs[net]), "utf-8")
+            weights = folder / peft.WEIGHTS[0]
+            container.save(weights, dict(tensors), dict(self.metadata), force=force)
+            config = json.dumps(self.configs[net]).encode()
+            write_atomically(folder / peft.CONFIG, [config], force=force)
         return target
 
 
@@ -96,8 +99,10 @@ def _weights(
 ) -> Iterator[tuple[str, str, Shape, bool]]:
     """Part, dotted name, shape and whether it has a bias, in the names the dialect uses."""
     for part, table in family.parts.items():
+        if part == "denoiser_2" and not dialect.two_denoisers:
+            continue
         seen: set[str] = set()
-        if part == "denoiser" and dialect.uses_native(family):
+        if part.startswith("denoiser") and dialect.uses_native(family):
             names = {name: native.paths for name, native in table.natives.items()}
             covered = {path for paths in names.values() for path in paths}
             names |= {path: (path,) for path in table.shapes if path not in covered}
@@ -171,7 +176,7 @@ def _slots(
 
 
 def _net(family: Family, part: str) -> str:
-    return family.denoiser if part == "denoiser" else part
+    return part.replace("denoiser", family.denoiser)
 
 
 def _config(rank: int, alpha: float | None, kind: str) -> dict[str, object]:

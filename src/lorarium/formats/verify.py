@@ -12,13 +12,13 @@ from lorarium.adapter import Adapter, Array, Bias, Delta, Dora, LowRank, Module
 from lorarium.algebra import drop_magnitude, inner_by_module
 from lorarium.errors import LorariumError
 
-from .report import ROUNDED, ModuleFate
+from .report import ModuleFate
 from .slots import put, take
 
-# Shares of a module's norm that rounding may take: some units in the last place; for a narrower
-# number type a little more, since fp16 has fewer places near its smallest numbers; and never so
-# much that the change is another one, whatever the number type.
-ULPS, NARROWED, MOST = 4, 1 / 32, 1 / 3
+# Shares of a module's norm that rounding may take: some units in the last place; of 16 bits and
+# fewer a little more, since fp16 has fewer places near its smallest numbers; and never so much
+# that the change is another one, whatever the number type.
+ULPS, NARROW, MOST = 4, 1 / 32, 1 / 3
 
 
 @dataclass
@@ -70,7 +70,8 @@ def _allowed(fate: ModuleFate, *deltas: Delta) -> float:
 
     dtypes = {array.dtype for delta in deltas for array in _arrays(delta)}
     units = ULPS * max(float(ml_dtypes.finfo(dtype).eps) for dtype in dtypes)
-    return min(MOST, max(units, NARROWED if fate.reason == ROUNDED else 0.0))
+    narrow = any(dtype.itemsize <= 2 for dtype in dtypes)
+    return min(MOST, max(units, NARROW if narrow else 0.0))
 
 
 def energy_share(adapter: Adapter, names: Collection[str]) -> float:
@@ -165,6 +166,7 @@ def _low_rank(a: LowRank, b: LowRank) -> float:
     same_up, same_down = np.array_equal(up_a, up_b), np.array_equal(down_a, down_b)
     if same_up and same_down:
         return 0.0
+    (up_a, up_b), (down_a, down_b) = _of_size_one(up_a, up_b), _of_size_one(down_a, down_b)
     whole = _norm(up_a, down_a)
     error = 0.0 if same_down else _norm(up_a, down_a - down_b)
     error += 0.0 if same_up else _norm(up_a - up_b, down_b)
@@ -181,6 +183,12 @@ def _cancelling(a: LowRank, b: LowRank) -> float:
     whole = _norm(up_a, down_a)
     error = _norm(np.hstack([up_a, -up_b]), np.vstack([down_a, down_b]))
     return error / whole if whole else float(error != 0.0)
+
+
+def _of_size_one(a: Array, b: Array) -> tuple[Array, Array]:
+    """Both over one power of two: squares of very small and large numbers are 0 and infinite."""
+    power = math.frexp(float(np.abs(a).max(initial=0.0)))[1]
+    return np.ldexp(a, -power), np.ldexp(b, -power)
 
 
 def _norm(up: Array, down: Array) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from lorarium import __version__
 from lorarium.adapter import Adapter, Delta, Module
-from lorarium.errors import LorariumError, UnverifiedError
+from lorarium.errors import LorariumError, unverified
 
 from . import container, positional
 from .dialects import DIALECTS, Dialect
@@ -21,7 +20,7 @@ from .peft_folder import save_folder
 from .reading import read
 from .report import ModuleFate, WriteReport
 from .scale import cast
-from .target import check_adapter_target
+from .target import AnyPath, check_adapter_target
 from .units import units, unplaced
 from .verify import Comparison, compare, energy_share
 
@@ -32,12 +31,12 @@ _STALE = ("lora_adapter_metadata", "sshs_model_hash", "sshs_legacy_hash", "model
 
 def write(
     adapter: Adapter,
-    path: str | os.PathLike[str],
+    path: AnyPath,
     dialect: str | None = None,
     dtype: DType | None = None,
     *,
     force: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[AnyPath] = (),
     keep_nonfinite: bool = False,
 ) -> WriteReport:
     """Write an adapter; `dialect` defaults to the one it was read in, `dtype` to its own.
@@ -89,7 +88,7 @@ def write(
         comparison = compare(meant, back.deltas, draft.written, draft.fates, keep_nonfinite)
         if comparison.faults and not force:
             hint = "a wider number type holds more; --force writes it all the same"
-            raise UnverifiedError(comparison.faults, where=str(target), hint=hint)
+            raise unverified(comparison.faults, where=str(target), hint=hint)
 
     metadata = _metadata(adapter, chosen, draft)
     if chosen.id == "peft":

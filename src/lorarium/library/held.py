@@ -9,9 +9,9 @@ from typing import Any
 
 from lorarium import formats
 from lorarium.errors import LorariumError
-from lorarium.library.compare import Weights
 from lorarium.library.scan import signature
 from lorarium.library.schema import SIGNATURE
+from lorarium.library.weights import Weights
 
 BYTES = 2**30  # of files
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import drop_magnitude, fingerprint, norm
+from lorarium.algebra.inner import exact_sum
 from lorarium.describe.sketch import SKETCH_VERSION, sketch
 from lorarium.errors import LorariumError, file_error
 from lorarium.files import is_regular, read_bytes
@@ -99,9 +100,9 @@ def _read(path: Path) -> dict[str, Any]:
     sidecars = find_sidecars(path)
     with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
         sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
-        total = math.fsum(size**2 for size in sizes.values())
+        square = exact_sum(size * size for size in sizes.values())
         findings = check(raw, adapter, report, sizes, facts, hashes, sidecars)
-        healthy = bool(len(adapter)) and math.isfinite(total) and total > 0
+        healthy = bool(len(adapter)) and math.isfinite(square) and square > 0
         made = sketch(adapter) if healthy else None
         mark = fingerprint(adapter) if len(adapter) else ""
     usable = made is not None and all(
@@ -124,7 +125,7 @@ def _read(path: Path) -> dict[str, Any]:
         "rank": median(ranks) if ranks else None,
         "parameters": sum(array.size for array in raw.tensors.values() if array.ndim),
         "dtype": _main_dtype(raw),
-        "norm": math.sqrt(total) if math.isfinite(total) and len(adapter) else None,
+        "norm": math.sqrt(square) if math.isfinite(square) and len(adapter) else None,
         "title": str(facts.get("title", "")),
         "author": str(facts.get("author", "")),
         "base": str(facts.get("base", "")),

@@ -14,9 +14,9 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter, Array, Delta, Dora, Module
 from lorarium.algebra import dense_delta, fingerprint
-from lorarium.errors import LorariumError, UnverifiedError, quoted
+from lorarium.errors import LorariumError, quoted, unverified
 from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint, rewrite
-from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
+from lorarium.formats.target import ADAPTER_SUFFIXES, AnyPath, check_target
 from lorarium.merge.provenance import OF_THE_BYTES
 
 Progress = Callable[[int, int, str], None]
@@ -49,7 +49,7 @@ def bake(
     partial: bool = False,
     progress: Progress | None = None,
     force: bool = False,
-    inputs: Iterable[str | os.PathLike[str]] = (),
+    inputs: Iterable[AnyPath] = (),
 ) -> Baked:
     """Write `base` with the adapters added; its number types are kept, other tensors are copied.
 
@@ -65,9 +65,9 @@ def bake(
         raise LorariumError(what if adapters else "nothing to bake", hint="give one each")
     if not all(map(math.isfinite, numbers)):
         raise LorariumError("a weight is not a finite number")
-    checkpoint = _seen(open_checkpoint(base), adapters)
-    inputs = (*checkpoint.files, *inputs)
+    inputs = (base, *inputs)
     check_target(out, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
+    checkpoint = _seen(open_checkpoint(base), adapters)
     jobs, left_out = _plan(checkpoint, adapters, numbers)
     _check(checkpoint, jobs, left_out, partial)
     metadata = _metadata(checkpoint, adapters, {"weights": numbers, "partial": partial})
@@ -85,7 +85,7 @@ def bake(
     def check() -> None:
         if faults and not force:
             hint = "lower the weights; --force writes it all the same"
-            raise UnverifiedError(faults, where=str(out), hint=hint)
+            raise unverified(faults, where=str(out), hint=hint)
 
     rewrite(checkpoint, out, changed, metadata, progress, check=check, force=force, inputs=inputs)
     done = {(job.module, id(job.delta)) for todo in jobs.values() for job in todo}

@@ -250,6 +250,40 @@ def test_a_damaged_journal_is_one_sentence(server: Server, tmp_path: Path, line:
             pass
 
 
+def test_a_full_disk_ends_the_run_and_nobody_waits_for_ever(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = os.fsync, 0
+
+    def full(descriptor: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls >= 6:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    # so tight that others wait for what is under way
+    access = quick(budget=Budget(tokens=8_000), parallel=4)
+    with chat_judge(server, "yes", tmp_path / "out", access) as judge:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(LorariumError, match="No space left"):
+            judge.compare("style", PICTURES, REFERENCES)
+        books = judge.asker.ledger.books
+    assert books.balanced and books.lost >= 1 and books.under_way == 0
+
+
+def test_the_environments_proxy_is_used_for_other_machines(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{server.port}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    exchange = Endpoint("http://judge.example/v1").post(b'{"model": "yes"}')
+    assert exchange.status == 200
+    assert '"path": "http://judge.example/v1/chat/completions"' in server.log.read_text()
+
+
 KEY = "sk-marked-5e1f9a77c0"
 
 

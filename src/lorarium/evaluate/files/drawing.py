@@ -37,7 +37,7 @@ class Contender:
 @dataclass(frozen=True)
 class DrawSettings:
     prompts: tuple[str, ...]
-    noises: int  # pictures of each prompt, from seeds that all prompts share
+    each: int  # pictures of each prompt; every one has its own noise, the same for all files
     steps: int
     guidance: float | None
     size: int | None
@@ -45,7 +45,7 @@ class DrawSettings:
 
     @property
     def count(self) -> int:
-        return len(self.prompts) * self.noises
+        return len(self.prompts) * self.each
 
 
 def contenders(files: Sequence[tuple[str, float]]) -> list[Contender]:
@@ -54,9 +54,13 @@ def contenders(files: Sequence[tuple[str, float]]) -> list[Contender]:
     for path in paths:
         if not path.exists():
             raise LorariumError("no such file", where=str(path))
-    stems = [path.stem for path in paths]
-    names = [s if stems.count(s) == 1 else str(p) for s, p in zip(stems, paths, strict=True)]
-    names = [n if w == 1 else f"{n}:{w:g}" for n, (_, w) in zip(names, files, strict=True)]
+    marks = ["" if weight == 1 else f":{weight:g}" for _, weight in files]
+    names: list[str] = []
+    for length in range(1, max(len(path.parts) for path in paths) + 1):
+        tails = ["/".join(path.with_suffix("").parts[-length:]) for path in paths]
+        names = [tail + mark for tail, mark in zip(tails, marks, strict=True)]
+        if len(set(names)) == len(names):
+            break
     if len(set(names)) < len(names) or BASE_NAME in names:
         raise LorariumError("a file is named twice", where=max(names, key=names.count))
     return [
@@ -97,7 +101,7 @@ def read_prompts(path: Path) -> tuple[str, ...]:
 
 
 class DrawnPictures:
-    """Pictures (prompts x noises, s, s, 3) of each contender, prompt by prompt."""
+    """Pictures (prompts x each, s, s, 3) of each contender, prompt by prompt."""
 
     def __init__(self, base: Base, folder: Path, settings: DrawSettings) -> None:
         self.base, self.folder, self.settings = base, folder, settings
@@ -127,12 +131,12 @@ class DrawnPictures:
                 adapters = [(read(row.path), row.weight)]
             pictures = sample(
                 self.base,
-                [prompt for prompt in s.prompts for _ in range(s.noises)],
+                [prompt for prompt in s.prompts for _ in range(s.each)],
                 adapters=adapters,
                 steps=s.steps,
                 guidance=s.guidance,
                 size=s.size,
-                seed=[s.seed + i for _ in s.prompts for i in range(s.noises)],
+                seed=s.seed,
                 progress=advance,
             )
             held = io.BytesIO()

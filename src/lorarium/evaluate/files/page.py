@@ -12,7 +12,7 @@ import numpy as np
 
 from lorarium.errors import one_line, plain
 from lorarium.evaluate.describe.page import STYLE, table
-from lorarium.evaluate.files.drawing import Contender, DrawnPictures
+from lorarium.evaluate.files.drawing import BASE_NAME, Contender, DrawnPictures
 from lorarium.evaluate.judging.comparison import Array, Aspect
 from lorarium.models.pictures import enlarged, grid, labelled, write_png
 
@@ -24,7 +24,7 @@ def page(document: Figures, sheet: str) -> str:
     """The whole document as a page; `sheet` is the file name of the contact sheet."""
     parts = [
         "<h1>Files judged</h1>",
-        f"<p>{len(document['prompts'])} prompts x {document['noises']} pictures of each file, "
+        f"<p>{len(document['prompts'])} prompts x {document['each']} pictures of each file, "
         f"{document['steps']} steps, base {_text(document['base'])} "
         f"{_text(str(document['base_hash'])[:12])}. Intervals hold for all pairs of a judge at "
         "once, at 95%.</p>",
@@ -67,7 +67,7 @@ def summary(document: Figures) -> str:
         value = "undefined" if couple["kappa"] is None else f"{couple['kappa']:.2f}"
         lines.append(f"kappa of {one_line(' and '.join(couple['judges']), 100)}: {value}")
     flagged = [(file["name"], len(file["copies"])) for file in document["files"] if file["copies"]]
-    count = len(document["prompts"]) * document["noises"]
+    count = len(document["prompts"]) * document["each"]
     lines += [f"{one_line(n, 80)}: {c} of {count} pictures copy a reference" for n, c in flagged]
     return "\n".join(lines)
 
@@ -75,17 +75,18 @@ def summary(document: Figures) -> str:
 def write_sheet(
     path: Path, rows: Sequence[Contender], drawn: DrawnPictures, references: Mapping[Aspect, Array]
 ) -> None:
-    """The first picture of each prompt and file; above them references."""
+    """The first picture of each prompt and file, and of the base; above them references."""
+    rows = [*rows, Contender(BASE_NAME, None, 1.0, "")]
     settings, size = drawn.settings, drawn[rows[0]].shape[1]
     known = [r for pictures in references.values() for r in pictures]
     columns = len(rows)
     chosen = np.linspace(0, len(known) - 1, columns).round().astype(int)
     every = np.unique(np.linspace(0, len(settings.prompts) - 1, MOST_PROMPTS).round().astype(int))
     pictures = [known[i] for i in chosen]
-    pictures += [drawn[row][i * settings.noises] for i in every for row in rows]
+    pictures += [drawn[row][i * settings.each] for i in every for row in rows]
     times = max(1, 96 // size)
     sheet = grid(enlarged(np.stack(pictures), times), columns)
-    top = [one_line(row.name, max(8, size * times // 8)) for row in rows]
+    top = [_ending(row.name, max(8, size * times // 8)) for row in rows]
     left = ["references", *(one_line(settings.prompts[i], 40) for i in every)]
     write_png(path, labelled(sheet, top, left, size * times), {"lorarium": "evaluate files"})
 
@@ -105,8 +106,7 @@ def _judge(judge: Figures) -> list[str]:
     pairs = [
         [
             f"{p['better']} less {p['worse']}",
-            f"{p['difference']['mean']:+.3f} "
-            f"[{p['difference']['low']:+.3f}, {p['difference']['high']:+.3f}]",
+            _interval(p["difference"]),
             "yes" if p["told"] else "no",
         ]
         for p in judge["pairs"]
@@ -130,7 +130,7 @@ def _copies(document: Figures) -> list[str]:
     lines = [
         [
             file["name"],
-            document["prompts"][copy["picture"] // document["noises"]],
+            document["prompts"][copy["picture"] // document["each"]],
             copy["reference"],
             copy["kind"],
             copy["score"],
@@ -141,6 +141,17 @@ def _copies(document: Figures) -> list[str]:
     if not lines:
         return ["<h2>Copies</h2><p>No picture copies a reference.</p>"]
     return ["<h2>Copies</h2>", table(["", "prompt", "reference", "by", "score"], lines)]
+
+
+def _interval(difference: Figures) -> str:
+    mean, low, high = (difference[key] for key in ("mean", "low", "high"))
+    return f"{mean:+.3f}" + ("" if low is None else f" [{low:+.3f}, {high:+.3f}]")
+
+
+def _ending(name: str, letters: int) -> str:
+    """The end of a name, where checkpoints of one run differ."""
+    name = one_line(name)
+    return name if len(name) <= letters else "…" + name[1 - letters :]
 
 
 def _ordered(rows: Sequence[Figures]) -> list[Figures]:

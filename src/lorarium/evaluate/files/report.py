@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lorarium.evaluate.files.drawing import BASE_NAME, Contender, DrawSettings
-from lorarium.evaluate.files.ranking import LEAST_CELLS, Ranking, rank, together
+from lorarium.evaluate.files.ranking import LEAST_PROMPTS, Pair, Ranking, rank, together
 from lorarium.evaluate.judging.chat_judge import ChatJudge
 from lorarium.evaluate.judging.comparison import Array, Aspect, Comparison, PictureJudge
 from lorarium.evaluate.judging.mars2 import mars2, mars2_points
@@ -42,13 +42,13 @@ def judge_report(
     judged: Judged, rows: Sequence[Contender], settings: DrawSettings
 ) -> dict[str, Any]:
     count, judge = settings.count, judged.judge
-    scenarios = np.repeat(np.arange(len(settings.prompts)), settings.noises)
+    scenarios = np.repeat(np.arange(len(settings.prompts)), settings.each)
     grades = {
         row.name: judged.grades[i * count : (i + 1) * count].reshape(len(settings.prompts), -1)
         for i, row in enumerate(rows)
     }
-    ranking = rank({k: v for k, v in grades.items() if k != BASE_NAME}, seed=settings.seed)
-    with_base = rank(grades, seed=settings.seed)
+    ranking = rank({k: v for k, v in grades.items() if k != BASE_NAME})
+    with_base = rank(grades)
     document: dict[str, Any] = {
         "judge": judge.name,
         "card": judge.card,
@@ -59,7 +59,7 @@ def judge_report(
         "ranking": list(ranking.names),
         "leaders": list(ranking.leaders),
         "sentence": ranking.sentence,
-        "pairs": [asdict(pair) for pair in with_base.pairs],
+        "pairs": [_pair(pair) for pair in with_base.pairs],
         "controls": judged.controls,
         "notes": _notes(judged, ranking, with_base, settings),
     }
@@ -69,6 +69,14 @@ def judge_report(
             **asdict(readings), "failures": readings.failures, "order_effect": readings.order_effect
         }  # fmt: skip
         document["books"] = judge.asker.ledger.report()
+    return document
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    """As JSON, which knows no infinity: of one prompt nothing is known."""
+    document = asdict(pair)
+    ends = document["difference"]
+    document["difference"] = {k: v if np.isfinite(v) else None for k, v in ends.items()}
     return document
 
 
@@ -115,11 +123,8 @@ def _notes(
             )
         if control["references"] is not None and control["references"] < 0.5:
             notes.append(f"{name} passes {control['references']:.2f} of the references as {aspect}")
-    if settings.count < LEAST_CELLS or min(len(settings.prompts), settings.noises) < 2:
-        notes.append(
-            f"{len(settings.prompts)} prompts x {settings.noises} pictures are too few to tell "
-            "anything: use two of each at least, and eight pictures"
-        )
+    if len(settings.prompts) < LEAST_PROMPTS:
+        notes.append(f"{len(settings.prompts)} prompts are too few: use {LEAST_PROMPTS} at least")
     if isinstance(judged.judge, ChatJudge):
         readings = judged.judge.readings
         if readings.failures > MANY_FAILURES * max(1, readings.asked):

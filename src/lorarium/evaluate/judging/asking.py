@@ -66,7 +66,7 @@ class Asker:
         waiting = [question for q, question in questions.items() if q not in outcomes]
         progress(len(outcomes), len(questions))
         self._stop.clear()
-        self._error = None
+        self._error, self._failures = None, 0
         pool = ThreadPoolExecutor(self.parallel)
         try:
             running = {pool.submit(self._ask_one, question): question.id for question in waiting}
@@ -115,6 +115,10 @@ class Asker:
             exchange = self.endpoint.post(
                 body, lambda: numbers.append(self.ledger.send(question.id, set_aside))
             )
+        except BaseException:
+            if numbers:
+                self.ledger.settle(numbers[0], Outcome("broken", reason="interrupted"))
+            raise
         finally:
             if not numbers:
                 self.ledger.release(set_aside)

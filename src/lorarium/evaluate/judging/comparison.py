@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from lorarium.errors import LorariumError
+
 Array = np.ndarray
 Aspect = Literal["subject", "style"]
 ASPECTS: tuple[Aspect, ...] = ("subject", "style")
@@ -28,6 +30,16 @@ class Comparison:
             raise ValueError("a yes without an answer")
         if self.passes is None:
             object.__setattr__(self, "passes", majority(self.yes))
+
+    @property
+    def verdicts(self) -> tuple[Array, Array]:
+        """Of pairs (n, m) and of pictures (n,), from a judge that has any."""
+        if self.yes is None or self.passes is None:
+            raise LorariumError(
+                "a judge without thresholds says no yes", where="judge",
+                hint="calibrate it on strangers",
+            )  # fmt: skip
+        return self.yes, self.passes
 
     @property
     def unanswered(self) -> int:

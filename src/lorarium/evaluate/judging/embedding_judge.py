@@ -107,6 +107,7 @@ def load_embedding_judge(
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # that a text encoder is left out is no news
+    logging.disable_progress_bar()
     local: dict[str, Any] = {"local_files_only": not download}
     try:
         config, _ = transformers.PreTrainedConfig.get_config_dict(where, **local)
@@ -116,6 +117,8 @@ def load_embedding_judge(
                 f"a model of type {quoted(kind)}", where=where, hint=f"one of {', '.join(MODELS)}"
             )
         class_name, channels = MODELS[kind]
+        # CLIP's outer settings have the last word on the width of its projection
+        local |= {k: config[k] for k in ("projection_dim",) if kind == "clip" and k in config}
         net, about = getattr(transformers, class_name).from_pretrained(
             where, use_safetensors=True, output_loading_info=True, **local
         )

@@ -130,9 +130,18 @@ class Ledger:
             record["tokens"] = [outcome.tokens.question, outcome.tokens.answer]
         record |= {k: v for k in ("text", "reason") if (v := getattr(outcome, k))}
         with self._changed:
-            self.journal.append(record)
-            self._set_aside = self._set_aside - self._settled(number, outcome)
-            self._changed.notify_all()
+            try:
+                self.journal.append(record)
+                set_aside = self._settled(number, outcome)
+            except LorariumError:  # as if we were killed here
+                _, set_aside = self._open.pop(number)
+                self.books.under_way -= 1
+                self.books.lost += 1
+                self.tokens = self.tokens + set_aside
+                raise
+            finally:
+                self._set_aside = self._set_aside - set_aside
+                self._changed.notify_all()
 
     def report(self) -> dict[str, Any]:
         """The books as JSON; money as text, since it is exact."""

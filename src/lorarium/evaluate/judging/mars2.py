@@ -23,11 +23,7 @@ NAMED = 0.2  # share of strangers accepted from which on a judge is named
 
 def mars2(comparisons: Mapping[Aspect, Comparison], scenarios: Array) -> dict[str, float]:
     """Share of pictures that pass, by aspect and both; `scenarios` (n,) says whose each is."""
-    verdicts = {}
-    for aspect, comparison in comparisons.items():
-        if comparison.yes is None:
-            raise LorariumError("a judge without thresholds says no yes", where="MARS2")
-        verdicts[str(aspect)] = majority(comparison.yes)
+    verdicts = {str(aspect): majority(c.verdicts[0]) for aspect, c in comparisons.items()}
     if len(verdicts) > 1:
         verdicts[BOTH] = np.logical_and.reduce(list(verdicts.values()))
     names = np.unique(scenarios)

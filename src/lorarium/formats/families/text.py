@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .flux import Native
+from .natives import Native
 from .unet import Weight
 
 
