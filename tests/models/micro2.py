@@ -16,9 +16,17 @@ SMALL = UNetConfig(
 
 
 def random_base(seed: int = 0) -> Micro2Base:
+    return _random(UNet(SMALL), TextModel(TextConfig(TOKENS, 32, 64, 2, 2)), seed)
+
+
+def full_base(seed: int = 0) -> Micro2Base:
+    """Of the size that ships: its adapters are known as micro-2's."""
+    return _random(UNet(UNetConfig()), TextModel(TextConfig(TOKENS)), seed)
+
+
+def _random(unet: UNet, text: TextModel, seed: int) -> Micro2Base:
     torch.manual_seed(seed)
-    unet = UNet(SMALL)
-    text = TextModel(TextConfig(TOKENS, 32, 64, 2, 2))
     for p in [*unet.parameters(), *text.parameters()]:
-        torch.nn.init.normal_(p, std=0.05)
-    return Micro2Base(unet, text, fit_codec(torch.rand(32, 3, 48, 48) * 2 - 1, 8))
+        torch.nn.init.normal_(p, std=0.04)
+    codec = fit_codec(torch.rand(32, 3, 48, 48) * 2 - 1, unet.config.in_channels)
+    return Micro2Base(unet, text, codec)

@@ -139,3 +139,60 @@ def test_predictions_take_gradients_to_the_words() -> None:
     said.square().mean().backward()
     table = base.text_encoder.text_model.embeddings.token_embedding.weight
     assert table.grad is not None and float(table.grad.abs().sum()) > 0
+
+
+def test_the_table_of_its_adapters_is_the_network() -> None:
+    from lorarium.formats.families import FAMILIES
+    from lorarium.models.clip_text import TextConfig, TextModel
+    from lorarium.models.unet import UNet, UNetConfig
+
+    parts = FAMILIES["micro-2"].parts
+    built = {"denoiser": UNet(UNetConfig()), "text_encoder": TextModel(TextConfig(9))}
+    for part, network in built.items():
+        head = "text_model." if part == "text_encoder" else ""
+        layers = {
+            head + path: tuple(layer.weight.shape)
+            for path, layer in network.named_modules()
+            if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)
+        }
+        assert parts[part].shapes == layers
+
+
+@pytest.mark.interop
+@pytest.mark.filterwarnings("ignore")
+def test_an_adapter_trained_here_draws_the_same_in_diffusers(tmp_path: Path) -> None:
+    from diffusers import DiffusionPipeline
+
+    import lorarium.models.micro2_vae  # noqa: F401
+    from lorarium.formats import read
+    from lorarium.formats.inspect import inspect_file
+    from lorarium.models.base import open_base
+    from lorarium.models.pictures import write_png
+    from lorarium.train.recipe import Recipe
+    from lorarium.train.run import train
+    from tests.models.micro2 import full_base
+
+    save_folder(full_base(), tmp_path / "base", {})
+    random = np.random.default_rng(1)
+    for i in range(2):
+        picture = random.integers(0, 256, (48, 48, 3)).astype(np.uint8)
+        write_png(tmp_path / f"p{i}.png", picture)
+    recipe = Recipe(rank=2, steps=3, batch=2, lr=0.1, warmup=0, targets="all", text_encoder=True)
+    target = tmp_path / "lora.safetensors"
+    train(
+        [tmp_path / "p0.png", tmp_path / "p1.png"], target, prompt="a cat in sty1", recipe=recipe,
+        base=str(tmp_path / "base"), sheet=False,
+    )  # fmt: skip
+    found = inspect_file(target)
+    assert found.family.id == "micro-2" and set(found.parts) == {"denoiser", "text_encoder"}
+    base, adapter = open_base(tmp_path / "base"), read(target)
+    pipeline = DiffusionPipeline.from_pretrained(tmp_path / "base")
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.load_lora_weights(str(target))
+    said = {"num_inference_steps": 4, "height": 48, "width": 48, "output_type": "np"}
+    noise = starting_noise([3], base.noise_shape(48))
+    theirs = pipeline(["a cat in sty1"], latents=noise, guidance_scale=base.guidance, **said).images
+    ours = sample(base, ["a cat in sty1"], adapters=[(adapter, 1.0)], steps=4, seed=3)
+    bare = sample(base, ["a cat in sty1"], steps=4, seed=3)
+    assert np.abs(theirs - ours / 255).max() < 1e-3 + 0.5 / 255
+    assert np.abs(ours.astype(int) - bare.astype(int)).max() > 3

@@ -66,10 +66,13 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+EMBEDDED = ("micro-1", "micro-2")  # bases small enough to learn at such rates
+
+
 def defaults(family: str, prompt: str) -> Recipe:
-    """The recipe on a base of this family when nothing is asked for. On micro-1 a prompt that
-    names a subject learns half as fast, or the subject would bring its paper along."""
-    if family != "micro-1":
+    """The recipe on a base of this family when nothing is asked for. On an embedded one a
+    prompt that names a subject learns half as fast, or the subject would bring its paper along."""
+    if family not in EMBEDDED:
         return Recipe(rank=16, alpha=16.0, steps=1000, batch=1, lr=1e-4, warmup=50)
     return Recipe(lr=5e-3) if names_subject(prompt) else Recipe()
 
@@ -80,7 +83,7 @@ def names_subject(prompt: str) -> bool:
 
 def mirrors(family: str, prompt: str) -> bool:
     """Whether pictures are learned as their mirror images too when nothing is asked for."""
-    return family == "micro-1" and not names_subject(prompt)
+    return family in EMBEDDED and not names_subject(prompt)
 
 
 def recipe_from(

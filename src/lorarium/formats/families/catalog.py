@@ -113,6 +113,16 @@ _UNETS = (
         stamps=("micro-1",),
         kohya_native=False,
     ),
+    Entry(
+        "micro-2",
+        "micro-2, the embedded base of Stable Diffusion's kind",
+        "micro-2",
+        "unet",
+        {"text_encoder": Encoder("micro-2-text", "te", "micro2")},
+        ("micro-2",),
+        kohya_native=False,
+        names={"te1": "text_encoder"},
+    ),
 )
 
 _SD3_ENCODERS = {**_XL, "text_encoder_3": Encoder("t5-xxl", "te3", "t5xxl")}
