@@ -10,7 +10,7 @@ import pytest
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
-from lorarium.formats import container, convert, read, read_report, write
+from lorarium.formats import container, convert, header, read, read_report, write
 from lorarium.formats.report import Report
 from lorarium.formats.synthesise import synthesise
 
@@ -58,6 +58,27 @@ BROKEN = {
     },
     "dora misfits": {DOWN: ones(2, 8), UP: ones(8, 2), f"{STEM}.dora_scale": ones(5, 1)},
     "dora alone": {f"{STEM}.dora_scale": ones(5, 1)},
+    "dora of nothing": {DOWN: ones(2, 8), UP: ones(8, 2), f"{STEM}.dora_scale": ones(1, 0)},
+    "a lokr factor of no axes": {
+        f"{STEM}.lokr_w1": ones(2, 2),
+        f"{STEM}.lokr_w2_a": ones(),
+        f"{STEM}.lokr_w2_b": ones(2, 4),
+        f"{STEM}.lokr_t2": ones(2, 2, 3, 3),
+    },
+    "lokr without rows": {f"{STEM}.lokr_w1": ones(0, 2), f"{STEM}.lokr_w2": ones(2, 2)},
+    "diff without rows": {f"{STEM}.diff": ones(0, 8)},
+    "Tucker cores that do not meet": {
+        **{f"{STEM}.hada_w{i}_a": ones(2, 8) for i in (1, 2)},
+        **{f"{STEM}.hada_w{i}_b": ones(2, 4) for i in (1, 2)},
+        f"{STEM}.hada_t1": ones(2, 2, 3, 3),
+        f"{STEM}.hada_t2": ones(2, 2, 5, 5),
+    },
+    "integers": {DOWN: ones(2, 8).astype(np.int8), UP: ones(8, 2)},
+    "exponents alone": {
+        DOWN: ones(2, 8),
+        UP: ones(8, 2).astype(header.DTYPES["F8_E8M0"]),
+    },
+    "an alpha of no size": {DOWN: ones(2, 8), UP: ones(8, 2), f"{STEM}.alpha": np.array(1e300)},
     "flat diff": {f"{STEM}.diff": ones(5)},
 }
 
@@ -149,6 +170,40 @@ def test_hostile_patterns_are_not_executed(tmp_path: Path) -> None:
     _, report = read_report(peft_folder(tmp_path, alpha_pattern=hostile), "sd1")
     assert sum("not a plain name" in warning for warning in report.warnings) == 3
     assert sum("no number" in warning for warning in report.warnings) == 1
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"r": HUGE},
+        {"lora_alpha": HUGE},
+        {"lora_alpha": -HUGE},
+        {"alpha_pattern": {"to_q": HUGE}},
+        {"rank_pattern": {"to_q": HUGE}},
+        {"r": -4, "use_rslora": True},
+        {"r": 0},
+        {"lora_alpha": 1e308, "r": 1e-300},
+        {"alpha_pattern": {"to_q": [1]}, "rank_pattern": {"to_q": {}}},
+    ],
+    ids=str,
+)
+def test_numbers_of_a_config_that_are_none(config: dict[str, object], tmp_path: Path) -> None:
+    _, report = read_report(peft_folder(tmp_path, **config), "sd1")
+    assert any("ignored" in warning for warning in report.warnings)
+    flat = {f"text_encoder.{name}": value for name, value in config.items()}
+    made = synthesise("sd1", "diffusers", rank=4, every=False)
+    note = {"lora_adapter_metadata": json.dumps(flat)}
+    container.save(tmp_path / "x.safetensors", dict(made.tensors[""]), note)
+    assert len(read(tmp_path / "x.safetensors", "sd1"))
+
+
+@pytest.mark.parametrize("kind", [[], {}, ["LORA"], 7, True, "x" * 9999])
+def test_types_of_a_config_that_are_none(kind: object, tmp_path: Path) -> None:
+    with pytest.raises(LorariumError, match="are not LoRA"):
+        read(peft_folder(tmp_path, peft_type=kind))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"peft_type": "PROMPT_TUNING"}', "[" * 100_000])

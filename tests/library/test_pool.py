@@ -89,3 +89,47 @@ def test_a_script_without_guard_is_told(tmp_path: Path) -> None:
         [sys.executable, script], env=environment, capture_output=True, text=True, timeout=60
     )
     assert "__main__" in done.stdout
+
+
+INTERRUPTED = """
+import time
+from lorarium.library.pool import run
+from tests.library.test_pool import sleep
+if __name__ == "__main__":
+    for item, _ in run(sleep, [0, 600, 600, 600, 600, 600], workers=2):
+        print(item, flush=True)
+"""
+
+
+def sleep(seconds: float) -> None:
+    import time
+
+    time.sleep(seconds)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
+    import time
+
+    script = tmp_path / "interrupted.py"
+    script.write_text(INTERRUPTED)
+    source = Path(lorarium.__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
+    environment = {**os.environ, "PYTHONPATH": f"{source}{os.pathsep}{root}"}
+    running = subprocess.Popen(
+        [sys.executable, script],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert running.stdout is not None and running.stdout.readline() == "0\n"
+        began = time.monotonic()
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does: to all of them
+        _, errors = running.communicate(timeout=60)
+        assert time.monotonic() - began < 2
+    finally:
+        running.kill()
+    assert errors.count("KeyboardInterrupt") == 1  # the parent's; the workers say nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,51 @@ def test_world_sheet(tmp_path: Path) -> None:
             world_sheet(tmp_path / "x.png", wish, "2", 32)
     with pytest.raises(LorariumError, match="pixels"):
         world_sheet(tmp_path / "x.png", "3", "3", 100_000)
+
+
+POSTSCRIPT = (
+    b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n"
+    b"(touched) (w) file closefile showpage\n%%EOF\n"
+)
+
+
+def test_only_the_formats_that_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import EpsImagePlugin
+
+    def never(*args: object, **options: object) -> None:
+        raise AssertionError("Ghostscript would have been started")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", never)
+    (tmp_path / "eps.png").write_bytes(POSTSCRIPT)
+    with pytest.raises(LorariumError, match="not a picture that can be read"):
+        read_picture(tmp_path / "eps.png", 8)
+    square = Image.new("RGB", (12, 12), (9, 8, 7))
+    for name in ("PPM", "ICO", "TGA", "PCX", "DDS", "EPS", "SGI", "PDF"):
+        square.save(tmp_path / "x.png", name)
+        with pytest.raises(LorariumError, match="not a picture that can be read"):
+            read_picture(tmp_path / "x.png", 8)
+    for name in pictures.FORMATS:
+        square.save(tmp_path / "x.dat", name)
+        assert np.abs(read_picture(tmp_path / "x.dat", 8).astype(int) - [9, 8, 7]).max() < 9
+
+
+def test_pictures_that_are_no_files_and_files_that_are_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", Path("/dev/zero"), tmp_path):
+        with pytest.raises(LorariumError, match=r"not an ordinary file|this is a folder"):
+            read_picture(path, 8)
+    Image.new("RGB", (64, 64)).save(tmp_path / "x.bmp")
+    monkeypatch.setattr(pictures, "MOST_BYTES", 1000)
+    with pytest.raises(LorariumError, match="too large for a picture"):
+        read_picture(tmp_path / "x.bmp", 8)
+
+
+def test_a_caption_that_is_a_link_out_or_a_pipe_is_none(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "secret.txt").write_text("a word")
+    (home / "a.txt").symlink_to(tmp_path / "secret.txt")
+    os.mkfifo(home / "b.txt")
+    assert caption(home / "a.png") is None and caption(home / "b.png") is None

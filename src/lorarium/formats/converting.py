@@ -36,7 +36,7 @@ def convert(
     start, goal = Path(source), Path(target)
     if not exists(start):
         raise LorariumError("no such file or folder", where=str(start))
-    if start.is_file() or is_peft(start):
+    if not start.is_dir() or is_peft(start):
         if goal.is_dir() and to != "peft" and not is_peft(goal):
             goal = goal / _name(Path(start.name), to)
         pairs = [(start, goal)]
