@@ -149,8 +149,8 @@ def _stack(
     wanted = common_dtype(a.dtype for d in deltas for a in (d.up, d.down))
     ups, downs, kept = _folded(deltas, ratios, dtype or wanted, dtype is None)
     first = max(deltas, key=lambda d: len(d.shape))
-    B = np.concatenate([u.astype(kept, copy=False) for u in ups], axis=1)
-    A = np.concatenate([flat(d).astype(kept, copy=False) for d in downs])
+    B = np.concatenate([round_to(u, kept) for u in ups], axis=1)
+    A = np.concatenate([round_to(flat(d), kept) for d in downs])
     result = low_rank(B, A, common, first.shape)
     untouched = all(new is delta.down for delta, new in zip(deltas, downs, strict=True))
     if first.fused is None or not untouched or len({(d.fused, d.fused_rows) for d in deltas}) > 1:
