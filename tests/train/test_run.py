@@ -105,7 +105,7 @@ def test_a_damaged_checkpoint_and_other_mistakes(folder: Path, tmp_path: Path) -
     (tmp_path / "a.safetensors.checkpoint").write_bytes(b"nothing")
     with pytest.raises(LorariumError, match="damaged"):
         train([folder], out, base=base, recipe=SHORT, resume=True)
-    with pytest.raises(LorariumError, match="a LoRA file ends in"):
+    with pytest.raises(LorariumError, match=r"ends in .safetensors is needed"):
         train([folder], tmp_path / "a.png", base=base, recipe=SHORT)
     with pytest.raises(LorariumError, match="no such folder"):
         train([folder], tmp_path / "x" / "a.safetensors", base=base, recipe=SHORT)
