@@ -114,6 +114,19 @@ def test_a_damaged_checkpoint_and_other_mistakes(folder: Path, tmp_path: Path) -
         train([folder], tmp_path / "b.safetensors", base=base, recipe=SHORT)
 
 
+def test_nothing_is_written_over_unasked(folder: Path, tmp_path: Path) -> None:
+    base, picture, out = micro(WHOLE), folder / "0.png", folder / "0.safetensors"
+    before = picture.read_bytes()
+    with pytest.raises(LorariumError, match=r"one of the inputs.*0\.png\.bak"):
+        train([picture], out, base=base, recipe=SHORT)  # its sheet would be 0.png
+    assert picture.read_bytes() == before and not out.exists()
+    train([picture], out, base=base, recipe=SHORT, sheet=False)
+    with pytest.raises(LorariumError, match="is there already"):
+        train([picture], out, base=base, recipe=SHORT, sheet=False)
+    train([picture], out, base=base, recipe=SHORT, force=True)
+    assert (folder / "0.png.bak").read_bytes() == before != picture.read_bytes()
+
+
 def test_prompts() -> None:
     assert said("a {} in sty1", "red cat") == "a red cat in sty1"
     assert said("a {} in sty1", None) == "a in sty1"
