@@ -126,7 +126,7 @@ def planted() -> dict[str, Any]:
 def copies(library: Library) -> dict[str, Any]:
     """Every copy must be in one group with its original and with nobody else's."""
     began = time.perf_counter()
-    groups = [[g.keep, *(c.path for c in g.copies)] for g in library.duplicates()]
+    groups = [[g.keeper, *(c.path for c in g.copies)] for g in library.duplicates()]
     seconds = time.perf_counter() - began
     names = [{Path(path).stem for path in group} for group in groups]
     rows = {}

@@ -24,7 +24,7 @@ ROOMS = (
     ("models", "world", "encoders"),
     ("formats",),
     ("algebra",),
-    ("adapter", "errors"),
+    ("adapter", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
 TORCH_ROOMS = {"models", "train", "encoders", "synth", "recipes", "evaluate"}

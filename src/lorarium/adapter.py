@@ -2,16 +2,24 @@
 
 `B` is (out, r), `A` is (r, in) and the change is `scale * B A`; a convolution keeps its kernel
 axes on `A` (r, in, kh, kw) and `B` is (out, r, 1, 1). Arrays keep the dtype of their file.
+
+A change that is built is sound: its arrays are real numbers, none is empty, they multiply, and its
+scale is a finite float32; anything else is a `LorariumError` here and nowhere later. Single numbers
+may be NaN or infinite: that is a finding about a file, not a reason to refuse it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import ml_dtypes
 import numpy as np
+
+from lorarium.errors import LorariumError
 
 Array = np.ndarray
 
@@ -23,6 +31,18 @@ PARTS = (
     "text_encoder_2",
     "text_encoder_3",
 )
+
+
+# the number types a weight may have; integers and exponents alone (float8_e8m0fnu) are codes
+_REAL: tuple[Any, ...] = (
+    *(np.float64, np.float32, np.float16, ml_dtypes.bfloat16),
+    *(ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2),
+    *(ml_dtypes.float8_e4m3fnuz, ml_dtypes.float8_e5m2fnuz),
+)
+REAL = frozenset(np.dtype(t).newbyteorder(order) for t in _REAL for order in "=S")
+MOST_AXES = 5  # of a weight: a video model's kernel has (out, in, t, h, w)
+MOST_ENTRIES = 2**30  # of a weight: small factors could claim one that nothing can work on
+LARGEST_SCALE = float(np.finfo(np.float32).max)
 
 
 class Module(NamedTuple):
@@ -50,6 +70,21 @@ class LowRank:
     fused: str | None = None
     fused_rows: tuple[int, int] | None = None
 
+    def __post_init__(self) -> None:
+        up, down, mid = self.up, self.down, self.mid
+        _need_numbers(self, ("up", "down"))
+        both = f"up {dims(up)} and down {dims(down)}"
+        if up.ndim < 2 or down.ndim < 2 or up.ndim not in (2, down.ndim):
+            raise LorariumError(f"{both} are not a pair of matrices")
+        if mid is None:
+            fits = up.shape[1] == down.shape[0]
+        else:
+            fits = _tucker_fits(mid, up.shape[1], down.shape[0]) and _is_matrix(down)
+        if not fits or not _is_matrix(up):
+            middle = "" if mid is None else f" with mid {dims(mid)}"
+            raise LorariumError(f"{both}{middle} do not multiply")
+        _need_weight(self)
+
     @property
     def rank(self) -> int:
         return int(self.up.shape[1])
@@ -74,6 +109,18 @@ class Hadamard:
     t2: Array | None = None
     scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        _need_numbers(self, ("w1_a", "w1_b", "w2_a", "w2_b"))
+        if (self.t1 is None) != (self.t2 is None):
+            raise LorariumError("one of its two Tucker cores is missing")
+        first = _product_shape("w1", self.w1_a, self.w1_b, self.t1)
+        second = _product_shape("w2", self.w2_a, self.w2_b, self.t2)
+        if first != second:
+            raise LorariumError(
+                f"its factors {dims(first)} and {dims(second)} are of different shapes"
+            )
+        _need_weight(self)
+
     @property
     def rank(self) -> int:
         return int(self.w1_b.shape[0])
@@ -97,6 +144,25 @@ class Kronecker:
     w2_b: Array | None = None
     t2: Array | None = None
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _need_numbers(self, ())
+        sides = (
+            ("w1", self.w1, self.w1_a, self.w1_b, None),
+            ("w2", self.w2, self.w2_a, self.w2_b, self.t2),
+        )
+        for name, whole, a, b, core in sides:
+            if whole is None:
+                if a is None or b is None:
+                    raise LorariumError(f"{name} is missing, whole or as {name}_a and {name}_b")
+                shape = _product_shape(name, a, b, core)
+            elif a is not None or b is not None or core is not None:
+                raise LorariumError(f"{name} is there whole and in factors")
+            else:
+                shape = whole.shape
+            if len(shape) < 2 or (name == "w1" and math.prod(shape[2:]) != 1):
+                raise LorariumError(f"{name} {dims(shape)} is not a matrix")
+        _need_weight(self)
 
     @property
     def rank(self) -> int | None:
@@ -131,6 +197,10 @@ class Dense:
     weight: Array
     scale: float = 1.0
 
+    def __post_init__(self) -> None:
+        _need_numbers(self, ("weight",))
+        _need_weight(self)
+
     @property
     def rank(self) -> int | None:
         return None
@@ -146,6 +216,12 @@ class Bias:
 
     bias: Array
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        _need_numbers(self, ("bias",))
+        if self.bias.ndim != 1:
+            raise LorariumError(f"a bias of shape {dims(self.bias)} is not a vector")
+        _need_weight(self)
 
     @property
     def rank(self) -> int | None:
@@ -163,6 +239,18 @@ class Dora:
     inner: Linear
     magnitude: Array
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.inner, LowRank | Hadamard | Kronecker | Dense):
+            raise LorariumError("a magnitude belongs to the change of a matrix")
+        _need_numbers(self, ("magnitude",))
+        shape, magnitude = self.inner.shape, self.magnitude
+        by_output = magnitude.shape[:1] == shape[:1] and magnitude.size == shape[0]
+        by_input = magnitude.shape[:2] == (1, magnitude.size) and (
+            math.prod(shape[1:]) % magnitude.size == 0
+        )
+        if len(shape) < 2 or not (by_output or by_input):
+            raise LorariumError(f"a magnitude {dims(magnitude)} does not fit {dims(shape)}")
+
     @property
     def scale(self) -> float:
         return self.inner.scale
@@ -178,6 +266,63 @@ class Dora:
 
 Linear = LowRank | Hadamard | Kronecker | Dense | Bias
 Delta = Linear | Dora
+
+
+def dims(shape: Array | tuple[int, ...]) -> str:
+    """A shape as people write it: `4x2`."""
+    shape = shape.shape if isinstance(shape, np.ndarray) else shape
+    return "x".join(map(str, shape)) or "of a single number"
+
+
+def _need_numbers(delta: Any, required: tuple[str, ...]) -> None:
+    """Every array of a change holds real numbers, and at least one of them."""
+    for name, value in vars(delta).items():
+        if value is None and name not in required:
+            continue
+        if isinstance(value, np.ndarray):
+            if value.dtype not in REAL:
+                raise LorariumError(f"{name} holds {value.dtype.name}, not the numbers of a weight")
+            if not value.size:
+                raise LorariumError(f"{name} {dims(value)} is empty")
+        elif name not in ("scale", "inner", "fused", "fused_rows"):
+            raise LorariumError(f"{name} is no array but {type(value).__name__}")
+
+
+def _need_weight(delta: Any) -> None:
+    """The weight it changes is one that can be worked on, and its scale a number for that."""
+    shape = delta.shape
+    if not 1 <= len(shape) <= MOST_AXES or math.prod(shape) > MOST_ENTRIES:
+        raise LorariumError(f"a weight {dims(shape)} is none of a model")
+    scale = delta.scale
+    if isinstance(scale, bool) or not isinstance(scale, int | float | np.floating):
+        raise LorariumError(f"its scale is no number but {type(scale).__name__}")
+    if not abs(scale) <= LARGEST_SCALE:  # an int of any length can be compared, not converted
+        shown = scale if isinstance(scale, float) else "out of range"
+        raise LorariumError(f"its scale is {shown}")
+    object.__setattr__(delta, "scale", float(scale))
+
+
+def _is_matrix(array: Array) -> bool:
+    """(a, b), or (a, b, 1, 1) as convolutions spell it."""
+    return array.ndim >= 2 and array.size == array.shape[0] * array.shape[1]
+
+
+def _tucker_fits(core: Array, rows: int, columns: int) -> bool:
+    return core.ndim >= 3 and core.shape[:2] == (rows, columns)
+
+
+def _product_shape(name: str, a: Array, b: Array, core: Array | None) -> tuple[int, ...]:
+    """Shape of `a b`, or of the Tucker form of a (r, out), core (r, s, ...), b (s, in)."""
+    if core is None:
+        fits = _is_matrix(a) and b.ndim >= 2 and a.shape[1] == b.shape[0]
+    else:
+        fits = a.ndim == b.ndim == 2 and _tucker_fits(core, a.shape[0], b.shape[0])
+    if not fits:
+        middle = "" if core is None else f" with a core {dims(core)}"
+        raise LorariumError(
+            f"its factors {name}_a {dims(a)}, {name}_b {dims(b)}{middle} do not meet"
+        )
+    return _matrix_shape(None, a, b, core)
 
 
 def kind_name(delta: Delta) -> str:

@@ -1,6 +1,11 @@
 """The one exception of the package: a sentence that says what is wrong, where, and what to do."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+import importlib.util
+import os
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
 
 
 class LorariumError(Exception):
@@ -54,3 +59,59 @@ def one_line(text: str, limit: int = 2000) -> str:
 def quoted(name: str, limit: int = 80) -> str:
     """A name from a file as it may stand inside a message."""
     return f"'{one_line(name, limit)}'"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: the known one that it is most like, if any."""
+    from difflib import get_close_matches  # a mistake may wait, every start must not
+
+    close = get_close_matches(word.lower(), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def missing_extra(what: str, extra: str) -> LorariumError:
+    """`what` needs packages that only an extra brings, which is named with how to install it."""
+    hint = f"pip install 'lorarium[{extra}]', in a checkout pip install -e '.[{extra}]'"
+    return LorariumError(what, hint=f"install the extra {extra}: {hint}")
+
+
+def need_packages(what: str, packages: Sequence[str], extra: str) -> None:
+    """Refuse `what` when packages of an extra are not installed; none of them is imported."""
+    missing = [name for name in packages if not _installed(name)]
+    if missing:
+        raise missing_extra(f"{what} needs {' and '.join(missing)}", extra)
+
+
+def _installed(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+DEBUG = "LORARIUM_DEBUG"  # in the environment, so that it reaches the processes we start
+
+
+def show_traceback(error: BaseException) -> None:
+    """Print where an error came from, when `--debug` asks for it."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+
+
+def file_error(error: Exception, where: str = "") -> LorariumError:
+    """The fault of one file among many: as it is, or what nobody foresaw by its class and place.
+
+    A loop over files takes every exception for a bad file, so that one stops nobody.
+    """
+    show_traceback(error)
+    if isinstance(error, LorariumError):
+        return error
+    if isinstance(error, OSError) and error.strerror:  # the system says it well enough
+        name = error.filename if isinstance(error.filename, str) else where
+        return LorariumError(error.strerror, where=name)
+    frames = traceback.extract_tb(error.__traceback__)
+    home = os.path.dirname(os.path.abspath(__file__))
+    last = next((f for f in reversed(frames) if f.filename.startswith(home)), None)
+    place = f"{os.path.relpath(last.filename, home)}:{last.lineno}" if last else "another package"
+    what = f"unforeseen {type(error).__name__} in {place}: {one_line(str(error), 200)}"
+    return LorariumError(what, where=where, hint="--debug shows more; please report it")

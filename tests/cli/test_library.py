@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lorarium import formats
-from lorarium.algebra import add
+from lorarium.algebra import add, scale
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
 from tests.library.zoo import ink, write
@@ -109,10 +109,26 @@ def test_search_forced(run: Run, folder: Path) -> None:
 
 def test_duplicates(run: Run) -> None:
     shown = run("duplicates", code=1).stdout
-    assert "1 copy in 1 group," in shown and "dialect" in shown
+    assert re.search(
+        r"^SAME WEIGHTS .*\n.*3\.safetensors: \w.*\n  .*copy\.safetensors: dial", shown
+    )
+    assert re.search(r"^1 copy, 0\.\d MiB to win$", shown.splitlines()[-1])
     found = document(run("duplicates", "--json", code=1))
-    assert found["copies"] == 1 and len(found["groups"]) == 1
+    (group,) = found["groups"]
+    assert found["copies"] == 1 and found["bytes_to_win"] == group["copies"][0]["size"]
+    assert (group["class"], Path(group["keeper"]).name) == ("same weights", "3.safetensors")
     assert run("duplicates", "--where", "tags = rain").stdout == "no duplicates\n"
+
+
+def test_what_is_no_copy_is_shown_and_not_counted(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "loras", {"a": ink(1), "b": scale(ink(1), 0.5)})
+    place = ("--library", tmp_path / "library")
+    run("index", tmp_path / "loras", "--workers", 0, *place)
+    shown = run("duplicates", *place, code=0).stdout
+    assert "SCALED OR NEGATED (no copies" in shown and "strength x 0.5" in shown
+    assert shown.splitlines()[-1] == "no copies; 1 more that is no copy"
+    found = document(run("duplicates", "--json", *place, code=0))
+    assert found["copies"] == 0 == found["bytes_to_win"] and len(found["groups"]) == 1
 
 
 def test_lineage(run: Run, folder: Path) -> None:

@@ -132,7 +132,7 @@ def test_option_values():
           "prompts=b"], "nowhere: no such base"),
         (["--method", "ties", "--rank", "0"], "neither a whole number"),
         (["--method", "ssr", "--base", "x", "--option", "device=nope", "--option", "prompts=a",
-          "--option", "prompts=b"], "the device 'nope' cannot be used"),
+          "--option", "prompts=b"], "no device is called 'nope'"),
     ],
 )  # fmt: skip
 def test_errors_are_one_line_and_nothing_is_written(files, tmp_path, arguments, message):

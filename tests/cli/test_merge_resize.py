@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from lorarium import LorariumError, algebra, formats
-from lorarium.adapter import Adapter, LowRank
+from lorarium.adapter import Adapter, Bias, Dense, Kronecker, LowRank
+from lorarium.algebra import dense_delta
 from lorarium.cli import cli
 from lorarium.cli.merge import split_weight
 
@@ -115,3 +116,64 @@ def test_errors(files, tmp_path):
 )
 def test_weights_split_at_the_last_colon_when_a_number_follows(text, expected):
     assert split_weight(text) == expected
+
+
+def one_module(delta, path="down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"):
+    return Adapter({("denoiser", path): delta}, family="sd1", dialect="kohya")
+
+
+def drawn(*shape, size=0.1):
+    return (size * np.random.default_rng(shape[0]).standard_normal(shape)).astype("f4")
+
+
+@pytest.mark.parametrize(
+    "flags", [["--rank", "4"], ["--rank", "64"], ["--energy", "1"], ["--size", "200kB"]]
+)
+def test_resize_of_lokr_with_two_whole_factors(tmp_path, flags):
+    """Its rank is that of the module, and it is smaller than any factors: it stays."""
+    source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    formats.write(one_module(Kronecker(w1=drawn(8, 8), w2=drawn(40, 40))), source)
+    done = run("resize", source, out, *flags)
+    assert done.exit_code == 0 and "keeps 100.00% of the energy, error 0.00%" in done.stdout
+    assert "kept as they are, no larger than factors of that rank: 1 lokr" in done.stdout
+    before, after = formats.read(source), formats.read(out)
+    for module, delta in before.items():
+        np.testing.assert_array_equal(dense_delta(after[module]), dense_delta(delta))
+    told = json.loads(run("resize", source, tmp_path / "c.safetensors", *flags, "--json").stdout)
+    own, factors = told["layers"][0]["numbers"]
+    assert own == 8 * 8 + 40 * 40 <= factors and told["rank"] == {"min": None, "max": None}
+
+
+def test_resize_of_lokr_below_its_own_size_has_factors(tmp_path):
+    source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    formats.write(one_module(Kronecker(w1=drawn(8, 8), w2=drawn(40, 40))), source)
+    told = json.loads(run("resize", source, out, "--rank", 2, "--json").stdout)
+    [(module, small)] = formats.read(out).items()
+    assert small.rank == 2 and told["layers"][0]["numbers"] == [1664, 1280]
+    S = np.linalg.svd(dense_delta(formats.read(source)[module]).astype("f8"), compute_uv=False)
+    kept = (S[:2] ** 2).sum() / (S**2).sum()
+    assert told["total"]["kept"] == pytest.approx(kept, rel=1e-4)
+
+
+def test_resize_of_differences_only(tmp_path):
+    """A full difference is truncated, one of low rank lowered to it exactly; a bias is kept."""
+    source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    full, thin = Dense(drawn(320, 320)), Dense(drawn(320, 3) @ drawn(3, 320))
+    for delta, rank, lossless in ((full, 5, False), (thin, 3, True)):
+        formats.write(one_module(delta), source)
+        target = out.with_stem(f"b{rank}")
+        told = json.loads(run("resize", source, target, "--rank", 5, "--json").stdout)
+        [(_, small)] = formats.read(target).items()
+        assert small.rank == rank and told["rank"] == {"min": rank, "max": rank}
+        assert (told["total"]["relative"] < 1e-6) == lossless
+        error = np.linalg.norm(dense_delta(small) - delta.weight) / np.linalg.norm(delta.weight)
+        assert error == pytest.approx(told["total"]["relative"], rel=1e-3, abs=1e-6)
+    formats.write(one_module(full), source)
+    done = run("resize", source, tmp_path / "whole.safetensors", "--rank", 320)
+    assert done.exit_code == 0 and "1 full" in done.stdout
+    bias = Bias(drawn(320))
+    path = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_out.0.bias"
+    lone = tmp_path / "bias.safetensors"
+    formats.write(one_module(bias, path), lone)
+    done = run("resize", lone, tmp_path / "bias-2.safetensors", "--rank", 4)
+    assert done.exit_code == 0 and "nothing to truncate" in done.stdout

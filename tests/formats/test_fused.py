@@ -62,7 +62,7 @@ def file(path: Path, kind: str) -> dict[str, dict[str, np.ndarray]]:
 @pytest.mark.parametrize("kind", ["lora", "dora", "loha", "full"])
 def test_cut_exactly_and_joined_again(kind: str, tmp_path: Path) -> None:
     raw = file(tmp_path / "x.safetensors", kind)
-    adapter, report = read_report(tmp_path / "x.safetensors")
+    adapter, report = read_report(tmp_path / "x.safetensors", "flux1")
     assert report.family.id == "flux1" and report.count("mapped") == len(report.keys)
     for stem, paths in PARTS.items():
         stacked = np.vstack([dense(adapter["denoiser", path]) for path in paths])
@@ -76,17 +76,17 @@ def test_cut_exactly_and_joined_again(kind: str, tmp_path: Path) -> None:
         written = write(adapter, tmp_path / "y.safetensors", target, force=True)
         assert written.verified and written.worst_error == 0.0 and not written.refused()
         assert len(container.load(tmp_path / "y.safetensors").tensors) == len(report.keys)
-        back = read(tmp_path / "y.safetensors")
+        back = read(tmp_path / "y.safetensors", "flux1")
         for module, delta in adapter.items():
             np.testing.assert_array_equal(dense(back[module]), dense(delta))
 
 
 def test_kronecker_stays_whole_under_the_fused_name(tmp_path: Path) -> None:
     file(tmp_path / "x.safetensors", "lokr")
-    adapter = read(tmp_path / "x.safetensors")
+    adapter = read(tmp_path / "x.safetensors", "flux1")
     assert isinstance(adapter["denoiser", "double_blocks.0.img_attn.qkv"], Kronecker)
     assert write(adapter, tmp_path / "y.safetensors", "comfy").count("exact") == 3
-    assert {m.path for m in read(tmp_path / "y.safetensors")} == {m.path for m in adapter}
+    assert {m.path for m in read(tmp_path / "y.safetensors", "flux1")} == {m.path for m in adapter}
 
 
 def test_what_cannot_be_joined_keeps_its_own_names(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_loha_parts_join_as_blocks(tmp_path: Path) -> None:
     }
     adapter = Adapter(deltas, "flux1")
     assert write(adapter, tmp_path / "y.safetensors", "kohya").count("exact") == 3
-    back = read(tmp_path / "y.safetensors")
+    back = read(tmp_path / "y.safetensors", "flux1")
     for module, delta in adapter.items():
         np.testing.assert_allclose(dense(back[module]), dense(delta), rtol=1e-6, atol=1e-7)
 
@@ -126,7 +126,7 @@ def test_parts_of_other_ranks_scales_and_dtypes(scales: tuple[float, ...], tmp_p
     written = write(adapter, tmp_path / "y.safetensors", "comfy")
     assert written.verified
     assert written.count("exact" if scales[0] != 0.3 else "rounded") == 3
-    back = read(tmp_path / "y.safetensors")
+    back = read(tmp_path / "y.safetensors", "flux1")
     for module, delta in adapter.items():
         np.testing.assert_allclose(dense(back[module]), dense(delta), rtol=0, atol=2e-3)
         found = back[module]
@@ -145,4 +145,4 @@ def test_mixed_kinds_and_lone_magnitudes_are_not_lost(tmp_path: Path) -> None:
     for target in ("kohya", "comfy"):
         written = write(adapter, tmp_path / "y.safetensors", target, force=True)
         assert written.verified and not written.refused()
-        assert set(read(tmp_path / "y.safetensors").deltas) >= set(deltas)
+        assert set(read(tmp_path / "y.safetensors", "flux1").deltas) >= set(deltas)

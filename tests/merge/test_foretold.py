@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.algebra import dense_delta
 from lorarium.cli import cli
+from lorarium.describe import learned
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.merge import foretold, merge, merge_with_report
@@ -40,7 +42,7 @@ def foreteller(pair: list[Adapter], best: int) -> Foreteller:
     """Rates that stand for themselves, with one way above the rest; the style's norm counts."""
     weights = np.zeros((len(WAYS) * 3, 12), np.float32)
     weights[:, -1] = 0.2
-    weights[best * 3 + 2, -1] = 0.4
+    weights[best * 3 : best * 3 + 3, -1] = 0.5, 0.5, 0.4
     weights[:, 1] = 0.01
     tensors = {
         "weights": weights, "mean": np.zeros(11), "scale": np.ones(11),
@@ -108,6 +110,51 @@ def test_the_command_says_what_to_expect(
     out = tmp_path / "both.safetensors"
     result = CliRunner().invoke(cli, ["merge", *files, "-o", str(out), "--method", "auto"])
     assert result.exit_code == 0 and "auto chose roles" in result.output
+
+
+@pytest.mark.parametrize("path", [foretold.ASSET, foretold.DRAFTED], ids=lambda path: path.stem)
+def test_no_more_pictures_show_both_than_either(path: Path) -> None:
+    """The nets that ship, on facts from usual to absurd."""
+    net = load_foreteller(path)
+    mean, scale = net.tensors["mean"], net.tensors["scale"]
+    random = np.random.default_rng(0)
+    axes = [net.tensors[f"axes.{role}"] for role in foretold.ROLES]
+    count = len(mean) - sum(map(len, axes))
+    for far in (0.5, 2.0, 10.0, 1000.0):
+        facts = mean[:count] + far * scale[:count] * random.standard_normal((500, count))
+        seen = [far * random.standard_normal((500, a.shape[1])) for a in axes]
+        subject, style, both = np.moveaxis(net.rates(facts, (seen[0], seen[1])), -1, 0)
+        assert (both <= np.minimum(subject, style)).all() and (both >= 0).all()
+        assert subject.max() <= 1 and style.max() <= 1 and 0 < both.max()
+
+
+@pytest.fixture
+def described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The descriptor that ships, which other tests do without."""
+    monkeypatch.setattr(learned, "ASSET", foretold.ASSET.with_name("describe.safetensors"))
+    learned.shipped.cache_clear()
+    yield
+    learned.shipped.cache_clear()
+
+
+def test_pairs_of_the_sample_library_are_told_in_order(described: None) -> None:
+    found: dict[str, list[Adapter]] = {"subject": [], "style": []}
+    for file in sorted(LIBRARY.rglob("*.safetensors"))[::6]:
+        adapter = formats.read(file)
+        found[adapter.metadata["lorarium.kind_of"]].append(adapter)
+    pairs = [[a, b] for a in found["subject"][:2] for b in found["style"][:3]]
+    for one in pairs:
+        expected = foretell(one)
+        assert all(e.both <= min(e.subject, e.style) for e in expected)
+        assert [e.both for e in expected] == sorted((e.both for e in expected), reverse=True)
+
+
+def test_of_one_adapter_twice_no_rates_are_foretold(pair: list[Adapter]) -> None:
+    twice = [pair[1], pair[1]]
+    with pytest.raises(LorariumError, match="the same adapter"):
+        foretell(twice)
+    _, report = merge_with_report(twice, method="auto")
+    assert any("auto chose" in n and "the same adapter" in n for n in report.notes)
 
 
 def test_drafts_show_what_is_left_of_either(pair: list[Adapter]) -> None:

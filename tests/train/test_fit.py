@@ -146,7 +146,7 @@ def test_numbers_out_of_range_are_sentences() -> None:
             recipe_from({name: value})
     with pytest.raises(LorariumError, match="no 'speed'"):
         recipe_from({"speed": 1})
-    with pytest.raises(LorariumError, match="must be int"):
+    with pytest.raises(LorariumError, match="rank is 'four'"):
         recipe_from({"rank": "four"})
     with pytest.raises(LorariumError, match="no targets"):
         recipe_from({"targets": "nothing"})

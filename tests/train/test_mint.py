@@ -98,10 +98,10 @@ def test_another_base_or_recipe_is_refused(tmp_path: Path) -> None:
         ("nonsense", "cannot read a recipe"),
         ("[recipes.R0]\nspeed = 3", "no 'speed'"),
         ("[recipes.R0]\nrank = 4", "makes no adapters"),
-        ("[[styles]]\neach = 1", "not a complete recipe"),
+        ("[[styles]]\neach = 1", "'split' is missing"),
         ("[[animals]]\neach = 1", "no 'animals'"),
         ('[[adapters]]\npictures = "x"\nname = "../x"', "no file name"),
-        ('[[adapters]]\npictures = "x"\nrecipe = "R7"', "no recipe is called"),
+        ('[[adapters]]\npictures = "x"\nrecipe = "R7"', "recipe is 'R7'; there are R0"),
         ('[[styles]]\nsplit = "test"\neach = 1\nword = 9', "word is 9"),
     ],
 )
@@ -170,3 +170,51 @@ def test_groups_share_what_a_batch_must_share() -> None:
     for group in found:
         assert len(group) <= 8
         assert len({(e.numbers.steps, e.numbers.batch, e.numbers.targets) for e in group}) == 1
+
+
+def test_an_unknown_name_is_answered_with_the_one_meant(tmp_path: Path) -> None:
+    with pytest.raises(LorariumError, match="did you mean 'rank'"):
+        read_manifest(recipe(tmp_path, "[recipes.R0]\nrnak = 4"))
+
+
+def spoiled(value: str) -> list[str]:
+    """The small recipe with one value after the other replaced by another."""
+    lines = SMALL.strip().split("\n")
+    return [
+        "\n".join([*lines[:i], f"{line.partition('=')[0]}= {value}", *lines[i + 1 :]])
+        for i, line in enumerate(lines)
+        if "=" in line
+    ]
+
+
+WRONG = ("[]", "{}", "true", "-1", "1.5e300", "nan", "inf", "9" * 400, '"x\\u001b[31m"', "[[1]]",
+         "1979-05-27", "[1, 'a']", "{a = 1}")  # fmt: skip
+
+
+@pytest.mark.parametrize("value", WRONG)
+def test_no_wrong_type_gets_through(tmp_path: Path, value: str) -> None:
+    """Either the value is one that can stand there, or one line says why not."""
+    for text in spoiled(value):
+        try:
+            manifest = read_manifest(recipe(tmp_path, text))
+        except LorariumError as error:
+            assert str(error).isprintable() and "small.toml" in str(error), str(error)
+        else:
+            assert 1 <= len(manifest.entries) < 1000
+
+
+@pytest.mark.parametrize("value", WRONG)
+@pytest.mark.parametrize(
+    "place",
+    ["recipes = ", "random = ", "styles = ", "adapters = ", "recipes.R0 = ", "random.rank = ",
+     "random.lr = ", "random.pictures = ", "random.captioned = ", "random.targets = ",
+     "random.steps = "],
+)  # fmt: skip
+def test_no_wrong_table_gets_through(tmp_path: Path, place: str, value: str) -> None:
+    text = f'{place}{value}\n[[subjects]]\nsplit = "test"\neach = 1\nrandom = 1\nmost = 1\n'
+    if place.startswith("recipes"):
+        text = f'{place}{value}\n[[adapters]]\npictures = "pictures"\n'
+    try:
+        read_manifest(recipe(tmp_path, text))
+    except LorariumError as error:
+        assert str(error).isprintable(), str(error)

@@ -31,6 +31,7 @@ from lorarium.algebra.inner import (
 )
 from lorarium.algebra.joint import factors_of, joint_svd, stored_factors
 from lorarium.algebra.lower import Cost, lower, lowering_cost
+from lorarium.algebra.narrowing import Rounding, narrowed, rounded
 from lorarium.algebra.recompress import Layer, Report, recompress
 from lorarium.algebra.subspace import (
     basis,
@@ -49,6 +50,7 @@ __all__ = [
     "Cost",
     "Layer",
     "Report",
+    "Rounding",
     "Truncated",
     "add",
     "balanced",
@@ -75,12 +77,14 @@ __all__ = [
     "joint_svd",
     "lower",
     "lowering_cost",
+    "narrowed",
     "near_duplicate",
     "norm",
     "overlap",
     "principal_cosines",
     "project",
     "recompress",
+    "rounded",
     "scale",
     "scale_columns",
     "spectra",

@@ -17,7 +17,7 @@ from lorarium.adapter import Adapter, Array, Delta, LowRank, Module
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import Factors, Kron, Matrix, Product, arrays, matrix_form, rows
 from lorarium.algebra.lower import low_rank, lowered_factors
-from lorarium.algebra.stacks import CHUNK_BYTES, HINT, NOT_FINITE, low_rank_stacks
+from lorarium.algebra.stacks import CHUNK_BYTES, finite, low_rank_stacks
 from lorarium.errors import LorariumError
 
 MIN_PIVOT = 1e-5  # smallest ratio of Cholesky pivots that is trusted
@@ -149,12 +149,6 @@ def orthogonal(X: Array) -> tuple[Array, Callable[[Array], Array]]:
         return R, lambda u: (X.astype(np.float64) @ np.linalg.solve(R, u)).astype(X.dtype)
     Q, R = np.linalg.qr(X)
     return R.astype(np.float64), lambda u: Q @ u.astype(X.dtype)
-
-
-def finite(core: Array) -> Array:
-    if not np.isfinite(core).all():
-        raise LorariumError(NOT_FINITE, hint=HINT)
-    return core
 
 
 def _triangle(X: Array) -> Array:

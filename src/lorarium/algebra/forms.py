@@ -214,7 +214,7 @@ def _kron(delta: Kronecker, dtype: DTypeLike) -> Kron:
     w1, w1a, w1b, w2, w2a, w2b, t2 = _widen(
         dtype, delta.w1, delta.w1_a, delta.w1_b, delta.w2, delta.w2_a, delta.w2_b, delta.t2
     )
-    W1 = flat(w1) if w1 is not None else w1a @ w1b
+    W1 = flat(w1) if w1 is not None else flat(w1a) @ flat(w1b)
     if w2 is not None:
         W2 = flat(w2)
     else:

@@ -7,7 +7,7 @@ input-side one ‖D D'ᵀ‖². Kronecker products factorise: <W1 ⊗ W2, V1 ⊗
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -71,9 +71,22 @@ def drop_magnitude(a: T) -> T:
     return a.inner if isinstance(a, Dora) else a  # type: ignore[return-value]
 
 
+def exact_sum(values: Iterable[float]) -> float:
+    """The exact sum, infinite where it is too large and NaN where infinities cancel.
+
+    `math.fsum` raises there, and what is too large must be told of a file, not raised by it.
+    """
+    held = [float(value) for value in values]
+    try:
+        return math.fsum(held)
+    except (OverflowError, ValueError):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return float(np.sum(held))
+
+
 def _total(rule: Rule, a: Adapter | Delta, b: Adapter | Delta, dtype: DTypeLike) -> float:
     if isinstance(a, Adapter) and isinstance(b, Adapter):
-        return math.fsum(_by_module(rule, a, b, dtype).values())
+        return exact_sum(_by_module(rule, a, b, dtype).values())
     if isinstance(a, Adapter) or isinstance(b, Adapter):
         raise LorariumError("an adapter and a single delta have no inner product")
     return _pair(rule, a, b, dtype)
@@ -119,7 +132,7 @@ def _inner(a: Form, b: Form) -> float:
     if isinstance(b, Factors):
         return b.scale * _dot(apply(a, b.A.T), b.B)
     blocks = row_blocks(a)
-    return scale * math.fsum(_dot(rows(a, *block), rows(b, *block)) for block in blocks)
+    return scale * exact_sum(_dot(rows(a, *block), rows(b, *block)) for block in blocks)
 
 
 def _gram_out(a: Form, b: Form) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lorarium.adapter import Array, Delta, LowRank
 from lorarium.algebra.forms import Factors, Form, Kron, Product, Vector, Whole, form
+from lorarium.algebra.stacks import finite
 from lorarium.errors import LorariumError
 
 
@@ -94,5 +95,5 @@ def _thin(W: Array, rank: int) -> tuple[Array, Array]:
         return W, np.eye(W.shape[1], dtype=W.dtype)
     if rank >= W.shape[0]:
         return np.eye(W.shape[0], dtype=W.dtype), W
-    U, S, Vt = np.linalg.svd(W, full_matrices=False)
+    U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
     return U[:, :rank] * S[:rank], Vt[:rank]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lorarium.adapter import Adapter, Array, Delta, Dora, LowRank, Module
+from lorarium.adapter import Adapter, Array, Delta, Dense, Dora, LowRank, Module, kind_name
 from lorarium.algebra.allocate import ranks_for_energy, ranks_for_size
 from lorarium.algebra.canonical import Canonical, balanced, canonical_stream, spectra
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
@@ -28,6 +28,8 @@ class Layer:
     rank: int | None
     norm: float
     error: float
+    kept: str = ""  # its kind, where factors would be no smaller and it stays as it is
+    numbers: tuple[int, int] = (0, 0)  # that it takes, and that factors of the rank would take
 
     @property
     def relative(self) -> float:
@@ -52,6 +54,11 @@ class Report:
     @property
     def relative(self) -> float:
         return self.error / self.norm if self.norm else 0.0
+
+    @property
+    def kept(self) -> float:
+        """Share of the energy, of Σσ², that is left."""
+        return max(0.0, 1.0 - self.relative**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +92,9 @@ def recompress(
 
     `per_layer` lets ranks differ between layers, spent where a byte keeps most energy; it is on
     for `energy` and `size` and off for `rank` (with `rank` it spends the bytes of that rank).
-    Parts are budgeted apart. A layer already as small is kept bit for bit; biases, norms and
-    opaque tensors are kept; of a DoRA the change inside is truncated and its magnitude kept.
+    Parts are budgeted apart. A layer already as small (often LoKr) is kept bit for bit, a full
+    difference of low rank is lowered to it exactly; biases, norms and opaque tensors are kept; of
+    a DoRA the change inside is truncated and its magnitude kept.
     `dtype` is one for all modules or one for each; without it each keeps its own.
     """
     if sum(x is not None for x in (rank, energy, size)) != 1:
@@ -120,10 +128,15 @@ def _truncate(
     S = svd.S.astype(np.float64)
     norm = float(np.linalg.norm(S))
     before = unit.delta.rank
-    if rank * unit.component >= unit.entries():
-        return Layer(unit.modules, before, before, norm, 0.0), {}
+    rank = min(rank, _rank_of(unit.delta, svd))
+    numbers = unit.entries(), rank * unit.component
+    if numbers[1] >= numbers[0]:
+        kind = kind_name(unit.delta)
+        return Layer(unit.modules, before, before, norm, 0.0, kind, numbers), {}
     small = balanced(svd.cut(rank), unit.delta, dtype)
-    layer = Layer(unit.modules, before, small.rank, norm, float(np.linalg.norm(S[rank:])))
+    layer = Layer(
+        unit.modules, before, small.rank, norm, float(np.linalg.norm(S[rank:])), "", numbers
+    )
     if unit.magnitude is not None:
         return layer, {unit.modules[0]: Dora(small, _cast(unit.magnitude, dtype))}
     if not unit.parts:
@@ -135,6 +148,16 @@ def _truncate(
         parts[module] = replace(small, up=up, fused=part.fused, fused_rows=part.fused_rows)
         row += part.up.shape[0]
     return layer, parts
+
+
+def _rank_of(delta: Delta, svd: Canonical) -> int:
+    """Components that are more than rounding: a full difference may have few, and is lowered to
+    them exactly."""
+    count = svd.S.shape[-1]
+    if not isinstance(delta, Dense) or not count:
+        return count
+    noise = float(svd.S[0]) * max(matrix_shape(delta)) * float(np.finfo(svd.S.dtype).eps) / 8
+    return max(1, int((svd.S > noise).sum()))
 
 
 def _units(adapter: Adapter) -> tuple[list[_Unit], tuple[Module, ...]]:

@@ -15,6 +15,13 @@ NOT_FINITE, HINT = "NaN or infinite values in the factors", "see `lorarium inspe
 CHUNK_BYTES = 2**24  # of stacked float32 factors; what is computed from them is about six times it
 
 
+def finite(matrix: Array) -> Array:
+    """The matrix, or an error where an SVD of it would not converge."""
+    if not np.isfinite(matrix).all():
+        raise LorariumError(NOT_FINITE, hint=HINT)
+    return matrix
+
+
 def low_rank_stacks(
     adapter: Adapter, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[tuple[list[Module], tuple[Array, Array] | None]]:

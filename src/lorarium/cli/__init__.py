@@ -11,7 +11,9 @@ from typing import NoReturn
 import click
 
 from lorarium import __version__
-from lorarium.errors import LorariumError, one_line
+from lorarium.cli.debug import with_debug
+from lorarium.cli.suggest import Group, usage_message
+from lorarium.errors import LorariumError, file_error, one_line, show_traceback
 
 # name -> one line of help; the command itself is `command` in lorarium/cli/<name>.py
 COMMANDS = {
@@ -39,14 +41,14 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in COMMANDS if importlib.util.find_spec(f"lorarium.cli.{name}")]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in self.list_commands(ctx):
             return None
-        return importlib.import_module(f"lorarium.cli.{name}").command
+        return with_debug(importlib.import_module(f"lorarium.cli.{name}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -59,6 +61,9 @@ def cli() -> None:
     """LoRA adapters of text-to-image models, treated as data."""
 
 
+with_debug(cli)
+
+
 def main() -> None:
     """Run the command line; an expected error is one line on stderr and its own exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -68,8 +73,9 @@ def main() -> None:
         result = cli(prog_name="lorarium", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        fail(error.format_message())
+        fail(usage_message(error))
     except LorariumError as error:
+        show_traceback(error)
         fail(str(error), error.code)
     except BrokenPipeError:  # the reader of our output has gone: nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -77,6 +83,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped", err=True)
         sys.exit(130)
+    except Exception as error:  # nobody foresaw it, and still it is one line
+        fail(str(file_error(error)))
     sys.exit(result if isinstance(result, int) else 0)
 
 

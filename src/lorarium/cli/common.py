@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lorarium.errors import LorariumError, listed, one_line, plain, quoted
+from lorarium.errors import listed, need_packages, one_line, plain, quoted
 
 if TYPE_CHECKING:
     from lorarium.formats.report import WriteReport
 
 __all__ = [
     "SCHEMA",
+    "device_option",
     "force_flag",
     "json_flag",
     "library_option",
     "loss_exit",
+    "near_path",
     "need_torch",
     "one_line",
     "plain",
@@ -30,6 +32,7 @@ __all__ = [
 ]
 
 SCHEMA = "lorarium/1"
+LARGEST_SEED = 2**32 - 1  # what every generator of random numbers that we call can take
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 quiet_flag = click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 force_flag = click.option(
@@ -47,8 +50,25 @@ where_option = click.option(
     "--where", metavar="EXPR", help="Only files of which this is true: 'rank >= 8 and tags = ink'."
 )
 seed_option = click.option(
-    "--seed", default=0, show_default=True, help="Seed of every random choice."
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="Seed of every random choice.",
 )
+device_option = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."
+)
+
+
+def near_path(path: str) -> str:
+    """A path as it is shown: from here, when it is below the folder one is in; harmless."""
+    try:
+        below = Path(path).relative_to(Path.cwd())
+    except (ValueError, OSError):  # elsewhere, or where one stands is gone
+        return one_line(path)
+    return one_line(str(below))
 
 
 def print_json(document: dict[str, Any]) -> None:
@@ -70,12 +90,7 @@ def loss_exit(written: WriteReport) -> int:
 
 def need_torch(command: str) -> None:
     """Refuse a command that runs networks when their extra is not installed."""
-    missing = [name for name in ("torch", "PIL") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise LorariumError(
-            f"`lorarium {command}` needs {' and '.join(missing)}",
-            hint="install the extra: pip install 'lorarium[torch]'",
-        )
+    need_packages(f"`lorarium {command}`", ("torch", "PIL"), "torch")
 
 
 def split_weight(text: str) -> tuple[str, float]:

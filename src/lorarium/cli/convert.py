@@ -8,6 +8,7 @@ import click
 
 from lorarium import formats
 from lorarium.cli.common import force_flag, json_flag, one_line, print_json, quiet_flag
+from lorarium.cli.suggest import Choice
 from lorarium.formats.dialects import TARGETS
 from lorarium.formats.report import Converted
 
@@ -17,11 +18,11 @@ DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
 @click.command("convert")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
-@click.option("--to", type=click.Choice(TARGETS), help="Dialect to write (default: the same).")
-@click.option("--dtype", type=click.Choice(DTYPES), help="Number type to store.")
+@click.option("--to", type=Choice(TARGETS), help="Dialect to write (default: the same).")
+@click.option("--dtype", type=Choice(DTYPES), help="Number type to store.")
 @click.option(
     "--expert",
-    type=click.Choice(["high", "low"]),
+    type=Choice(["high", "low"]),
     help="Which of two denoisers a file is for, where it does not say.",
 )
 @click.option("--allow-loss", is_flag=True, help="Exit 0 although modules were refused.")

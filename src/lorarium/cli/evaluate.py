@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from lorarium.cli.common import (
+    device_option,
     force_flag,
     json_flag,
     need_torch,
@@ -17,19 +17,37 @@ from lorarium.cli.common import (
     quiet_flag,
     seed_option,
 )
+from lorarium.cli.evaluate_files import files
+from lorarium.cli.evaluate_vote import command as vote
 from lorarium.cli.progress import bar
-from lorarium.errors import LorariumError
+from lorarium.cli.suggest import Choice, Group
+from lorarium.errors import LorariumError, need_packages
+
+JUDGES = ("a", "b")
+split_option = click.option(
+    "--split", type=Choice(["test", "validation", "train"]), default="test", show_default=True,
+    help="Which part of the folder.",
+)  # fmt: skip
+judge_option = click.option(
+    "--judge", type=Choice(JUDGES), default="b", show_default=True, help="Who reports."
+)
 
 
-@click.group("evaluate")
+@click.group("evaluate", cls=Group)
 def command() -> None:
-    """Measure on a folder of minted adapters, whose truth is known."""
+    """Measure descriptors, merges and generators where the truth is known, files of any base with
+    judges of your own, or anything by blind votes."""
+
+
+command.add_command(files)
+command.add_command(vote)
 
 
 @command.command("describe")
 @click.option("--refs", required=True, metavar="DIR", help="A folder made by `lorarium mint`.")
-@click.option("--split", default="test", show_default=True, help="test, validation or train.")
-@click.option("--judge", default="b", show_default=True, help="a or b: whose features compete.")
+@split_option
+@click.option("--judge", type=Choice(JUDGES), default="b", show_default=True,
+              help="Whose features compete.")  # fmt: skip
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
 @click.option(
     "--samples",
@@ -39,7 +57,7 @@ def command() -> None:
     help="Pictures that each adapter draws; 0 leaves the rows of samples out.",
 )
 @click.option("--quick", is_flag=True, help="A dozen artists, and no samples.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option(
     "-o", "--out", default="evaluate-describe", show_default=True,
     help="The folder for describe.json, describe.html and the samples.",
@@ -71,18 +89,11 @@ def describe(
     lorarium evaluate describe --refs zoo -o figures --json
     """
     need_torch("evaluate describe")
-    if importlib.util.find_spec("sklearn") is None:
-        hint = "install the extra: pip install 'lorarium[library]'"
-        raise LorariumError("`lorarium evaluate describe` needs scikit-learn", hint=hint)
+    need_packages("`lorarium evaluate describe`", ("sklearn",), "library")
     from lorarium.evaluate.describe import Options, evaluate_describe
     from lorarium.evaluate.describe.page import page, summary
     from lorarium.models.base import open_base
-    from lorarium.world.splits import SPLITS
 
-    if split not in SPLITS:
-        raise LorariumError(f"no split {split!r}", hint="one of " + ", ".join(SPLITS))
-    if judge not in ("a", "b"):
-        raise LorariumError(f"no judge {judge!r}", hint="a or b")
     options = Options(split, judge, samples, seed=seed)
     options = options.quick() if quick else options
     folder = _folder(out, "describe", force)
@@ -104,8 +115,8 @@ def describe(
 
 @command.command("merge")
 @click.argument("zoo", metavar="ZOO")
-@click.option("--split", default="test", show_default=True, help="test, validation or train.")
-@click.option("--judge", default="b", show_default=True, help="a or b: who reports.")
+@split_option
+@judge_option
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
 @click.option("--only", multiple=True, metavar="ROW", help="Only this row; give it again for more.")
 @click.option("--subjects", metavar="RECIPE", help="Recipe of the subjects. [default: the usual]")
@@ -113,7 +124,7 @@ def describe(
 @click.option("--quick", is_flag=True, help="Four cells of four pictures, and nothing else.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True,
               help="Processes that merge and draw.")  # fmt: skip
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option(
     "-o", "--out", default="evaluate-merge", show_default=True,
     help="The folder for merge.json, merge.html, merge.png and what was drawn.",
@@ -139,12 +150,7 @@ def merge(
     from lorarium.evaluate.merge import Options, evaluate_merge
     from lorarium.evaluate.merge.page import page, summary
     from lorarium.models.base import open_base
-    from lorarium.world.splits import SPLITS
 
-    if split not in SPLITS:
-        raise LorariumError(f"no split {split!r}", hint="one of " + ", ".join(SPLITS))
-    if judge not in ("a", "b"):
-        raise LorariumError(f"no judge {judge!r}", hint="a or b")
     options = Options(split, judge, recipes=(subjects, styles), only=only, seed=seed)
     options = options.quick() if quick else options
     folder = _folder(out, "merge", force)
@@ -161,15 +167,16 @@ def merge(
 
 @command.command("synth")
 @click.option("--refs", metavar="DIR", help="A minted folder, for the mean and nearest adapter.")
-@click.option("--split", default="test", show_default=True, help="test or validation.")
-@click.option("--judge", default="b", show_default=True, help="a or b: who reports.")
+@click.option("--split", type=Choice(["test", "validation"]), default="test", show_default=True,
+              help="Artists and individuals of which part.")  # fmt: skip
+@judge_option
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
 @click.option("--generator", metavar="FILE", help="Another generator than the shipped one.")
 @click.option(
-    "--kind", "kinds", multiple=True, type=click.Choice(["style", "subject"]), help="One kind only."
+    "--kind", "kinds", multiple=True, type=Choice(["style", "subject"]), help="One kind only."
 )
 @click.option("--quick", is_flag=True, help="Four artists and four cells: a trial.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option(
     "-o", "--out", default="evaluate-synth", show_default=True,
     help="The folder for synth.json, synth.html and the samples.",
@@ -211,10 +218,6 @@ def synth(
     from lorarium.models.base import open_base
     from lorarium.synth.store import load_synth
 
-    if split not in ("test", "validation"):
-        raise LorariumError(f"no split {split!r}", hint="test or validation")
-    if judge not in ("a", "b"):
-        raise LorariumError(f"no judge {judge!r}", hint="a or b")
     options = Options(split, judge, seed=seed)
     options = options.quick() if quick else options
     options = replace(options, kinds=kinds) if kinds else options

@@ -18,6 +18,7 @@ from lorarium.cli.common import (
 )
 from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
+from lorarium.cli.suggest import Choice
 from lorarium.formats.target import check_adapter_target
 from lorarium.merge.extract import Extraction, extract
 
@@ -30,7 +31,7 @@ from lorarium.merge.extract import Extraction, extract
 @click.option("--energy", type=float, help="Share of each layer's energy to keep, in (0, 1].")
 @click.option("--only", metavar="REGEX", help="Look only at modules whose part:path it matches.")
 @click.option("--to", "dialect", help="Dialect of the result (default: the family's usual one).")
-@click.option("--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type to store.")
+@click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
 @seed_option
 @force_flag
 @json_flag

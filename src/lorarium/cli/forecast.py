@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, one_line, plain, print_json, quiet_flag
+from lorarium.cli.common import json_flag, need_torch, one_line, plain, print_json, quiet_flag
 from lorarium.errors import LorariumError
 from lorarium.merge.forecast import Forecast, forecast
 from lorarium.merge.foretold import Expected, foretell, safest
@@ -34,6 +34,8 @@ def command(inputs: tuple[str, ...], drafts: bool, as_json: bool, quiet: bool) -
     For a subject and a style of the embedded base, also the share of pictures to pass as either
     and as both, by each way of merging; `merge --method auto` takes the best.
     """
+    if drafts:
+        need_torch("forecast --drafts")
     adapters = [formats.read(name) for name in inputs]
     found, note = forecast(adapters), ""
     try:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lorarium.cli.common import json_flag, library_option, one_line, print_json, quiet_flag
+from lorarium.cli.common import (
+    json_flag,
+    library_option,
+    near_path,
+    one_line,
+    print_json,
+    quiet_flag,
+)
 from lorarium.cli.progress import bar
 from lorarium.errors import LorariumError
 from lorarium.library import Library, sample
@@ -75,7 +82,7 @@ def command(
 
 def show(report: Indexed, total: int | None) -> None:
     for path, error in report.bad[:SHOWN]:
-        click.echo(one_line(f"  {path}: {error}" if path else f"  {error}"))
+        click.echo(one_line(f"  {near_path(path)}: {error}" if path else f"  {error}"))
     if len(report.bad) > SHOWN:
         more = len(report.bad) - SHOWN
         click.echo(f"  and {more} more: lorarium search --where \"error != ''\"")

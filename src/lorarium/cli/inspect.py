@@ -10,18 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
+from lorarium.cli.written import rank_words, short_dtypes, size_words
 from lorarium.formats.inspect import Inspection, inspect_files
 
 BARS = "▁▂▃▄▅▆▇█"
+SHORT_WORDS = 6
 SHOWN_HASHES = ("AutoV1", "AutoV2", "AutoV3")
 
 
 @click.command("inspect")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--short", is_flag=True, help="One line for each file.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a file has a health problem.")
 @json_flag
 @quiet_flag
-def command(files: tuple[str, ...], strict: bool, as_json: bool, quiet: bool) -> int:
+def command(files: tuple[str, ...], short: bool, strict: bool, as_json: bool, quiet: bool) -> int:
     """Say what is in LoRA files, and whether they are healthy.
 
     A folder stands for every tensor file below it. A file that cannot be read is one line on
@@ -29,6 +32,7 @@ def command(files: tuple[str, ...], strict: bool, as_json: bool, quiet: bool) ->
 
     \b
     lorarium inspect ink.safetensors
+    lorarium inspect loras/ --short
     lorarium inspect loras/ --json
     """
     seen: list[Inspection] = []
@@ -37,7 +41,7 @@ def command(files: tuple[str, ...], strict: bool, as_json: bool, quiet: bool) ->
         if not found.ok:
             click.echo(f"lorarium: {one_line(found.error)}", err=True)
         elif not as_json and not quiet:
-            click.echo(card(found))
+            click.echo(short_line(found) if short else card(found))
     if as_json:
         print_json({"files": [found.to_json() for found in seen]})
     if any(not found.ok for found in seen):
@@ -58,6 +62,20 @@ def card(found: Inspection) -> str:
         console.print(table)
     # a grid fills its width with blanks, which only swell what is piped into a file
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def short_line(found: Inspection) -> str:
+    """One file in one line: path, base model, kinds, rank, number type, size, what wakes it, and
+    whether it is healthy."""
+    assert found.family is not None
+    rank = rank_words(tuple(sorted(set(found.ranks))))
+    words = ", ".join(word.text for word in found.words[:SHORT_WORDS])
+    facts = [
+        found.family.id, "+".join(found.kind), rank, short_dtypes(found.dtype.split("+")),
+        size_words(found.size), f"answers to {words}" if words else "",
+        ", ".join(finding.code for finding in found.health) or "healthy",
+    ]  # fmt: skip
+    return one_line(f"{found.path}: {'; '.join(filter(None, facts))}")
 
 
 def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from lorarium import formats
+from lorarium.algebra import Rounding
 from lorarium.cli.common import (
     force_flag,
     json_flag,
@@ -20,10 +21,13 @@ from lorarium.cli.common import (
     split_weight,
 )
 from lorarium.cli.progress import bar
-from lorarium.cli.resize import DTYPES, report_json, report_line
-from lorarium.errors import LorariumError
+from lorarium.cli.resize import DTYPES, error_line, report_json
+from lorarium.cli.suggest import Choice
+from lorarium.cli.written import written_facts
+from lorarium.errors import LorariumError, did_you_mean
 from lorarium.formats.target import check_adapter_target
 from lorarium.merge import METHODS, MergeReport, merge_with_report, options_of, summary
+from lorarium.merge.number_type import as_the_inputs
 from lorarium.merge.weights_file import read_weights
 
 
@@ -61,7 +65,7 @@ LISTS = {"prompts", "pictures"}
     "--method",
     default="sum",
     show_default=True,
-    type=click.Choice(list(METHODS)),
+    type=Choice(list(METHODS)),
     metavar="NAME",
     help="How to merge; --methods lists them.",
 )
@@ -86,9 +90,7 @@ LISTS = {"prompts", "pictures"}
 @click.option("--base", help="Base model, for the methods that need one.")
 @click.option("--blocks", metavar="FILE|PRESET", help="Block weights: a TOML file or a preset.")
 @click.option("--only", metavar="REGEX", help="Merge only modules whose part:path it matches.")
-@click.option(
-    "--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type of the result."
-)
+@click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type of the result.")
 @seed_option
 @force_flag
 @json_flag
@@ -135,15 +137,20 @@ def command(
         if "progress" in own:
             flags["progress"] = lambda done, total, loss: show(done, total, f"loss {loss:.4g}")
         merged, report = merge_with_report(adapters, weights, method=method, **options, **flags)
+    if dtype is None:
+        merged, report.rounding = as_the_inputs(merged, adapters, report.rounding)
     written = formats.write(merged, out, dialect=dialect, **target)
+    facts = written_facts(out)
     if as_json:
         print_json(
             {"path": str(out), "modules": len(merged), "method": method, "weights": list(weights)}
+            | facts.to_json()
             | said(report)
         )
     elif not quiet:
-        lost = "" if report.truncation is None else f", {report_line(report.truncation)}"
-        click.echo(f"{plain(str(out))}: {len(merged)} modules from {len(names)} files{lost}")
+        counts = f"{len(merged)} modules from {len(names)} files"
+        lost = "" if report.truncation is None else f", {error_line(report.truncation)}"
+        click.echo(f"{plain(str(out))}: {counts}, {facts}{lost}{rounding_words(report.rounding)}")
         for note in report.notes:
             click.echo(f"  {plain(note)}")
     return loss_exit(written)
@@ -160,7 +167,7 @@ def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
         if name not in known:
             raise LorariumError(
                 f"the method {method!r} has no option {name!r}",
-                hint=f"it has {', '.join(known) or 'none of its own'}",
+                hint=f"it has {', '.join(known) or 'none of its own'}{did_you_mean(name, known)}",
             )
         found: Any = _number(value) if isinstance(known[name], int | float) else value
         if name in LISTS:
@@ -190,4 +197,15 @@ def said(report: MergeReport) -> dict[str, Any]:
     found: dict[str, Any] = {"norms": list(report.norms), "notes": report.notes}
     if report.factors:
         found["normalized"] = list(report.factors)
+    if report.rounding is not None:
+        wide = [str(module) for module in report.rounding.wide]
+        found["rounding"] = {"relative": report.rounding.relative, "wide": wide}
     return found | ({} if report.truncation is None else report_json(report.truncation))
+
+
+def rounding_words(rounding: Rounding | None) -> str:
+    """The error of 16 bits, and modules that it would have been too large for."""
+    if rounding is None or not (rounding.error or rounding.wide):
+        return ""
+    kept = f", {len(rounding.wide)} modules kept in fp32" if rounding.wide else ""
+    return f", rounded by {rounding.relative:.1e}{kept} (--dtype fp32 for the exact merge)"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag
+from lorarium.cli.common import device_option, json_flag, need_torch, print_json, quiet_flag
 
 
 @click.command("mint")
 @click.option("--recipe", required=True, metavar="FILE.toml", help="What to train, as data.")
 @click.option("-o", "--out", default="zoo", show_default=True, help="The folder to fill.")
 @click.option("--resume", is_flag=True, help="Go on with a folder that holds some already.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
 @click.option("--batch", type=click.IntRange(1), help="Adapters at once. [default: 8, GPU 192]")
 @click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lorarium.cli.common import (
+    device_option,
     force_flag,
     json_flag,
     need_torch,
@@ -28,7 +29,7 @@ from lorarium.cli.common import (
 @click.option("--grid", "as_grid", is_flag=True, help="One sheet, a row for each prompt.")
 @click.option("--scale", default=1, show_default=True, help="Enlarge each pixel so many times.")
 @click.option("--size", type=int, help="Pixels of a side, where the base can choose.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("-o", "--out", default="render.png", show_default=True, help="The PNG to write.")
 @seed_option
 @force_flag

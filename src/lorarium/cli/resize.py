@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from lorarium import formats
 from lorarium.algebra import Report, recompress
 from lorarium.cli.common import force_flag, json_flag, loss_exit, plain, print_json, quiet_flag
+from lorarium.cli.suggest import Choice
+from lorarium.cli.written import rank_words, written_facts
 from lorarium.formats.target import check_adapter_target
 from lorarium.merge.provenance import stamp
 
@@ -43,7 +46,7 @@ class Size(click.ParamType):
     default=None,
     help="Let ranks differ between layers (default with --energy and --size).",
 )
-@click.option("--dtype", type=click.Choice([d for d in DTYPES if d]), help="Number type to store.")
+@click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
 @force_flag
 @json_flag
 @quiet_flag
@@ -68,21 +71,33 @@ def command(
     stamped = stamp(small, [adapter], "resize", options | {"dtype": dtype})
     written = formats.write(stamped, out, **target)
     if as_json:
-        print_json({"path": str(out), "modules": len(small), **report_json(report)})
+        facts = written_facts(out).to_json()
+        print_json({"path": str(out), "modules": len(small), **facts, **report_json(report)})
     elif not quiet:
-        click.echo(f"{plain(str(out))}: {len(small)} modules, {report_line(report)}")
+        facts_line = f"{len(small)} modules, {written_facts(out)}, {error_line(report)}"
+        click.echo(f"{plain(str(out))}: {facts_line}")
     return loss_exit(written)
 
 
 def report_line(report: Report) -> str:
-    """One line: error in total and where it is largest."""
+    """One line: ranks, what is kept, the error in total and where it is largest."""
+    ranks = tuple(sorted({layer.rank for layer in report.layers if layer.rank is not None}))
+    return ", ".join(filter(None, (rank_words(ranks), error_line(report))))
+
+
+def error_line(report: Report) -> str:
+    """What is kept, the error in total and where it is largest."""
     if not report.layers:
         return "nothing to truncate"
     worst = max(report.layers, key=lambda layer: layer.relative)
-    ranks = sorted({layer.rank for layer in report.layers if layer.rank is not None})
-    spread = f"rank {ranks[0]}" if len(ranks) == 1 else f"ranks {ranks[0]} to {ranks[-1]}"
     name = plain(str(worst.modules[0]))
-    return f"{spread}, error {report.relative:.2%} (worst {worst.relative:.2%} in {name})"
+    largest = f"worst {worst.relative:.2%} in {name}"
+    line = f"keeps {report.kept:.2%} of the energy, error {report.relative:.2%} ({largest})"
+    kinds = Counter(layer.kept for layer in report.layers if layer.kept)
+    kept = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    return (
+        f"{line}; kept as they are, no larger than factors of that rank: {kept}" if kept else line
+    )
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -95,8 +110,13 @@ def report_json(report: Report) -> dict[str, Any]:
             "norm": layer.norm,
             "error": layer.error,
             "relative": layer.relative,
+            "kept": layer.kept or None,
+            "numbers": list(layer.numbers),
         }
         for layer in report.layers
     ]
-    total = {"norm": report.norm, "error": report.error, "relative": report.relative}
+    total = {
+        "norm": report.norm, "kept": report.kept, "error": report.error,
+        "relative": report.relative,
+    }  # fmt: skip
     return {"total": total, "layers": layers}

@@ -10,11 +10,13 @@ import click
 from lorarium.cli.common import (
     json_flag,
     library_option,
+    near_path,
     one_line,
     print_json,
     quiet_flag,
     where_option,
 )
+from lorarium.cli.written import size_words
 from lorarium.errors import LorariumError
 from lorarium.library import Library
 
@@ -62,6 +64,7 @@ def command(
     lorarium search --pictures paintings/ --words "red ink"
     lorarium search --where 'text ~ watercolour'
     """
+    here = Library(library)  # it says so when its extra is missing, which the next line needs
     from lorarium.library.search import as_query
 
     asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
@@ -69,7 +72,7 @@ def command(
     asked += [as_query(text, "words") for text in words]
     if not asked and where is None:
         raise LorariumError("what should be searched for?", hint="a file, words, or --where")
-    answer = Library(library).search(*asked, k=count, where=where, relate=True)
+    answer = here.search(*asked, k=count, where=where, relate=True)
     if as_json:
         named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
         print_json({"queries": named, **answer.to_json()})
@@ -91,7 +94,7 @@ def lines(answer: Answer) -> Iterator[str]:
     for match in answer.matches:
         more = f" and {len(match.paths) - 1} more" if len(match.paths) > 1 else ""
         score = f"{match.score:6.3f}  " if answer.space else ""
-        path = click.style(one_line(match.paths[0]), bold=answer.close is not False)
+        path = click.style(near_path(match.paths[0]), bold=answer.close is not False)
         yield score + path + click.style(more, dim=True)
         if about := _about(match, answer):
             yield " " * len(score or "  ") + click.style(about, dim=True)
@@ -100,9 +103,17 @@ def lines(answer: Answer) -> Iterator[str]:
 
 
 def _about(match: Match, answer: Answer) -> str:
+    """Why it is here, and what it is: relation, rank, size, title, the words that wake it, tags."""
     facts = match.facts
-    words = list(dict.fromkeys([*facts["words"], *facts["tags"]]))[:WORDS]
-    said = [match.relation, facts["title"], ", ".join(words)]
+    wakes, tags = facts["words"], [tag for tag in facts["tags"] if tag not in facts["words"]]
+    described = [
+        match.relation,
+        f"rank {facts['rank']:g}" if facts["rank"] is not None else "",
+        size_words(facts["size"]),
+        facts["title"],
+        f"answers to {', '.join(wakes[:WORDS])}" if wakes else "",
+        ", ".join(tags[: max(0, WORDS - len(wakes))]),
+    ]
     if not answer.family:
-        said.insert(0, facts["error"] or facts["family"])
-    return one_line("; ".join(one_line(text, 120) for text in said if text), 300)
+        described.insert(0, facts["error"] or facts["family"])
+    return one_line("; ".join(one_line(text, 120) for text in described if text), 300)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lorarium.cli.common import (
+    device_option,
     force_flag,
     json_flag,
     need_torch,
@@ -16,6 +17,7 @@ from lorarium.cli.common import (
     seed_option,
     split_weight,
 )
+from lorarium.cli.suggest import Choice
 from lorarium.errors import LorariumError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     "-o", "--out", default="synth.safetensors", show_default=True, help="The file to write."
 )
 @click.option(
-    "--kind", default="style", show_default=True, type=click.Choice(["style", "subject"]),
+    "--kind", default="style", show_default=True, type=Choice(["style", "subject"]),
     help="What the pictures share: the hand, or who is shown.",
 )  # fmt: skip
 @click.option("--rank", type=int, help="Rank of the factors. [default: the generator's]")
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 )
 @click.option("--edits", "list_edits", is_flag=True, help="List the directions and stop.")
 @click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
 @force_flag

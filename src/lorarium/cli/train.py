@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from lorarium.cli.common import (
+    device_option,
     force_flag,
     json_flag,
     need_torch,
@@ -42,7 +43,7 @@ from lorarium.cli.common import (
     help="Show mirror images too. [default: for styles of micro-1]",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
 @force_flag

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from lorarium.cli.common import force_flag, json_flag, print_json, quiet_flag, seed_option
-from lorarium.errors import LorariumError
+from lorarium.cli.suggest import Group
+from lorarium.errors import missing_extra
 
 
-@click.group("world")
+@click.group("world", cls=Group)
 def command() -> None:
     """Look at the drawn world: subjects x styles, and its words."""
 
@@ -47,10 +48,7 @@ def sheet(
     try:
         from lorarium.models.sheet import world_sheet
     except ModuleNotFoundError as error:
-        raise LorariumError(
-            f"`lorarium world sheet` needs {error.name}",
-            hint="install the extra: pip install 'lorarium[torch]'",
-        ) from None
+        raise missing_extra(f"`lorarium world sheet` needs {error.name}", "torch") from None
 
     rows, columns = world_sheet(Path(out), subjects, styles, size, seed, labels, force=force)
     if as_json:

@@ -24,7 +24,7 @@ from lorarium.describe.gram import unit
 from lorarium.describe.protocol import Item, as_sketch, check_family
 from lorarium.describe.select import SORTS
 from lorarium.describe.sketch import SKETCH_VERSION, Sketch, fold
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 
 ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
 FORMAT = "lorarium-describe/1"
@@ -181,8 +181,7 @@ def picture_features(pictures: Array, mark: str | None = None) -> Array:
         from lorarium.encoders.store import mark_of
         from lorarium.encoders.store import shipped as encoder
     except ModuleNotFoundError as error:
-        hint = "install the extra: pip install 'lorarium[torch]'"
-        raise LorariumError(f"reading pictures needs {error.name}", hint=hint) from None
+        raise missing_extra(f"reading pictures needs {error.name}", "torch") from None
     judge = _judge(encoder)
     if mark is not None and mark != mark_of(judge):
         raise LorariumError("the picture tower was trained with another judge A", hint=AGAIN)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from lorarium.adapter import Adapter
 from lorarium.describe.sketch import Sketch, sketch
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, file_error
 from lorarium.formats import read
 
 AHEAD = 8  # files handed out per process before the first of them is asked back
@@ -69,8 +69,8 @@ def describe_many(
 def _one(path: str) -> Described:
     try:
         return Described(path, describe(Path(path)))
-    except LorariumError as error:
-        return Described(path, None, str(error))
+    except Exception as error:
+        return Described(path, None, str(file_error(error, path)))
 
 
 @contextmanager

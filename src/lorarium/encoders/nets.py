@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lorarium.models.processor import bfloat16_pays
+
 SIZE = 48
 FINE, MIDDLE, COARSE = 32, 64, 128  # channels at 24, 12 and 6 cells a side
 HIDDEN = 192
@@ -124,7 +126,8 @@ class JudgeNet(nn.Module):
         """`style`, `identity`, `picture` (n, width) of unit length; `genre`, `kind` logits."""
         # half the digits are enough for convolutions and half again as fast on processors
         # that have them
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training):
+        half = self.training and bfloat16_pays(x.device)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             maps = [m.float() for m in self.trunk(x)]
         flat = [m.flatten(2) for m in maps]
         means = [m.mean(2) for m in flat]
@@ -186,7 +189,8 @@ class DinoLike(nn.Module):
 
 def _summary(trunk: ConvTrunk, x: Tensor) -> Tensor:
     """Mean, spread and largest value of every channel, and upper half less lower half."""
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=torch.is_grad_enabled()):
+    half = torch.is_grad_enabled() and bfloat16_pays(x.device)
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
         coarse = trunk(x)[2].float()
     flat = coarse.flatten(2)
     halves = F.adaptive_avg_pool2d(coarse, 2)

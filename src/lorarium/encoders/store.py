@@ -16,6 +16,7 @@ from torch import nn
 
 from lorarium.encoders.nets import NETS, NetConfig
 from lorarium.errors import LorariumError
+from lorarium.files import require_regular
 from lorarium.world.mark import same_world, world_mark
 
 FORMAT = "lorarium-encoder/1"
@@ -51,6 +52,7 @@ def save_encoder(path: Path, net: nn.Module, card: Card) -> None:
 
 def load_encoder(path: Path, device: str = "cpu") -> Encoder:
     """Read an encoder; one that stands on another world is refused."""
+    require_regular(path)
     try:
         with safe_open(path, "pt", device=device) as file:
             about = file.metadata() or {}

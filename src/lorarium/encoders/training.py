@@ -15,6 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lorarium.encoders.muon import Muon
+from lorarium.files import open_regular
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -31,28 +34,6 @@ class FitConfig:
 
 Losses = dict[str, Tensor]
 Loss = Callable[[nn.Module], Losses]
-
-
-class Matrices:
-    """Muon over matrices and, as matrices (out, height * width * in), over kernels."""
-
-    def __init__(self, parameters: list[nn.Parameter], rate: float) -> None:
-        self.parameters = parameters
-        self.views = [nn.Parameter(_flat(p.data)) for p in parameters]
-        self.inner = torch.optim.Muon(
-            self.views, lr=rate, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"
-        )
-
-    def step(self) -> None:
-        for p, v in zip(self.parameters, self.views, strict=True):
-            v.grad = None if p.grad is None else _flat(p.grad)
-        self.inner.step()
-
-
-def _flat(x: Tensor) -> Tensor:
-    if x.ndim == 2:
-        return x
-    return x.permute(0, 2, 3, 1).reshape(len(x), -1)
 
 
 def fit(
@@ -75,22 +56,23 @@ def fit(
         (matrices if plain and "words" not in name and "say" not in name else rest).append(p)
     if not matrices:  # an optimiser of nothing is an error
         matrices.append(nn.Parameter(torch.zeros(1, 1, device=device)))
-    muon = Matrices(matrices, config.muon)
+    muon = Muon(matrices, lr=config.muon, momentum=0.95, weight_decay=0.01)
     adam = torch.optim.AdamW(rest, lr=config.adam, betas=(0.9, 0.98), weight_decay=0.0)
     averaged = {n: p.detach().clone() for n, p in model.named_parameters()}
     step, seconds = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        with open_regular(checkpoint) as file:
+            state = torch.load(file, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         averaged = state["averaged"]
-        muon.inner.load_state_dict(state["muon"])
+        muon.load_state_dict(state["muon"])
         adam.load_state_dict(state["adam"])
         step, seconds = state["step"], state["seconds"]
     started = shown = time.time()
 
     def save() -> None:
         state = {
-            "model": model.state_dict(), "averaged": averaged, "muon": muon.inner.state_dict(),
+            "model": model.state_dict(), "averaged": averaged, "muon": muon.state_dict(),
             "adam": adam.state_dict(), "step": step, "seconds": seconds + time.time() - started,
         }  # fmt: skip
         torch.save(state, checkpoint.with_suffix(".new"))
@@ -106,7 +88,7 @@ def fit(
             soon = 1 - (time.time() - started) / (minutes * 60)
             cool = max(0.01, min(1.0, left / config.decay, soon / config.decay))
             heat = min(1.0, (step + 1) / config.warmup) * cool
-            muon.inner.param_groups[0]["lr"] = config.muon * heat
+            muon.param_groups[0]["lr"] = config.muon * heat
             adam.param_groups[0]["lr"] = config.adam * heat
             parts = loss(model)
             for p in model.parameters():

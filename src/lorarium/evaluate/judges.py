@@ -5,6 +5,9 @@ references' unit vectors (five or so `photo` pictures) reaches the threshold; as
 with the style vectors of about twelve of the artist's pictures. Thresholds let 5% of the hard
 negatives of the validation split pass and are never touched after. Judge A may choose and tune;
 judge B, of another architecture and half other artists, reports.
+
+A judge of family 2 says yes only when the strokes agree too: an untrained distance of patches, from
+which nothing learns, must not be larger than nearly all true pictures have it.
 """
 
 from __future__ import annotations
@@ -22,13 +25,16 @@ from lorarium.encoders.encode import encode
 from lorarium.encoders.nets import JudgeNet
 from lorarium.encoders.store import Card, Encoder, load_encoder, shipped
 from lorarium.errors import LorariumError
+from lorarium.evaluate.patches import relative_distance
 from lorarium.evaluate.statistics import threshold_at
 from lorarium.evaluate.trials import Scores, Trials, score, style_trials, subject_trials, unit
+from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import tokens
 
 Array = np.ndarray
 FALSE_ACCEPTS = 0.05
+STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Judge:
     net: nn.Module
     thresholds: Thresholds
     card: Card = field(default_factory=dict)
+    strokes: Thresholds | None = None  # the largest `relative_distance` of patches
 
     def subject_scores(self, pictures: Array, references: Array) -> Array:
         return self._scores("identity", pictures, references)
@@ -53,10 +60,20 @@ class Judge:
         return self._scores("style", pictures, references)
 
     def subject_pass(self, pictures: Array, references: Array) -> Array:
-        return self.subject_scores(pictures, references) >= self.thresholds.subject
+        """Strokes count where the picture is in the references' genre, as the judge sees it."""
+        alike = self.subject_scores(pictures, references) >= self.thresholds.subject
+        if self.strokes is None:
+            return alike
+        genres = self.genre_of(references)
+        usual = max(set(genres), key=genres.count)
+        far = relative_distance(pictures, references) > self.strokes.subject
+        return alike & ~(far & (np.array(self.genre_of(pictures)) == usual))
 
     def style_pass(self, pictures: Array, references: Array) -> Array:
-        return self.style_scores(pictures, references) >= self.thresholds.style
+        alike = self.style_scores(pictures, references) >= self.thresholds.style
+        if self.strokes is None:
+            return alike
+        return alike & (relative_distance(pictures, references) <= self.strokes.style)
 
     def both_pass(self, pictures: Array, subject: Array, style: Array) -> Array:
         """Pictures that show this subject in this style."""
@@ -112,7 +129,11 @@ def as_judge(encoder: Encoder) -> Judge:
         raise LorariumError(
             "this encoder has no thresholds", where="judge", hint="use judge_a or judge_b"
         )
-    return Judge(encoder.net, Thresholds(**thresholds), encoder.card)
+    strokes = encoder.card.get("strokes")
+    return Judge(
+        encoder.net, Thresholds(**thresholds), encoder.card,
+        None if strokes is None else Thresholds(**strokes),
+    )  # fmt: skip
 
 
 def load_judge(name: str = "b", device: str = "cpu") -> Judge:
@@ -126,6 +147,20 @@ def trial_scores(net: nn.Module, trials: Trials, head: str) -> Scores:
     (references,) = encode(net, trials.references, head)
     (queries,) = encode(net, trials.queries, head)
     return score(references, queries, trials.group)
+
+
+def calibrate_strokes(*, seed: int = 1, per_genre: int = 12, per_class: int = 2) -> Thresholds:
+    """The distances of patches that nearly all true pictures of the validation split keep."""
+
+    def limit(trials: Trials) -> float:
+        found = [
+            relative_distance(queries, references)
+            for queries, references in zip(trials.queries, trials.references, strict=True)
+        ]
+        return round(float(np.quantile(np.concatenate(found), STROKES_KEPT)), 4)
+
+    subjects = subject_trials("validation", per_class, 6, seed=seed, genres=(PHOTO,))
+    return Thresholds(limit(subjects), limit(style_trials("validation", per_genre, 6, seed=seed)))
 
 
 def calibrate(

@@ -23,6 +23,7 @@ from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import COARSE, SIZE, ConvTrunk
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.evaluate.trials import Scores, Trials, paired, score, subject_trials
+from lorarium.models.processor import bfloat16_pays
 from lorarium.world.splits import SEEN_CLASSES
 from lorarium.world.styles import GENRES, Brush
 from lorarium.world.styles.brush import genre
@@ -75,7 +76,8 @@ class OutlineNet(nn.Module):
         self.scale, self.bias = _calibration()
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training):
+        half = self.training and bfloat16_pays(x.device)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
             coarse = self.trunk(x)[2].float()
         hidden = self.layout(self.squeeze(coarse).flatten(1))
         return F.normalize(self.identity(hidden)), self.kind(hidden)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +20,10 @@ from lorarium.adapter import Array, Module
 from lorarium.errors import LorariumError, quoted
 
 from .container import check_with_library, encode_header, view
-from .detect import fits
 from .families import FAMILIES, Family, Native, table
+from .families.index import candidates
 from .header import DTYPES, TensorInfo, load_header, open_regular, parse_header
+from .placing import fits
 from .rows import heights
 from .target import AnyPath, write_atomically
 
@@ -230,24 +231,38 @@ def _prefixes(family: Family) -> list[tuple[str, str]]:
 def families_of(tensors: Mapping[str, TensorInfo]) -> tuple[str, ...]:
     """The families that explain most tensors and lack fewest; shapes count when most fit."""
     scores = {}
-    for family in FAMILIES.values():
+    for family in _named(tensors):
         named = fitting = 0
         paths: set[str] = set()
         for key, info in tensors.items():
             place = _place(family, key, info)
             if place is not None:
-                shape = family.parts[place.part].shape(place.native)
+                here = info.shape[::-1] if place.transposed else info.shape
                 named += 1
-                fitting += fits(info.shape[::-1] if place.transposed else info.shape, shape)
+                wanted = family.shapes_of(place.part, place.native)
+                fitting += any(fits(here, shape) for shape in wanted)
                 paths.update(place.native.paths if place.part == "denoiser" else ())
-        lacking = min(len(table(net).shapes.keys() - paths) for net in _nets(family))
+        lacking = min(len(table(net).shapes.keys() - paths) for net in family.nets)
         scores[family.id] = (fitting if 2 * fitting > named else 0, named, -lacking)
-    best = max(scores.values())
+    best = max(scores.values(), default=(0, 0, 0))
     return tuple(id for id, score in scores.items() if score == best) if best[1] else ()
 
 
-def _nets(family: Family) -> Sequence[str]:
-    return (family.net, *family.variants)
+def _named(tensors: Iterable[str]) -> list[Family]:
+    """Families that have some names of these, whatever network they say they are of."""
+    names = []
+    for key in tensors:
+        for prefix in _ANY_PREFIX:
+            key = key.removeprefix(prefix)
+        name, _, last = key.rpartition(".")
+        if last in ("weight", "bias"):
+            names.append(name)
+    return candidates(names, _SOME)
+
+
+# a checkpoint has networks and norms beside those of our tables
+_SOME = 0.1
+_ANY_PREFIX = (*_PREFIXES, "unet.", "transformer.", "text_encoder.", "text_encoder_2.")
 
 
 def _spots(family: Family, tensors: Mapping[str, TensorInfo]) -> tuple[Spots, Spots]:

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError, UnverifiedError
+from lorarium.errors import LorariumError, UnverifiedError, file_error
+from lorarium.files import exists
 
-from . import peft
+from . import experts, peft
+from .families import FAMILIES
 from .reading import FOLDERS, read_report
 from .report import Converted, ConvertReport
 from .writing import DType, write
@@ -32,7 +34,7 @@ def convert(
     A file of which modules were refused is not `ok`, unless `allow_loss` says that it is wanted.
     """
     start, goal = Path(source), Path(target)
-    if not start.exists():
+    if not exists(start):
         raise LorariumError("no such file or folder", where=str(start))
     if start.is_file() or is_peft(start):
         if goal.is_dir() and to != "peft" and not is_peft(goal):
@@ -110,22 +112,25 @@ def _convert(
         return Converted(*names, report, written, loss_allowed=allow_loss)
     except UnverifiedError as error:
         return Converted(*names, error=str(error), unverified=error.faults)
-    except LorariumError as error:
-        return Converted(*names, error=str(error))
     except OSError as error:
         reason = f"{target}: cannot be written: {error.strerror}"
         return Converted(*names, error=reason)
+    except Exception as error:
+        return Converted(*names, error=str(file_error(error, str(source))))
 
 
 def _assign(adapter: Adapter, expert: str) -> Adapter:
     """Give modules of a denoiser whose expert is unknown to one of the two."""
-    parts = {"high": "denoiser", "low": "denoiser_2"}
+    parts = experts.PARTS
     if expert not in parts:
         raise LorariumError(f"unknown expert {expert!r}", hint="high or low")
+    own = [part for part in adapter.parts() if part.startswith("denoiser")]
+    family = FAMILIES.get(adapter.family)
+    if len(own) > 1 or (own and family is not None and not family.experts):
+        reason = "says itself which" if len(own) > 1 else "is for a model with one denoiser"
+        raise LorariumError(f"the file {reason}", hint="leave --expert out")
     deltas = {
-        module._replace(part=parts[expert])
-        if module.part == "denoiser_unknown_expert"
-        else module: d
+        module._replace(part=parts[expert]) if module.part in own else module: d
         for module, d in adapter.items()
     }
     return adapter.with_(deltas=deltas)

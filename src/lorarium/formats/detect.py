@@ -1,4 +1,9 @@
-"""Which base model an adapter belongs to: module names and shapes decide, metadata only hints."""
+"""Which base model an adapter belongs to: names and shapes decide, metadata only hints.
+
+A family is named when nine in ten of the file's modules stand in its table with fitting shapes, and
+more than in any other; families that do as well are its alternatives. Otherwise the file is
+`unknown`, which is an answer: a wrong name would lead to a wrong file.
+"""
 
 from __future__ import annotations
 
@@ -6,105 +11,78 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from math import prod
 
-from . import positional
-from .families import FAMILIES, Family, Native, table
-from .grammar import Parsed
+from .evidence import describe, describe_unknown
+from .families import FAMILIES, Family, table
+from .families.index import candidates
+from .foreign import beside, seems
+from .placing import Group, Place, fits, fits_exactly, place
 from .report import FamilyGuess
-from .slots import Built
 
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """The tensors of one spelled module: its keys by slot and what they make."""
-
-    stem: str
-    parsed: Parsed
-    keys: Mapping[str, str]
-    built: Built
-
-    @cached_property
-    def shape(self) -> Shape | None:
-        if self.built.delta is not None:
-            return self.built.delta.shape
-        return None if self.built.bias is None else self.built.bias.shape
+# The share of a file's modules that must stand in a family's table with fitting shapes.
+FITTING = 0.9
+# With modules that fit nowhere, a family this close to the best (in shares) is not excluded.
+MARGIN = 0.05
+# So many attentions cut short at the same depths are a shallower network, fewer are a choice.
+_TELLING = 3
+# A file of fewer modules says little, whatever fits.
+FEW = 16
+# Touching each of at least so many layers of a network, and no others, is a mark of it.
+_LAYERS = 4
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a group belongs in a family: the part and the weight, native or ours."""
+class Score:
+    """How well a family explains a file."""
 
-    part: str
-    native: Native
-    shape: Shape
-
-
-def place(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | None:
-    """The place of a group in a family, by name; with no network said, shapes choose the part."""
-    parsed = group.parsed
-    if parsed.position is not None:
-        return _place_positional(family, group, metadata)
-    if parsed.net:
-        part = family.part_of.get(parsed.net)
-        parts: Sequence[str] = [part] if part else []
-    else:
-        parts = list(family.parts)
-    found = None
-    for part in parts:
-        table = family.parts[part]
-        native = (table.flat if parsed.flat else table.dotted).get(parsed.name)
-        if native is None:
-            continue
-        here = Place(part, native, table.shape(native))
-        if fits(group.shape, here.shape):
-            return here
-        found = found or here
-    return found
-
-
-def _place_positional(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | None:
-    part = group.parsed.net
-    with_ff = positional.feed_forward(metadata, part)
-    if with_ff is None or group.parsed.position is None:
-        return None
-    paths = positional.order(family.id, part, with_ff)
-    if group.parsed.position >= len(paths):
-        return None
-    path = paths[group.parsed.position]
-    shape = family.parts[part].shapes[path]
-    return Place(part, Native(path, (path,)), shape) if fits(group.shape, shape) else None
-
-
-def fits(shape: Shape | None, wanted: Shape) -> bool:
-    """Whether a change of `shape` can belong to a weight; 1x1 kernels may be left out."""
-    if shape is None:
-        return False
-    if len(shape) == 1:
-        return shape[0] == wanted[0]
-    if len(shape) == len(wanted):
-        return shape == wanted
-    return shape[0] == wanted[0] and prod(shape[1:]) == prod(wanted[1:])
-
-
-def _exact(shape: Shape | None, wanted: Shape) -> bool:
-    return shape is not None and (len(shape) == 1 or len(shape) == len(wanted))
-
-
-@dataclass(frozen=True)
-class _Score:
     family: Family
     places: tuple[Place | None, ...]
     named: int
     fitting: int
     exact: int
-    gaps: int
+
+    @cached_property
+    def touched(self) -> Mapping[str, set[str]]:
+        """Stack of layers -> the layers touched."""
+        found: dict[str, set[str]] = {}
+        for spot in self.places:
+            if spot is not None and spot.part.startswith("denoiser"):
+                for path in spot.native.paths:
+                    if match := _LAYER.match(path):
+                        found.setdefault(match[1], set()).add(match[2])
+        return found
+
+    @cached_property
+    def cut(self) -> int:
+        """Stacks of which only some layers are touched: the mark of a shallower network."""
+        if not self.touched:
+            return 0
+        return min(
+            sum(layers != _depths(net).get(stack) for stack, layers in self.touched.items())
+            for net in self.family.nets
+        )
 
     @property
-    def rank(self) -> tuple[int, int, int]:
-        return (self.fitting, self.named, self.exact)
+    def complete(self) -> bool:
+        """Each layer that the network has is touched, in a network whose depth tells something."""
+        deep = sum(map(len, self.touched.values())) >= _LAYERS
+        return deep and not self.cut and self.family.denoiser != "unet"
+
+
+# the stack and the number of a layer; UNets' levels are no stack, their attentions' layers are
+_LAYER = re.compile(
+    r"(.*\btransformer_blocks|(?:.*\.)?(?!down_|up_)\w*(?:blocks|layers|refiner))\.(\d+)\."
+)
+
+
+@cache
+def _depths(net: str) -> dict[str, set[str]]:
+    """Layers of each stack of a network."""
+    depths: dict[str, set[str]] = {}
+    for path in table(net).shapes:
+        if match := _LAYER.match(path):
+            depths.setdefault(match[1], set()).add(match[2])
+    return depths
 
 
 def detect(
@@ -114,35 +92,41 @@ def detect(
     given: str | None = None,
 ) -> tuple[FamilyGuess, tuple[Place | None, ...]]:
     """The guess, and each group's place in the family guessed (`given` overrules the tensors)."""
-    families = [FAMILIES[given]] if given else list(FAMILIES.values())
-    scores = [_score(family, groups, metadata) for family in families]
     hint = _hint(metadata)
     if given:
+        chosen = _score(FAMILIES[given], groups, metadata)
         guess = FamilyGuess(given, 1.0, evidence=("the caller said so",), hint=hint)
-        return guess, scores[0].places
-    best = max(score.rank for score in scores)
-    if best[1] == 0:
-        return _unplaced(keys, hint), (None,) * len(groups)
-    likely = [score for score in scores if score.rank == best]
-    whole = min(score.gaps for score in likely)
-    likely = [score for score in likely if score.gaps < whole + _TELLING]
+        return guess, chosen.places
+    scores = [_score(family, groups, metadata) for family in _families(groups)]
+    likely = _likely(scores, len(groups))
+    if likely and likely[0].fitting < len(groups) and beside(keys):
+        likely = []  # of a network that holds a base model's blocks and more
+    if not likely:
+        if what := seems(keys):
+            return FamilyGuess("not-diffusion", 0.9, evidence=(what,)), (None,) * len(groups)
+        lines = describe_unknown(scores, groups, keys, metadata)
+        return FamilyGuess("unknown", 0.0, evidence=lines, hint=hint), (None,) * len(groups)
     chosen = next((score for score in likely if score.family.id == hint), likely[0])
-    others = tuple(score.family.id for score in likely if score is not chosen)
-    total = len(groups)
-    title = chosen.family.id
-    evidence = [
-        f"{chosen.named} of {total} modules bear names of {title}, {chosen.fitting} its shapes"
-    ]
-    evidence += _evidence(chosen, scores, groups, others)
-    if hint and hint == title:
-        evidence.append(f"metadata says {hint}")
-    confidence = chosen.fitting / total if chosen.fitting else 0.3 * chosen.named / total
-    if others:
-        confidence *= 0.9 if hint == title else 1 / (1 + len(others))
-    return FamilyGuess(title, confidence, others, tuple(evidence), hint), chosen.places
+    others = [score for score in likely if score is not chosen]
+    guess = FamilyGuess(
+        chosen.family.id,
+        _confidence(chosen, others, len(groups), hint),
+        tuple(score.family.id for score in others),
+        describe(chosen, others, scores, groups, hint),
+        hint,
+    )
+    return guess, chosen.places
 
 
-def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str]) -> _Score:
+def _families(groups: Sequence[Group]) -> list[Family]:
+    """Those worth a closer look; positions are counted in UNets alone."""
+    names = [group.parsed.name for group in groups if group.parsed.position is None]
+    if not names:
+        return [FAMILIES[id] for id in ("sd1", "sd2")] if groups else []
+    return candidates(names, 0.5)
+
+
+def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str]) -> Score:
     places = tuple(place(family, group, metadata) for group in groups)
     named = fitting = exact = 0
     for group, found in zip(groups, places, strict=True):
@@ -151,69 +135,36 @@ def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str])
         named += 1
         if fits(group.shape, found.shape):
             fitting += 1
-            exact += _exact(group.shape, found.shape)
-    return _Score(family, places, named, fitting, exact, _gaps(family, places))
+            exact += fits_exactly(group.shape, found.shape)
+    return Score(family, places, named, fitting, exact)
 
 
-# So many attentions cut short at the same depths are a shallower network, fewer are a choice.
-_TELLING = 3
-_LAYER = re.compile(r"(.*)\.transformer_blocks\.(\d+)\.")
+def _likely(scores: Sequence[Score], total: int) -> list[Score]:
+    """Families that explain the file equally well, the likeliest first."""
+    able = [score for score in scores if score.fitting and score.fitting >= FITTING * total]
+    if not able:
+        return []
+    best = max((score.fitting, score.exact) for score in able)
+    if best[0] == total:
+        likely = [score for score in able if (score.fitting, score.exact) == best]
+    else:
+        likely = [score for score in able if score.fitting >= best[0] - MARGIN * total]
+        likely.sort(key=lambda score: (-score.fitting, -score.exact))
+    least = min(score.cut for score in likely)
+    likely = [score for score in likely if score.cut < least + _TELLING]
+    return sorted(likely, key=lambda score: not score.complete)
 
 
-def _gaps(family: Family, places: Sequence[Place | None]) -> int:
-    """Attentions of which only some layers are touched: the mark of a shallower network."""
-    touched: dict[str, set[str]] = {}
-    for found in places:
-        if found is not None and found.part == "denoiser":
-            for path in found.native.paths:
-                if match := _LAYER.match(path):
-                    touched.setdefault(match[1], set()).add(match[2])
-    if not touched:
-        return 0
-    return min(
-        sum(layers != _depths(net).get(block) for block, layers in touched.items())
-        for net in (family.net, *family.variants)
-    )
-
-
-@cache
-def _depths(net: str) -> dict[str, set[str]]:
-    """Transformer layers of each attention of a network."""
-    depths: dict[str, set[str]] = {}
-    for path in table(net).shapes:
-        if match := _LAYER.match(path):
-            depths.setdefault(match[1], set()).add(match[2])
-    return depths
-
-
-def _evidence(
-    chosen: _Score, scores: Sequence[_Score], groups: Sequence[Group], others: Sequence[str]
-) -> list[str]:
-    """One module that rivals cannot explain, and which rivals."""
-    reasons: dict[str, list[str]] = {}
-    for rival in scores:
-        if rival is not chosen and rival.family.id not in others and rival.named:
-            reasons.setdefault(_against(chosen, rival, groups), []).append(rival.family.id)
-    lines = [f"not {', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    if others:
-        lines.append(f"shapes cannot tell it from {', '.join(others)}")
-    return lines
-
-
-def _against(chosen: _Score, rival: _Score, groups: Sequence[Group]) -> str:
-    for group, mine, theirs in zip(groups, chosen.places, rival.places, strict=True):
-        if mine is None or not fits(group.shape, mine.shape):
-            continue
-        path = mine.native.paths[0]
-        if theirs is None:
-            return f"there is no {path} there"
-        if not fits(group.shape, theirs.shape) or (
-            _exact(group.shape, mine.shape) and not _exact(group.shape, theirs.shape)
-        ):
-            want = "x".join(map(str, theirs.shape))
-            have = "x".join(map(str, group.shape or ()))
-            return f"{path} is {have} here, {want} there"
-    return "attentions are touched in fewer layers than there are"
+def _confidence(chosen: Score, others: Sequence[Score], total: int, hint: str | None) -> float:
+    confidence = chosen.fitting / total
+    if hint == chosen.family.id:
+        return confidence * (0.9 if others else 1.0)
+    rivals = [score for score in others if score.complete == chosen.complete]
+    weights = [score.family.weight for score in (chosen, *rivals)]
+    confidence *= weights[0] / sum(weights)
+    if len(rivals) < len(others):
+        confidence *= 0.9
+    return min(confidence, (total + 1) / (total + 2)) if total < FEW else confidence
 
 
 def _hint(metadata: Mapping[str, str]) -> str | None:
@@ -232,28 +183,3 @@ def _hint(metadata: Mapping[str, str]) -> str | None:
         if best[1]:
             break
     return best[1]
-
-
-# names that other kinds of networks have -> what the file seems to be
-_FOREIGN = (
-    (r"w_[ab]_\d+$", "a Segment Anything (SAM) adapter"),
-    (r"image_encoder\.blocks\.\d+\.|mask_decoder\.", "a Segment Anything (SAM) adapter"),
-    (r"model\.layers\.\d+\.(self_attn|mlp)\.", "a language-model adapter (Llama-like)"),
-    (r"(transformer\.)?h\.\d+\.(attn|mlp)\.", "a language-model adapter (GPT-like)"),
-    (r"gpt_neox\.layers\.\d+\.", "a language-model adapter (GPT-NeoX)"),
-    (r"encoder\.layer\.\d+\.attention\.", "a BERT-like or ViT adapter"),
-    (r"decoder\.block\.\d+\.layer\.", "a sequence-to-sequence language-model adapter"),
-    (r"vision_model\.|visual\.blocks\.", "a vision-model adapter"),
-    (r"model\.(encoder|decoder)\.layers\.\d+\.", "a speech or translation adapter"),
-)
-
-
-def _unplaced(keys: Sequence[str], hint: str | None) -> FamilyGuess:
-    for pattern, what in _FOREIGN:
-        found = re.compile(rf"(^|\.){pattern}")
-        count = sum(found.search(key) is not None for key in keys)
-        if count * 2 > len(keys):
-            return FamilyGuess(
-                "not-diffusion", 0.9, evidence=(f"{count} of {len(keys)} keys are of {what}",)
-            )
-    return FamilyGuess("unknown", 0.0, evidence=("no module name is in a known table",), hint=hint)

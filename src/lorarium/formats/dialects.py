@@ -40,9 +40,15 @@ class Dialect:
     attention_only: bool = False
     opaque: tuple[str, ...] = ()
 
+    @property
+    def two_denoisers(self) -> bool:
+        """Whether a file (or a folder of PEFT folders) can hold two experts."""
+        return "{net}" in self.denoiser or self.id == "peft"
+
     def tail(self, slot: str, part: str) -> str:
         """Suffix of a slot's key; slots without a word of their own keep their name."""
-        tails = self.encoder_tails if part != "denoiser" and self.encoder_tails else self.tails
+        encoder = not part.startswith("denoiser")
+        tails = self.encoder_tails if encoder and self.encoder_tails else self.tails
         return (tails or _PEFT).get(slot, slot)
 
     def prefix(self, part: str, family: Family | None) -> str:
@@ -59,7 +65,9 @@ class Dialect:
     def uses_native(self, family: Family | None) -> bool:
         if family is None:
             return bool(self.native)
-        return family.kohya_native if self.native is None else self.native
+        if self.native is None:
+            return family.kohya_native
+        return self.native and (family.comfy_native or self.flat)
 
 
 _GUESSED_KOHYA = {"text_encoder": "te1", "text_encoder_2": "te2", "text_encoder_3": "te3"}

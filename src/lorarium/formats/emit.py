@@ -139,7 +139,8 @@ def _file_of(part: str, dialect: Dialect, family: Family | None) -> str:
     """The folder of a part in a PEFT tree; "" where all parts share one file."""
     if dialect.id != "peft":
         return ""
-    return (family.denoiser if family else "transformer") if part == "denoiser" else part
+    net = family.denoiser if family else "transformer"
+    return {"denoiser": net, "denoiser_2": f"{net}_2"}.get(part, part)
 
 
 def place_positions(known: list[Unit], family: Family | None, draft: Draft) -> None:

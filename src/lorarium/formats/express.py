@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lorarium.adapter import Dora, LowRank
 
+from . import experts
 from .dialects import Dialect
 from .emit import Draft, bias_slots
 from .families import Family
@@ -14,6 +15,7 @@ def expressible(
     known: list[Unit], dialect: Dialect, family: Family | None, draft: Draft
 ) -> list[Unit]:
     """Units the dialect has words for; the others are refused by name."""
+    known = _one_denoiser(known, dialect, draft)
     kept = []
     peft_like = dialect.tails is None
     mixed = {part for part in {u.part for u in known} if peft_like and _mixed(known, part)}
@@ -38,6 +40,19 @@ def expressible(
             continue
         kept.append(unit)
     return [_without_bias(unit, kept, dialect, family, draft) for unit in kept]
+
+
+def _one_denoiser(known: list[Unit], dialect: Dialect, draft: Draft) -> list[Unit]:
+    """A file that can hold one expert says which; of two it holds the first."""
+    second = [unit for unit in known if unit.part == "denoiser_2"]
+    if not second or dialect.two_denoisers:
+        return known
+    if not any(unit.part == "denoiser" for unit in known):
+        draft.header[experts.HEADER] = "low"
+        return known
+    for unit in second:
+        draft.refuse(unit.modules, f"a {dialect.id} file holds one expert, and this has two")
+    return [unit for unit in known if unit.part != "denoiser_2"]
 
 
 _WORDS = {

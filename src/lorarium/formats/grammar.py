@@ -39,6 +39,8 @@ _FLAT = (
     ("lora_te2_", "te2", "kohya"),
     ("lora_te3_", "te3", "kohya"),
     ("lora_te_", "te", "kohya"),
+    ("lora_prior_unet_", "denoiser", "kohya"),
+    ("lora_prior_te_", "te", "kohya"),
     ("lora_transformer_", "denoiser", "lora-transformer"),
     ("lycoris_", "denoiser", "lycoris"),
 )
@@ -49,6 +51,8 @@ _DOTTED = (
     ("unet.", "denoiser", "diffusers"),
     ("transformer_2.", "denoiser_2", "diffusers"),
     ("transformer.", "denoiser", "diffusers"),
+    ("prior.", "denoiser", "diffusers"),
+    ("text_conditioner.", "denoiser", "diffusers"),
     ("text_encoder.", "text_encoder", "diffusers"),
     ("text_encoder_2.", "text_encoder_2", "diffusers"),
     ("text_encoder_3.", "text_encoder_3", "diffusers"),

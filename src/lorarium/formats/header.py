@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import stat
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import ml_dtypes
 import numpy as np
 
 from lorarium.errors import LorariumError, quoted
+from lorarium.files import open_regular
 
 Container = Literal["safetensors", "torch-zip", "pickle"]
 
@@ -132,23 +132,6 @@ def sniff(path: Path) -> Container:
 def is_header_start(head: bytes) -> bool:
     """Whether these first bytes can open a safetensors file."""
     return len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= MAX_HEADER
-
-
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading; folders, pipes, devices and unreadable files are errors."""
-    where = str(path)
-    try:
-        mode = os.stat(path).st_mode
-        if stat.S_ISDIR(mode):
-            raise LorariumError("this is a folder", where=where, hint="give a file inside it")
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for ever
-            raise LorariumError("this is not an ordinary file", where=where)
-        return open(path, "rb")
-    except FileNotFoundError:
-        raise LorariumError("there is no such file", where=where) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LorariumError(f"cannot be read ({reason})", where=where) from None
 
 
 def load_header(path: str | os.PathLike[str]) -> Header:

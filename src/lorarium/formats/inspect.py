@@ -15,7 +15,9 @@ import numpy as np
 
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
-from lorarium.errors import LorariumError, one_line
+from lorarium.algebra.inner import exact_sum
+from lorarium.errors import LorariumError, file_error, one_line
+from lorarium.files import is_inside
 from lorarium.formats import read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import Hashes, hash_file
@@ -119,8 +121,8 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
             sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
             spread = _effective_rank(adapter, sizes)
         hashes, mark = later.result()
-    squares = {module: size**2 for module, size in sizes.items()}
-    total = math.fsum(squares.values())
+    squares = {module: size * size for module, size in sizes.items()}
+    square = exact_sum(squares.values())
     if tags := tag_shares(raw.metadata):
         facts["tags"] = [{"text": tag, "share": share} for tag, share in tags[:SHOWN_TAGS]]
     return Inspection(
@@ -133,9 +135,9 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
         alphas=_alphas(adapter),
         parameters=sum(array.size for array in raw.tensors.values() if array.ndim),
         dtype=_dtype(raw),
-        norm=_finite(math.sqrt(total)) if len(adapter) else None,
+        norm=_finite(math.sqrt(square)) if len(adapter) else None,
         effective_rank=spread,
-        energy=_energy(squares, total),
+        energy=_energy(squares, square),
         metadata=raw.metadata,
         training=facts,
         words=tuple(_words(raw.metadata, sidecars)),
@@ -159,14 +161,15 @@ def inspect_files(paths: list[str]) -> Iterator[Inspection]:
     for path in paths:
         try:
             files = tensor_files(Path(path))
-        except LorariumError as error:
-            yield Inspection(path=path, error=str(error))
+        except Exception as error:
+            yield Inspection(path=path, error=str(file_error(error, path)))
             continue
         for file in files:
             try:
-                yield inspect_file(file)
-            except LorariumError as error:
-                yield Inspection(path=str(file), error=str(error))
+                found = inspect_file(file)
+            except Exception as error:
+                found = Inspection(path=str(file), error=str(file_error(error, str(file))))
+            yield found
 
 
 def tensor_files(path: Path) -> list[Path]:
@@ -178,22 +181,12 @@ def tensor_files(path: Path) -> list[Path]:
     for folder, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(folder, name)
-            if file.suffix.lower() in LORA_SUFFIXES and stays_inside(file, inside):
+            if file.suffix.lower() in LORA_SUFFIXES and is_inside(file, inside):
                 found.append(file)
     if not found:
         hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
         raise LorariumError("there is no tensor file in this folder", where=str(path), hint=hint)
     return sorted(found)
-
-
-def stays_inside(file: Path, folder: Path) -> bool:
-    """Whether a file is in the folder, or a hub cache's link into the `blobs` above it."""
-    try:
-        real = file.resolve()
-    except (OSError, RuntimeError):  # a link that leads back to itself
-        return False
-    cached = real.parent.name == "blobs" and real.parent.parent in folder.parents
-    return real.is_relative_to(folder) or cached
 
 
 def block_of(module: Module) -> str:
@@ -219,14 +212,14 @@ def _effective_rank(adapter: Adapter, sizes: Mapping[Module, float]) -> float | 
     return _finite(median(found)) if found else None
 
 
-def _energy(squares: Mapping[Module, float], total: float) -> dict[str, float]:
+def _energy(squares: Mapping[Module, float], whole: float) -> dict[str, float]:
     """Share of ‖ΔW‖² by block."""
-    if not total or not math.isfinite(total):
+    if not whole or not math.isfinite(whole):
         return {}
     blocks: dict[str, float] = {}
     for module, square in squares.items():
         block = block_of(module)
-        blocks[block] = blocks.get(block, 0.0) + square / total
+        blocks[block] = blocks.get(block, 0.0) + square / whole
     ordered = sorted(blocks, key=lambda name: (name.startswith("text"), *_natural(name)))
     return {name: round(blocks[name], 6) for name in ordered}
 

@@ -12,10 +12,11 @@ import numpy as np
 from lorarium.adapter import PARTS, Adapter, Array, Delta, Dora, LowRank, Module
 from lorarium.errors import LorariumError
 
-from . import container, peft, rows
-from .detect import Group, Place, detect, fits
-from .families import FAMILIES
+from . import container, experts, peft, rows
+from .detect import detect
+from .families import FAMILIES, Family
 from .grammar import Parsed, parse
+from .placing import Group, Place, fits
 from .report import FamilyGuess, KeyFate, Report, kinds
 from .slots import Bias, build
 
@@ -84,7 +85,10 @@ def _open_folder(folder: Path) -> Source:
     return Source(str(folder), tensors, metadata, _config_scales(configs), "peft", warnings)
 
 
-FOLDERS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+FOLDERS = (
+    *("unet", "transformer", "transformer_2", "prior", "text_conditioner"),
+    *("text_encoder", "text_encoder_2", "text_encoder_3"),
+)
 
 
 def _config_scales(configs: Mapping[str, peft.Config]) -> Scales:
@@ -100,9 +104,10 @@ def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Repor
     fates: dict[str, KeyFate] = {}
     groups = _group(source, fates)
     guess, places = detect(groups, source.metadata, list(source.tensors), family)
+    places = experts.assign(guess.id, places, source.metadata)
     deltas, warnings = _settle(groups, places, guess, fates)
     carried = {key for key, fate in fates.items() if fate.fate == "carried"}
-    dialect = source.dialect or _dialect(groups, guess)
+    dialect = source.dialect or _dialect(groups, places, guess)
     adapter = Adapter(
         deltas,
         guess.id,
@@ -281,24 +286,34 @@ def _equal(a: Delta, b: Delta) -> bool:
     )
 
 
-def _dialect(groups: Sequence[Group], guess: FamilyGuess) -> str:
+def _dialect(groups: Sequence[Group], places: Sequence[Place | None], guess: FamilyGuess) -> str:
     """The dialect of most modules of the denoiser, or of the encoders when there is none."""
     counts: dict[str, int] = {}
     groups = [g for g in groups if g.parsed.net in ("", "denoiser")] or groups
     for group in groups:
         name = group.parsed.dialect
-        if name == "kohya" and group.parsed.net == "denoiser" and guess.id in FAMILIES:
-            native = group.parsed.name.startswith(_NATIVE_HEADS)
-            if native != FAMILIES[guess.id].kohya_native:
-                name = "kohya-ldm" if native else "kohya-diffusers"
         counts[name] = counts.get(name, 0) + 1
-    return max(sorted(counts), key=lambda name: counts[name]) if counts else "unknown"
+    usual = max(sorted(counts), key=lambda name: counts[name]) if counts else "unknown"
+    if usual != "kohya" or guess.id not in FAMILIES:
+        return usual
+    native = _spelled_natively(places, FAMILIES[guess.id])
+    if native in (None, FAMILIES[guess.id].kohya_native):
+        return usual
+    return "kohya-ldm" if native else "kohya-diffusers"
 
 
-_NATIVE_HEADS = tuple(
-    "input_blocks_ middle_block_ output_blocks_ time_embed_ label_emb_ out_ double_blocks_ "
-    "single_blocks_ final_layer_ time_in_ vector_in_ guidance_in_ img_in txt_in".split()
-)
+def _spelled_natively(places: Sequence[Place | None], family: Family) -> bool | None:
+    """Whether most names are the original checkpoint's, None when those are the same as ours."""
+    votes = 0
+    table = family.parts["denoiser"]
+    for spot in places:
+        if spot is None or not spot.part.startswith("denoiser"):
+            continue
+        if spot.native.name not in spot.native.paths:
+            votes += 1
+        elif spot.native.name in table.native_of:
+            votes -= table.native_of[spot.native.name].name != spot.native.name
+    return votes > 0 if votes else None
 
 
 def _doubts(

@@ -41,7 +41,7 @@ def fold(delta: Delta, widen: bool = True) -> tuple[Delta, bool]:
     slots = take(delta)
     first, second = next(pair for pair in _CARRIERS if pair[0] in slots)
     if second is None or second not in slots:
-        slots[first], exact = _fold_one(slots[first], delta.scale, widen)
+        slots[first], exact = _fold_lone(slots[first], delta.scale, widen)
     else:
         pair, exact = _fold_two(slots[first], slots[second], delta.scale, widen)
         slots[first], slots[second] = pair
@@ -80,6 +80,14 @@ def _fold_one(a: Array, scale: float, widen: bool) -> tuple[Array, bool]:
             return moved, True
     with np.errstate(over="ignore"):
         return exact.astype(a.dtype), False
+
+
+def _fold_lone(a: Array, scale: float, widen: bool) -> tuple[Array, bool]:
+    """scale * a where no other factor and no alpha can take it: rounded no coarser than fp32."""
+    moved, exact = _fold_one(a, scale, widen)
+    if exact or not widen or a.dtype.itemsize >= 4:
+        return moved, exact
+    return (a.astype(np.float64) * scale).astype(np.float32), False
 
 
 def times(x: Array, factor: float) -> Array:
@@ -139,4 +147,4 @@ def scaled_bias(bias: Bias, scale: float, widen: bool = True) -> tuple[Array, bo
     """The bias vector as it must stand where the reader multiplies by `scale`."""
     if bias.scale == scale:
         return bias.bias, True
-    return _fold_one(bias.bias, bias.scale / scale, widen)
+    return _fold_lone(bias.bias, bias.scale / scale, widen)

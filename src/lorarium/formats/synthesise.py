@@ -99,8 +99,10 @@ def _weights(
 ) -> Iterator[tuple[str, str, Shape, bool]]:
     """Part, dotted name, shape and whether it has a bias, in the names the dialect uses."""
     for part, table in family.parts.items():
+        if part == "denoiser_2" and not dialect.two_denoisers:
+            continue
         seen: set[str] = set()
-        if part == "denoiser" and dialect.uses_native(family):
+        if part.startswith("denoiser") and dialect.uses_native(family):
             names = {name: native.paths for name, native in table.natives.items()}
             covered = {path for paths in names.values() for path in paths}
             names |= {path: (path,) for path in table.shapes if path not in covered}
@@ -174,7 +176,7 @@ def _slots(
 
 
 def _net(family: Family, part: str) -> str:
-    return family.denoiser if part == "denoiser" else part
+    return part.replace("denoiser", family.denoiser)
 
 
 def _config(rank: int, alpha: float | None, kind: str) -> dict[str, object]:

@@ -63,7 +63,7 @@ def units(
         if table is None:
             refused += [(module, f"{family.id} has no {part}") for module in entry.modules]
         elif path in table.shapes:
-            home = table.native_of.get(path) if native and part == "denoiser" else None
+            home = table.native_of.get(path) if native and part.startswith("denoiser") else None
             if home is None:
                 found.append(Unit(part, path, entry.delta, entry.bias, entry.modules))
             else:

@@ -1,180 +1,333 @@
-"""Groups of files that hold one adapter, however they were written.
+"""Files that hold one adapter, by what can be done about them.
 
-Equal bytes, equal payloads and equal fingerprints are certain. The rest is found by the cosine of
-ΔW: other number types, rotated factors, another strength, rounding, truncation to a lower rank or
-to fewer modules.
+*Identical bytes* and *same weights* are copies: all but the keeper can go. *Cut down*, *scaled or
+negated* and *near* ones are not, and are only shown. Sketches find candidates; equal bytes, equal
+fingerprints and the algebra of `compare` on the files decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from lorarium.adapter import Array
-from lorarium.library.relate import LEAST_RESIZED, Weights, changes, cosine
-from lorarium.library.spaces import BUILT_IN
+from lorarium.library.candidates import candidate_pairs
+from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, SCALED, Relation, compare
+from lorarium.library.held import HeldWeights
+from lorarium.library.keeper import Contestant, order, reason, surplus
 from lorarium.library.view import View
 
-WIDTH = {"float64": 64, "float32": 32, "bfloat16": 16, "float16": 17}  # more mantissa first
-SCREEN = 128  # coordinates of the first comparison of all pairs
-BLOCK = 2048
+IDENTICAL = "identical bytes"
+CLASSES = (IDENTICAL, SAME, CUT, SCALED, NEAR)
+COPIES = (IDENTICAL, SAME)
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Copy:
+    """A file that is not the keeper. It is `factor` times it up to `error`, a share of its norm."""
+
     path: str
-    changes: tuple[str, ...]  # from the file that is worth keeping to this one
-    cosine: float
+    changes: tuple[str, ...]  # from the keeper to this one
+    error: float
+    factor: float
     size: int
+    source: str = ""  # the member of the keeper's group it was compared with, where it is another
+
+    @property
+    def cosine(self) -> float:
+        return max(0.0, 1 - self.error**2) ** 0.5 * (-1 if self.factor < 0 else 1)
 
     def to_json(self) -> dict[str, Any]:
         return {
             "path": self.path,
             "changes": list(self.changes),
             "cosine": round(self.cosine, 6),
+            "error": float(f"{self.error:.4g}"),
+            "factor": float(f"{self.factor:.6g}"),
             "size": self.size,
+            **({"source": self.source} if self.source else {}),
         }
 
 
 @dataclass(frozen=True)
 class Group:
-    """Files of one adapter; `keep` is the finest: highest rank, widest numbers."""
+    """Files that are one thing to one keeper; `bytes_to_win` is 0 unless they are copies."""
 
+    name: str  # one of CLASSES
     family: str
-    keep: str
+    keeper: str
+    reason: str
     copies: tuple[Copy, ...]
+    bytes_to_win: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        copies = [copy.to_json() for copy in self.copies]
-        return {"family": self.family, "keep": self.keep, "copies": copies}
+        return {
+            "class": self.name,
+            "family": self.family,
+            "keep": self.keeper,
+            "keeper": self.keeper,
+            "reason": self.reason,
+            "copies": [copy.to_json() for copy in self.copies],
+            "bytes_to_win": self.bytes_to_win,
+        }
 
 
 def duplicates(view: View, where: str | None = None) -> list[Group]:
-    """All groups, the largest first."""
+    """All groups, copies first, the largest gain first; no file is a copy in two of them."""
+    return groups_of(Links(view, prints_of(view, where)))
+
+
+def prints_of(view: View, where: str | None = None) -> list[Print]:
+    """The files that could be read, by their bytes and then by their fingerprints."""
     files = view.files if where is None else view.files.filter(view.mask(where))
     rows = [row for row in files.to_pylist() if row["id"]]
-    links = Links(row["key"] for row in rows)
-    for name in ("id", "payload_sha256", "fingerprint"):
-        _link_equal(links, rows, name)
-    by_id: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        by_id.setdefault(row["id"], row)
-    for a, b in _near(view, by_id):
-        links.join(a["key"], b["key"])
-    groups = [_group(view, found) for found in links.groups(rows)]
-    return sorted(groups, key=lambda g: (-len(g.copies), g.keep))
+    contents = [Content(same) for same in _by(rows, lambda row: row["id"])]
+    return [Print(same) for same in _by(contents, lambda content: content.print)]
+
+
+def groups_of(links: Links) -> list[Group]:
+    clusters = links.clusters()
+    contents = [content for found in links.prints for content in found.contents]
+    groups = [content.group() for content in contents if len(content.rows) > 1]
+    groups += [c.group() for c in clusters if len(c.contents) > 1]
+    groups += links.other_groups(clusters)
+    return sorted(groups, key=lambda g: (CLASSES.index(g.name), -g.bytes_to_win, g.keeper))
+
+
+def _by(items: Sequence[Any], key: Any) -> list[list[Any]]:
+    grouped: dict[Any, list[Any]] = {}
+    for item in items:
+        grouped.setdefault(key(item), []).append(item)
+    return list(grouped.values())
+
+
+class Content:
+    """Files of the same bytes, the keeper first."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = sorted(rows, key=lambda row: order(Contestant(row)))
+        self.row = self.rows[0]
+
+    @property
+    def print(self) -> tuple[str, str]:
+        # changes that are zero are all alike, which makes nobody a copy
+        known = self.row["described"] and self.row["fingerprint"]
+        return self.row["family"], self.row["fingerprint"] if known else self.row["id"]
+
+    def group(self) -> Group:
+        first, *others = self.rows
+        copies = []
+        for row in others:
+            linked = _place(row) == _place(first)
+            word = "the same file by another name" if linked else "identical file"
+            copies.append(Copy(row["path"], (word,), 0.0, 1.0, row["size"]))
+        why = reason(Contestant(first), [Contestant(row) for row in others])
+        return Group(
+            IDENTICAL, first["family"], first["path"], why, tuple(copies), _spare(self.rows)
+        )
+
+
+class Print:
+    """Contents of one fingerprint: the same weights without a look at the files."""
+
+    def __init__(self, contents: Sequence[Content]) -> None:
+        self.contents = contents
+        self.bits = self.modules = 0
+        self.padding: tuple[float, ...] = ()
+
+    @property
+    def row(self) -> Row:
+        return min((c.row for c in self.contents), key=lambda row: order(self.contestant(row)))
+
+    def contestant(self, row: Row, padding: tuple[float, ...] | None = None) -> Contestant:
+        return Contestant(
+            row, self.bits, self.modules, surplus(row) if padding is None else padding
+        )
+
+
+class Cluster:
+    """Prints of the same weights up to rounding, each beside the one it was joined to."""
+
+    def __init__(self, root: Print) -> None:
+        self.root = root
+        self.joined: list[tuple[Print, Relation]] = [(root, Relation(SAME, 1.0, 0.0))]
+
+    @property
+    def contents(self) -> list[Content]:
+        return [content for found, _ in self.joined for content in found.contents]
+
+    def group(self) -> Group:
+        members = [
+            (found.contestant(content.row), relation)
+            for found, relation in self.joined
+            for content in found.contents
+        ]
+        members.sort(key=lambda member: order(member[0]))
+        (keeper, _), *others = members
+        copies = tuple(_copy(keeper.row, other.row, relation) for other, relation in others)
+        why = reason(keeper, [other for other, _ in others])
+        rows = [contestant.row for contestant, _ in members]
+        return Group(SAME, keeper.row["family"], keeper.row["path"], why, copies, _spare(rows))
+
+
+@dataclass(frozen=True)
+class Link:
+    one: Print
+    other: Print
+    relation: Relation  # what `other` is to `one`
+
+    def turned(self) -> Link:
+        """The same seen from the other side."""
+        relation = self.relation
+        if relation.name == CUT:
+            relation = replace(relation, cut="a" if relation.cut == "b" else "b")
+        else:
+            relation = replace(relation, factor=1 / relation.factor)
+        return Link(self.other, self.one, relation)
 
 
 class Links:
-    """Which rows belong together (union-find)."""
+    """What the candidates among the prints are to one another."""
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self.above = {key: key for key in keys}
+    def __init__(self, view: View, prints: Sequence[Print]) -> None:
+        self.prints = prints
+        by_id = {p.row["id"]: p for p in prints if p.row["described"]}
+        held = HeldWeights()
+        self.all: list[Link] = []
+        pairs = candidate_pairs(view, {id: p.row for id, p in by_id.items()})
+        for one, other, cosine in sorted(pairs):
+            first, second = by_id[one], by_id[other]
+            a, b = held.weights(first.row), held.weights(second.row)
+            if a is not None and b is not None:
+                relation = compare(a, b)
+            else:  # a file that is not there, or another by now: never said to be a copy
+                unchecked = Relation(NEAR, cosine, max(0.0, 1 - cosine**2) ** 0.5, checked=False)
+                relation = unchecked if abs(cosine) >= NEAR_COSINE else None
+            if relation is not None:
+                self.all.append(Link(first, second, relation))
+                for found, weights in ((first, a), (second, b)):
+                    if weights is not None:
+                        found.bits, found.modules = weights.bits, len(weights.energy)
+                        found.padding = weights.padding
 
-    def root(self, key: str) -> str:
-        while self.above[key] != key:
-            self.above[key] = key = self.above[self.above[key]]
-        return key
+    def clusters(self) -> list[Cluster]:
+        """Each print joins a finer one that it is a rounding of, the nearest first."""
+        ordered = sorted(self.prints, key=lambda p: order(p.contestant(p.row)))
+        place = {id(p): i for i, p in enumerate(ordered)}
+        finer: dict[int, list[tuple[float, int, Print]]] = {}
+        for link in self.all:
+            if link.relation.name == SAME:
+                first, second = sorted((link.one, link.other), key=lambda p: place[id(p)])
+                choice = link.relation.error, place[id(first)], first
+                finer.setdefault(id(second), []).append(choice)
+        self.home: dict[int, Cluster] = {}
+        clusters = []
+        for found in ordered:
+            choices = finer.get(id(found))
+            if choices:
+                error, _, to = min(choices, key=lambda choice: choice[:2])
+                cluster = self.home[id(to)]
+                cluster.joined.append((found, Relation(SAME, 1.0, error)))
+            else:
+                cluster = Cluster(found)
+                clusters.append(cluster)
+            self.home[id(found)] = cluster
+        return clusters
 
-    def join(self, a: str, b: str) -> None:
-        self.above[self.root(a)] = self.root(b)
-
-    def groups(self, rows: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {}
-        for row in rows:
-            found.setdefault(self.root(row["key"]), []).append(row)
-        return [group for group in found.values() if len(group) > 1]
-
-
-def _link_equal(links: Links, rows: Sequence[dict[str, Any]], name: str) -> None:
-    first: dict[tuple[str, str], str] = {}
-    for row in rows:
-        # changes that are zero are all alike, which makes nobody a copy
-        if row[name] and (name == "id" or row["described"]):
-            key = first.setdefault((row["family"], row[name]), row["key"])
-            links.join(row["key"], key)
-
-
-def _near(
-    view: View, by_id: dict[str, dict[str, Any]]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Pairs of contents that are copies by their sketches."""
-    product = BUILT_IN["product"]
-    for family in view.families():
-        if product.table(family) not in view.tables:
-            continue
-        space = view.space(product, family)
-        ids = [id for id in space.stored.ids if id in by_id]
-        rows = [space.stored.position[id] for id in ids]
-        pairs = close_pairs(space.stored.exact.vectors[rows], LEAST_RESIZED)
-        # equal prints are linked already
-        pairs = [
-            (i, j) for i, j in pairs if by_id[ids[i]]["fingerprint"] != by_id[ids[j]]["fingerprint"]
-        ]
-        sketches = view.sketches(sorted({ids[i] for pair in pairs for i in pair}))
-        weights = {id: Weights(by_id[id], sketch) for id, sketch in sketches.items()}
-        for i, j in pairs:
-            a, b = weights.get(ids[i]), weights.get(ids[j])
-            if a is not None and b is not None and changes(a, b) is not None:
-                yield by_id[ids[i]], by_id[ids[j]]
-
-
-def close_pairs(vectors: Array, least: float) -> list[tuple[int, int]]:
-    """Pairs of rows whose cosine is at least about `least` in size, by blocks of all pairs.
-
-    Compared first after a projection to `SCREEN` coordinates, where the cosine of a pair at
-    `least` strays by (1 - least²) / √SCREEN.
-    """
-    n, d = vectors.shape
-    shadow = vectors
-    cut = least
-    if d > SCREEN and n > BLOCK:
-        turn = np.random.default_rng(d).standard_normal((d, SCREEN), np.float32)
-        shadow = np.concatenate(
-            [vectors[i : i + BLOCK].astype(np.float32) @ turn for i in range(0, n, BLOCK)]
+    def other_groups(self, clusters: Sequence[Cluster]) -> list[Group]:
+        """Each cluster beside at most one other that it was cut from, is a multiple of, or is
+        near to."""
+        ordered = sorted(
+            clusters, key=lambda c: order(c.root.contestant(c.root.row, c.root.padding))
         )
-        shadow /= np.linalg.norm(shadow, axis=1, keepdims=True)
-        cut = least - 4 * (1 - least**2) / np.sqrt(SCREEN)
-    shadow = shadow.astype(np.float32)
-    noise = 4 * (1 - least**2) / np.sqrt(d)
-    found: list[tuple[int, int]] = []
-    for low in range(0, n, BLOCK):
-        for right in range(low, n, BLOCK):
-            scores = np.abs(shadow[low : low + BLOCK] @ shadow[right : right + BLOCK].T)
-            pairs = np.argwhere(scores >= cut) + np.array([low, right])
-            pairs = pairs[pairs[:, 0] < pairs[:, 1]]
-            for start in range(0, len(pairs), BLOCK):
-                some = pairs[start : start + BLOCK]
-                a, b = (vectors[some[:, side]].astype(np.float32) for side in (0, 1))
-                near = np.abs(np.einsum("ij,ij->i", a, b)) >= least - noise
-                found += [(int(i), int(j)) for i, j in some[near]]
-    return found
+        place = {id(c): i for i, c in enumerate(ordered)}
+        best: dict[int, tuple[Any, Cluster, Cluster, Link]] = {}
+        for link in self.all:
+            one, other = self.home[id(link.one)], self.home[id(link.other)]
+            if link.relation.name == SAME or one is other:
+                continue
+            back = place[id(one)] > place[id(other)]
+            if link.relation.name == CUT:
+                back = link.relation.cut == "a"
+            keeper, child = (other, one) if back else (one, other)
+            turned = link.turned() if back else link
+            rank = (CLASSES.index(turned.relation.name), *_preference(turned), place[id(keeper)])
+            if id(child) not in best or rank < best[id(child)][0]:
+                best[id(child)] = rank, keeper, child, turned
+        grouped = _by(list(best.values()), lambda item: (item[0][0], id(item[1])))
+        return [_other_group(group[0][1], [item[2:] for item in group]) for group in grouped]
 
 
-def _group(view: View, rows: list[dict[str, Any]]) -> Group:
-    rows.sort(key=_worth)
-    best, others = rows[0], rows[1:]
-    sketches = view.sketches(sorted({row["id"] for row in rows}))
-    weights = {id: Weights(row, sketches[id]) for row in rows if (id := row["id"]) in sketches}
+def _preference(link: Link) -> tuple[float, ...]:
+    """A cut is shown beside the largest it was cut from, what is near beside the nearest."""
+    if link.relation.name == CUT:
+        rank = link.one.row["rank"]
+        return -link.one.row["modules"], -float("inf") if rank is None else -rank
+    return (link.relation.error,) if link.relation.name == NEAR else ()
+
+
+def _other_group(keeper: Cluster, members: Sequence[tuple[Cluster, Link]]) -> Group:
+    root = keeper.root
+    name = members[0][1].relation.name
     copies = []
-    for row in others:
-        a, b = weights.get(best["id"]), weights.get(row["id"])
-        done = ["identical file"]
-        c = 1.0
-        if row["id"] == best["id"]:
-            if row["inode"] == best["inode"] and row["changed"] == best["changed"]:
-                done = ["the same file by another name"]
-        elif a is not None and b is not None:
-            done = changes(a, b) or ["a copy of another copy"]
-            c = cosine(a.product, b.product)
-        copies.append(Copy(row["path"], tuple(done), c, row["size"]))
-    return Group(best["family"], best["path"], tuple(copies))
+    for child, link in members:
+        source = "" if link.one is root else link.one.row["path"]
+        copies.append(replace(_copy(link.one.row, child.root.row, link.relation), source=source))
+    if name == CUT:
+        why = "the others are parts of it"
+    else:
+        rivals = [child.root.contestant(child.root.row, child.root.padding) for child, _ in members]
+        why = reason(root.contestant(root.row, root.padding), rivals)
+    copies.sort(key=lambda copy: (copy.error, copy.path))
+    return Group(name, root.row["family"], root.row["path"], why, tuple(copies))
 
 
-def _worth(row: dict[str, Any]) -> tuple[float, float, float, int, str]:
-    """Smallest for the finest; among equals for the shortest path."""
-    width = WIDTH.get(row["dtype"], 0)
-    return -row["modules"], -(row["rank"] or 0), -width, len(row["path"]), row["path"]
+def _copy(keeper: Row, row: Row, relation: Relation) -> Copy:
+    changes = tuple(changes_between(keeper, row, relation))
+    return Copy(row["path"], changes, relation.error, relation.factor, row["size"])
+
+
+def changes_between(a: Row, b: Row, relation: Relation) -> list[str]:
+    """What makes `b` of `a`, in words."""
+    words = []
+    if a["dialect"] != b["dialect"]:
+        words.append(f"dialect {a['dialect']} → {b['dialect']}")
+    if a["dtype"] and b["dtype"] and a["dtype"] != b["dtype"]:
+        words.append(f"{a['dtype']} → {b['dtype']}")
+    if a["rank"] is not None and b["rank"] is not None and a["rank"] != b["rank"]:
+        words.append(f"rank {a['rank']:g} → {b['rank']:g}")
+    if a["modules"] != b["modules"]:
+        words.append(f"{a['modules']} → {b['modules']} modules")
+    if relation.name == SAME:
+        if not words:
+            same = a["payload_sha256"] == b["payload_sha256"]
+            words.append("other metadata only" if same else "same change in other factors")
+        return words
+    if relation.name == SCALED and relation.factor == -1:
+        words.append("negated")
+    elif abs(relation.factor - 1) > 1e-3:
+        words.append(f"strength x {relation.factor:.4g}")
+    if relation.name == CUT:
+        words.append(f"error {relation.error:.1%}")
+    if relation.name == NEAR:
+        words.append(f"differs by {relation.error:.2g} of its norm")
+        if not relation.checked:
+            words.append("by the sketches alone: a file is not there any more")
+    return words
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    """Equal for two names of one file on the disk, which take no more room than one."""
+    return row["inode"], row["size"], row["modified"], row["changed"]
+
+
+def _spare(rows: Sequence[Row]) -> int:
+    """Bytes of all but the first."""
+    seen = {_place(rows[0])}
+    spare = 0
+    for row in rows[1:]:
+        if _place(row) not in seen:
+            seen.add(_place(row))
+            spare += row["size"]
+    return spare

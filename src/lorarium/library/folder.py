@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import socket
@@ -10,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
+from lorarium.files import exists, require_regular
 from lorarium.formats.target import write_atomically
 
 FORMAT, VERSION = "lorarium-library", 1
@@ -26,24 +26,14 @@ def default_folder() -> Path:
 
 def need_library() -> None:
     """Refuse when the extra `library` is not installed."""
-    missing = [name for name in ("lancedb", "pyarrow", "sklearn") if not _installed(name)]
-    if missing:
-        raise LorariumError(
-            f"a library needs {' and '.join(missing)}",
-            hint="install the extra: pip install 'lorarium[library]'",
-        )
-
-
-def _installed(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    need_packages("a library", ("lancedb", "pyarrow", "sklearn"), "library")
 
 
 def check(folder: Path) -> None:
     """Whether a library is here that this version can read."""
     try:
+        if exists(folder / CARD):
+            require_regular(folder / CARD)
         text = (folder / CARD).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
         hint = "make one: lorarium index FOLDER"
@@ -112,7 +102,7 @@ def writing(folder: Path) -> Iterator[None]:
         raise cannot_write(folder, error) from None
     with file:
         try:
-            _lock(file.fileno())
+            lock_descriptor(file.fileno())
         except OSError:
             file.seek(0)
             who = file.read(200).strip() or "another process"
@@ -129,7 +119,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
 
 
-def _lock(descriptor: int) -> None:
+def lock_descriptor(descriptor: int) -> None:
     try:
         import fcntl
     except ImportError:  # Windows

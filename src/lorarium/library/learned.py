@@ -11,7 +11,7 @@ from pathlib import Path
 from lorarium.adapter import Array
 from lorarium.describe import learned
 from lorarium.describe.learned import Learned
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 from lorarium.library.spaces import BUILT_IN, Encoder
 
 PROBE_SIZE = 2048  # room for its vector whole
@@ -48,8 +48,7 @@ def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
     try:
         from lorarium.models.pictures import read_pictures
     except ModuleNotFoundError as error:
-        hint = "install the extra: pip install 'lorarium[torch]'"
-        raise LorariumError(f"reading pictures needs {error.name}", hint=hint) from None
+        raise missing_extra(f"reading pictures needs {error.name}", "torch") from None
     return networks.pictures(read_pictures(paths, PICTURE))
 
 

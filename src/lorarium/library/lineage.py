@@ -1,40 +1,37 @@
 """Where an adapter comes from: copies, its run, what it was merged from, what shares its start.
 
-Copies and relatives are found by the cosine of ΔW, merges by regression (`merges`). The input side
-says what the random start was: A begins at random and moves little, so a common row space means
-the same trainer and seed, whatever was learned.
+Copies are decided by `compare`, merges by `origins`; the rest by cosines of sketches. The input
+side says what the random start was: A begins at random and moves little, so a common row space
+means the same trainer and seed, whatever was learned.
 """
 
 from __future__ import annotations
 
+import math
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lorarium import formats
-from lorarium.adapter import Adapter
 from lorarium.describe.sketch import Sketch, input_similarity
-from lorarium.errors import LorariumError
-from lorarium.library import merges
 from lorarium.library.calibrate import FEWEST
-from lorarium.library.relate import COPY, Weights, changes, cosine
+from lorarium.library.compare import CUT, NEAR, Relation
+from lorarium.library.duplicates import changes_between
+from lorarium.library.members import Member, Members, turned
+from lorarium.library.origins import Origin, Origins, Searcher
+from lorarium.library.parents import ROUNDING, SURE
 from lorarium.library.search import subject
-from lorarium.library.spaces import BUILT_IN
-from lorarium.library.view import Space, View
+from lorarium.library.view import View
 
-SCREENED = 2000  # adapters nearest in either sense, among which parents are looked for
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
-LEAST = 0.1  # cosine with a merge of what went into it
+LEAST = 0.04  # cosine with a merge of what went into it
 SAME_START = 0.6  # least cosine on the input side
 MOST = 20  # listed of each sort
-CHILDREN = 10  # candidates that may be merges of this one
-WHOLE = 0.98  # of the energy: the parents are all there
-CUT = 1e-3  # of the energy of a sum: truncation did happen
-# checkpoints of one run nearly add up to one another, a merge of them does so to rounding
-OF_ONE_RUN, TO_ROUNDING = 0.5, 0.9995
+CHILDREN = 40  # candidates that may be merges of this one
+ONE_RATIO = 0.02  # by how much the weights of a whole may differ for it to be a part
+
+_SEARCHERS: weakref.WeakKeyDictionary[View, dict[str, Searcher]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -43,52 +40,87 @@ class Relative:
     cosine: float  # of ΔW
     start: float  # cosine on the input side
     note: str = ""
+    relation: str = ""  # of a copy: one of the classes of `duplicates`
 
     def to_json(self) -> dict[str, Any]:
-        found = {"path": self.path, "cosine": round(self.cosine, 4), "start": round(self.start, 4)}
-        return {**found, "note": self.note}
+        numbers = {"cosine": round(self.cosine, 4), "start": round(self.start, 4)}
+        relation = {"class": self.relation} if self.relation else {}
+        return {"path": self.path, **numbers, **relation, "note": self.note}
 
 
 @dataclass(frozen=True)
 class Parent:
+    """`weight` lies between `low` and `high`; None where only the parent is known. `verdict` is
+    "sure", "likely" or "cannot be told"."""
+
     path: str
-    weight: float
+    weight: float | None
+    low: float
+    high: float
     share: float  # of the energy of the merge
-    confidence: float  # that this is no coincidence
-    also: tuple[str, ...] = ()  # copies of it, which it may have been as well
+    verdict: str
+    said: bool = False  # by the file itself
+    also: tuple[str, ...] = ()  # equal files, which it may have been as well
+    instead: tuple[str, ...] = ()  # other files that explain the merge as well
 
     def to_json(self) -> dict[str, Any]:
+        bounds = (self.low, self.high)
+        known = all(map(math.isfinite, bounds)) and self.weight is not None
         return {
             "path": self.path,
-            "weight": round(self.weight, 4),
+            "weight": None if self.weight is None else round(self.weight, 4),
+            "interval": [round(x, 4) for x in bounds] if known else None,
             "share": round(self.share, 4),
-            "confidence": round(self.confidence, 6),
+            "verdict": self.verdict,
+            "said_by_file": self.said,
             "also": list(self.also),
+            "instead": list(self.instead),
         }
 
 
 @dataclass(frozen=True)
 class Merge:
-    """`explained` is the share of its energy; `exact` when the parents' files could be read;
-    `cut` the share of the sum's energy that truncation took."""
+    """`explained` is the share of its energy; `exact` when it was decided on the files and not on
+    sketches of them; `cut` the share of the sum's energy that truncation took; `via` a file that
+    this one was cut from, and has its parents through."""
 
     parents: tuple[Parent, ...]
+    verdict: str
     explained: float
     exact: bool
     cut: float
+    by_module: bool = False  # weights differ between modules
+    via: str = ""
 
     @property
     def whole(self) -> bool:
-        return self.explained >= WHOLE
+        return 1 - self.explained <= ROUNDING * 1.01
 
     def to_json(self) -> dict[str, Any]:
         return {
             "parents": [parent.to_json() for parent in self.parents],
+            "verdict": self.verdict,
             "explained": round(self.explained, 5),
             "whole": self.whole,
             "exact": self.exact,
             "cut": round(self.cut, 5),
+            "weights_by_module": self.by_module,
+            "via": self.via or None,
         }
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the file says of its making. `agrees` is None where the weights cannot tell; `absent`
+    counts the inputs that the library has not."""
+
+    method: str
+    inputs: tuple[str, ...]
+    agrees: bool | None
+    absent: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {**vars(self), "inputs": list(self.inputs)}
 
 
 @dataclass(frozen=True)
@@ -100,16 +132,16 @@ class Lineage:
     merge: Merge | None
     children: tuple[Parent, ...]  # merges of which this is a parent, with its weight there
     start: tuple[Relative, ...]  # same trainer and seed, another subject
+    said: Said | None = None
 
     def to_json(self) -> dict[str, Any]:
+        lists = ("copies", "run", "start", "children")
         return {
             "path": self.path,
             "family": self.family,
-            **{
-                name: [item.to_json() for item in getattr(self, name)]
-                for name in ("copies", "run", "start", "children")
-            },
+            **{name: [item.to_json() for item in getattr(self, name)] for name in lists},
             "merge": self.merge.to_json() if self.merge else None,
+            "said_by_file": self.said.to_json() if self.said else None,
         }
 
 
@@ -118,39 +150,153 @@ def lineage(view: View, path: Path) -> Lineage:
     row = subject(view, path)
     family = str(row["family"])
     view.need_family(family)
-    asked = Weights(row, Sketch.from_bytes(row["sketch"]))
-    others = Others(view, family, asked)
-    copies, run, start = [], [], []
-    for member in others.members:
-        found = changes(asked, member)
-        c = cosine(asked.product, member.product)
-        s = input_similarity(asked.sketch, member.sketch)
-        relative = Relative(member.row["path"], c, s)
-        if member.row["path"] == row["path"]:
-            continue
-        if found is not None:
-            copies.append(Relative(relative.path, c, s, ", ".join(found)))
-        elif abs(c) - others.common(member) >= RELATED:
-            run.append(Relative(relative.path, c, s, _run_note(row, member.row, s)))
-        elif s >= SAME_START:
-            start.append(relative)
-    merge = others.merge_of(asked)
-    children = others.children(asked)
-    born = {child.path for child in children}
-    parents = {path for p in merge.parents for path in (p.path, *p.also)} if merge else set()
-    run = [r for r in run if r.path not in born | parents]
-    return Lineage(
-        row["path"],
-        family,
-        tuple(sorted(copies, key=lambda r: -abs(r.cosine))[:MOST]),
-        tuple(sorted(run, key=lambda r: -abs(r.cosine))[:MOST]),
-        merge,
-        children,
-        tuple(sorted(start, key=lambda r: -r.start)[:MOST]),
+    searchers = _SEARCHERS.setdefault(view, {})
+    searcher = searchers.setdefault(family, Searcher(Members(view, family)))
+    return _Question(searcher, Member(row, Sketch.from_bytes(row["sketch"]))).answer()
+
+
+class _Question:
+    """One file and its searcher."""
+
+    def __init__(self, searcher: Searcher, asked: Member) -> None:
+        self.searcher, self.asked = searcher, asked
+        self.members = searcher.members
+
+    def answer(self) -> Lineage:
+        origins = self.searcher.origins(self.asked)
+        relations = dict((o.path, (o, r)) for o, r in self.searcher.copies(self.asked))
+        children = self._children(relations, origins)
+        parents = {m.path for o in origins.origins for m in o.files} if origins else set()
+        known = parents | {child.path for child in children}
+        if origins is not None and origins.via is not None:
+            known -= {origins.via.path}
+        near = {path for path, (_, r) in relations.items() if r.name == NEAR}
+        copies = [self._copy(o, r) for o, r in relations.values() if o.path not in known & near]
+        listed = known | {copy.path for copy in copies}
+        run, start = [], []
+        for other in self.members.around(self.asked):
+            c = self.asked.cosine(other)
+            s = input_similarity(self.asked.sketch, other.sketch)
+            if other.path in listed:
+                continue
+            if abs(c) - self._common(other) >= RELATED:
+                run.append(Relative(other.path, c, s, _run_note(self.asked.row, other.row, s)))
+            elif s >= SAME_START:
+                start.append(Relative(other.path, c, s))
+        return Lineage(
+            self.asked.path,
+            str(self.asked.row["family"]),
+            tuple(sorted(copies, key=lambda r: -abs(r.cosine))[:MOST]),
+            tuple(sorted(run, key=lambda r: -abs(r.cosine))[:MOST]),
+            _merge(origins),
+            tuple(children),
+            tuple(sorted(start, key=lambda r: -r.start)[:MOST]),
+            _said(origins),
+        )
+
+    def _copy(self, other: Member, relation: Relation) -> Relative:
+        cosine = self.asked.cosine(other)
+        start = input_similarity(self.asked.sketch, other.sketch)
+        if other.row["id"] and other.row["id"] == self.asked.row["id"]:
+            return Relative(other.path, cosine, start, "identical file", "identical bytes")
+        rows = dict(self.asked.row), dict(other.row)
+        if relation.cut == "a":
+            words = ["this was cut from it", *changes_between(*rows[::-1], turned(relation))]
+        else:
+            cut = ["cut from this"] if relation.name == CUT else []
+            words = [*cut, *changes_between(*rows, relation)]
+        return Relative(other.path, cosine, start, ", ".join(words), relation.name)
+
+    def _common(self, member: Member) -> float:
+        """The mean cosine of a member with the library; where few are here, nothing is common."""
+        known = self.members.product.calibration
+        if known is None or known.count < FEWEST or not member.norm:
+            return 0.0
+        return max(0.0, float(known.mean @ member.unit))
+
+    def _children(
+        self, copies: dict[str, tuple[Member, Relation]], own: Origins | None
+    ) -> list[Parent]:
+        """Files of which this one is a parent; not those that it was cut from, or that were cut
+        from it."""
+        others = [(abs(self.asked.cosine(m)), m) for m in self.members.around(self.asked)]
+        able = [
+            (c, m)
+            for c, m in others
+            if c >= LEAST and (m.path not in copies or copies[m.path][1].name == NEAR)
+        ]
+        able.sort(key=lambda item: -item[0])
+        children = []
+        for _, member in able[:CHILDREN]:
+            theirs = self.searcher.origins(member)
+            if theirs is None:
+                continue
+            same = [o for o in theirs.origins if self.asked.path in {m.path for m in o.files}]
+            if same:
+                children.append(_parent(member.path, same[0]))
+            elif (part := _as_a_part(own, theirs)) is not None:
+                children.append(_parent(member.path, part))
+        return children
+
+
+def _as_a_part(own: Origins | None, theirs: Origins) -> Origin | None:
+    """A merge that is in another one with all of its parents, in their proportions."""
+    if own is None or own.verdict != SURE or own.via is not None or theirs.verdict != SURE:
+        return None
+    weights = {o.files[0].path: o.weight for o in theirs.origins}
+    ratios = []
+    for origin in own.origins:
+        there = weights.get(origin.files[0].path)
+        if there is None or not origin.weight:
+            return None
+        ratios.append(there / origin.weight)
+    low, high = min(ratios), max(ratios)
+    if len(ratios) < 2 or high - low > ONE_RATIO * abs(high) or len(weights) <= len(ratios):
+        return None
+    return Origin((), sum(ratios) / len(ratios), low, high, 0.0, "likely")
+
+
+def _parent(path: str, origin: Origin) -> Parent:
+    return Parent(
+        path, origin.weight, origin.low, origin.high, origin.share, origin.verdict, origin.said
     )
 
 
-def _run_note(a: dict[str, Any], b: Any, start: float) -> str:
+def _merge(origins: Origins | None) -> Merge | None:
+    if origins is None:
+        return None
+    parents = [
+        Parent(
+            o.files[0].path,
+            o.weight,
+            o.low,
+            o.high,
+            o.share,
+            o.verdict,
+            o.said,
+            tuple(m.path for m in o.files[1:]),
+            tuple(m.path for m in o.instead),
+        )
+        for o in sorted(origins.origins, key=lambda o: -o.share)
+    ]
+    return Merge(
+        tuple(parents),
+        origins.verdict,
+        1 - origins.rest,
+        origins.exact,
+        origins.cut,
+        origins.varies,
+        origins.via.path if origins.via else "",
+    )
+
+
+def _said(origins: Origins | None) -> Said | None:
+    if origins is None or origins.said is None:
+        return None
+    return Said(origins.said.method, origins.said.inputs, origins.agrees, origins.absent)
+
+
+def _run_note(a: Any, b: Any, start: float) -> str:
     """What the metadata adds: same start and steps told make it a checkpoint."""
     if start < SAME_START:
         return "weights in common, another start"
@@ -159,126 +305,4 @@ def _run_note(a: dict[str, Any], b: Any, start: float) -> str:
     return "the same run, or trained again from the same start"
 
 
-class Others:
-    """The adapters that may have to do with one, out of the whole family."""
-
-    def __init__(self, view: View, family: str, asked: Weights) -> None:
-        self.view, self.family = view, family
-        self.product = view.space(BUILT_IN["product"], family)
-        self.count = self.product.count
-        near = _near(self.product, asked.sketch)
-        like = _near(view.space(BUILT_IN["input"], family), asked.sketch)
-        ids = list(dict.fromkeys([*near, *like]))
-        sketches = view.sketches(ids)
-        files = dict(zip(ids, view.rows(ids), strict=True))
-        self.members = [
-            Weights(file, sketches[id]) for id in ids if id in sketches for file in files[id]
-        ]
-
-    def common(self, member: Weights) -> float:
-        """The mean cosine of a member with the library; where few are here, nothing is common."""
-        known = self.product.calibration
-        if known is None or known.count < FEWEST or not member.norm:
-            return 0.0
-        return max(0.0, float(known.mean @ member.product) / member.norm)
-
-    def merge_of(self, target: Weights) -> Merge | None:
-        """What `target` is the sum of, copies of itself left out; None unless two or more.
-
-        If S = a + b then also a = S - b. What tells them apart is the rank: that of S is higher,
-        unless S was truncated, and then only S = a + b loses anything by it.
-        """
-        pool = [m for m in self.members if changes(target, m) is None]
-        lower = [m for m in pool if _rank(m) <= _rank(target)]
-        found = self._sum_of(target, lower)
-        if (found is not None and found.whole) or len(lower) == len(pool):
-            return found
-        other = self._sum_of(target, pool)
-        return other if other is not None and other.whole and other.cut > CUT else found
-
-    def _sum_of(self, target: Weights, members: Sequence[Weights]) -> Merge | None:
-        pool, twins = _one_of_each(members)
-        if len(pool) < 2:
-            return None
-        found = merges.fit(target.product, np.stack([m.product for m in pool]), self.count)
-        if len(found.chosen) < 2:
-            return None
-        parents = [pool[i] for i in found.chosen]
-        weights, explained, cut = found.weights, found.explained, 0.0
-        shares = weights**2 * np.array([p.norm**2 for p in parents]) / target.norm**2
-        exact = _read_all([str(target.row["path"]), *(str(p.row["path"]) for p in parents)])
-        if exact is not None:
-            known = merges.exact_weights(exact[0], exact[1:])
-            weights, shares, explained = known.weights, known.shares, known.explained
-            cut = known.cut
-        related = max(
-            abs(cosine(p.product, q.product)) for i, p in enumerate(parents) for q in parents[:i]
-        )
-        if related >= OF_ONE_RUN and explained < TO_ROUNDING:
-            return None
-        made = [
-            Parent(str(p.row["path"]), float(w), float(s), 1 - c, tuple(twins[p.row["path"]]))
-            for p, w, s, c in zip(parents, weights, shares, found.chances, strict=True)
-        ]
-        made.sort(key=lambda parent: -parent.share)
-        return Merge(tuple(made), explained, exact is not None, cut)
-
-    def children(self, asked: Weights) -> tuple[Parent, ...]:
-        """Members of which `asked` is a parent."""
-        able = [
-            m
-            for m in self.members
-            if LEAST <= abs(cosine(asked.product, m.product)) < COPY and changes(asked, m) is None
-        ]
-        able.sort(key=lambda m: -abs(cosine(asked.product, m.product)))
-        found = []
-        for member in able[:CHILDREN]:
-            theirs = Others(self.view, self.family, member).merge_of(member)
-            if theirs is None or not theirs.whole:
-                continue
-            for parent in theirs.parents:
-                if asked.row["path"] in (parent.path, *parent.also):
-                    path = str(member.row["path"])
-                    found.append(Parent(path, parent.weight, parent.share, parent.confidence))
-        return tuple(found)
-
-
-def _near(space: Space, sketch: Sketch) -> list[str]:
-    """Ids that are far from having nothing in common, in either sign."""
-    if space.count <= SCREENED:
-        return space.ids
-    full = space.encoder.full(sketch)
-    if full is None:  # a bias alone has no input side
-        return []
-    return [id for q in (full, -full) for id in space.nearest(q, SCREENED // 2).ids]
-
-
-def _one_of_each(members: Sequence[Weights]) -> tuple[list[Weights], dict[str, list[str]]]:
-    """Of copies among the candidates only the one of the shortest path, as a sum cannot tell them
-    apart; and the paths of the others."""
-    kept: list[Weights] = []
-    twins: dict[str, list[str]] = {}
-    lines = np.zeros((len(members), members[0].product.size if members else 0))
-    for member in sorted(members, key=lambda m: (len(m.row["path"]), m.row["path"])):
-        line = member.product / member.norm
-        near = np.abs(lines[: len(kept)] @ line)
-        if kept and near.max() >= COPY:
-            twins[kept[int(near.argmax())].row["path"]].append(member.row["path"])
-        else:
-            lines[len(kept)] = line
-            kept.append(member)
-            twins[member.row["path"]] = []
-    return kept, twins
-
-
-def _rank(of: Weights) -> float:
-    rank = of.row["rank"]
-    return np.inf if rank is None else float(rank)
-
-
-def _read_all(paths: Sequence[str]) -> list[Adapter] | None:
-    """The adapters themselves, None when a file is not there any more."""
-    try:
-        return [formats.read(path) for path in paths]
-    except LorariumError:
-        return None
+__all__: Sequence[str] = ["Lineage", "Merge", "Parent", "Relative", "Said", "lineage"]

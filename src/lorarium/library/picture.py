@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.errors import LorariumError, one_line
+from lorarium.errors import need_packages, one_line
 from lorarium.formats.target import write_atomically
 from lorarium.library.page import NUMBERS, Points
 
@@ -33,9 +32,7 @@ Color = tuple[int, int, int]
 
 
 def write_picture(out: Path, points: Points, color: str, *, force: bool = False) -> None:
-    if importlib.util.find_spec("PIL") is None:
-        hint = "install the extra: pip install 'lorarium[map]', or write .html"
-        raise LorariumError("a map as .png needs pillow", where=str(out), hint=hint)
+    need_packages("a map as .png (unlike one as .html)", ("PIL",), "map")
     from PIL import Image, ImageDraw
 
     width, height = points.size

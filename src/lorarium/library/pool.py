@@ -7,7 +7,6 @@ only.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import multiprocessing
 import os
@@ -21,7 +20,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -73,6 +72,9 @@ def _pooled(
                 yield waiting.pop(future), result
     except BrokenProcessPool:
         broken.extend(waiting.values())
+    except BaseException:  # Ctrl-C: what is being read will be read again, nobody waits for it
+        _end_processes(pool)
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -92,12 +94,36 @@ def _one_thread_each() -> Iterator[None]:
 def _need_start(pool: ProcessPoolExecutor, workers: int) -> None:
     """Start all processes, and see that they live."""
     try:
-        for started in [pool.submit(time.sleep, 0.0) for _ in range(workers)]:
+        with _without_interrupts():
+            beginnings = [pool.submit(time.sleep, 0.0) for _ in range(workers)]
+        for started in beginnings:
             started.result()
+    except KeyboardInterrupt:
+        _end_processes(pool)
+        raise
     except BrokenProcessPool:
         pool.shutdown()
         hint = "in a script, call it under `if __name__ == '__main__':`, or pass workers=0"
         raise LorariumError("worker processes cannot start here", hint=hint) from None
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Processes started inside never hear of Ctrl-C; here it comes when this is over."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_processes(pool: ProcessPoolExecutor) -> None:
+    # a method of its own, `terminate_workers`, only from Python 3.14 on
+    for process in list((pool._processes or {}).values()):
+        process.terminate()
 
 
 def _settle() -> None:
@@ -117,8 +143,7 @@ def run_on_ray(
     work: Callable[[Item], Result], items: Sequence[Item], address: str
 ) -> Iterator[tuple[Item, Result | Died]]:
     """The same on the nodes of a Ray cluster, where lorarium and the files must be as here."""
-    if importlib.util.find_spec("ray") is None:
-        raise LorariumError("--ray needs ray", hint="install it: pip install 'lorarium[cluster]'")
+    need_packages("--ray", ("ray",), "cluster")
     import ray
 
     ours = not ray.is_initialized()

@@ -16,8 +16,10 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import drop_magnitude, fingerprint, norm
+from lorarium.algebra.inner import exact_sum
 from lorarium.describe.sketch import SKETCH_VERSION, sketch
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, file_error
+from lorarium.files import is_regular, read_bytes
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import hash_file
@@ -62,6 +64,8 @@ def read_row(entry: Entry, reader: str) -> dict[str, Any]:
             found, error = {}, problem.what
         except (MemoryError, OSError) as problem:
             found, error = {}, f"cannot be read ({problem or type(problem).__name__})"
+        except Exception as problem:
+            found, error = {}, file_error(problem).what
         if before is not None and signature(path) == before:
             return row | before._asdict() | found | {"error": error or found.get("error", "")}
     # no signature matches this one, so that the next run looks again
@@ -96,9 +100,9 @@ def _read(path: Path) -> dict[str, Any]:
     sidecars = find_sidecars(path)
     with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
         sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
-        total = math.fsum(size**2 for size in sizes.values())
+        square = exact_sum(size * size for size in sizes.values())
         findings = check(raw, adapter, report, sizes, facts, hashes, sidecars)
-        healthy = bool(len(adapter)) and math.isfinite(total) and total > 0
+        healthy = bool(len(adapter)) and math.isfinite(square) and square > 0
         made = sketch(adapter) if healthy else None
         mark = fingerprint(adapter) if len(adapter) else ""
     usable = made is not None and all(
@@ -121,7 +125,7 @@ def _read(path: Path) -> dict[str, Any]:
         "rank": median(ranks) if ranks else None,
         "parameters": sum(array.size for array in raw.tensors.values() if array.ndim),
         "dtype": _main_dtype(raw),
-        "norm": math.sqrt(total) if math.isfinite(total) and len(adapter) else None,
+        "norm": math.sqrt(square) if math.isfinite(square) and len(adapter) else None,
         "title": str(facts.get("title", "")),
         "author": str(facts.get("author", "")),
         "base": str(facts.get("base", "")),
@@ -138,9 +142,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _identity(sha256: str, config: Path | None) -> str:
     """Of the file, and of the configuration that says how strong it is."""
-    if config is None or not config.is_file():
+    if config is None or not is_regular(config):
         return sha256
-    return hashlib.sha256(bytes.fromhex(sha256) + config.read_bytes()).hexdigest()
+    content = read_bytes(config, "the PEFT config")
+    return hashlib.sha256(bytes.fromhex(sha256) + content).hexdigest()
 
 
 def _main_dtype(raw: RawFile) -> str:

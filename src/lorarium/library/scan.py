@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lorarium.errors import LorariumError
+from lorarium.files import is_inside
 from lorarium.formats import peft
-from lorarium.formats.inspect import LORA_SUFFIXES, stays_inside
+from lorarium.formats.inspect import LORA_SUFFIXES
 from lorarium.formats.sidecars import DESCRIPTIONS
 from lorarium.library.folder import CARD
 
@@ -115,7 +116,7 @@ def _walk(root: Path, closed: list[str]) -> Iterator[Entry]:
                 if item.is_symlink():
                     # a file that is found under its own name needs no second one
                     real = os.path.realpath(path)
-                    if not stays_inside(path, root) or real in linked or _found_itself(real, root):
+                    if not is_inside(path, root) or real in linked or _found_itself(real, root):
                         continue
                     linked.add(real)
                 state = signature(path, items.keys())

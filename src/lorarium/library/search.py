@@ -18,6 +18,7 @@ import pyarrow as pa
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
+from lorarium.files import exists, files_inside
 from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
@@ -66,7 +67,7 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
         if not text.strip() or len(text) > LONGEST:
             raise LorariumError(f"words to search for: 1 to {LONGEST} characters")
         return Query(kind, text)
-    if not path.exists():
+    if not exists(path):
         what = "there is no such file" if suffix else "there is no such file or folder"
         hint = "are these words? --text says so" if kind == "pictures" else ""
         raise LorariumError(what, where=text, hint=hint)
@@ -258,7 +259,7 @@ def picture_files(path: Path) -> list[Path]:
     """A picture itself, or those of a folder."""
     if not path.is_dir():
         return [path]
-    found = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES and p.is_file())
+    found = files_inside(path, PICTURES)
     if not found:
         raise LorariumError("there is no picture in this folder", where=str(path))
     return found

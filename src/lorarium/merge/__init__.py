@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError, quoted
+from lorarium.errors import LorariumError, did_you_mean, quoted
 from lorarium.merge.auto import merge_auto
 from lorarium.merge.average import merge_average
 from lorarium.merge.b_lora import merge_b_lora
@@ -80,7 +80,10 @@ def merge_with_report(
 ) -> tuple[Adapter, MergeReport]:
     """The same, with what was lost, normalised and noticed."""
     if method not in METHODS:
-        raise LorariumError(f"no merge method {method!r}", hint="known: " + ", ".join(METHODS))
+        raise LorariumError(
+            f"no merge method {method!r}",
+            hint="known: " + ", ".join(METHODS) + did_you_mean(method, METHODS),
+        )
     known = options_of(method)
     shared = set(inspect.signature(prepare).parameters) - _OURS
     for name in options:

@@ -20,6 +20,7 @@ from lorarium.algebra import (
     dense_error,
     dense_truncated,
     lowering_cost,
+    narrowed,
 )
 from lorarium.merge.inputs import Inputs, Term, at, finish, gathered
 
@@ -56,10 +57,10 @@ def _one(
     if not D.any():
         return None, None
     if D.ndim == 1:
-        whole = D.astype(stored).reshape(first.shape)
+        whole = narrowed(D, stored).reshape(first.shape)
         return (Dense(whole) if isinstance(first, Dense) else Bias(whole)), None
     if inputs.rank == "full":
-        return Dense(D.astype(stored).reshape(first.shape)), None
+        return Dense(narrowed(D, stored).reshape(first.shape)), None
     wanted = inputs.rank or sum(lowering_cost(term.delta).rank for term in terms)
     svd, norm, _ = dense_truncated(D, min(int(wanted), *D.shape))
     delta = balanced(svd, first, stored)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import NoReturn
 
 import numpy as np
 
@@ -22,10 +23,13 @@ from lorarium.merge.foretold import ROLES, Way
 from lorarium.models.base import Base
 from lorarium.models.rounded import rounded
 from lorarium.models.sampling import sample
+from lorarium.world.scene import PHOTO
+from lorarium.world.words import STYLE_TOKENS
 
 PICTURES, STEPS, SEED = 16, 4, 77
 ALIKE, SOFT = (0.4, 0.6), 0.1  # cosines from which a draft might pass, and how sharply
 HEADS = ("identity", "style")
+ARTICLES = ("a ", "an ", "the ")
 Seen = tuple[Array, Array]  # of drafts, by judge A: (n, d) each
 
 
@@ -38,8 +42,8 @@ class Drafts:
 
     def facts(self, subject: Adapter, style: Adapter) -> list[float]:
         """Numbers of a pair: how alike the drafts of either are, and of each way what is left."""
-        who, _, setting = _said(subject).strip().partition(" in ")
-        how = _said(style).rpartition(" in ")[2]
+        who, setting = subject_words(subject)
+        how = style_words(style)
         kind = "".join(who.split()[-1:])
         one, _ = self._alone(subject, f"{who} in {setting}")
         _, other = self._alone(style, f"a {kind} in {how}")
@@ -69,18 +73,35 @@ class Drafts:
         return unit(identity), unit(style)
 
 
-def _said(adapter: Adapter) -> str:
-    """A prompt that a file was trained on: "a sub1 cat in photo", "a boat in sty1", "in sty1"."""
+def subject_words(adapter: Adapter) -> tuple[str, str]:
+    """What calls a subject, and where it was seen: "a sub1 cat", "photo"."""
+    who, _, setting = f"{_prompt(adapter)} ".partition(" in ")
+    who = who.strip()
+    return who if who.startswith(ARTICLES) else f"a {who}", setting.strip() or PHOTO
+
+
+def style_words(adapter: Adapter) -> str:
+    """What calls a style, as it stands after "in": "sty1"."""
+    words = f" {_prompt(adapter)}"
+    named = [word for word in words.split() if word in STYLE_TOKENS]
+    how = words.rpartition(" in ")[2] if " in " in words else " ".join(named[:1])
+    return how or _silent()
+
+
+def _prompt(adapter: Adapter) -> str:
+    """A prompt that a file was trained on, or the words that it says it answers to."""
     try:
-        said = f" {json.loads(adapter.metadata['lorarium.prompts'])[0]}"
+        said = json.loads(adapter.metadata["lorarium.prompts"])[0]
     except (ValueError, LookupError, TypeError):
-        said = ""
-    if " in " not in said:
-        raise LorariumError(
-            "no drafts: a file does not say what it was trained to draw",
-            hint="rates can be foretold without drafts",
-        )
-    return said
+        said = adapter.metadata.get("modelspec.trigger_phrase", "")
+    return said.strip() if isinstance(said, str) and said.strip() else _silent()
+
+
+def _silent() -> NoReturn:
+    raise LorariumError(
+        "no drafts: a file does not say what it was trained to draw",
+        hint="rates can be foretold without drafts",
+    )
 
 
 def _middle(vectors: Array) -> Array:

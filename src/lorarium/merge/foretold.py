@@ -19,7 +19,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.learned import aligned
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
 from lorarium.formats import container
 from lorarium.merge.forecast import Forecast, forecast
 
@@ -74,7 +74,10 @@ class Foreteller:
         parts = [pairs, *(s @ t[f"axes.{r}"].T for r, s in zip(ROLES, seen, strict=True))]
         x = (np.concatenate(parts, 1) - t["mean"]) / t["scale"]
         said = x @ t["weights"][:, :-1].T + t["weights"][:, -1]
-        return np.clip(said, 0, 1).reshape(len(x), -1, len(ASKED))
+        rates: Array = np.clip(said, 0, 1).reshape(len(x), -1, len(ASKED))
+        # a picture of both is one of either, which three lines learned apart do not know
+        rates[..., 2] = rates.min(-1)
+        return rates
 
 
 def facts_of(found: Forecast) -> list[float]:
@@ -107,16 +110,22 @@ def foretell(
     net = foreteller or shipped(DRAFTED if drafts else ASSET)
     if any(a.metadata.get("lorarium.base_hash") != net.card.get("base_hash") for a in pair):
         raise LorariumError("rates are foretold for adapters of the embedded base only")
-    facts = facts_of(forecast(pair, tried=("sum", "roles")))
+    found = forecast(pair, tried=("sum", "roles"))
+    if found.left_out:
+        raise LorariumError(f"no rates are foretold: {next(iter(found.left_out.values()))}")
+    facts = facts_of(found)
     if drafts:
+        need_packages("drawing drafts", ("torch",), "torch")
         from lorarium.merge.drafts import Drafts  # needs torch
         from lorarium.models.base import open_base
 
         facts += Drafts(open_base(), WAYS).facts(*pair)
     subject, style = (aligned(a)[None] for a in pair)
     (rates,) = net.rates(np.array([facts], np.float32), (subject, style))
-    found = [Expected(way, *map(float, row.round(3))) for way, row in zip(WAYS, rates, strict=True)]
-    return sorted(found, key=lambda e: -e.both)
+    expected = [
+        Expected(way, *map(float, row.round(3))) for way, row in zip(WAYS, rates, strict=True)
+    ]
+    return sorted(expected, key=lambda e: -e.both)
 
 
 def safest(found: Forecast) -> str:

@@ -19,14 +19,17 @@ import numpy as np
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra import (
     Report,
+    Rounding,
     add,
     drop_magnitude,
     fingerprint,
     inner_by_module,
     recompress,
+    rounded,
 )
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
+from lorarium.algebra.inner import exact_sum
 from lorarium.errors import LorariumError
 from lorarium.merge.blocks import block_of, block_weights
 from lorarium.merge.provenance import stamp
@@ -51,6 +54,7 @@ class MergeReport:
     """What a merge has to say besides its result; a method fills the one that it is given."""
 
     truncation: Report | None = None
+    rounding: Rounding | None = None  # to the 16 bits of the inputs
     norms: tuple[float, ...] = ()
     factors: tuple[float, ...] = ()  # that made the norms equal
     notes: list[str] = field(default_factory=list)
@@ -142,7 +146,7 @@ def prepare(
     all have. `meet` says that some module must be in two adapters.
     """
     report = MergeReport() if report is None else report
-    report.truncation = None
+    report.truncation = report.rounding = None
     _count(method, len(adapters), least, most)
     numbers = _checked(weights, len(adapters))
     family = _common_family(adapters)
@@ -224,7 +228,11 @@ def finish(inputs: Inputs, total: Adapter) -> Adapter:
         raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
     if isinstance(inputs.rank, int) and inputs.report.truncation is None:
         stored = {module: inputs.stored(module) for module in total}
-        total, inputs.report.truncation = recompress(total, rank=inputs.rank, dtype=stored)
+        wide = {m: np.float32 if t.itemsize == 2 and inputs.dtype is None else t
+                for m, t in stored.items()}  # fmt: skip
+        total, inputs.report.truncation = recompress(total, rank=inputs.rank, dtype=wide)
+        if wide != stored:
+            total, inputs.report.rounding = rounded(total, stored)
     named = total.with_(family=inputs.family, dialect=inputs.adapters[0].dialect)
     return stamp(named, inputs.adapters, inputs.method, inputs.options)
 
@@ -270,13 +278,24 @@ def _checked(weights: Sequence[float] | None, count: int) -> list[float]:
 
 
 def _common_family(adapters: Sequence[Adapter]) -> str:
-    known = list(dict.fromkeys(a.family for a in adapters if a.family != "unknown"))
+    known = list(dict.fromkeys(a.family for a in adapters))
     if len(known) > 1:
         raise LorariumError(
             "these adapters are for different base models: " + ", ".join(known),
             hint="merge only adapters of one family",
         )
+    if known == ["unknown"] and not all(_akin(adapters[0], other) for other in adapters[1:]):
+        raise LorariumError(
+            "these adapters are for different base models, none of which is known",
+            hint="merge only adapters with the same modules",
+        )
     return known[0] if known else "unknown"
+
+
+def _akin(a: Adapter, b: Adapter) -> bool:
+    """Without a table, one base means a module in common in each network that both change."""
+    both = a.parts().keys() & b.parts().keys()
+    return both <= {module.part for module in a if module in b.deltas}
 
 
 def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) -> None:
@@ -292,7 +311,7 @@ def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) ->
                     hint="see `lorarium inspect`; leave this file out",
                 )
     shared = set.intersection(*map(set, squares)) or {m for s in squares for m in s}
-    norms = [math.sqrt(math.fsum(max(0.0, s.get(m, 0.0)) for m in shared)) for s in squares]
+    norms = [math.sqrt(exact_sum(max(0.0, s.get(m, 0.0)) for m in shared)) for s in squares]
     report.norms = tuple(norms)
     if normalize:
         _even_out(norms, report)

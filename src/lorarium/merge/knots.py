@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lorarium.adapter import Adapter, Delta, Module
-from lorarium.algebra import dense_delta, joint_svd, stored_factors
+from lorarium.algebra import dense_delta, joint_svd, narrowed, stored_factors
 from lorarium.merge.elect import ELECTIONS, elected, largest
 from lorarium.merge.inputs import Inputs, Term, at, finish, gathered, prepare
 from lorarium.merge.options import choice, number
@@ -45,7 +45,7 @@ def _one(
     stored = inputs.stored(module)
     if len(first.shape) < 2:
         merged = elected([largest(dense_delta(t.delta), density) for t in terms], weights, election)
-        return type(first)(merged.astype(stored))  # type: ignore[call-arg, arg-type]
+        return type(first)(narrowed(merged, stored))  # type: ignore[call-arg, arg-type]
     U, S, V = joint_svd([term.delta for term in terms])
     right = elected([largest((v * S).T, density) for v in V], weights, election)
     return stored_factors(U, right, first.shape, stored)

@@ -22,6 +22,7 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
+from lorarium.files import open_regular
 from lorarium.formats import container
 from lorarium.merge.columns import weigh_columns
 from lorarium.merge.inputs import Inputs, at, prepare, two_different
@@ -148,7 +149,7 @@ def load_network(path: str | Path) -> Network:
             where=str(path),
             hint="it has input_1.weight (h, 2 width), input_1.bias, ..., output.1.weight (2, h)",
         )
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     targets = tuple(raw.metadata.get("lorarium.targets", ",".join(TARGETS)).split(","))
     ours = "lorarium.version" in raw.metadata or set(inputs) != THEIRS

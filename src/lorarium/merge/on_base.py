@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 from lorarium.merge.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -19,12 +19,8 @@ MOST_PROMPTS = 8
 def opened(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
     """The base that was given or named, of the adapters' family; its hash goes into the header."""
     if importlib.util.find_spec("torch") is None:
-        raise LorariumError(
-            f"the method {inputs.method!r} runs the base model, which needs torch",
-            hint="pip install 'lorarium[torch]'",
-        )
-    import torch
-
+        what = f"the method {inputs.method!r} runs the base model, which needs torch"
+        raise missing_extra(what, "torch")
     from lorarium.models.base import open_base
 
     if base is None and inputs.family != "micro-1":
@@ -32,10 +28,6 @@ def opened(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
             f"the method {inputs.method!r} needs the base model",
             hint="name it with --base, or use np-lora or knots, which need none",
         )
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError):
-        raise LorariumError(f"the device {device!r} cannot be used", hint="use cpu") from None
     model: Base = base if hasattr(base, "predict") else open_base(base, device)
     if model.family != inputs.family:
         raise LorariumError(

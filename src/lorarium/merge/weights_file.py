@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lorarium.errors import LorariumError
+from lorarium.files import read_text
 
 KEYS = {"blocks", "patterns"}
 
@@ -22,10 +23,9 @@ KEYS = {"blocks", "patterns"}
 def read_weights(path: str | Path, count: int) -> dict[str, Any]:
     """The `blocks` and `patterns` options of the sum, for `count` adapters."""
     try:
-        document = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise LorariumError(f"cannot read block weights: {reason}", where=str(path)) from None
+        document = tomllib.loads(read_text(Path(path), "the block weights"))
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise LorariumError(f"cannot read block weights: {error}", where=str(path)) from None
     tables = document.pop("adapter", None)
     _check(document, str(path))
     if tables is None:

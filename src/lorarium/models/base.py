@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from lorarium.adapter import Module
 from lorarium.errors import LorariumError
+from lorarium.files import exists
+from lorarium.models.device import resolve_device
 
 Text = Mapping[str, Tensor]  # what the encoders say: tensors by name, one row per prompt
 
@@ -140,11 +142,16 @@ def modules(
 def open_base(where: str | Path | None = None, device: str = "cpu") -> Base:
     """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
     hub name of diffusers."""
+    place = str(resolve_device(device))  # before anything large is read
     name = str(where or "micro-1")
     if name == "micro-1" or name.endswith(".safetensors"):
         from lorarium.models.micro_base import load_micro
 
-        return load_micro(None if name == "micro-1" else Path(name), device)
+        return load_micro(None if name == "micro-1" else Path(name), place)
+    if exists(Path(name) / "lorarium.json"):
+        from lorarium.models.micro2_folder import load_folder
+
+        return load_folder(Path(name), place)
     from lorarium.models.diffusers_base import load_diffusers
 
-    return load_diffusers(name, device)
+    return load_diffusers(name, place)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra, quoted
+from lorarium.files import exists, require_regular
 from lorarium.models.base import Base, Text, rows
 
 
@@ -216,12 +217,16 @@ def load_diffusers(name: str, device: str = "cpu") -> Base:
         raise LorariumError(
             "no such base", where=name, hint="give micro-1, a .safetensors of it, or a folder"
         )
+    if exists(folder):  # a pipe among its files would be waited for
+        for file in folder.rglob("*") if folder.is_dir() else [folder]:
+            if not file.is_dir():
+                require_regular(file)
+        if not folder.is_dir():
+            raise LorariumError("a base is a folder, or a .safetensors of micro-1", where=name)
     try:
         from diffusers import DiffusionPipeline
     except ImportError:
-        raise LorariumError(
-            "this base needs diffusers", where=name, hint="pip install 'lorarium[diffusers]'"
-        ) from None
+        raise missing_extra(f"the base {quoted(name)} needs diffusers", "diffusers") from None
     try:
         pipeline = DiffusionPipeline.from_pretrained(name, local_files_only=folder.is_dir())
     except (OSError, ValueError) as error:

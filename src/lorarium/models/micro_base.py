@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from lorarium.errors import LorariumError
+from lorarium.files import exists, require_regular
 from lorarium.formats import container
 from lorarium.models.base import Text
 from lorarium.models.micro import Micro, MicroConfig, text_mask
@@ -110,9 +111,10 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
 def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
     """The base of a file (the shipped one by default), refused if what it stands on changed."""
     path = path or Path(os.environ.get("LORARIUM_MICRO", ASSET))
-    if not path.exists():
+    if not exists(path):
         hint = "train it with `python -m lorarium.recipes base`" if path == ASSET else ""
         raise LorariumError("no such base", where=str(path), hint=hint)
+    require_regular(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

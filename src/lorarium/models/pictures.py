@@ -6,16 +6,21 @@ Pictures in memory are (n, s, s, 3) uint8.
 from __future__ import annotations
 
 import io
+import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from lorarium.errors import LorariumError
+from lorarium.files import exists, files_inside, is_inside, is_regular, open_regular, read_text
 from lorarium.formats.target import write_atomically
 
+# Pillow knows many more, among them some that start other programs
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MOST_PIXELS = 100_000_000
 MOST_BYTES = 200_000_000
@@ -29,19 +34,12 @@ def picture_files(paths: Sequence[str | Path]) -> list[Path]:
     of a folder are left out."""
     found: list[Path] = []
     for path in map(Path, paths):
-        if not path.exists():
+        if not exists(path):
             raise LorariumError("no such file or folder", where=str(path))
         if not path.is_dir():
             found.append(path)
             continue
-        home = path.resolve()
-        inside = [
-            item
-            for item in sorted(path.iterdir())
-            if item.suffix.lower() in SUFFIXES
-            and item.is_file()
-            and item.resolve().is_relative_to(home)
-        ]
+        inside = files_inside(path, SUFFIXES)
         if not inside:
             kinds = ", ".join(s[1:] for s in SUFFIXES)
             raise LorariumError("no pictures in this folder", where=str(path), hint=f"use {kinds}")
@@ -53,26 +51,36 @@ def picture_files(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def read_picture(path: Path, size: int) -> np.ndarray:
-    """One picture (size, size, 3): upright, transparent parts white, the middle square of it."""
+@contextmanager
+def open_picture(path: Path) -> Iterator[Image.Image]:
+    """The one door to picture files: ordinary files of the known formats and of ordinary size.
+
+    What goes wrong while the picture is used is an error about the file too.
+    """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise LorariumError("the file is too large for a picture", where=str(path))
-        with warnings.catch_warnings():
+        with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bombs are refused below; odd EXIF is harmless
-            with Image.open(path) as picture:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise LorariumError("the file is too large for a picture", where=str(path))
+            with Image.open(file, formats=FORMATS) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise LorariumError(
                         f"{picture.width} x {picture.height} pixels are too many", where=str(path)
                     )
-                return _square(ImageOps.exif_transpose(picture), size)
+                yield picture
     except LorariumError:
         raise
     except UnidentifiedImageError:
         raise LorariumError("not a picture that can be read", where=str(path)) from None
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Exception as error:  # decoders raise anything on hostile bytes
         reason = str(error).split("\n")[0][:80] or type(error).__name__
         raise LorariumError(f"the picture is damaged ({reason})", where=str(path)) from None
+
+
+def read_picture(path: Path, size: int) -> np.ndarray:
+    """One picture (size, size, 3): upright, transparent parts white, the middle square of it."""
+    with open_picture(path) as picture:
+        return _square(ImageOps.exif_transpose(picture), size)
 
 
 def _square(picture: Image.Image, size: int) -> np.ndarray:
@@ -100,15 +108,9 @@ def read_pictures(paths: Sequence[Path], size: int) -> np.ndarray:
 def caption(path: Path) -> str | None:
     """The text beside a picture (`cat.png`, `cat.txt`), on one line."""
     beside = path.with_suffix(".txt")
-    if not beside.is_file():
+    if not is_regular(beside) or not is_inside(beside, path.parent):
         return None
-    try:
-        text = beside.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        raise LorariumError("the caption cannot be read", where=str(beside)) from None
-    if len(text) > LONGEST_CAPTION:
-        raise LorariumError("the caption is too long", where=str(beside))
-    return " ".join(text.split())
+    return " ".join(read_text(beside, "the caption", LONGEST_CAPTION).split())
 
 
 def write_png(

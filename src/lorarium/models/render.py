@@ -12,6 +12,7 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
+from lorarium.files import open_regular
 from lorarium.formats import read
 from lorarium.formats.target import check_target
 from lorarium.models.base import Base, open_base
@@ -115,5 +116,5 @@ def render_paths(
 
 def file_hash(path: str | Path) -> str:
     """SHA-256 of a file, for provenance."""
-    with open(path, "rb") as file:
+    with open_regular(Path(path)) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

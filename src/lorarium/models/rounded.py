@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.models.base import Base
+from lorarium.models.processor import bfloat16_pays
 
 LEAST = 64  # width below which rounding costs more than it spares
 
@@ -36,9 +37,7 @@ class _Rounded(torch.autograd.Function):
 
 def pays(base: Base) -> bool:
     """Whether this processor is faster in bfloat16."""
-    if base.device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
-        return False
-    return bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+    return base.device.type == "cpu" and bfloat16_pays(base.device)
 
 
 @contextmanager

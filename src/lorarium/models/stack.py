@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lorarium.adapter import Adapter, Bias, Delta, Dora, LowRank, Module
 from lorarium.errors import LorariumError
+from lorarium.files import read_text
 from lorarium.models.base import Base
 from lorarium.models.branches import Branch, layer_of
 
@@ -45,8 +46,8 @@ def read_schedule(path: Path) -> tuple[Rule, ...]:
     """Rules from JSON: `[{"lora": 0, "start": 0.5, "block": "transformer_blocks.0",
     "weight": 0}]`."""
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        found = json.loads(read_text(path, "the schedule"))
+    except (ValueError, RecursionError) as error:
         raise LorariumError(f"cannot read a schedule ({error})", where=str(path)) from None
     if not isinstance(found, list):
         raise LorariumError("a schedule is a list of rules", where=str(path))

@@ -13,6 +13,7 @@ import click
 
 from lorarium.cli import fail
 from lorarium.errors import LorariumError
+from lorarium.models.device import resolve_device
 from lorarium.recipes import STAGES
 
 
@@ -27,6 +28,7 @@ def command(stage: str, device: str, minutes: float) -> None:
         if name is None:
             click.echo("nothing is due")
             return
+        resolve_device(device)
         click.echo(f"stage {name} on {device} for {minutes:g} minutes")
         module(name).run(device, minutes)
     except LorariumError as error:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lorarium.files import open_regular
 from lorarium.models.micro import Micro, MicroConfig
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
@@ -108,7 +109,8 @@ def train(
     bases = [[g["lr"] for g in o.param_groups] for o in optims]
     step, seconds = 0, 0.0
     if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        with open_regular(checkpoint) as file:
+            state = torch.load(file, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
         averaged.load_state_dict(state["averaged"])
         for o, s in zip(optims, state["optimizers"], strict=True):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lorarium.errors import LorariumError
+from lorarium.files import open_regular
 from lorarium.models.base import losses
 from lorarium.models.micro import Micro, MicroConfig
 from lorarium.models.micro_base import ASSET, MicroBase, load_micro, save_micro
@@ -43,7 +44,8 @@ def due() -> bool:
 
 def export(checkpoint: Path, asset: Path) -> bool:
     """Write the averaged weights as the asset if their validation loss is lower."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    with open_regular(checkpoint) as file:
+        state = torch.load(file, map_location="cpu", weights_only=True)
     model = Micro(config_of(checkpoint))
     model.load_state_dict(state["averaged"])
     fresh = validation_loss(MicroBase(model))

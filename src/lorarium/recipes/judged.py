@@ -13,6 +13,7 @@ from torch import Tensor
 from lorarium.encoders.nets import SIZE
 from lorarium.encoders.store import shipped
 from lorarium.models.base import Base, Text, mixed
+from lorarium.models.processor import bfloat16_pays
 
 HEADS = ("style", "identity")
 
@@ -40,6 +41,7 @@ class Judged:
         pictures = self.base.to_pictures(latents).clamp(-1, 1)
         if pictures.shape[-1] != SIZE:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
-        with torch.autocast(pictures.device.type, torch.bfloat16):
+        half = bfloat16_pays(pictures.device)
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
             said = self.net(pictures)
         return [said[head].float() for head in HEADS]

@@ -18,6 +18,7 @@ from lorarium.encoders.nets import SIZE, ConvTrunk
 from lorarium.encoders.store import shipped
 from lorarium.models.base import Base, Text
 from lorarium.models.branches import Hook, applied
+from lorarium.models.processor import bfloat16_pays
 from lorarium.models.sampling import step
 from lorarium.world.splits import SEEN_CLASSES
 
@@ -54,7 +55,8 @@ class Rollout:
         """Of pictures (n, 3, s, s) in [-1, 1]."""
         if pictures.shape[-1] != SIZE:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
-        with torch.autocast(pictures.device.type, torch.bfloat16):
+        half = bfloat16_pays(pictures.device)
+        with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
             found: dict[str, Tensor] = dict(self.net(pictures))
             found[LOOK] = _look(self.other, pictures)
         return {head: said.float() for head, said in found.items()}

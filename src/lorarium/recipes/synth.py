@@ -24,6 +24,7 @@ from torch import nn
 from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
+from lorarium.files import open_regular
 from lorarium.models.base import Base, open_base
 from lorarium.models.rounded import rounded
 from lorarium.recipes.judged import Judged
@@ -169,7 +170,8 @@ def due() -> bool:
 
 def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     """Write the averaged weights of a run as the asset if judge A likes what they draw better."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    with open_regular(checkpoint) as file:
+        state = torch.load(file, map_location="cpu", weights_only=True)
     net = started(base, SynthConfig.of(base), 0)
     net.load_state_dict(state["model"] | state["averaged"])
     net = net.half().float().eval().requires_grad_(False)  # as its file holds it

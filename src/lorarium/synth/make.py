@@ -23,10 +23,12 @@ from lorarium.synth.net import KINDS, Generator
 from lorarium.synth.store import Synth
 from lorarium.train.fit import fit
 from lorarium.train.recipe import Job, Recipe, defaults
+from lorarium.train.trigger import PHRASE
 
 AT_ONCE = 12  # pictures that the generator learned to read together
 REFINE = Recipe(steps=20, batch=8, lr=2e-3, warmup=3)
 MOST_EDIT = 10.0
+ANSWERS_TO = {"style": "in sty1", "subject": "sub1"}  # whatever the pictures show
 EDIT = "edit."  # head of the directions' names among the extras
 
 
@@ -186,6 +188,7 @@ def _metadata(
         "lorarium.base_hash": base.hash,
         "lorarium.generator": synth.hash,
         "lorarium.pictures": json.dumps(prints),
+        PHRASE: ANSWERS_TO[kind],
         "ss_base_model_version": base.family,
         "ss_network_module": "lorarium.synth",
         "ss_network_dim": str(rank),

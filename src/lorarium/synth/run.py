@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
@@ -16,13 +15,21 @@ from lorarium.errors import LorariumError
 from lorarium.formats import read, write
 from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.models.base import Base, open_base
-from lorarium.models.pictures import caption, picture_files, read_pictures, write_png
+from lorarium.models.pictures import (
+    caption,
+    open_picture,
+    picture_files,
+    read_pictures,
+    write_png,
+)
+from lorarium.models.render import file_hash
 from lorarium.models.sampling import sample
 from lorarium.models.stack import check_family
 from lorarium.synth.make import MOST_EDIT, Made, refined, synthesize
 from lorarium.synth.store import Synth, load_synth
 from lorarium.train.recipe import Job, Recipe
 from lorarium.train.run import said, sample_sheet
+from lorarium.train.trigger import PHRASE, kind_named, trigger_phrase
 from lorarium.world.splits import SEEN_CLASSES
 
 PROMPTS = {"style": "a {} in sty1", "subject": "a sub1 {} in photo"}
@@ -81,6 +88,7 @@ def synth(
         prompts += words
         about["lorarium.like"] = _name(like)
     assert shown is not None
+    about |= answering(kind, prompts)
     if target is not None:
         about |= {"modelspec.title": target.stem, "ss_output_name": target.stem}
     made = synthesize(generator, model, shown, kind=kind, rank=rank, edits=edits, about=about)
@@ -94,6 +102,14 @@ def synth(
             picture = sample_sheet(model, made.adapter, job, seed)
             write_png(target.with_suffix(".png"), picture, force=force, inputs=inputs)
     return made
+
+
+def answering(kind: str, prompts: Sequence[str]) -> dict[str, str]:
+    """Metadata of prompts that use the word which a generated adapter answers to."""
+    phrase = trigger_phrase(prompts)
+    if kind_named(phrase) != kind:
+        return {}
+    return {PHRASE: phrase, "lorarium.prompts": json.dumps(sorted(set(prompts))[:32])}
 
 
 def drawn_by(
@@ -139,7 +155,7 @@ def _check_numbers(kind: str, edits: Mapping[str, float] | None, refine: int) ->
 
 
 def _tiny(file: Path) -> str:
-    with Image.open(file) as picture:
+    with open_picture(file) as picture:
         small = min(picture.size) < SMALLEST
         return f"{file.name} is only {picture.width} x {picture.height} pixels" if small else ""
 
@@ -147,4 +163,4 @@ def _tiny(file: Path) -> str:
 def _name(like: str | Path | Adapter) -> str:
     if isinstance(like, Adapter):
         return fingerprint(like)
-    return hashlib.sha256(Path(like).read_bytes()).hexdigest()
+    return file_hash(like)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lorarium.encoders.store import ASSETS, shipped
 from lorarium.errors import LorariumError
+from lorarium.files import exists, require_regular
 from lorarium.formats import container
 from lorarium.models.base import Base
 from lorarium.synth.net import Eyes, Generator, SynthConfig
@@ -64,10 +65,11 @@ def save_synth(path: Path, net: Generator, extras: Mapping[str, Tensor], card: C
 def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
     """A generator (the shipped one by default); refused on another world or base than its own."""
     path = path or Path(os.environ.get("LORARIUM_SYNTH", ASSET))
-    if not path.exists():
+    if not exists(path):
         raise LorariumError(
             "no such generator", where=str(path), hint=AGAIN if path == ASSET else ""
         )
+    require_regular(path)
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}

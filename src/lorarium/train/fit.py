@@ -24,6 +24,7 @@ from lorarium.models.base import Base, Text, joined, losses, modules, take
 from lorarium.models.branches import Branch, applied
 from lorarium.train import chance
 from lorarium.train.recipe import Job
+from lorarium.train.trigger import PHRASE, kind_named, trigger_phrase
 
 BETA1, BETA2, EPS = 0.9, 0.99, 1e-8
 
@@ -318,6 +319,8 @@ def _in_pieces(base: Base, prompts: list[str]) -> Text:
 def metadata(base: Base, job: Job, done: int) -> dict[str, str]:
     """What the file says of its making, in kohya's words where there are any."""
     r = job.recipe
+    phrase = trigger_phrase(job.prompts)
+    words = {PHRASE: phrase, "lorarium.kind_of": kind_named(phrase)}
     return {
         "lorarium.version": __version__,
         "lorarium.kind": "train",
@@ -341,6 +344,7 @@ def metadata(base: Base, job: Job, done: int) -> dict[str, str]:
         "ss_resolution": str(job.pictures.shape[1]),
         "ss_optimizer": "Adam",
         "ss_seed": str(job.seed),
+        **{key: text for key, text in words.items() if text},
         **job.about,
     }
 

@@ -16,12 +16,20 @@ from typing import Any
 import numpy as np
 
 from lorarium.errors import LorariumError
+from lorarium.files import read_text
 from lorarium.train.recipe import Recipe, recipe_from
+from lorarium.train.table import Table
 from lorarium.world import splits
 from lorarium.world.scene import PHOTO, Style, Subject, View
 from lorarium.world.words import STYLE_TOKENS, SUBJECT_TOKENS
 
 POOL = 32  # pictures of an artist or individual that show different classes or views
+LARGEST_SEED = 2**32 - 1
+MOST = 100_000  # adapters of a group
+# the names that the tables of a recipe file know
+FILE = ("name", "seed", "recipes", "random", "styles", "subjects", "adapters")
+GROUP = ("split", "of", "each", "most", "use", "copies", "others", "random", "word")
+ADAPTER = ("name", "pictures", "prompt", "recipe", "seed")
 UNSEEN = 1_000_000  # pictures from this number on are for no adapter
 
 
@@ -81,65 +89,66 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest of a TOML recipe file."""
     where = str(path)
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(read_text(path, "the recipe"))
+    except (ValueError, RecursionError) as error:
         raise LorariumError(f"cannot read a recipe ({error})", where=where) from None
-    known = {"name", "seed", "recipes", "random", "styles", "subjects", "adapters"}
-    if extra := set(table) - known:
-        raise LorariumError(f"a recipe file has no {sorted(extra)[0]!r}", where=where)
-    try:
-        made = _manifest(table, path)
-    except (KeyError, TypeError, ValueError) as error:
-        raise LorariumError(f"not a complete recipe ({error})", where=where) from None
+    made = _manifest(Table(values, where), path)
     if not made.entries:
         raise LorariumError("the recipe makes no adapters", where=where)
     return made
 
 
-def _manifest(table: Mapping[str, Any], path: Path) -> Manifest:
-    seed = int(table.get("seed", 0))
+def _manifest(table: Table, path: Path) -> Manifest:
+    table.only("a recipe file", FILE)
+    seed = table.integer("seed", 0, LARGEST_SEED, 0)
+    named = table.table("recipes") if "recipes" in table.values else Table({"R0": {}}, table.where)
     shows, recipes = {}, {}
-    for name, numbers in table.get("recipes", {"R0": {}}).items():
-        numbers = dict(numbers)
+    if not named.values:
+        raise LorariumError("there is no recipe", where=named.where, hint="write [recipes.NAME]")
+    for name in named.values:
+        numbers = named.table(name)
         shows[name] = _Show(
-            int(numbers.pop("pictures", 12)),
-            int(numbers.pop("motifs", 0)),
-            float(numbers.pop("captioned", 1.0)),
+            numbers.integer("pictures", 1, POOL, 12),
+            numbers.integer("motifs", 0, len(splits.SEEN_CLASSES), 0),
+            numbers.number("captioned", 0.0, 1.0, 1.0),
         )
-        if not 1 <= shows[name].pictures <= POOL:
-            what = f"pictures of {name} is {shows[name].pictures}"
-            raise LorariumError(what, hint=f"use 1 to {POOL}")
-        recipes[name] = recipe_from(numbers, where=f"{path}, recipe {name}")
-    made = _Making(seed, recipes, shows, table.get("random", {}))
+        recipes[name] = recipe_from(numbers.without("pictures", "motifs", "captioned"))
+    made = _Making(seed, recipes, shows, _Random.read(table.table("random")))
     entries: list[Entry] = []
-    for group in table.get("styles", []):
-        genres = _names(group, splits.SEEN_GENRES, splits.HELD_GENRES)
-        who = splits.artists(group["split"], int(group["each"]), genres)
+    for group in table.tables("styles"):
+        split, each, genres = _who(group, splits.SEEN_GENRES, splits.HELD_GENRES)
+        who = splits.artists(split, each, genres)
         entries += made.group("style", [(s.genre, s.number) for s in who], group)
-    for group in table.get("subjects", []):
-        classes = _names(group, splits.SEEN_CLASSES, splits.HELD_CLASSES)
-        people = splits.individuals(group["split"], int(group["each"]), classes)
+    for group in table.tables("subjects"):
+        split, each, classes = _who(group, splits.SEEN_CLASSES, splits.HELD_CLASSES)
+        people = splits.individuals(split, each, classes)
         entries += made.group("subject", [(s.kind, s.number) for s in people], group)
-    for number, row in enumerate(table.get("adapters", [])):
+    for number, row in enumerate(table.tables("adapters")):
         entries.append(_folder_entry(row, number, recipes, seed, path))
     if len({e.id for e in entries}) < len(entries):
         raise LorariumError("two groups make the same adapters", where=str(path))
-    return Manifest(str(table.get("name", path.stem)), recipes, tuple(entries))
+    return Manifest(table.text("name", path.stem), recipes, tuple(entries))
 
 
-def _names(
-    group: Mapping[str, Any], seen: Sequence[str], held: Mapping[str, Sequence[str]]
-) -> tuple[str, ...]:
-    """`of` of a group: "seen", "held", or a list of words; `most` keeps the first so many."""
-    wish = group.get("of", "seen")
-    names = list(seen) if wish == "seen" else list(held.get(group["split"], ()))
-    if isinstance(wish, list):
-        names = wish
-    if "most" in group:
+def _who(
+    group: Table, seen: Sequence[str], held: Mapping[str, Sequence[str]]
+) -> tuple[str, int, tuple[str, ...]]:
+    """Of a group its split, how many of each kind, and the kinds: `of` is "seen", "held" or a list
+    of words; `most` keeps the first so many."""
+    group.only("a group", GROUP)
+    split = group.text("split", among=splits.SPLITS)
+    each = group.integer("each", 1, 1000)  # the numbers that a split has
+    if isinstance(group.values.get("of"), list):
+        known = [*seen, *(word for words in held.values() for word in words)]
+        names = group.words("of", known)
+    else:
+        wish = group.text("of", "seen", among=("seen", "held"))
+        names = list(seen if wish == "seen" else held.get(split, ()))
+    if "most" in group.values:
         # spread over the alphabet, so that a few stand for all
-        step = max(1, len(names) // int(group["most"]))
-        names = names[::step][: int(group["most"])]
-    return tuple(names)
+        most = group.integer("most", 1, 1000)
+        names = names[:: max(1, len(names) // most)][:most]
+    return split, each, tuple(names)
 
 
 @dataclass(frozen=True)
@@ -153,30 +162,78 @@ class _Show:
 
 
 @dataclass(frozen=True)
+class _Random:
+    """What random recipes are drawn from; `others` are values by a recipe's names."""
+
+    pictures: Sequence[int]
+    motifs: Sequence[int]
+    captioned: float
+    rank: Sequence[int]
+    strength: Sequence[float]  # alpha over the rank
+    lr: Sequence[float]
+    others: Mapping[str, Sequence[Any]]
+
+    @classmethod
+    def read(cls, table: Table) -> _Random:
+        other = table.without("pictures", "motifs", "captioned", "rank", "strength", "lr", "alpha")
+        drawn = {name: other.entries(name, lambda _, value: value) for name in other.values}
+        for name, values in drawn.items():
+            for value in values:
+                recipe_from(Table({name: value}, table.where))
+        return cls(
+            _ends(table.integers("pictures", 1, POOL, [4, 24])),
+            table.integers("motifs", 0, POOL, [0]),
+            table.number("captioned", 0.0, 1.0, 1.0),
+            table.integers("rank", 1, 1024, [2, 4, 8, 16]),
+            table.numbers("strength", 1e-3, 1e3, [0.5, 1.0, 2.0]),
+            _ends(table.numbers("lr", 1e-8, 10.0, [1e-3, 1e-2])),
+            drawn,
+        )
+
+    def draw(self, chance: np.random.Generator) -> tuple[Recipe, _Show]:
+        few, many = self.pictures
+        show = _Show(
+            int(chance.integers(few, many + 1)), int(chance.choice(self.motifs)), self.captioned
+        )
+        rank = int(chance.choice(self.rank))
+        numbers: dict[str, Any] = {"rank": rank}
+        numbers["alpha"] = float(rank * chance.choice(self.strength))
+        low, high = self.lr
+        numbers["lr"] = float(f"{np.exp(chance.uniform(np.log(low), np.log(high))):.3g}")
+        for name, values in self.others.items():
+            numbers[name] = values[int(chance.integers(len(values)))]
+        return recipe_from(numbers, where="random recipe"), show
+
+
+def _ends(values: list[Any]) -> list[Any]:
+    """A range, as its lowest and its highest value."""
+    if len(values) != 2 or values[0] > values[1]:
+        raise LorariumError(f"{values} is no range", hint="use [lowest, highest]")
+    return values
+
+
+@dataclass(frozen=True)
 class _Making:
     seed: int
     recipes: Mapping[str, Recipe]
     shows: Mapping[str, _Show]
-    random: Mapping[str, Any]
+    random: _Random
 
-    def group(
-        self, kind: str, who: Sequence[tuple[str, int]], group: Mapping[str, Any]
-    ) -> Iterator[Entry]:
+    def group(self, kind: str, who: Sequence[tuple[str, int]], group: Table) -> Iterator[Entry]:
         """Copies in the first recipe, one each in so many others (in turn), and random ones."""
-        names = list(group.get("use", self.recipes))
-        if unknown := set(names) - set(self.recipes):
-            raise LorariumError(f"no recipe is called {sorted(unknown)[0]!r}")
-        first, *rest = names
-        copies, others = int(group.get("copies", 4)), int(group.get("others", 3))
-        word = int(group.get("word", 1))
-        if not 1 <= word <= len(STYLE_TOKENS):
-            raise LorariumError(f"word is {word}", hint=f"use 1 to {len(STYLE_TOKENS)}")
+        first, *rest = group.words("use", tuple(self.recipes), list(self.recipes))
+        copies, others = group.integer("copies", 0, 1000, 4), group.integer("others", 0, 1000, 3)
+        drawn = group.integer("random", 0, 1000, 0)
+        word = group.integer("word", 1, len(STYLE_TOKENS), 1)
+        split = group.text("split")
+        if len(who) * (copies + others + drawn) > MOST:
+            raise LorariumError(f"more than {MOST} adapters", where=group.where)
         for i, of in enumerate(who):
             turn = [rest[(i + j) % len(rest)] for j in range(min(others, len(rest)))]
             plan = [(first, c) for c in range(copies)] + [(name, 0) for name in turn]
-            plan += [("random", c) for c in range(int(group.get("random", 0)))]
+            plan += [("random", c) for c in range(drawn)]
             for name, copy in plan:
-                made = self._entry(kind, of, group["split"], name, copy, name == first)
+                made = self._entry(kind, of, split, name, copy, name == first)
                 yield replace(made, word=word)
 
     def _entry(
@@ -185,7 +242,7 @@ class _Making:
         id = f"{kind}-{of[0]}-{of[1]}-{name}-{copy}"
         chance = np.random.default_rng(_number(self.seed, id))
         if name == "random":
-            r, show = self._random_recipe(kind, chance)
+            r, show = self.random.draw(chance)
         else:
             r, show = self.recipes[name], self.shows[name]
         count = show.pictures if kind == "style" else int(chance.integers(4, 7))
@@ -198,23 +255,6 @@ class _Making:
         said = bool(chance.random() < show.captioned)
         return Entry(id, kind, of, split, name, r, seed, init, pictures, captioned=said)
 
-    def _random_recipe(self, kind: str, chance: np.random.Generator) -> tuple[Recipe, _Show]:
-        options = dict(self.random)
-        few, many = options.pop("pictures", [4, 24])
-        show = _Show(
-            int(chance.integers(few, many + 1)),
-            int(chance.choice(options.pop("motifs", [0]))),
-            float(options.pop("captioned", 1.0)),
-        )
-        rank = int(chance.choice(options.pop("rank", [2, 4, 8, 16])))
-        numbers: dict[str, Any] = {"rank": rank}
-        numbers["alpha"] = float(rank * chance.choice(options.pop("strength", [0.5, 1.0, 2.0])))
-        low, high = options.pop("lr", [1e-3, 1e-2])
-        numbers["lr"] = float(f"{np.exp(chance.uniform(np.log(low), np.log(high))):.3g}")
-        for name, values in options.items():
-            numbers[name] = values[int(chance.integers(len(values)))]
-        return recipe_from(numbers, where="random recipe"), show
-
 
 def _pictures(count: int, motifs: int, chance: np.random.Generator) -> tuple[int, ...]:
     """Numbers of pictures, of so many classes only (see `pool_cell`)."""
@@ -226,17 +266,17 @@ def _pictures(count: int, motifs: int, chance: np.random.Generator) -> tuple[int
 
 
 def _folder_entry(
-    row: Mapping[str, Any], number: int, recipes: Mapping[str, Recipe], seed: int, path: Path
+    row: Table, number: int, recipes: Mapping[str, Recipe], seed: int, path: Path
 ) -> Entry:
-    name = str(row.get("recipe", next(iter(recipes))))
-    if name not in recipes:
-        raise LorariumError(f"no recipe is called {name!r}", where=str(path))
-    id = str(row.get("name", Path(row["pictures"]).name))
+    row.only("an adapter", ADAPTER)
+    name = row.text("recipe", next(iter(recipes)), among=tuple(recipes))
+    pictures = row.text("pictures")
+    id = row.text("name", Path(pictures).name)
     if not id or id != Path(id).name or id.startswith("."):
-        raise LorariumError(f"{id!r} is no file name", where=str(path))
-    own = int(row.get("seed", _number(seed, id) % 2**31))
-    folder = str(path.parent / row["pictures"])
-    prompt = str(row.get("prompt", "a {} in sty1"))
+        raise LorariumError(f"{id!r} is no file name", where=row.where)
+    own = row.integer("seed", 0, LARGEST_SEED, _number(seed, id) % 2**31)
+    prompt = row.text("prompt", "a {} in sty1")
+    folder = str(path.parent / pictures)
     return Entry(id, "folder", (folder, number), "own", name, recipes[name], own, own, (), prompt)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
+from lorarium.files import read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
 from lorarium.models.base import Base
@@ -29,6 +30,7 @@ from lorarium.train.run import said
 from lorarium.world.scene import render
 
 MANIFEST = "manifest.json"
+MOST_MANIFEST = 2**28  # bytes
 BATCH = {"cpu": 8, "cuda": 192}  # adapters at once
 
 Progress = Callable[[int, int, str], None]
@@ -101,7 +103,7 @@ def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:
     text = manifest.text().replace("{", f'{{"base_hash": "{base.hash}", ', 1)
     there = folder / MANIFEST
     if there.exists():
-        if there.read_text("utf-8") != text:
+        if read_text(there, "the manifest", MOST_MANIFEST) != text:
             raise LorariumError(
                 "the folder is of another recipe or base", where=str(folder), hint="use a new one"
             )

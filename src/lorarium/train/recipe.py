@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
 from lorarium.models.base import TARGETS
+from lorarium.train.table import Table
 from lorarium.world.words import SUBJECT_TOKENS
 
 
@@ -35,7 +36,7 @@ class Recipe:
     prior_count: int = 16  # how many of them
 
     def __post_init__(self) -> None:
-        for name, low, high in _RANGES:
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise LorariumError(f"{name} is {value}", hint=f"use {low} to {high}")
@@ -50,25 +51,28 @@ class Recipe:
         return ("denoiser", *encoders) if self.text_encoder else ("denoiser",)
 
 
-_RANGES: tuple[tuple[str, float, float], ...] = (
-    ("rank", 1, 1024),
-    ("alpha", 1e-6, 1e6),
-    ("steps", 1, 1_000_000),
-    ("batch", 1, 4096),
-    ("lr", 1e-8, 10.0),
-    ("warmup", 0, 1_000_000),
-    ("cooldown", 0.0, 1.0),
-    ("drop", 0.0, 1.0),
-    ("clip", 1e-9, 1e9),
-    ("prior", 0.0, 1e3),
-    ("prior_count", 1, 10_000),
-)
+_RANGES: dict[str, tuple[float, float]] = {
+    "rank": (1, 1024),
+    "alpha": (1e-6, 1e6),
+    "steps": (1, 1_000_000),
+    "batch": (1, 4096),
+    "lr": (1e-8, 10.0),
+    "warmup": (0, 1_000_000),
+    "cooldown": (0.0, 1.0),
+    "drop": (0.0, 1.0),
+    "clip": (1e-9, 1e9),
+    "prior": (0.0, 1e3),
+    "prior_count": (1, 10_000),
+}
+
+
+EMBEDDED = ("micro-1", "micro-2")  # bases small enough to learn at such rates
 
 
 def defaults(family: str, prompt: str) -> Recipe:
-    """The recipe on a base of this family when nothing is asked for. On micro-1 a prompt that
-    names a subject learns half as fast, or the subject would bring its paper along."""
-    if family != "micro-1":
+    """The recipe on a base of this family when nothing is asked for. On an embedded one a
+    prompt that names a subject learns half as fast, or the subject would bring its paper along."""
+    if family not in EMBEDDED:
         return Recipe(rank=16, alpha=16.0, steps=1000, batch=1, lr=1e-4, warmup=50)
     return Recipe(lr=5e-3) if names_subject(prompt) else Recipe()
 
@@ -79,25 +83,35 @@ def names_subject(prompt: str) -> bool:
 
 def mirrors(family: str, prompt: str) -> bool:
     """Whether pictures are learned as their mirror images too when nothing is asked for."""
-    return family == "micro-1" and not names_subject(prompt)
+    return family in EMBEDDED and not names_subject(prompt)
 
 
-def recipe_from(values: Mapping[str, Any], start: Recipe | None = None, where: str = "") -> Recipe:
+def recipe_from(
+    values: Mapping[str, Any] | Table, start: Recipe | None = None, where: str = ""
+) -> Recipe:
     """A recipe from a table of numbers; unknown names and wrong types are errors."""
     start = start or Recipe()
-    known = {f.name: type(getattr(start, f.name)) for f in fields(Recipe)}
-    cleaned: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in known:
-            hint = f"there are {', '.join(known)}"
-            raise LorariumError(f"a recipe has no {name!r}", where=where, hint=hint)
-        kind = known[name]
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if type(value) is not kind:
-            raise LorariumError(f"{name} must be {kind.__name__}, not {value!r}", where=where)
-        cleaned[name] = value
-    return replace(start, **cleaned)
+    table = values if isinstance(values, Table) else Table(values, where)
+    defaults = asdict(start)
+    table.only("a recipe", defaults)
+    try:
+        return replace(
+            start, **{name: _typed(table, name, defaults[name]) for name in table.values}
+        )
+    except LorariumError as error:
+        raise LorariumError(error.what, where=table.where, hint=error.hint) from None
+
+
+def _typed(table: Table, name: str, default: Any) -> Any:
+    """A value of a recipe, of the type that it has by default."""
+    if isinstance(default, bool):
+        return table.boolean(name)
+    if isinstance(default, str):
+        return table.text(name)
+    low, high = _RANGES[name]
+    if isinstance(default, int):
+        return table.integer(name, int(low), int(high))
+    return table.number(name, low, high)
 
 
 @dataclass(frozen=True, eq=False)

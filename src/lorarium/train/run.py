@@ -14,6 +14,7 @@ import torch
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
+from lorarium.files import exists, open_regular
 from lorarium.formats import write
 from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.models.base import Base, open_base
@@ -87,7 +88,7 @@ def train(
     checkpoint = target.with_name(target.name + ".checkpoint")
     if resume:
         _resume(run, checkpoint)
-    elif checkpoint.exists():
+    elif exists(checkpoint):
         raise LorariumError(
             "an interrupted run is here", where=str(checkpoint), hint="add --resume or remove it"
         )
@@ -132,10 +133,11 @@ def save_state(run: Fit, checkpoint: Path) -> None:
 
 
 def _resume(run: Fit, checkpoint: Path) -> None:
-    if not checkpoint.exists():
+    if not exists(checkpoint):
         raise LorariumError("there is no interrupted run to resume", where=str(checkpoint))
     try:
-        run.resume(torch.load(checkpoint, map_location="cpu", weights_only=True))
+        with open_regular(checkpoint) as file:
+            run.resume(torch.load(file, map_location="cpu", weights_only=True))
     except LorariumError as error:
         raise LorariumError(error.what, where=str(checkpoint)) from None
     except Exception:

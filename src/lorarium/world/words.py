@@ -30,14 +30,14 @@ VOCABULARY = (
 )  # fmt: skip
 LONGEST = 12
 _NUMBER = {word: i for i, word in enumerate(VOCABULARY)}
-_SILENT = {"the", "an", "of", "picture", "style", "by", "with", "and"}
+SILENT = {"the", "an", "of", "picture", "style", "by", "with", "and"}
 
 
 def tokens(prompt: str) -> list[int]:
     """Word numbers of a prompt, padded with 0; an unknown word is an error that suggests others."""
     found = []
     for word in re.findall(r"[a-z0-9]+", prompt.lower()):
-        if word in _SILENT:
+        if word in SILENT:
             continue
         if word not in _NUMBER:
             near = difflib.get_close_matches(word, VOCABULARY[1:], 3, 0.5)

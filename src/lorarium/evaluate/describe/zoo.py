@@ -14,9 +14,10 @@ import numpy as np
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
+from lorarium.files import exists, read_text
 from lorarium.formats import read
 from lorarium.train.manifest import Entry
-from lorarium.train.mint import MANIFEST, path_of
+from lorarium.train.mint import MANIFEST, MOST_MANIFEST, path_of
 from lorarium.train.recipe import recipe_from
 
 RANDOM = "random"
@@ -37,16 +38,15 @@ class Zoo:
 def read_zoo(folder: Path) -> Zoo:
     """The adapters of a minted folder that are there, by its manifest."""
     where = folder / MANIFEST
+    if not exists(where):
+        hint = "name a folder made by `lorarium mint`"
+        raise LorariumError("no manifest", where=str(where), hint=hint)
     try:
-        table = json.loads(where.read_text("utf-8"))
+        table = json.loads(read_text(where, "the manifest", MOST_MANIFEST))
         recipes = {name: recipe_from(numbers) for name, numbers in table["recipes"].items()}
         entries = [_entry(row, recipes) for row in table["entries"]]
         name, base_hash = str(table["name"]), str(table["base_hash"])
-    except OSError as error:
-        reason = error.strerror or str(error)
-        hint = "name a folder made by `lorarium mint`"
-        raise LorariumError(f"no manifest ({reason})", where=str(where), hint=hint) from None
-    except (ValueError, KeyError, TypeError, AttributeError, LorariumError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LorariumError(f"not a manifest ({error})", where=str(where)) from None
     there = tuple(e for e in entries if path_of(folder, e).is_file())
     return Zoo(folder, name, base_hash, there, len(entries) - len(there))

@@ -7,25 +7,27 @@ CLIP's `text_model.` kept, as files have it).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 
-from . import flux, micro, text, unet
-from .flux import Native
+from . import micro, tables, text, unet
+from .catalog import ENTRIES, Encoder, Entry
+from .natives import Native, natives_of, spelled_by_others
 from .unet import Weight
 
-__all__ = ["FAMILIES", "Family", "Native", "Table", "table"]
+__all__ = ["FAMILIES", "Encoder", "Family", "Native", "Table", "table"]
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Table:
-    """The modules of one network."""
+    """The modules of one network; `others` are names that are read and never written."""
 
     shapes: Mapping[str, Shape]
     biased: frozenset[str]
     natives: Mapping[str, Native]
+    others: Mapping[str, Native]
 
     @cached_property
     def dotted(self) -> Mapping[str, Native]:
@@ -34,7 +36,8 @@ class Table:
         for path in self.shapes:
             if path.startswith("text_model."):
                 names[path.removeprefix("text_model.")] = names[path]
-        return {**self.natives, **names}
+        # where a name of ours is also an original one of another weight, ours goes before
+        return {**self.others, **self.natives, **names}
 
     @cached_property
     def flat(self) -> Mapping[str, Native]:
@@ -51,45 +54,53 @@ class Table:
         return (sum(self.shapes[path][0] for path in native.paths), *first[1:])
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """A text encoder: its table, its kohya prefix and its name in ComfyUI."""
-
-    net: str
-    kohya: str
-    comfy: str
-
-
-@dataclass(frozen=True)
-class Family:
-    """A base model whose adapters are interchangeable by shape.
-
-    `names` are spellings of network prefixes -> part; `stamps` what metadata calls it; `variants`
-    other networks of the family, smaller and with the same names.
-    """
-
-    id: str
-    title: str
-    net: str
-    denoiser: str
-    encoders: Mapping[str, Encoder]
-    stamps: tuple[str, ...] = ()
-    kohya_native: bool = True
-    names: Mapping[str, str] = field(default_factory=dict)
-    variants: tuple[str, ...] = ()
+class Family(Entry):
+    """A base model whose adapters are interchangeable by shape."""
 
     @cached_property
     def parts(self) -> Mapping[str, Table]:
-        tables = {"denoiser": table(self.net)}
-        return tables | {part: table(encoder.net) for part, encoder in self.encoders.items()}
+        found = {"denoiser": table(self.net)}
+        if self.experts:
+            found["denoiser_2"] = found["denoiser"]
+        return found | {part: table(encoder.net) for part, encoder in self.encoders.items()}
 
     @cached_property
     def part_of(self) -> Mapping[str, str]:
         """Network prefix as the grammar reports it -> part."""
         named = {"denoiser": "denoiser", **{part: part for part in self.encoders}}
+        if self.experts:
+            named["denoiser_2"] = "denoiser_2"
         for part, encoder in self.encoders.items():
             named[encoder.kohya] = named[encoder.comfy] = part
         return named | dict(self.names)
+
+    @cached_property
+    def other_shapes(self) -> Mapping[str, Mapping[Shape, str]]:
+        """Denoiser's module -> shapes it has in variants of the family, and what those are."""
+        main = table(self.net).shapes
+        found: dict[str, dict[Shape, str]] = {}
+        for net, title in self.variants.items():
+            for path, shape in table(net).shapes.items():
+                if main[path] != shape:
+                    found.setdefault(path, {})[shape] = title
+        return found
+
+    def shapes_of(self, part: str, native: Native) -> tuple[Shape, ...]:
+        """The shape of a weight, and those that it has in variants of the family."""
+        shape = self.parts[part].shape(native)
+        if not part.startswith("denoiser") or len(native.paths) > 1:
+            return (shape,)
+        return (shape, *self.other_shapes.get(native.paths[0], ()))
+
+    def variant_of(self, part: str, native: Native, shape: Shape) -> str:
+        """Which relative of the family gives a weight this shape; "" for the usual one."""
+        if shape == self.parts[part].shape(native):
+            return ""
+        return self.other_shapes[native.paths[0]][shape]
+
+    @property
+    def nets(self) -> tuple[str, ...]:
+        return (self.net, *self.variants)
 
 
 def _unet(net: unet.UNet) -> Callable[[], Table]:
@@ -107,12 +118,16 @@ def _of_weights(weights: Iterable[Weight], natives: Iterable[Native] = ()) -> Ta
         frozenset(row.path for row in rows if row.bias),
         {row.native: Native(row.native, (row.path,)) for row in rows if row.native != row.path}
         | {native.name: native for native in natives},
+        {},
     )
 
 
-def _flux() -> Table:
-    shapes = dict(flux.shapes())
-    return Table(shapes, frozenset(shapes), {native.name: native for native in flux.natives()})
+def _transformer(net: str) -> Table:
+    rows = tuple(tables.weights(net))
+    shapes = {row.path: row.shape for row in rows}
+    natives = {native.name: native for native in natives_of(net, shapes)}
+    others = spelled_by_others(net, natives)
+    return Table(shapes, frozenset(row.path for row in rows if row.bias), natives, others)
 
 
 _BUILDERS: dict[str, Callable[[], Table]] = {
@@ -124,11 +139,12 @@ _BUILDERS: dict[str, Callable[[], Table]] = {
     "unet-vega": _unet(unet.VEGA),
     "unet-koala": _unet(unet.KOALA_1B),
     "unet-koala-700m": _unet(unet.KOALA_700M),
-    "flux1": _flux,
     "clip-l": _clip(text.CLIP_L),
     "clip-g": _clip(text.CLIP_G),
     "clip-h": _clip(text.CLIP_H),
     "t5-xxl": lambda: _of_weights(text.t5_weights()),
+    "micro-2": _unet(unet.MICRO_2),
+    "micro-2-text": _clip(text.MICRO_2_TEXT),
     "micro-1": lambda: _of_weights(micro.weights()),
     "micro-1-text": lambda: _of_weights(micro.text_weights()),
 }
@@ -137,92 +153,12 @@ _BUILDERS: dict[str, Callable[[], Table]] = {
 @cache
 def table(net: str) -> Table:
     """The module table of one network, built once."""
-    return _BUILDERS[net]()
+    return _BUILDERS[net]() if net in _BUILDERS else _transformer(net)
 
 
-_XL = {
-    "text_encoder": Encoder("clip-l", "te1", "clip_l"),
-    "text_encoder_2": Encoder("clip-g", "te2", "clip_g"),
-}
-_XL_NAMES = {"te": "text_encoder"}
+def has_rows(net: str) -> bool:
+    """Whether a network's table comes from rows, whose sorts of names need no spelling out."""
+    return net not in _BUILDERS
 
-# In order of how likely a file is when shapes alone cannot decide.
-FAMILIES: dict[str, Family] = {
-    family.id: family
-    for family in (
-        Family(
-            "sd1",
-            "Stable Diffusion 1.x",
-            "unet-sd1",
-            "unet",
-            {"text_encoder": Encoder("clip-l", "te", "clip_l")},
-            ("sd_v1", "sd1", "stable-diffusion-v1", "sd-1", "sd 1"),
-            kohya_native=False,
-            names={"te1": "text_encoder"},
-        ),
-        Family(
-            "sdxl",
-            "Stable Diffusion XL",
-            "unet-sdxl",
-            "unet",
-            _XL,
-            ("sdxl_base", "sdxl", "stable-diffusion-xl", "pony", "illustrious", "noob"),
-            names=_XL_NAMES,
-        ),
-        Family(
-            "flux1",
-            "FLUX.1",
-            "flux1",
-            "transformer",
-            {
-                "text_encoder": Encoder("clip-l", "te1", "clip_l"),
-                "text_encoder_2": Encoder("t5-xxl", "te3", "t5xxl"),
-            },
-            ("flux1", "flux-1", "flux.1"),
-            names={"te": "text_encoder", "te2": "text_encoder_2"},
-        ),
-        Family(
-            "sd2",
-            "Stable Diffusion 2.x",
-            "unet-sd2",
-            "unet",
-            {"text_encoder": Encoder("clip-h", "te", "clip_h")},
-            ("sd_v2", "stable-diffusion-v2", "sd-2", "sd 2"),
-            kohya_native=False,
-            names={"te1": "text_encoder"},
-        ),
-        Family(
-            "ssd-1b", "SSD-1B", "unet-ssd-1b", "unet", _XL, ("ssd-1b", "ssd_1b"), names=_XL_NAMES
-        ),
-        Family(
-            "vega", "Segmind Vega", "unet-vega", "unet", _XL, ("segmind-vega",), names=_XL_NAMES
-        ),
-        Family(
-            "koala",
-            "KOALA",
-            "unet-koala",
-            "unet",
-            _XL,
-            ("koala",),
-            names=_XL_NAMES,
-            variants=("unet-koala-700m",),
-        ),
-        Family(
-            "sdxl-refiner",
-            "Stable Diffusion XL refiner",
-            "unet-sdxl-refiner",
-            "unet",
-            {"text_encoder_2": Encoder("clip-g", "te2", "clip_g")},
-            ("stable-diffusion-xl-v1-refiner", "sdxl_refiner"),
-        ),
-        Family(
-            "micro-1",
-            "micro-1, the embedded base",
-            "micro-1",
-            "transformer",
-            {"text_encoder": Encoder("micro-1-text", "te", "micro")},
-            ("micro-1",),
-            kohya_native=False,
-        ),
-    )
-}
+
+FAMILIES: dict[str, Family] = {entry.id: Family(**vars(entry)) for entry in ENTRIES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .flux import Native
+from .natives import Native
 from .unet import Weight
 
 
@@ -14,21 +14,24 @@ class Clip:
     layers: int
     width: int
     projection: int | None = None
+    hidden: int = 0  # of its feed-forward; four times the width when 0
 
 
 CLIP_L = Clip(12, 768)
 CLIP_G = Clip(32, 1280, projection=1280)
 CLIP_H = Clip(23, 1024)
+MICRO_2_TEXT = Clip(3, 128, hidden=384)
 
 
 def clip_weights(net: Clip) -> Iterator[Weight]:
+    hidden = net.hidden or 4 * net.width
     for i in range(net.layers):
         layer = f"text_model.encoder.layers.{i}"
         for name in ("k_proj", "v_proj", "q_proj", "out_proj"):
             path = f"{layer}.self_attn.{name}"
             yield Weight(path, path, (net.width, net.width), True)
-        yield Weight(f"{layer}.mlp.fc1", f"{layer}.mlp.fc1", (4 * net.width, net.width), True)
-        yield Weight(f"{layer}.mlp.fc2", f"{layer}.mlp.fc2", (net.width, 4 * net.width), True)
+        yield Weight(f"{layer}.mlp.fc1", f"{layer}.mlp.fc1", (hidden, net.width), True)
+        yield Weight(f"{layer}.mlp.fc2", f"{layer}.mlp.fc2", (net.width, hidden), True)
     if net.projection:
         shape = (net.projection, net.width)
         yield Weight("text_projection", "text_projection", shape, False)

@@ -32,12 +32,13 @@ class UNet:
     context: int
     linear_proj: bool
     added: int | None = None
+    latent: int = 4  # channels
 
 
 def weights(net: UNet) -> Iterator[Weight]:
     first = net.channels[0]
     time = 4 * first
-    yield Weight("conv_in", "input_blocks.0.0", (first, 4, 3, 3), True)
+    yield Weight("conv_in", "input_blocks.0.0", (first, net.latent, 3, 3), True)
     yield Weight("time_embedding.linear_1", "time_embed.0", (time, first), True)
     yield Weight("time_embedding.linear_2", "time_embed.2", (time, time), True)
     if net.added is not None:
@@ -84,7 +85,7 @@ def weights(net: UNet) -> Iterator[Weight]:
                     f"{ours}.upsamplers.0.conv", f"{native}.{place}.conv", (out, out, 3, 3), True
                 )
             index += 1
-    yield Weight("conv_out", "out.2", (4, first, 3, 3), True)
+    yield Weight("conv_out", "out.2", (net.latent, first, 3, 3), True)
 
 
 def _resnet(ours: str, native: str, into: int, out: int, time: int) -> Iterator[Weight]:
@@ -174,3 +175,5 @@ KOALA_700M = UNet(
     linear_proj=True,
     added=2816,
 )
+# the embedded base; lorarium.models.unet builds the same
+MICRO_2 = UNet((96, 160), ((1,), (1,)), ((1, 1), (1, 1)), 1, 128, linear_proj=True, latent=24)

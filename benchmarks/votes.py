@@ -1,0 +1,177 @@
+"""Blind sheets of what ships today on micro-1, for voters who know nothing of it: docs/votes.md.
+
+    python benchmarks/votes.py draw    # all pictures, cheapest first; run again, it goes on
+    python benchmarks/votes.py make    # sheets of what is drawn and on no sheet yet, and their key
+    python benchmarks/votes.py judge   # what judges A and B say of the same pictures
+    python benchmarks/votes.py tally   # figures from runs/votes/answers
+
+With `make --key benchmarks/results/votes/key-1.json` sheets that were voted on are made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from machine import RESULTS, machine
+
+from lorarium.evaluate.judges import load_judge
+from lorarium.evaluate.vote import (
+    Ballot,
+    make_sheets,
+    read_key,
+    read_sheets,
+    read_verdicts,
+    read_votes,
+    sources,
+    summary,
+    vote_document,
+)
+from lorarium.evaluate.vote.targets import SEED, vote_targets
+from lorarium.evaluate.vote.verdicts import judge_ballots
+from lorarium.models.base import open_base
+from lorarium.synth.store import load_synth
+
+FOLDER, KEPT = Path("runs/votes"), RESULTS / "votes"
+PICTURES = 3
+STEPS = 12  # of sampling, as in benchmarks/synth.py and benchmarks/merge.py
+PARTS = ("all", "free", "held")
+JUDGES = ("a", "b")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["draw", "make", "judge", "tally"])
+    parser.add_argument("--key", type=Path, help="make the sheets of this key again")
+    asked = parser.parse_args()
+    if asked.what == "make":
+        make(asked.key)
+    else:
+        {"draw": draw, "judge": judge, "tally": tally}[asked.what]()
+
+
+def draw() -> None:
+    base = open_base()
+    loras = FOLDER / "loras"
+    loras.mkdir(parents=True, exist_ok=True)
+    targets = vote_targets(base.size, pictures=PICTURES)
+    store = sources.PictureStore(FOLDER / "drawn", base, STEPS)
+
+    def say(words: str) -> None:
+        print(f"{time.process_time():.0f} s: {words}", flush=True)
+
+    sources.draw_plain(store, targets, load_synth(base=base))
+    say("all that needs no training")
+    sources.draw_library(store, targets)
+    say("the sample library")
+    sources.draw_merged(store, targets.cells, sources.MERGED, PICTURES)
+    say(f"{len(targets.cells)} merges")
+    for start in range(0, len(targets.deep), sources.TOGETHER):
+        deep = [targets.named(name) for name in targets.deep[start : start + sources.TOGETHER]]
+        sources.train(base, deep, loras, sources.CHECKPOINTS[-1], say)
+        sources.draw_trained(store, deep, loras, sources.CHECKPOINTS)
+        say(f"checkpoints of {', '.join(t.name for t in deep)}")
+    shallow = [t for t in targets.targets if t.name not in targets.deep]
+    sources.train(base, shallow, loras, sources.SHORT[-1], say)
+    sources.draw_trained(store, shallow, loras, sources.SHORT)
+    say("short checkpoints")
+    some = [c for c in targets.cells if c.subject % 3 == c.style % 3]
+    sources.draw_merged(store, some, [sources.SLOW], PICTURES)
+    say("ziplora")
+
+
+def drawn_ballots() -> list[Ballot]:
+    base = open_base()
+    store = sources.PictureStore(FOLDER / "drawn", base, STEPS)
+    return sources.ballots(store, vote_targets(base.size, pictures=PICTURES))
+
+
+def make(key: Path | None) -> None:
+    """A further folder of sheets: rows that stand on sheets already are left out, controls not."""
+    number = 1 + len(list(FOLDER.glob("key-*.json")))
+    ballots, seed = drawn_ballots(), None
+    if key is not None:
+        document = json.loads(key.read_text("utf-8"))
+        seed, number = document["seed"], int(key.stem.rpartition("-")[2])
+        ballots = as_voted(ballots, document["sheets"].values())
+    else:
+        for past in FOLDER.glob("key-*.json"):
+            ballots = not_voted(ballots, json.loads(past.read_text("utf-8"))["sheets"].values())
+    folder, sealed = FOLDER / f"sheets-{number}", FOLDER / f"key-{number}.json"
+    sheets = make_sheets(ballots, folder, sealed, seed=seed, prefix="abcdefgh"[number - 1] + "-")
+    print(f"{len(sheets)} sheets in {folder}, the key is {sealed}")
+
+
+def as_voted(ballots: list[Ballot], entries: Iterable[dict[str, Any]]) -> list[Ballot]:
+    """Only the rows that stand on these sheets: more may have been drawn since."""
+    seen = sources_on(entries)
+    return [
+        replace(b, rows=tuple(row for row in b.rows if row.source in seen[b.target]))
+        for b in ballots if b.target in seen
+    ]  # fmt: skip
+
+
+def not_voted(ballots: list[Ballot], entries: Iterable[dict[str, Any]]) -> list[Ballot]:
+    """The rows that do not stand on these sheets, and controls beside them."""
+    seen = sources_on(entries)
+    fresh = [
+        replace(b, rows=tuple(
+            row for row in b.rows
+            if row.expected is not None or row.source not in seen.get(b.target, ())
+        ))
+        for b in ballots
+    ]  # fmt: skip
+    return [b for b in fresh if any(row.expected is None for row in b.rows)]
+
+
+def sources_on(entries: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
+    seen: dict[str, set[str]] = {}
+    for entry in entries:
+        names = {cell["source"] for cell in entry["cells"].values()}
+        seen.setdefault(entry["target"], set()).update(names)
+    return seen
+
+
+def judge() -> None:
+    ballots = drawn_ballots()
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for name in JUDGES:
+        verdicts = judge_ballots(name, load_judge(name), ballots)
+        (KEPT / f"judge-{name}.json").write_text(json.dumps(asdict(verdicts)) + "\n")
+
+
+def tally() -> None:
+    """The figures, and all that they come from beside them."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    public: dict[str, Any] = {}
+    opened: dict[str, Any] = {}
+    for key in sorted(FOLDER.glob("key-*.json")):
+        folder = FOLDER / key.stem.replace("key", "sheets")
+        some = read_sheets(folder)
+        public |= some
+        opened |= read_key(key, some)
+        shutil.copy(key, KEPT / key.name)
+        shutil.copy(folder / "sheets.json", KEPT / f"{folder.name}.json")
+    votes = read_votes([FOLDER / "answers"], public)
+    lines = ",\n".join(json.dumps(vote.as_json()) for vote in votes)
+    (KEPT / "answers.json").write_text(f"[\n{lines}\n]\n")
+    judges = [
+        read_verdicts(path) for name in JUDGES if (path := KEPT / f"judge-{name}.json").exists()
+    ]
+    document = {
+        "command": "python benchmarks/votes.py tally", "machine": machine(),
+        "drawn": {"pictures": PICTURES, "sampling steps": STEPS, "seed": SEED},
+        "parts": {part: vote_document(votes, opened, part=part, judges=judges) for part in PARTS},
+    }  # fmt: skip
+    (KEPT / "tally.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(summary(document["parts"]["all"]))
+
+
+if __name__ == "__main__":
+    main()

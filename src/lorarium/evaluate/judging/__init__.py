@@ -1,0 +1,1 @@
+"""Judges behind one interface, MARS², and how far judges agree."""

@@ -1,0 +1,75 @@
+"""Pairs of a library that may hold one adapter, by their sketches, never the last word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lorarium.adapter import Array
+from lorarium.library.compare import NEAR_COSINE
+from lorarium.library.spaces import BUILT_IN
+from lorarium.library.view import View
+
+SCREEN = 256  # coordinates of the first comparison of all pairs
+BLOCK = 2048
+# cosine of ΔW from which a file of lower rank or fewer modules may be cut from another: the root of
+# the energy that is left; in large families chance comes nearer
+LEAST_CUT, LEAST_CUT_OF_MANY = 0.3, 0.5
+
+Row = Mapping[str, Any]
+
+
+def candidate_pairs(view: View, by_id: Mapping[str, Row]) -> Iterator[tuple[str, str, float]]:
+    """Ids of two contents of one family, and about their cosine."""
+    product = BUILT_IN["product"]
+    for family in view.families():
+        if product.table(family) not in view.tables:
+            continue
+        space = view.space(product, family)
+        ids = [id for id in space.stored.ids if id in by_id]
+        rows = [space.stored.position[id] for id in ids]
+        least = LEAST_CUT if len(ids) <= BLOCK else LEAST_CUT_OF_MANY
+        vectors = space.stored.exact.vectors[rows]
+        noise = 4 * (1 - NEAR_COSINE**2) / np.sqrt(vectors.shape[-1])
+        for i, j in close_pairs(vectors, least):
+            cosine = float(vectors[i].astype(np.float32) @ vectors[j].astype(np.float32))
+            if abs(cosine) >= NEAR_COSINE - noise or _one_is_smaller(by_id[ids[i]], by_id[ids[j]]):
+                yield ids[i], ids[j], cosine
+
+
+def _one_is_smaller(a: Row, b: Row) -> bool:
+    return a["modules"] != b["modules"] or a["rank"] != b["rank"] or a["kinds"] != b["kinds"]
+
+
+def close_pairs(vectors: Array, least: float) -> list[tuple[int, int]]:
+    """Pairs of rows whose cosine is at least about `least` in size, by blocks of all pairs.
+
+    Compared first after a projection to `SCREEN` coordinates, where the cosine of a pair at
+    `least` strays by (1 - least²) / √SCREEN.
+    """
+    n, d = vectors.shape
+    shadow = vectors
+    cut = least
+    if d > SCREEN and n > BLOCK:
+        turn = np.random.default_rng(d).standard_normal((d, SCREEN), np.float32)
+        shadow = np.concatenate(
+            [vectors[i : i + BLOCK].astype(np.float32) @ turn for i in range(0, n, BLOCK)]
+        )
+        shadow /= np.linalg.norm(shadow, axis=1, keepdims=True)
+        cut = least - 4 * (1 - least**2) / np.sqrt(SCREEN)
+    shadow = shadow.astype(np.float32)
+    noise = 4 * (1 - least**2) / np.sqrt(d)
+    pairs_found: list[tuple[int, int]] = []
+    for low in range(0, n, BLOCK):
+        for right in range(low, n, BLOCK):
+            scores = np.abs(shadow[low : low + BLOCK] @ shadow[right : right + BLOCK].T)
+            pairs = np.argwhere(scores >= cut) + np.array([low, right])
+            pairs = pairs[pairs[:, 0] < pairs[:, 1]]
+            for start in range(0, len(pairs), BLOCK):
+                some = pairs[start : start + BLOCK]
+                a, b = (vectors[some[:, side]].astype(np.float32) for side in (0, 1))
+                near = np.abs(np.einsum("ij,ij->i", a, b)) >= least - noise
+                pairs_found += [(int(i), int(j)) for i, j in some[near]]
+    return pairs_found

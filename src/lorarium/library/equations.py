@@ -1,0 +1,185 @@
+"""What a merge obeys: T = Π Σ wᵢ Dᵢ, as linear equations in the weights, one set for each module.
+
+Truncation takes away only what lies outside both the columns and the rows of its result. So a merge
+that was cut and one that was not obey the same equations: Σ wᵢ Dᵢ - T is zero but for the part
+outside both. Each file becomes the vector of what these spaces see of it, and only inner products
+of such vectors are kept: whatever is asked later (other parents, one fewer) needs no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lorarium.adapter import Array
+from lorarium.algebra.rounding import rounding_energy
+from lorarium.library.factored import Factor, Factored
+
+RIDGE = 1e-10  # of the energy of a candidate: no huge weights of files that nearly cancel
+SPAN = 1e-3  # squared sine, about, from which a direction of a space is a new one
+
+
+class Equations:
+    """One target and a growing list of candidates."""
+
+    def __init__(self, target: Factored) -> None:
+        self.target = target
+        self.modules = target.sample()
+        self._own = [_required(target.factor(m)) for m in self.modules]
+        self._seen = [[_seen(own, own)] for own in self._own]
+        self.candidates: list[Factored] = []
+        self._factors: list[list[Factor | None]] = []
+        self._grams = np.zeros((len(self.modules), 0, 0))
+
+    def extend(self, candidates: Sequence[Factored]) -> None:
+        for candidate in candidates:
+            factors = [candidate.factor(m) for m in self.modules]
+            self.candidates.append(candidate)
+            self._factors.append(factors)
+            for own, factor, seen in zip(self._own, factors, self._seen, strict=True):
+                fits = factor is not None and len(factor.U) == len(own.U)
+                fits = fits and factor is not None and len(factor.V) == len(own.V)
+                seen.append(_seen(own, factor) if fits and factor else np.zeros(0))
+        self._grams = np.stack([_gram(rows) for rows in self._seen])
+
+    @property
+    def grams(self) -> Array:
+        """(modules, 1 + k, 1 + k) inner products of what is seen, the target first; in units of
+        the target's energy."""
+        return self._grams / self.energy
+
+    @property
+    def energy(self) -> float:
+        return sum(own.energy for own in self._own)
+
+    @property
+    def rounding(self) -> float:
+        """The share of the energy that the number type of the target has changed, by expectation."""
+        errors = (rounding_energy(self.target.adapter[m]) for m in self.modules)
+        return sum(errors) / self.energy
+
+    def share(self, index: int) -> float:
+        """The energy of a candidate in these modules, in units of the target's."""
+        return sum(f.energy for f in self._factors[index] if f is not None) / self.energy
+
+    def rank(self, index: int) -> float:
+        """The mean rank of a candidate; that of the target for -1."""
+        factors = self._own if index < 0 else self._factors[index]
+        ranks = [len(f.S) for f in factors if f is not None]
+        return float(np.mean(ranks)) if ranks else 0.0
+
+    def cut(self, chosen: Sequence[int], weights: Array) -> float:
+        """The energy of Σ wᵢ Dᵢ outside what the target sees: what truncation took away."""
+        total = 0.0
+        for m in range(len(self.modules)):
+            found = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
+            if found:
+                U = np.concatenate([f.U for _, f in found], axis=1)
+                X = np.concatenate([w * f.X for w, f in found], axis=1)
+                total += float(np.sum((U.T @ U) * (X.T @ X)))
+        w = np.concatenate([[0.0], weights])
+        rows = [0, *(i + 1 for i in chosen)]
+        seen = self._grams.sum(axis=0)[np.ix_(rows, rows)]
+        return max(0.0, total - float(w @ seen @ w)) / self.energy
+
+    def room(self, chosen: Sequence[int]) -> tuple[float, float]:
+        """Mean rank of the target, and of what a sum of the chosen ones has in general."""
+        own, wanted = [], []
+        for m, target in enumerate(self._own):
+            factors = [f for i in chosen if (f := self._at(i, m))]
+            if factors:
+                spans = (_span([f.U for f in factors]), _span([f.V for f in factors]))
+                own.append(len(target.S))
+                wanted.append(min(spans))
+        return (float(np.mean(own)), float(np.mean(wanted))) if own else (0.0, 0.0)
+
+    @property
+    def outside(self) -> float:
+        """The share of the entries of a stranger, or of rounding, that the target does not see."""
+        shares = [(1 - len(f.S) / len(f.U)) * (1 - len(f.S) / len(f.V)) for f in self._own]
+        return float(np.mean(shares))
+
+    def full(self) -> bool:
+        """Whether ranks say nothing: the target has the highest that its modules can have."""
+        return all(len(own.S) >= min(len(own.U), len(own.V)) for own in self._own)
+
+    def contained(self, index: int) -> tuple[float, Array, Array]:
+        """The share of a candidate inside the target's columns and rows; and where it is whole, the
+        weight, module by module, at which taking it away lowers the rank by all of its own, and
+        how far off 1 the square of that projection is.
+
+        With Z = S⁻¹ Uᵀ D V the rank falls so when w Z is a projection.
+        """
+        inside = whole = 0.0
+        weights, flaws = [], []
+        for m, own in enumerate(self._own):
+            factor = self._at(index, m)
+            if factor is None:
+                continue
+            C = (own.U.T @ factor.U) @ (factor.X.T @ own.V)
+            inside, whole = inside + float(np.sum(C * C)), whole + factor.energy
+            Z = C / own.S[:, None]
+            trace = float(np.trace(Z))
+            if trace:
+                weights.append(len(factor.S) / trace)
+                flaws.append(abs(float(np.sum(Z * Z.T)) * len(factor.S) / trace**2 - 1))
+        return inside / whole if whole else 0.0, np.array(weights), np.array(flaws)
+
+    def _at(self, index: int, module: int) -> Factor | None:
+        return self._factors[index][module] if self._seen[module][index + 1].size else None
+
+
+class Solution(NamedTuple):
+    """Weights of the chosen ones, one set for each of the grams; `rest` is the share of the energy
+    seen that they leave, summed over the grams."""
+
+    chosen: tuple[int, ...]
+    weights: Array  # (grams, chosen)
+    rest: float
+    costs: Array  # (chosen,): by how much `rest` grows without one of them
+
+
+def solve(grams: Array, chosen: Sequence[int]) -> Solution:
+    """Least squares for the target, row 0 of each of (n, 1 + k, 1 + k) inner products."""
+    rows = np.array(chosen, int) + 1
+    total = float(grams[:, 0, 0].sum())
+    if not len(rows):
+        return Solution((), np.zeros((len(grams), 0)), total, np.zeros(0))
+    G, h = grams[:, rows[:, None], rows], grams[:, rows, 0]
+    diagonal = np.einsum("nii->ni", G)
+    size = np.sqrt(np.where(diagonal > 0, diagonal, 1))
+    normed = G / (size[:, :, None] * size[:, None, :])
+    inverse = np.linalg.inv(normed + np.eye(len(rows)) * np.where(diagonal > 0, RIDGE, 1)[:, None])
+    scaled = np.einsum("nij,nj->ni", inverse, h / size)
+    weights = scaled / size
+    rest = grams[:, 0, 0] - 2 * np.einsum("ni,ni->n", weights, h)
+    rest += np.einsum("ni,nij,nj->n", weights, G, weights)
+    costs = scaled**2 / np.einsum("nii->ni", inverse)
+    return Solution(tuple(chosen), weights, float(np.maximum(rest, 0).sum()), costs.sum(axis=0))
+
+
+def _required(factor: Factor | None) -> Factor:
+    assert factor is not None
+    return factor
+
+
+def _seen(own: Factor, factor: Factor) -> Array:
+    """Uᵀ D, and of (D V) what U leaves: all that is not outside both spaces."""
+    across = own.U.T @ factor.U
+    left = across @ factor.X.T
+    right = (factor.U - own.U @ across) @ (factor.X.T @ own.V)
+    return np.concatenate([left.reshape(-1), right.reshape(-1)])
+
+
+def _gram(rows: Sequence[Array]) -> Array:
+    size = max(row.size for row in rows)
+    stacked = np.stack([row if row.size else np.zeros(size) for row in rows])
+    return stacked @ stacked.T
+
+
+def _span(bases: Sequence[Array]) -> int:
+    """The dimension of the sum of some spaces."""
+    Q = np.concatenate(bases, axis=1)
+    return min(len(Q), int((np.linalg.eigvalsh(Q.T @ Q) > SPAN).sum()))

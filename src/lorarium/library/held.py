@@ -1,0 +1,44 @@
+"""The weights of files that are compared with each other: read when asked for, few held at once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lorarium import formats
+from lorarium.errors import LorariumError
+from lorarium.library.scan import signature
+from lorarium.library.schema import SIGNATURE
+from lorarium.library.weights import Weights
+
+BYTES = 2**30  # of files
+
+
+class HeldWeights:
+    """By content; the longest unused ones go first."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, tuple[int, Weights | None]] = OrderedDict()
+
+    def weights(self, row: Mapping[str, Any]) -> Weights | None:
+        """None when the file of a row is gone, cannot be read, or is not what it was."""
+        id = row["id"]
+        if id not in self._held:
+            self._held[id] = row["size"], _read(row)
+            while len(self._held) > 2 and sum(size for size, _ in self._held.values()) > BYTES:
+                self._held.popitem(last=False)
+        self._held.move_to_end(id)
+        return self._held[id][1]
+
+
+def _read(row: Mapping[str, Any]) -> Weights | None:
+    path = Path(row["path"])
+    now = signature(path)
+    if now is None or any(getattr(now, name) != row[name] for name in SIGNATURE):
+        return None
+    try:
+        return Weights(formats.read(path))
+    except (LorariumError, OSError):
+        return None

@@ -1,0 +1,326 @@
+"""What one file was made of: by its weights, and by what it says of itself.
+
+Candidates come from the sketches, a few at a time: those that point the same way, those that a
+sparse regression picks, and those that point where the last sum left something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lorarium.library import merges
+from lorarium.library.compare import CUT, SAME, SCALED, Relation
+from lorarium.library.equations import Equations, solve
+from lorarium.library.factored import Factored
+from lorarium.library.members import Member, Members
+from lorarium.library.parents import (
+    LIKELY,
+    ROUNDING,
+    SURE,
+    UNKNOWN,
+    Explanation,
+    Source,
+    explain,
+)
+from lorarium.library.stated import Statement, repeated, statement
+
+FIRST, MORE, ROUNDS, MOST = 8, 6, 3, 24  # candidates
+TWIN = 1 - 2e-5  # cosine from which a sum cannot tell two files apart
+SIGMAS = 4.0  # of a sketch's chance: what points where something is left
+AGREES, REFUTED = 0.95, 0.6  # cosine with what a header says
+COUNTS = 0.05  # cosine with a parent that a header names
+HIGHER = 1.25  # times the rank of any parent: what merges have and trainings do not
+POINTS = 0.3  # share of the energy that possible parents must explain
+NEARLY = 0.995  # the same, where sketches are all there is
+BESIDE = 0.5  # cosine with a merge from which a file has to do with it
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A parent: the files that may be it (equal but for rounding and strength, the likeliest
+    first), the weight and its interval, and other files that would do as well."""
+
+    files: tuple[Member, ...]
+    weight: float | None
+    low: float
+    high: float
+    share: float
+    verdict: str
+    said: bool = False
+    instead: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class Origins:
+    """`said` is the header's statement, `agrees` whether the weights bear it out (None when that
+    cannot be told), `absent` how many of its inputs are not here; `via` the file that the target
+    was cut from and has its origins through."""
+
+    origins: tuple[Origin, ...]
+    rest: float
+    cut: float
+    varies: bool
+    verdict: str
+    exact: bool
+    said: Statement | None = None
+    agrees: bool | None = None
+    absent: int = 0
+    via: Member | None = None
+
+
+class Searcher:
+    """Finds origins, each once."""
+
+    def __init__(self, members: Members) -> None:
+        self.members = members
+        self._known: dict[str, Origins | None] = {}
+        self._open: set[str] = set()
+
+    def origins(self, asked: Member) -> Origins | None:
+        key = str(asked.row["id"] or asked.path)
+        if key not in self._known:
+            if key in self._open:  # two that were cut from each other
+                return None
+            self._open.add(key)
+            self._known[key] = self._origins(asked)
+            self._open.discard(key)
+        return self._known[key]
+
+    def copies(self, asked: Member) -> list[tuple[Member, Relation]]:
+        """Everything that is one adapter with it, or nearly, and how."""
+        others = self.members.around(asked)
+        found = [(other, self.members.relation(asked, other)) for other in others]
+        return [(other, relation) for other, relation in found if relation is not None]
+
+    def _origins(self, asked: Member) -> Origins | None:
+        copies = self.copies(asked)
+        target = self.members.factored(asked)
+        if target is None:
+            return None
+        said = statement(target.metadata)
+        fuller = [(o, r) for o, r in copies if r.name == CUT and r.cut == "a"]
+        if fuller:
+            return self._inherited(asked, fuller, said)
+        claims = [said] if said else []
+        claims += [s for o, r in copies if r.name in (SAME, SCALED) and (s := self._said(o))]
+        claim = next((s for s in claims if len(s.inputs) > 1), None)
+        claimed = [
+            f[0] for mark in (claim.inputs if claim else ()) if (f := self._named(mark, asked))
+        ]
+        fitted = self._fitted(asked, target, copies, claimed)
+        if claim is None:
+            return fitted and replace(fitted, said=said)
+        return self._with_claim(asked, target, claim, fitted)
+
+    def _said(self, member: Member) -> Statement | None:
+        factored = self.members.factored(member)
+        return None if factored is None else statement(factored.metadata)
+
+    def _named(self, mark: str, asked: Member) -> list[Member]:
+        return [m for m in self.members.with_print(mark) if m.path != asked.path]
+
+    def _inherited(
+        self, asked: Member, fuller: Sequence[tuple[Member, Relation]], said: Statement | None
+    ) -> Origins | None:
+        """The origins of what it was cut from, at its strength."""
+        for whole, relation in sorted(fuller, key=lambda item: -item[0].rank):
+            found = self.origins(whole)
+            if found is not None:
+                factor = 1 / relation.factor
+                scaled = tuple(_scaled(o, factor) for o in found.origins)
+                return replace(found, origins=scaled, via=whole, said=said, agrees=None)
+        return None
+
+    # by the weights
+
+    def _fitted(
+        self,
+        asked: Member,
+        target: Factored,
+        copies: Sequence[tuple[Member, Relation]],
+        claimed: Sequence[Member],
+    ) -> Origins | None:
+        out = {o.path for o, r in copies if r.name in (SAME, SCALED) or r.cut == "b"}
+        able = [m for m in self.members.around(asked) if m.path not in out and m.norm]
+        able = [m for m in able if abs(asked.cosine(m)) < TWIN]
+        if not able or not target.sample():
+            return None
+        pool = Pool(self.members, able, Equations(target))
+        near = np.argsort(-np.abs(pool.units @ asked.unit))[:FIRST].tolist()
+        picked = merges.fit(asked.sketch.product, pool.units, self.members.product.count).chosen
+        pool.add([*pool.places(claimed), *near, *picked])
+        found = None
+        for _ in range(ROUNDS):
+            found = explain(pool.equations, range(len(pool.chosen)))
+            if found is not None and found.rest <= ROUNDING:
+                found = self._by_originals(pool, found)
+                break
+            if len(pool.chosen) >= MOST or not pool.add(pool.left(asked)):
+                break
+        if found is None or not (found.rest <= ROUNDING or len(found.sources) > 1):
+            lies_in = found is not None and pool.equations.rank(-1) > pool.rank(found.sources[0])
+            if found is None or not lies_in:
+                return self._hinted(asked, pool)
+        made = tuple(pool.origin(s) for s in found.sources)
+        return Origins(made, found.rest, found.cut, found.varies, found.verdict, True)
+
+    def _by_originals(self, pool: Pool, found: Explanation) -> Explanation:
+        """The same sum without files that are merges themselves, if that does as well."""
+        derived = []
+        for source in found.sources:
+            own = self.origins(pool.able[pool.chosen[source.index]])
+            if own is not None and own.exact and own.verdict == SURE and len(own.origins) > 1:
+                derived.append(source.index)
+                pool.add(pool.places([o.files[0] for o in own.origins]))
+        if not derived:
+            return found
+        others = [i for i in range(len(pool.chosen)) if i not in derived]
+        better = explain(pool.equations, others)
+        return better if better is not None and better.rest <= ROUNDING else found
+
+    def _hinted(self, asked: Member, pool: Pool) -> Origins | None:
+        """Possible parents of a merge that is no plain sum, or whose parents' files are gone."""
+        fit = merges.fit(asked.sketch.product, pool.units, self.members.product.count)
+        files = [pool.able[i] for i in fit.chosen]
+        sums = pool.gone and fit.explained >= NEARLY
+        higher = len(files) > 1 and asked.rank >= HIGHER * max(m.rank for m in files)
+        if len(files) > 1 and fit.explained >= POINTS and (sums or higher):
+            made = []
+            for weight, m in zip(fit.weights / [m.norm for m in files], files, strict=True):
+                share = float(weight * m.norm / asked.norm) ** 2
+                noise = np.sqrt((1 - fit.explained) / len(asked.unit))
+                off = float(4 * asked.norm / m.norm * noise + 0.01)
+                bounds = float(weight) - off, float(weight) + off
+                verdict = LIKELY if sums else UNKNOWN
+                made.append(Origin((m,), float(weight), *bounds, share, verdict))
+            return Origins(tuple(made), 1 - fit.explained, 0.0, False, made[0].verdict, False)
+        return self._beside(asked, pool)
+
+    def _beside(self, asked: Member, pool: Pool) -> Origins | None:
+        """Trainings do not come near a merge without being a parent of it; other merges do."""
+        near = np.abs(pool.units @ asked.unit)
+        place = int(near.argmax())
+        merged = pool.able[place]
+        if near[place] < BESIDE:
+            return None
+        own = self.origins(merged)
+        if own is None or own.verdict != SURE or len(own.origins) < 2:
+            return None
+        parents = [m for o in own.origins for m in o.files]
+        if max(abs(asked.cosine(m)) for m in parents) >= near[place]:
+            return None
+        bounds = -np.inf, np.inf
+        origin = Origin((merged,), None, *bounds, float(near[place]) ** 2, UNKNOWN)
+        return Origins((origin,), 1 - float(near[place]) ** 2, 0.0, False, UNKNOWN, True)
+
+    # by the header
+
+    def _with_claim(
+        self, asked: Member, target: Factored, claim: Statement, fitted: Origins | None
+    ) -> Origins | None:
+        inputs = [self._named(mark, asked) for mark in claim.inputs]
+        absent = sum(not files for files in inputs)
+        agrees = self._agrees(target, claim, inputs)
+        named = {m.path for files in inputs for m in files}
+        if fitted is not None and fitted.verdict == SURE:
+            marked = tuple(
+                replace(o, said=any(m.path in named for m in o.files)) for o in fitted.origins
+            )
+            agrees = True if all(o.said for o in marked) and not absent else agrees
+            return replace(fitted, origins=marked, said=claim, agrees=agrees, absent=absent)
+        if agrees is False:
+            return fitted and replace(fitted, said=claim, agrees=False, absent=absent)
+        made = []
+        for place, files in enumerate(inputs):
+            if files and (agrees or abs(asked.cosine(files[0])) >= COUNTS):
+                weight = claim.weights[place] if claim.weights else None
+                bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
+                made.append(Origin(tuple(files), weight, *bounds, 0.0, SURE, said=True))
+        if not made:
+            return replace(fitted, said=claim, absent=absent) if fitted else None
+        rest = 0.0 if agrees else 1.0
+        return Origins(tuple(made), rest, 0.0, False, SURE, True, claim, agrees, absent)
+
+    def _agrees(
+        self, target: Factored, claim: Statement, inputs: Sequence[Sequence[Member]]
+    ) -> bool | None:
+        """Whether the inputs, merged again, give the target; None where that cannot be tried."""
+        files = [self.members.weights(found[0]) if found else None for found in inputs]
+        adapters = [w.adapter for w in files if w is not None]
+        if len(adapters) < len(inputs):
+            return None
+        c = repeated(claim, adapters, target.adapter, target.sample())
+        if c is None:
+            return None
+        return True if c >= AGREES else False if c < REFUTED else None
+
+
+def _scaled(origin: Origin, factor: float) -> Origin:
+    if origin.weight is None:
+        return origin
+    low, high = sorted((origin.low * factor, origin.high * factor))
+    return replace(origin, weight=origin.weight * factor, low=low, high=high)
+
+
+class Pool:
+    """The files that one sum is looked for among: `able` all that may count, `chosen` those that
+    the equations know, in their order. Of files that a sum cannot tell apart one stands for all."""
+
+    def __init__(self, members: Members, able: Sequence[Member], equations: Equations) -> None:
+        self.members, self.able, self.equations = members, able, equations
+        self.units = np.stack([m.unit for m in able])
+        self.chosen: list[int] = []
+        self.gone = False  # whether a file could not be read
+
+    def places(self, members: Sequence[Member]) -> list[int]:
+        paths = {m.path for m in members}
+        return [i for i, m in enumerate(self.able) if m.path in paths]
+
+    def add(self, places: Sequence[int]) -> bool:
+        """Whether there was anything new."""
+        fresh: list[tuple[int, Factored]] = []
+        for place in places:
+            i = min(self._twins(place), key=self._order)
+            known = [*self.chosen, *(j for j, _ in fresh)]
+            if np.abs(self.units[known] @ self.units[i]).max(initial=0) >= TWIN:
+                continue
+            factored = self.members.factored(self.able[i])
+            self.gone |= factored is None
+            fresh += [(i, factored)] if factored is not None else []
+        self.equations.extend([factored for _, factored in fresh])
+        self.chosen += [i for i, _ in fresh]
+        return bool(fresh)
+
+    def rank(self, source: Source) -> float:
+        return self.equations.rank(source.index)
+
+    def origin(self, s: Source) -> Origin:
+        first = self.chosen[s.index]
+        files = [first, *(j for j in self._twins(first) if j != first)]
+        instead = [j for i in s.instead for j in self._twins(self.chosen[i])]
+        names = [tuple(self.able[i] for i in some) for some in (files, instead)]
+        return Origin(names[0], s.weight, s.low, s.high, s.share, s.verdict, instead=names[1])
+
+    def left(self, asked: Member) -> list[int]:
+        """Those that point where the best sum of the chosen ones leaves something."""
+        everyone = range(len(self.chosen))
+        weights = solve(self.equations.grams.sum(axis=0)[None], everyone).weights[0]
+        rest = asked.sketch.product.astype(np.float64)
+        for weight, i in zip(weights, self.chosen, strict=True):
+            rest = rest - weight * self.able[i].sketch.product
+        size = float(np.linalg.norm(rest)) or 1.0
+        scores = np.abs(self.units @ (rest / size))
+        scores[self.chosen] = 0
+        order = np.argsort(-scores)[:MORE]
+        return [int(i) for i in order if scores[i] >= SIGMAS / np.sqrt(len(rest))]
+
+    def _twins(self, i: int) -> list[int]:
+        return [int(j) for j in np.flatnonzero(np.abs(self.units @ self.units[i]) >= TWIN)] or [i]
+
+    def _order(self, i: int) -> tuple[bool, int, str]:
+        """First the one that tells of its training, then the one that was there first."""
+        row = self.able[i].row
+        return row.get("steps") is None, int(row.get("modified") or 0), self.able[i].path

@@ -1,0 +1,211 @@
+"""What a file is the weighted sum of, and how sure that is.
+
+Parents are proposed by sketches and decided on the equations of `equations`: all candidates are
+solved for together, and those that the sum can do without leave it, derived files (of high rank)
+before originals. Stated as sure is only what is left of the energy by rounding alone, that chance
+and rank allow, and that no other choice of files explains as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lorarium.adapter import Array
+from lorarium.library.equations import Equations, Solution, solve
+
+SURE, LIKELY, UNKNOWN = "sure", "likely", "cannot be told"
+
+ROUNDING = 8e-3**2  # share of the energy that number types on the way can have changed
+MOSTLY = 0.15**2  # share that may be missing from a likely sum
+NOTHING = 1e-8  # below it nothing is said by what is left
+WORSE = 1.25  # times what is left: a file whose leaving costs less is not needed
+AS_WELL = 9.0  # times what is left, with another choice: it fits about as well
+CANCELS = 4.0  # times what is left: energy that truncation must have taken away, at least
+ROUNDED = 25.0  # times the energy of its own rounding: what a file may be off that was cut
+LOUD = 4.0  # times the energy of the file: what its parts may have, when it was cut
+FAR = 200.0  # times what is left: a cut that nothing else explains
+INSIDE, FLAW, SPREAD = 1e-3, 0.05, 0.02  # of a candidate that lies in the target as it is
+RELATED = 0.5  # cosine of two parents that explain each other in part
+LEAST = 1e-5  # share of the energy of a parent
+
+
+@dataclass(frozen=True)
+class Source:
+    """One parent, by its number among the candidates. Its weight lies between `low` and `high`;
+    `instead` are candidates that would do as well in its place."""
+
+    index: int
+    weight: float
+    low: float
+    high: float
+    share: float
+    verdict: str
+    instead: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`rest` is the share of the energy that the sources leave unexplained, `cut` the share of
+    the sum's energy that truncation took away; `varies` when weights differ between modules."""
+
+    sources: tuple[Source, ...]
+    rest: float
+    cut: float
+    varies: bool
+    verdict: str
+
+    @property
+    def whole(self) -> bool:
+        return self.verdict == SURE
+
+
+def explain(equations: Equations, able: Sequence[int]) -> Explanation | None:
+    """The best sum of the candidates that are `able`; None when there is none worth a word."""
+    able = list(able)
+    held = [i for i in able if equations.rank(i) <= equations.rank(-1)]
+    for pool in dict.fromkeys([tuple(held), tuple(able)]):
+        found = _sum_of(equations, list(pool))
+        if found is not None and found.rest <= ROUNDING:
+            return found
+    return _inside(equations, able) or found
+
+
+def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
+    """A sum that leaves little; a choice that only cancellation can make is tried again without
+    the file that holds the most besides."""
+    while able:
+        grams, solution = _chosen(equations, able)
+        if not solution.chosen or solution.rest > MOSTLY:
+            return None
+        one = solve(equations.grams.sum(axis=0)[None], solution.chosen)
+        cut = equations.cut(solution.chosen, one.weights[0])
+        if not _cancels(equations, solution, one.weights[0], cut):
+            return _judged(equations, able, grams, solution, cut)
+        able.remove(max(solution.chosen, key=equations.rank))
+    return None
+
+
+def _cancels(equations: Equations, solution: Solution, weights: Array, cut: float) -> bool:
+    """Whether a sum has a higher rank in general, and yet nothing was cut from it: of what number
+    types change in it, most lies where the target sees nothing."""
+    have, wanted = equations.room(solution.chosen)
+    if have >= wanted - 0.25:
+        return False
+    noise = equations.outside / (1 - equations.outside) * max(solution.rest, NOTHING)
+    parts = zip(solution.chosen, weights, strict=True)
+    if sum(w**2 * equations.share(i) for i, w in parts) > LOUD:
+        return True
+    rounded = solution.rest <= ROUNDED * equations.rounding + NOTHING
+    return cut <= CANCELS * noise or not (rounded or cut >= FAR * solution.rest)
+
+
+def _chosen(equations: Equations, able: Sequence[int]) -> tuple[Array, Solution]:
+    """The files that are needed, with one weight each, or if that does not do with one for each
+    module; and the inner products which that was solved on."""
+    grams = equations.grams
+    total = grams.sum(axis=0)[None]
+    floor = max(NOTHING, equations.rounding)
+    one = eliminate(total, able, equations.rank, floor)
+    if one.rest <= ROUNDING:
+        return total, one
+    each = eliminate(grams, able, equations.rank, floor)
+    if each.rest > ROUNDING:
+        return total, one
+    return grams, each
+
+
+def eliminate(
+    grams: Array, able: Sequence[int], rank: Callable[[int], float], floor: float = NOTHING
+) -> Solution:
+    """Least squares on as few as leave about as little as all do, or no more than `floor`."""
+    solution = solve(grams, [i for i in able if grams[:, i + 1, i + 1].any()])
+    limit = WORSE * max(solution.rest, floor)
+    while True:
+        rests = solution.rest + solution.costs
+        places = np.flatnonzero(rests <= limit)
+        if not len(places):
+            return solution
+        out = max(places, key=lambda p: (rank(solution.chosen[p]), -rests[p]))
+        solution = solve(grams, [i for p, i in enumerate(solution.chosen) if p != out])
+
+
+def _judged(
+    equations: Equations, able: Sequence[int], grams: Array, solution: Solution, cut: float
+) -> Explanation | None:
+    """Each parent with what else would do, and an interval of its weight."""
+    exact = solution.rest <= ROUNDING
+    total = equations.grams.sum(axis=0)
+    if not exact and _related(total, solution.chosen):
+        return None
+    weights = solve(total[None], solution.chosen).weights[0]
+    intervals = _intervals(equations, solution.chosen, weights, len(grams) > 1)
+    limit = (AS_WELL if exact else WORSE) * max(solution.rest, NOTHING)
+    sources = []
+    for place, i in enumerate(solution.chosen):
+        share = float(weights[place]) ** 2 * equations.share(i)
+        if share <= LEAST:
+            continue
+        rest = [j for j in solution.chosen if j != i]
+        others = [j for j in able if j not in solution.chosen]
+        instead = tuple(j for j in others if solve(grams, [*rest, j]).rest <= limit)
+        verdict = UNKNOWN if instead else SURE if exact else LIKELY
+        sources.append(Source(i, float(weights[place]), *intervals[place], share, verdict, instead))
+    if not sources:
+        return None
+    verdict = max((s.verdict for s in sources), key=(SURE, LIKELY, UNKNOWN).index)
+    return Explanation(tuple(sources), solution.rest, cut / (1 + cut), len(grams) > 1, verdict)
+
+
+def _intervals(
+    equations: Equations, chosen: Sequence[int], weights: Array, varies: bool
+) -> list[tuple[float, float]]:
+    """Of each weight, from how it differs between modules where the file counts."""
+    table = solve(equations.grams, chosen).weights
+    found = []
+    for place, i in enumerate(chosen):
+        energy = equations.grams[:, i + 1, i + 1]
+        known = table[energy > 1e-3 * energy.max(), place]
+        middle = float(weights[place])
+        if varies:
+            low, high = np.quantile(known, [0.05, 0.95])
+        else:
+            spread = 1.4826 * float(np.median(np.abs(known - middle))) / np.sqrt(len(known))
+            low, high = middle - 3 * spread - 1e-4, middle + 3 * spread + 1e-4
+        found.append((float(min(low, middle)), float(max(high, middle))))
+    return found
+
+
+def _related(gram: Array, chosen: Sequence[int]) -> bool:
+    rows = np.array(chosen, int) + 1
+    G = gram[np.ix_(rows, rows)]
+    size = np.sqrt(np.diag(G))
+    return bool((np.abs(G / np.outer(size, size))[~np.eye(len(rows), dtype=bool)] > RELATED).any())
+
+
+def _inside(equations: Equations, able: Sequence[int]) -> Explanation | None:
+    """Parents that lie in the file as they are, whatever else is in it: some others are not here.
+    Of files that hold one another the originals count."""
+    found: dict[int, tuple[float, float]] = {}
+    for i in able:
+        inside, weights, flaws = equations.contained(i)
+        if inside < 1 - INSIDE or not len(weights) or equations.full():
+            continue
+        middle = float(np.median(weights))
+        off = np.median(np.abs(weights / middle - 1)) if middle else np.inf
+        if off <= SPREAD and np.median(flaws) <= FLAW:
+            found[i] = middle, abs(middle) * float(off)
+    sources = []
+    for i, (weight, spread) in sorted(found.items(), key=lambda item: equations.rank(item[0])):
+        share = weight**2 * equations.share(i)
+        low, high = weight - 3 * spread - 1e-4, weight + 3 * spread + 1e-4
+        sources.append(Source(i, weight, low, high, share, LIKELY))
+    if not sources:
+        return None
+    w = np.array([s.weight for s in sources])
+    rows = np.array([0, *(s.index + 1 for s in sources)])
+    gram = equations.grams.sum(axis=0)[np.ix_(rows, rows)]
+    left = np.concatenate([[1.0], -w])
+    return Explanation(tuple(sources), float(left @ gram @ left), 0.0, False, LIKELY)

@@ -1,0 +1,184 @@
+"""Train a Stable-Diffusion-type base on the drawn world: `go_on(folder, minutes)`, resumable.
+
+The network says the clean latent (`sample` in diffusers' words); the squared error is weighted as
+one of velocities. Rates stay constant and the running average of the weights is what is used, so a
+run has no planned end; `cool` lets the rates fall over the minutes of one last call.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lorarium.encoders.muon import Muon
+from lorarium.models.clip_text import TextConfig, TextModel
+from lorarium.models.micro2 import (
+    LEAST_NOISE,
+    STEPS,
+    TIME_MEAN,
+    TIME_SPREAD,
+    TOKENS,
+    alphas_bar,
+    framed,
+    noisy,
+)
+from lorarium.models.patch_codec import PatchCodec, fit_codec
+from lorarium.models.unet import UNet, UNetConfig
+from lorarium.recipes.base import PicturePool
+
+
+@dataclass(frozen=True)
+class UNetRecipe:
+    batch: int = 96
+    muon: float = 4e-3  # rate of matrices and kernels
+    adam: float = 1.5e-3  # rate of everything else
+    warmup: int = 150  # steps
+    ema: float = 0.9985
+    drop: float = 0.1  # prompts left out, for guidance
+    fresh: float = 0.5  # share of a batch that is newly rendered
+    pool: int = 24_000  # pictures kept
+    start_pool: int = 6_000  # rendered before the first step
+    report: int = 50  # steps between two lines of the log
+    seed: int = 2
+
+
+class Pair(nn.Module):
+    """What is trained together: the UNet and its text encoder."""
+
+    def __init__(self, unet: UNetConfig, text: TextConfig) -> None:
+        super().__init__()
+        self.unet, self.text = UNet(unet), TextModel(text)
+
+    def forward(self, x: Tensor, step: Tensor, tokens: Tensor) -> Tensor:
+        return self.unet(x, step, self.text(tokens))
+
+
+def fresh_pair(unet: UNetConfig, text: TextConfig) -> Pair:
+    """New weights: every residual branch starts silent."""
+    pair = Pair(unet, text)
+    nn.init.normal_(pair.text.embeddings.token_embedding.weight, std=0.3)
+    nn.init.normal_(pair.text.embeddings.position_embedding.weight, std=0.05)
+    for name, p in pair.unet.named_parameters():
+        if name.endswith(("conv2.weight", "proj_out.weight")) or name.startswith("conv_out"):
+            nn.init.zeros_(p)
+        elif name.endswith((".bias",)) and "norm" not in name:
+            nn.init.zeros_(p)
+    return pair
+
+
+def loss(pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, random: torch.Generator) -> Tensor:
+    n = len(x)
+    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random))
+    step = (t * STEPS).long().clamp(0, STEPS - 1)
+    noise = torch.randn(x.shape, generator=random)
+    said = pair(noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last),
+                step, tokens)  # fmt: skip
+    weight = 1 / (1 - bars[step]).clamp(min=LEAST_NOISE**2)
+    return (weight * (said - x).square().mean((1, 2, 3))).mean()
+
+
+def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
+    for name, p in pair.named_parameters():
+        plain = p.ndim in (2, 4) and "embedding" not in name
+        edge = name.startswith(("unet.conv_in", "unet.conv_out"))
+        (matrices if plain and not edge else rest).append(p)
+    return [Muon(matrices, lr=r.muon), torch.optim.AdamW(rest, lr=r.adam, betas=(0.9, 0.98),
+                                                         weight_decay=0.0)]  # fmt: skip
+
+
+def go_on(
+    folder: Path, minutes: float, recipe: UNetRecipe | None = None,
+    unet: UNetConfig | None = None, cool: bool = False, start: Path | None = None,
+    most: int | None = None,
+) -> None:  # fmt: skip
+    """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
+    of an earlier run's checkpoint. `most` steps are taken at the most."""
+    recipe, unet = recipe or UNetRecipe(), unet or UNetConfig()
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = folder / "checkpoint.pt"
+    torch.manual_seed(recipe.seed)
+    text = TextConfig(TOKENS, hidden_size=unet.cross_attention_dim)
+    pair = fresh_pair(unet, text).to(memory_format=torch.channels_last)
+    codec = PatchCodec(unet.in_channels)
+    step, seconds, before = 0, 0.0, 0
+    state = None
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
+        codec.load_state_dict(state["codec"])
+    pool = PicturePool(48, recipe.pool, recipe.seed + 1000 * step + before)
+    pool.render(recipe.start_pool)
+    if state is None:
+        codec = fit_codec(torch.from_numpy(pool.pictures[:4000]).permute(0, 3, 1, 2) / 127.5 - 1,
+                          unet.in_channels)  # fmt: skip
+    if state is None and start is not None:
+        weights = torch.load(start, map_location="cpu", weights_only=True)
+        pair.load_state_dict(weights["averaged"])
+        codec.load_state_dict(weights["codec"])
+        before = weights["pictures"]
+    averaged = {n: p.detach().clone() for n, p in pair.named_parameters()}
+    optims = optimizers(pair, recipe)
+    if state is not None:
+        pair.load_state_dict(state["model"])
+        averaged = state["averaged"]
+        for o, s in zip(optims, state["optimizers"], strict=True):
+            o.load_state_dict(s)
+    rates = (recipe.muon, recipe.adam)
+    bars = alphas_bar()
+    random = torch.Generator().manual_seed(recipe.seed + step)
+    started = shown = saved = time.time()
+    recent: list[float] = []
+
+    def save() -> None:
+        torch.save({
+            "model": pair.state_dict(), "averaged": averaged, "codec": codec.state_dict(),
+            "optimizers": [o.state_dict() for o in optims], "step": step, "before": before,
+            "pictures": before + step * recipe.batch, "unet": asdict(unet), "text": asdict(text),
+            "recipe": asdict(recipe), "seconds": seconds + time.time() - started,
+        }, checkpoint.with_suffix(".new"))  # fmt: skip
+        checkpoint.with_suffix(".new").rename(checkpoint)
+
+    begun = step
+    try:
+        while time.time() - started < minutes * 60 and (most is None or step - begun < most):
+            gone = (time.time() - started) / (minutes * 60)
+            heat = min(1.0, (step + 1) / recipe.warmup, (step - begun + 1) / 20)
+            heat *= max(0.02, 1 - gone) if cool else 1.0
+            for o, rate in zip(optims, rates, strict=True):
+                o.param_groups[0]["lr"] = rate * heat
+            x, words = pool.batch(recipe.batch, recipe.fresh)
+            keep = torch.rand(len(words), 1, generator=random) >= recipe.drop
+            value = loss(pair, codec.encode(x), framed(words * keep), bars, random)
+            value.backward()
+            nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
+            for o in optims:
+                o.step()
+                o.zero_grad()
+            step += 1
+            with torch.no_grad():
+                share = min(recipe.ema, (1 + step) / (10 + step))
+                for name, p in pair.named_parameters():
+                    averaged[name].lerp_(p, 1 - share)
+            recent.append(value.item())
+            if step % recipe.report == 0:
+                line = {
+                    "step": step, "pictures": before + step * recipe.batch,
+                    "loss": round(sum(recent) / len(recent), 5),
+                    "per_second": round(len(recent) * recipe.batch / (time.time() - shown), 1),
+                }  # fmt: skip
+                recent, shown = [], time.time()
+                print(json.dumps(line), flush=True)
+                with open(folder / "log.jsonl", "a") as log:
+                    log.write(json.dumps(line) + "\n")
+            if time.time() - saved > 300:
+                save()
+                saved = time.time()
+    finally:
+        save()
