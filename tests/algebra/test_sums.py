@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from deltas import (
 )
 from lorarium import LorariumError, algebra
 from lorarium.adapter import Adapter, Dense, LowRank
+from lorarium.errors import UnverifiedError
 
 PLACE = ("denoiser", "x")
 
@@ -160,3 +162,25 @@ def test_weights_below_all_ordinary_numbers_count_as_nothing(weights):
     found = algebra.add(pair, weights)["denoiser", "x"]
     total = found.scale * (found.up @ found.down)
     np.testing.assert_allclose(total, np.full((4, 3), weights[1]), rtol=1e-6, atol=1e-300)
+
+
+@given(st.integers(-1070, 1000), st.sampled_from(["f2", "f4", ml_dtypes.bfloat16]), seeds)
+def test_rounding_takes_little_of_the_norm_or_is_refused(power, dtype, seed):
+    values = np.ldexp(np.random.default_rng(seed).standard_normal(64), power)
+    try:
+        rounded = algebra.dtypes.round_to(values, dtype)
+    except UnverifiedError as error:
+        assert error.code == 1 and "too small" in str(error) and power < 0
+        return
+    if np.isfinite(rounded).all():
+        error = np.ldexp(rounded.astype(np.float64) - values, -power)
+        assert np.linalg.norm(error) <= np.linalg.norm(np.ldexp(values, -power)) / 32
+
+
+def test_a_sum_too_small_for_its_number_type_names_the_module():
+    small = one(LowRank(np.full((4, 2), 1e-9), np.ones((2, 4))))
+    for adapters in ([small], [small, small]):
+        with pytest.raises(UnverifiedError, match=r"denoiser:x.*too small for float16"):
+            algebra.add(adapters, dtype=np.float16)
+    with pytest.raises(UnverifiedError, match=r"denoiser:x.*too small"):
+        algebra.recompress(small, rank=4, dtype=np.float16)

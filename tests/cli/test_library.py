@@ -147,8 +147,10 @@ def test_cluster_and_map(run: Run, folder: Path) -> None:
     assert {Path(path).stem for path in family["paths"]} == {"merge", "1", "2"}
     out = folder / "map.html"
     assert document(run("map", "-o", out, "--json"))["points"] == 27
-    assert "27 adapters" in run("map", "-o", out, "--color", "rank").stdout and out.exists()
-    run("map", "-o", out, "--mark", folder / "loras" / "tagged.safetensors", "--quiet")
+    assert (
+        "27 adapters" in run("map", "-o", out, "--color", "rank", "--force").stdout and out.exists()
+    )
+    run("map", "-o", out, "--mark", folder / "loras" / "tagged.safetensors", "--quiet", "--force")
     assert re.search(r'"marked": \[\d+\]', out.read_text())
 
 

@@ -112,9 +112,9 @@ def test_what_is_odd_is_a_warning(home: Path, tmp_path: Path) -> None:
     write_png(tmp_path / "small.png", pictures(1, size=5)[0])
     found = run("stripes.png", "-o", "a.safetensors", "--no-sheet")
     assert found.exit_code == 0 and "warning: the pictures are far" in found.stderr
-    found = run("small.png", "-o", "a.safetensors", "--no-sheet")
+    found = run("small.png", "-o", "b.safetensors", "--no-sheet")
     assert found.exit_code == 0 and "small.png is only 5 x 5 pixels" in found.stderr
-    found = run(*[home / "drawings" / "0.png"] * 3, "stripes.png", "-o", "a.safetensors",
+    found = run(*[home / "drawings" / "0.png"] * 3, "stripes.png", "-o", "c.safetensors",
                 "--no-sheet")  # fmt: skip
     assert found.exit_code == 0 and "of 4 pictures these differ from the rest: " in found.stderr
 

@@ -81,7 +81,7 @@ def write(folder: Path, adapters: dict[str, Adapter], dialect: str = "kohya") ->
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.safetensors" for name in adapters]
     for path, adapter in zip(paths, adapters.values(), strict=True):
-        formats.write(adapter, path, dialect)
+        formats.write(adapter, path, dialect, force=True)
     return paths
 
 

@@ -105,13 +105,26 @@ def test_a_damaged_checkpoint_and_other_mistakes(folder: Path, tmp_path: Path) -
     (tmp_path / "a.safetensors.checkpoint").write_bytes(b"nothing")
     with pytest.raises(LorariumError, match="damaged"):
         train([folder], out, base=base, recipe=SHORT, resume=True)
-    with pytest.raises(LorariumError, match="a LoRA file ends in"):
+    with pytest.raises(LorariumError, match=r"ends in .safetensors is needed"):
         train([folder], tmp_path / "a.png", base=base, recipe=SHORT)
     with pytest.raises(LorariumError, match="no such folder"):
         train([folder], tmp_path / "x" / "a.safetensors", base=base, recipe=SHORT)
     (folder / "0.txt").write_text("catt")
     with pytest.raises(LorariumError, match="did you mean cat"):
         train([folder], tmp_path / "b.safetensors", base=base, recipe=SHORT)
+
+
+def test_nothing_is_written_over_unasked(folder: Path, tmp_path: Path) -> None:
+    base, picture, out = micro(WHOLE), folder / "0.png", folder / "0.safetensors"
+    before = picture.read_bytes()
+    with pytest.raises(LorariumError, match=r"one of the inputs.*0\.png\.bak"):
+        train([picture], out, base=base, recipe=SHORT)  # its sheet would be 0.png
+    assert picture.read_bytes() == before and not out.exists()
+    train([picture], out, base=base, recipe=SHORT, sheet=False)
+    with pytest.raises(LorariumError, match="is there already"):
+        train([picture], out, base=base, recipe=SHORT, sheet=False)
+    train([picture], out, base=base, recipe=SHORT, force=True)
+    assert (folder / "0.png.bak").read_bytes() == before != picture.read_bytes()
 
 
 def test_prompts() -> None:

@@ -73,15 +73,14 @@ def round_to(values: Array, dtype: DTypeLike) -> Array:
         return values
     with np.errstate(over="ignore", invalid="ignore"):
         result = values.astype(target)
-    if target.itemsize >= values.dtype.itemsize or not holds(np.float32, target):
+    # next to a number of 2**20 steps the rounding of up to 2**26 others is nothing
+    limit = 2.0**20 * float(ml_dtypes.finfo(target).smallest_subnormal)
+    largest = float(np.abs(values).max(initial=0.0))
+    if not 0 < largest < limit:
         return result
-    wide = values.astype(np.float64)
-    largest = float(np.abs(wide).max(initial=0.0))
-    if not (0 < largest < 1 and np.isfinite(wide).all()):
-        return result
-    unit = 2.0 ** -math.frexp(largest)[1]  # squares of tiny numbers would vanish
-    error = np.linalg.norm((wide - result.astype(np.float64)) * unit)
-    if error > ROUNDING * np.linalg.norm(wide * unit):
+    power = -math.frexp(largest)[1]  # squares of tiny numbers would vanish
+    wide, rounded = (np.ldexp(a.astype(np.float64), power) for a in (values, result))
+    if np.linalg.norm(wide - rounded) > ROUNDING * np.linalg.norm(wide):
         what = f"values up to {largest:.2g} are too small for {target.name}"
         raise UnverifiedError(what, hint="choose a wider number type")
     return result

@@ -15,6 +15,7 @@ from lorarium.algebra.dtypes import (
     DTypeLike,
     cast_exactly,
     common_dtype,
+    compute_dtype,
     factor_dtype,
     is_power_of_two,
     round_to,
@@ -149,8 +150,8 @@ def _stack(
     wanted = common_dtype(a.dtype for d in deltas for a in (d.up, d.down))
     ups, downs, kept = _folded(deltas, ratios, dtype or wanted, dtype is None)
     first = max(deltas, key=lambda d: len(d.shape))
-    B = np.concatenate([u.astype(kept, copy=False) for u in ups], axis=1)
-    A = np.concatenate([flat(d).astype(kept, copy=False) for d in downs])
+    B = _joined(ups, kept, axis=1)
+    A = _joined([flat(d) for d in downs], kept, axis=0)
     result = low_rank(B, A, common, first.shape)
     untouched = all(new is delta.down for delta, new in zip(deltas, downs, strict=True))
     if first.fused is None or not untouched or len({(d.fused, d.fused_rows) for d in deltas}) > 1:
@@ -181,10 +182,19 @@ def _folded(
             elif may_widen and target.itemsize < 4:
                 return _folded(deltas, ratios, np.float32, True)
             else:
-                up = round_to(up.astype(np.float64) * ratio, target)
+                with np.errstate(over="ignore"):
+                    up = (up.astype(np.float64) * ratio).astype(target)
         ups.append(up)
         downs.append(down)
     return ups, downs, target
+
+
+def _joined(factors: list[Array], dtype: np.dtype, axis: int) -> Array:
+    """Factors side by side; what is small beside the others may vanish, all of them may not."""
+    if all(factor.dtype == dtype for factor in factors):
+        return np.concatenate(factors, axis=axis)
+    wide = compute_dtype(*factors)
+    return round_to(np.concatenate([f.astype(wide) for f in factors], axis=axis), dtype)
 
 
 def _times_exactly(values: Array, ratio: float, target: np.dtype) -> Array | None:

@@ -159,11 +159,14 @@ class Library:
         force: bool = False,
     ) -> Drawn:
         """Draw every adapter as a point, near ones together, as .html or .png; see `page`."""
-        from lorarium.library.page import draw
+        from lorarium.formats.target import check_target
+        from lorarium.library.page import SUFFIXES, draw
 
         paths = [Path(path) for path in marked]
-        view, target = self.view, Path(out)
-        return draw(view, target, color=color, where=where, marked=paths, seed=seed, force=force)
+        target = check_target(out, force=force, suffixes=SUFFIXES)
+        return draw(
+            self.view, target, color=color, where=where, marked=paths, seed=seed, force=force
+        )
 
 
 def frame(table: pa.Table) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line, quoted
-from lorarium.formats.target import check_target, write_atomically
+from lorarium.formats.target import write_atomically
 from lorarium.library.clusters import clusters, family_vectors
 from lorarium.library.layout import places, squares
 from lorarium.library.view import View
@@ -27,6 +27,7 @@ NUMBERS = ("rank", "modules", "norm", "steps", "size")
 COLORS = (*TEXTS, *NUMBERS)
 STEPS = 10_000  # of a coordinate on the page
 MOST_WORDS = 8
+SUFFIXES = (".html", ".png")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,6 @@ def draw(
     force: bool = False,
 ) -> Drawn:
     """Write the map; the suffix of `out` says as what. Files that are `marked` get a ring."""
-    check_target(out, force=force, suffixes=(".html", ".png"))
     if color not in COLORS:
         what = f"no field {quoted(color)} to colour by"
         raise LorariumError(what, hint=f"there are {', '.join(COLORS)}")

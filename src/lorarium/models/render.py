@@ -44,8 +44,7 @@ def render(
     """
     if not prompts:
         raise LorariumError("no prompt was given")
-    if not 1 <= count * len(prompts) <= MOST or count < 1:
-        raise LorariumError(f"{count * len(prompts)} pictures", hint=f"ask for 1 to {MOST}")
+    _check_count(count * len(prompts))
     model = base if not isinstance(base, str | Path | None) else open_base(base, device)
     adapters = [(a if isinstance(a, Adapter) else read(a), weight) for a, weight in loras]
     rules = read_schedule(Path(schedule)) if isinstance(schedule, str | Path) else schedule
@@ -68,6 +67,11 @@ def render(
         size=size,
         progress=advance,
     )
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= MOST:
+        raise LorariumError(f"{count} pictures", hint=f"ask for 1 to {MOST}")
 
 
 def save_render(
@@ -104,6 +108,7 @@ def render_paths(
     out: Path, count: int, as_grid: bool = False, *, force: bool = False
 ) -> list[Path]:
     """The files that so many pictures go to, when they may be written to."""
+    _check_count(count)
     many = count > 1 and not as_grid
     names = [f"{out.stem}-{i + 1}{out.suffix}" for i in range(count)] if many else [out.name]
     return [check_target(out.with_name(name), force=force, suffixes=(".png",)) for name in names]
