@@ -136,7 +136,7 @@ def test_a_lone_difference_keeps_its_weight_exactly(tmp_path: Path) -> None:
     files, out = saved(tmp_path, "fp16", "fp16"), tmp_path / "out.safetensors"
     lone = formats.read(files[1])
     matrices = {m: d for m, d in lone.items() if isinstance(d, LowRank)}
-    formats.write(lone.with_(deltas=matrices), files[1], "kohya")
+    formats.write(lone.with_(deltas=matrices), files[1], "kohya", force=True)
     run("merge", f"{files[0]}:0.7", f"{files[1]}:0.3", "-o", out, "--dtype", "fp32")
     formats.write(merge([formats.read(f) for f in files], [0.7, 0.3]), tmp_path / "py.safetensors")
     for path in (out, tmp_path / "py.safetensors"):

@@ -10,7 +10,8 @@ import click
 import pytest
 
 from lorarium.cli import cli
-from lorarium.cli.common import LARGEST_SEED
+from lorarium.cli.common import LARGEST_SEED, SEED
+from lorarium.cli.suggest import Choice, Group
 from tests.cli.test_errors import lorarium, one_clean_line
 from tests.test_house import BLOCK, EXTRAS
 
@@ -152,3 +153,30 @@ def test_without_its_extra_a_command_names_it(
     assert done.returncode == 2 and one_clean_line(done.stderr), done
     assert f"pip install 'lorarium[{extra}]'" in done.stderr
     assert f"pip install -e '.[{extra}]'" in done.stderr  # what works from a checkout
+
+
+def every_command(group: click.Group = cli, path: str = "") -> list[tuple[str, click.Command]]:
+    """Each command and group by its words."""
+    context = click.Context(group)
+    found: list[tuple[str, click.Command]] = []
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        assert command is not None
+        found.append((f"{path}{word}", command))
+        if isinstance(command, click.Group):
+            found += every_command(command, f"{path}{word} ")
+    return found
+
+
+def test_every_command_answers_mistakes_by_the_one_mechanism() -> None:
+    """A new command that brings a click.Choice, a seed or a group of its own is told here."""
+    assert len(every_command()) > 20
+    for path, command in every_command():
+        assert isinstance(command, Group) or not isinstance(command, click.Group), path
+        for option in command.params:
+            if isinstance(option.type, click.Choice):
+                assert isinstance(option.type, Choice), (path, option.name)
+            if option.name == "seed":
+                assert option.type is SEED, path
+            if option.name == "device":
+                assert option.default == "cpu" and "mps" in str(getattr(option, "help", "")), path

@@ -12,6 +12,8 @@ import pytest
 from lorarium.adapter import Adapter, Bias, Delta, Dense, Dora, Hadamard, Kronecker, LowRank, Module
 from lorarium.errors import LorariumError, UnverifiedError
 from lorarium.formats import convert, read, write
+from lorarium.formats.scale import fold
+from lorarium.formats.verify import difference
 
 BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0"
 GOOD, BAD = f"{BLOCK}.attn1.to_q", f"{BLOCK}.attn2.to_v"
@@ -162,3 +164,23 @@ def test_what_would_not_be_readable_is_an_error(
     with pytest.raises(LorariumError, match=r"x\.safetensors"):
         write(adapter(), tmp_path / "x.safetensors")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scale", [0.7, -0.3, 3e-9, 0.5, 1e4])
+@pytest.mark.parametrize("kind", ["full", "bias", "loha", "lokr"])
+def test_a_scale_that_went_into_a_factor_is_no_difference(kind: str, scale: float) -> None:
+    """Where a file has no place for it, as in .diff, the writer multiplies it in."""
+    delta = {
+        "full": Dense(draw(6, 5), scale),
+        "bias": Bias(draw(6), scale),
+        "loha": Hadamard(draw(6, 2), draw(2, 5), draw(6, 2, seed=1), draw(2, 5), scale=scale),
+        "lokr": Kronecker(w1=draw(2, 2), w2=draw(3, 4), scale=scale),
+    }[kind]
+    folded, _ = fold(delta)
+    assert folded.scale == 1.0 and difference(delta, folded) < 1e-6
+    doubled = replace(folded, scale=2.0)
+    assert difference(delta, doubled) == pytest.approx(1.0, rel=1e-5)
+    slots = {k: v.copy() for k, v in vars(folded).items() if isinstance(v, np.ndarray)}
+    first = next(iter(slots.values()))
+    first.flat[0] += np.abs(first).max()
+    assert difference(delta, replace(folded, **slots)) > 0.1

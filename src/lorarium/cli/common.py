@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCHEMA",
+    "SEED",
     "device_option",
     "force_flag",
     "json_flag",
@@ -49,9 +50,10 @@ library_option = click.option(
 where_option = click.option(
     "--where", metavar="EXPR", help="Only files of which this is true: 'rank >= 8 and tags = ink'."
 )
+SEED = click.IntRange(0, LARGEST_SEED)
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(0, LARGEST_SEED),
+    type=SEED,
     metavar="N",
     default=0,
     show_default=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lorarium.cli.common import (
+    device_option,
     json_flag,
     need_torch,
     plain,
@@ -18,7 +18,7 @@ from lorarium.cli.common import (
     seed_option,
     split_weight,
 )
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, need_packages
 
 if TYPE_CHECKING:
     from lorarium.evaluate.files.protocol import References
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--steps", default=20, show_default=True, help="Sampling steps.")
 @click.option("--guidance", type=float, help="How strictly to follow. [default: the base's own]")
 @click.option("--size", type=int, help="Pixels of a side, where the base can choose.")
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@device_option
 @click.option("--budget", metavar="LIMITS", help="Of chat judges, over all runs in this folder: "
               "requests=500,tokens=2000000,money=1.50, or some of these.")  # fmt: skip
 @click.option("--price", metavar="Q,A", help="Of a million tokens of questions, and of answers.")
@@ -85,9 +85,7 @@ def files(
       --prompts prompts.txt --judge chat:qwen2.5-vl@http://localhost:8000/v1 --budget requests=2000
     """
     need_torch("evaluate files")
-    if importlib.util.find_spec("scipy") is None:
-        hint = "install the extra: pip install 'lorarium[library]'"
-        raise LorariumError("`lorarium evaluate files` needs scipy", hint=hint)
+    need_packages("`lorarium evaluate files`", ("scipy",), "library")
     from lorarium.cli.progress import bar
     from lorarium.evaluate.files import drawing
     from lorarium.evaluate.files.page import page, summary, write_sheet

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 
 import click
 
-from lorarium.cli.common import json_flag, print_json, quiet_flag
-from lorarium.errors import LorariumError
+from lorarium.cli.common import SEED, json_flag, print_json, quiet_flag
+from lorarium.cli.suggest import Choice, Group
+from lorarium.errors import need_packages
 
 
-@click.group("vote")
+@click.group("vote", cls=Group)
 def command() -> None:
     """Blind votes: sheets whose rows nobody can tell apart, and what voters say of them.
 
@@ -25,13 +25,15 @@ def command() -> None:
 
 @command.command("make")
 @click.argument("folder", metavar="FOLDER")
-@click.option("--kind", type=click.Choice(["style", "subject", "merge", "pair"]), default="style",
+@click.option("--kind", type=Choice(["style", "subject", "merge", "pair"]), default="style",
               show_default=True, help="What is asked.")  # fmt: skip
 @click.option("-o", "--out", default="sheets", show_default=True, help="An empty folder.")
 @click.option("--key", metavar="FILE", help="Where the key goes. [default: OUT-key.json]")
 @click.option("--tile", type=click.IntRange(160, 640), default=160, show_default=True,
               help="Side of a picture on the sheet, in pixels.")  # fmt: skip
-@click.option("--seed", type=int, help="Seed of the order. [default: one that nobody knows]")
+@click.option(
+    "--seed", type=SEED, metavar="N", help="Seed of the order. [default: one that nobody knows]"
+)
 @json_flag
 @quiet_flag
 def make(
@@ -84,13 +86,14 @@ def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: boo
 @click.argument("sheets", metavar="SHEETS")
 @click.argument("answers", metavar="ANSWERS...", nargs=-1, required=True)
 @click.option("--key", required=True, metavar="FILE", help="The key that was sealed.")
-@click.option("--part", type=click.Choice(["all", "free", "held"]), default="all",
+@click.option("--part", type=Choice(["all", "free", "held"]), default="all",
               show_default=True,
               help="All targets, or those not held back, or the others.")  # fmt: skip
 @click.option("--judge", "judges", multiple=True, metavar="FILE",
               help="A judge's verdicts to compare; give it again for more.")  # fmt: skip
 @click.option("-o", "--out", metavar="FILE", help="Write the figures as JSON too.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the intervals.")
+@click.option("--seed", type=SEED, metavar="N", default=0, show_default=True,
+              help="Seed of the intervals.")  # fmt: skip
 @json_flag
 @quiet_flag
 def tally(
@@ -104,9 +107,7 @@ def tally(
     lorarium evaluate vote tally sheets answers --key key.json --judge judge-b.json
     """
     _need_pictures()
-    if importlib.util.find_spec("sklearn") is None:
-        hint = "install the extra: pip install 'lorarium[library]'"
-        raise LorariumError("`lorarium evaluate vote tally` needs scikit-learn", hint=hint)
+    need_packages("`lorarium evaluate vote tally`", ("sklearn",), "library")
     from lorarium.evaluate.vote import count_votes, summary
     from lorarium.formats.target import write_atomically
 
@@ -124,6 +125,4 @@ def tally(
 
 
 def _need_pictures() -> None:
-    if importlib.util.find_spec("PIL") is None:
-        hint = "install the extra: pip install 'lorarium[torch]'"
-        raise LorariumError("`lorarium evaluate vote` needs PIL", hint=hint)
+    need_packages("`lorarium evaluate vote`", ("PIL",), "torch")

@@ -15,7 +15,7 @@ from lorarium.algebra import add, fingerprint, norm, recompress
 from lorarium.cli.common import force_flag
 from lorarium.cli.inspect import card
 from lorarium.cli.tour_sample import relatives, together
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 from lorarium.formats.example import example
 from lorarium.formats.inspect import inspect_file
 from lorarium.formats.target import check_target
@@ -148,7 +148,7 @@ def live(folder: Path) -> None:
     try:
         from lorarium.train.tour import world_tour
     except ImportError as missing:
-        click.echo(f"needs {missing.name}: pip install 'lorarium[torch]', then take the tour again")
+        click.echo(str(missing_extra(f"this needs {missing.name}", "torch")))
         return
     from lorarium.cli.progress import bar
 
@@ -166,7 +166,7 @@ def at_once(folder: Path) -> None:
     try:
         from lorarium.synth.tour import synth_tour
     except ImportError as missing:
-        click.echo(f"needs {missing.name}: pip install 'lorarium[torch]', then take the tour again")
+        click.echo(str(missing_extra(f"this needs {missing.name}", "torch")))
         return
     trained = sorted((folder / "trained").glob("*.safetensors"))
     if not trained:

@@ -137,17 +137,28 @@ def difference(a: Delta, b: Delta) -> float:
 
 
 def _others(a: dict[str, Array], scale_a: float, b: dict[str, Array], scale_b: float) -> float:
-    """Same factors up to powers of two that cancel; otherwise the sum of their deviations."""
+    """Same factors up to numbers that cancel (a scale may have gone into one of them); otherwise
+    the sum of their deviations."""
     if set(a) != set(b) or any(a[name].size != b[name].size for name in a):
         return math.inf
     worst, ratio = 0.0, scale_b / scale_a if scale_a else float(scale_b == scale_a)
     for name in a:
         left, right = _wide(a[name]).ravel(), _wide(b[name]).ravel()
-        power = _power(right, left)
-        ratio *= math.ldexp(1.0, power)
-        worst += _relative(left, np.ldexp(right, -power))
+        times = math.ldexp(1.0, _power(right, left))
+        if not np.array_equal(left * times, right, equal_nan=True):
+            times = _multiple(right, left)
+        ratio *= times
+        worst += _relative(left, right / times)
     nothing = any(not np.any(_wide(array)) for array in a.values())
     return 0.0 if nothing and worst == 0 else worst + abs(ratio - 1.0)
+
+
+def _multiple(x: Array, y: Array) -> float:
+    """The number by which x is nearest to y, 1 where there is none."""
+    unit = math.ldexp(1.0, -math.frexp(float(np.abs(y).max(initial=0.0)))[1])
+    square = float(np.dot(y * unit, y * unit))
+    times = float(np.dot(x * unit, y * unit)) / square if square else 1.0
+    return times if times and math.isfinite(times) else 1.0
 
 
 def _low_rank(a: LowRank, b: LowRank) -> float:

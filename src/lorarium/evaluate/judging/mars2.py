@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 from lorarium.evaluate.judging.comparison import Array, Aspect, Comparison, majority
 from lorarium.evaluate.statistics import Interval, two_way_bootstrap
 
@@ -64,8 +64,7 @@ def kappa(a: Sequence[bool] | Array, b: Sequence[bool] | Array) -> float | None:
     try:
         from sklearn.metrics import cohen_kappa_score
     except ImportError:
-        hint = "install the extra: pip install 'lorarium[library]'"
-        raise LorariumError("agreement between judges needs scikit-learn", hint=hint) from None
+        raise missing_extra("agreement between judges needs scikit-learn", "library") from None
     return float(cohen_kappa_score(first, second))
 
 
