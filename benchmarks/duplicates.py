@@ -8,7 +8,7 @@ scaling, negation and noise on them. The truth of a pair follows from what was d
 their last common ancestor; the keeper of a set from the rule, by what was done and the times.
 Folders are drawn until there are that many pairs of one origin, all files of a folder beside each
 other; pairs of other origins come on top, and none of them may be said to be a copy, a cut or a
-multiple. The seeds are none of those that `compare` was written with (below 9000).
+multiple. The seeds are none of those that `compare` was written with (below 10,000).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,9 +33,10 @@ from lorarium.adapter import LowRank
 from lorarium.algebra import inner, norm
 from lorarium.algebra.forms import arrays
 from lorarium.library import Library
+from lorarium.library.compare import Relation
 from lorarium.library.duplicates import COPIES, Group, Links, groups_of, prints_of
 
-FIRST_SEED = 9000
+FIRST_SEED = 10_000
 DERIVED = 26
 IDENTICAL, SAME, CUT, SCALED = "identical bytes", "same weights", "cut down", "scaled or negated"
 OTHER = {"near", "nothing"}
@@ -171,12 +173,13 @@ def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
     for link in links.all:
         relations[id(link.one), id(link.other)] = link.relation
         relations[id(link.other), id(link.one)] = link.turned().relation
+    stated = by_clusters(links, groups)
     here = sorted(file.path for file in folder.planter.truth.present())
     alike: dict[str, set[str]] = {path: {path} for path in here}
     for a, b in combinations(here, 2):
         truth = folder.truth(a, b)
         kin = folder.chain(a)[-1] == folder.chain(b)[-1]
-        relation = relations.get((place[a][1], place[b][1]))
+        relation = relations.get((place[a][1], place[b][1])) or stated(place[a][1], place[b][1])
         said = relation.name if relation else "nothing"
         if place[a][1] == place[b][1]:
             said = IDENTICAL if place[a][0] == place[b][0] else SAME
@@ -195,6 +198,23 @@ def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
             alike[a].add(b)
             alike[b].add(a)
     keepers(folder, groups, alike, tally)
+
+
+def by_clusters(links: Links, groups: list[Group]) -> Callable[[int, int], Relation | None]:
+    """What the groups say of two files that do not show it themselves: a cut of a rounded copy,
+    whose new factors no longer show the rounding, is told by way of that copy."""
+    homes = {key: cluster.root.row["path"] for key, cluster in links.home.items()}
+    said = {(g.keeper, c.path): (g.name, c.factor) for g in groups for c in g.copies if c.source}
+
+    def stated(one: int, other: int) -> Relation | None:
+        for pair, side in (((homes[one], homes[other]), "b"), ((homes[other], homes[one]), "a")):
+            if pair in said:
+                name, factor = said[pair]
+                turned = side == "a" and name != CUT
+                return Relation(name, 1 / factor if turned else factor, 0.0, side)
+        return None
+
+    return stated
 
 
 def wrong(folder: Folder, a: str, b: str, known: str, said: str, relation: Any) -> dict[str, Any]:

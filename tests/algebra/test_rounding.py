@@ -87,7 +87,7 @@ def hadamard_matrix(d: Hadamard) -> np.ndarray:
 
 def counts(a: Delta, b: Delta) -> tuple[int, int] | None:
     entries = entries_apart(a, b)
-    return entries and (entries.apart, entries.count)
+    return entries and (entries.apart, entries.entries)
 
 
 def rearranged(d: LowRank) -> LowRank:

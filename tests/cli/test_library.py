@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lorarium import formats
-from lorarium.algebra import add, scale
+from lorarium.algebra import add, recompress, scale
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
 from tests.library.zoo import ink, write
@@ -160,3 +161,31 @@ def test_no_library(name: str, tmp_path: Path) -> None:
     words += ["--where", "rank = 1"] if name == "search" else []
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert isinstance(done.exception, LorariumError) and "no library here" in str(done.exception)
+
+
+def test_tidy(run: Run, tmp_path: Path) -> None:
+    write(tmp_path / "loras", {"a": ink(1)})
+    shutil.copy(tmp_path / "loras" / "a.safetensors", tmp_path / "loras" / "a (1).safetensors")
+    write(tmp_path / "loras", {"cut": recompress(ink(1), rank=2)[0]})
+    place = ("--library", tmp_path / "library")
+    run("index", tmp_path / "loras", "--workers", 0, *place)
+    shown = run("tidy", "--plan", *place).stdout
+    assert re.search(
+        r"^IDENTICAL BYTES\n  \[x\] .*a \(1\).safetensors: of .*, 0\.\d MiB$", shown, re.M
+    )
+    assert re.search(r"^CUT DOWN\n  \[ \] .*cut.safetensors", shown, re.M)
+    assert "1 file of 2 chosen, 0." in shown and "tidy.json" in shown
+    with pytest.raises(LorariumError, match="nobody is here to be asked"):
+        run("tidy", "--apply", *place)
+    with pytest.raises(LorariumError, match="no item is 'foo'"):
+        run("tidy", "--apply", "--yes", "--also", "foo", *place)
+    assert "1 file moved (run " in run("tidy", "--apply", "--yes", *place).stdout
+    done = document(run("tidy", "--apply", "--yes", "--also", "cut down", "--json", *place, code=1))
+    assert [Path(p).name for p in done["moved"]] == ["cut.safetensors"]
+    assert "not there any more" in done["problems"][0]["problem"]
+    assert sorted(p.name for p in (tmp_path / "loras").iterdir()) == ["a.safetensors"]
+    assert run("tidy", "--undo", *place).stdout.startswith("1 file put back (run ")
+    assert run("tidy", "--undo", *place).stdout.startswith("1 file put back (run ")
+    assert len(list((tmp_path / "loras").iterdir())) == 3
+    with pytest.raises(LorariumError, match="say what to do"):
+        run("tidy", *place)

@@ -75,12 +75,12 @@ def rounding_energy(delta: Delta) -> float:
 
 
 class EntryDifference(NamedTuple):
-    """How many entries cannot be roundings of one number, and of how many; `moved` is the energy by
-    which ΔW would differ if its arrays differed independently. In other factors of one ΔW they do
-    not, and then entries say nothing."""
+    """How many of all entries cannot be roundings of one number; `moved` is the energy by which ΔW
+    would differ if its arrays differed independently. In other factors of one ΔW they do not, and
+    then entries say nothing."""
 
     apart: int
-    count: int
+    entries: int
     moved: float
 
 

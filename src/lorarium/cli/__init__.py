@@ -28,6 +28,7 @@ COMMANDS = {
     "index": "Put folders of LoRAs into a library, or bring it up to date.",
     "search": "Find LoRAs by a LoRA, pictures, words, or facts.",
     "duplicates": "Find files that hold the same LoRA.",
+    "tidy": "Put copies, dead and broken files into a trash, to be undone.",
     "lineage": "Say where a LoRA comes from.",
     "cluster": "Group the LoRAs of a library.",
     "map": "Draw a library as a page or a picture.",

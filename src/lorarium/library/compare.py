@@ -101,12 +101,12 @@ class _Whole:
             a, b = self.a.adapter[module], self.b.adapter[module]
             if isinstance(a, Dora) and isinstance(b, Dora) and not _magnitudes_agree(a, b):
                 return False
-            entries = entries_apart(a, b)
-            if entries is None:
+            difference = entries_apart(a, b)
+            if difference is None:
                 continue
             left = misfit(self.a.energy[module], product, self.b.energy[module], 1.0)
-            if 4 * left >= entries.moved:
-                apart, count = apart + entries.apart, count + entries.count
+            if 4 * left >= difference.moved:
+                apart, count = apart + difference.apart, count + difference.entries
         return apart <= STRAY * count
 
     def error(self, factor: float) -> float:

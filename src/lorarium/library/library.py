@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lorarium.library.page import Drawn
     from lorarium.library.search import Answer, Query
     from lorarium.library.spaces import Encoder
+    from lorarium.library.tidy import OnMove, Tidied
+    from lorarium.library.tidy_plan import Plan
     from lorarium.library.view import View
 
 PathLike = str | os.PathLike[str]
@@ -135,6 +137,27 @@ class Library:
         from lorarium.library.duplicates import duplicates
 
         return duplicates(self.view, where)
+
+    def tidy_plan(self) -> Plan:
+        """Copies, cuts, dead, broken and misnamed files, to look at; see `tidy_plan`."""
+        from lorarium.library.tidy_plan import make_plan
+
+        return make_plan(self.view)
+
+    def tidy(self, plan: Plan, on_move: OnMove = lambda path, problem: None) -> Tidied:
+        """Move what is chosen in a plan to the trash, to be taken back by `untidy`."""
+        from lorarium.library.tidy import apply_plan
+
+        try:
+            return apply_plan(self.store, plan, on_move)
+        finally:
+            self.refresh()
+
+    def untidy(self, run: str = "", on_move: OnMove = lambda path, problem: None) -> Tidied:
+        """Put back what a run of `tidy` moved, the last one unless named. `index` sees it again."""
+        from lorarium.library.tidy import undo_run
+
+        return undo_run(self.store, run, on_move)
 
     def lineage(self, path: PathLike) -> Lineage:
         """Where an adapter comes from, as far as the library knows; see `lineage`."""

@@ -11,13 +11,14 @@ import numpy as np
 from lorarium.adapter import Adapter, Delta, LowRank, Module
 from lorarium.algebra import drop_magnitude, inner_by_module
 from lorarium.algebra.forms import arrays, flat
-from lorarium.algebra.rounding import HALF_BITS, rounding_energy, significant_bits
+from lorarium.algebra.rounding import BRAIN_BITS, HALF_BITS, rounding_energy, significant_bits
 
 SLACK = 2.0  # times the error that is expected from rounding: twice, in other factors
 ARITHMETIC = 1e-5  # of a norm: what float32 arithmetic does to new factors
 WIDE = np.float64
 CHECKED_BITS = 24  # wider numbers are no better for a picture
-LEAST_BYTES = ((4, 1), (HALF_BITS, 2), (CHECKED_BITS, 4))  # of numbers with that many bits
+# significant bits of number types, and the bytes that a number of so many bits takes
+LEAST_BYTES = ((4, 1), (BRAIN_BITS, 2), (HALF_BITS, 2), (CHECKED_BITS, 4))
 
 
 class Weights:
@@ -36,12 +37,13 @@ class Weights:
 
     @functools.cached_property
     def bits(self) -> int:
-        """Significant bits that a tenth of its numbers use or more: a merge holds numbers of its
-        coarser parents too."""
+        """Of the narrowest number type that holds a tenth of its numbers or more: a merge holds
+        numbers of its coarser parents too."""
         sizes: Counter[int] = Counter()
         for module in self.energy:
             for array in arrays(self.adapter[module]):
-                sizes[min(significant_bits(array), CHECKED_BITS)] += array.size
+                used = min(significant_bits(array), CHECKED_BITS)
+                sizes[next(bits for bits, _ in LEAST_BYTES if used <= bits)] += array.size
         total = 0
         for bits in sorted(sizes, reverse=True):
             total += sizes[bits]
