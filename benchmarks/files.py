@@ -1,6 +1,6 @@
 """Does `evaluate files` put LoRAs of 10, 30, 100 and 400 steps in order, and say what it can tell?
 
-    python benchmarks/files.py [--judge b] [--judge chat:MODEL@URL] [--targets 1]
+    python benchmarks/files.py [--judge b] [--judge chat:MODEL@URL] [--targets 1] [--aspect style]
 
 Artists and individuals of the test split, each learned from twelve pictures by the ordinary
 trainer; the judges see other pictures of them. Trained files and drawn pictures are kept under
@@ -122,6 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judge", action="append", dest="judges")
     parser.add_argument("--targets", type=int, default=1, help="of each aspect")
+    parser.add_argument("--aspect", choices=list(TARGETS), help="only these")
     parser.add_argument("--each", type=int, default=4)
     parser.add_argument("--cache", type=Path, default=Path("runs/files"))
     parser.add_argument("--name", default="files", help="of the result")
@@ -132,6 +133,7 @@ def main() -> None:
         measured(base, aspect, of, asked.judges or ["b"], asked.each,
                  asked.cache / f"{aspect}-{of[0]}-{of[1]}")
         for aspect, members in TARGETS.items()
+        if asked.aspect in (None, aspect)
         for of in members[: asked.targets]
     ]  # fmt: skip
     document = {"machine": machine(), "steps": STEPS, "targets": results}

@@ -86,14 +86,14 @@ class Ledger:
         """Set aside what a request may cost: the most, or twice what any cost so far if that is
         less. Waits while requests under way may still free some of the budget."""
         with self._changed:
-            if self._dearest is not None:
-                question = min(most.question, 2 * self._dearest)
-                most = Tokens(question, most.answer)
             while True:
+                set_aside = most
+                if self._dearest is not None:  # which others may have told while we waited
+                    set_aside = Tokens(min(most.question, 2 * self._dearest), most.answer)
                 try:
                     self.budget.check(
                         self.books.requests + self._reserved + 1,
-                        self.tokens + self._set_aside + most, self.price,
+                        self.tokens + self._set_aside + set_aside, self.price,
                     )  # fmt: skip
                     break
                 except BudgetSpent:
@@ -101,8 +101,8 @@ class Ledger:
                         raise
                     self._changed.wait()
             self._reserved += 1
-            self._set_aside = self._set_aside + most
-            return most
+            self._set_aside = self._set_aside + set_aside
+            return set_aside
 
     def release(self, set_aside: Tokens) -> None:
         """Give back what a request does not need that is never sent."""
