@@ -9,6 +9,7 @@ import click
 from lorarium import formats
 from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
 from lorarium.formats.dialects import TARGETS
+from lorarium.formats.programs import PROGRAMS
 from lorarium.formats.report import Converted
 
 DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
@@ -18,6 +19,12 @@ DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--to", type=click.Choice(TARGETS), help="Dialect to write (default: the same).")
+@click.option(
+    "--for",
+    "program",
+    type=click.Choice(PROGRAMS),
+    help="Write what this program loads for the file's family.",
+)
 @click.option("--dtype", type=click.Choice(DTYPES), help="Number type to store.")
 @click.option(
     "--expert",
@@ -30,6 +37,7 @@ def command(
     source: Path,
     target: Path,
     to: str | None,
+    program: str | None,
     dtype: str | None,
     expert: str | None,
     as_json: bool,
@@ -41,9 +49,9 @@ def command(
 
     \b
     lorarium convert ink.safetensors ink-diffusers.safetensors --to diffusers
-    lorarium convert loras/ for-comfy/ --to comfy --dtype fp16
+    lorarium convert loras/ for-comfy/ --for comfyui --dtype fp16
     """
-    report = formats.convert(source, target, to=to, dtype=dtype, expert=expert)
+    report = formats.convert(source, target, to=to, dtype=dtype, expert=expert, program=program)
     for file in report.files:
         if not file.ok:
             click.echo(f"lorarium: {one_line(file.error)}", err=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 
-from . import experts, peft
+from . import experts, peft, programs
 from .families import FAMILIES
 from .reading import FOLDERS, read_report
 from .report import Converted, ConvertReport
@@ -23,24 +24,30 @@ def convert(
     to: str | None = None,
     dtype: DType | None = None,
     expert: str | None = None,
+    program: str | None = None,
 ) -> ConvertReport:
     """Convert one file or PEFT folder, or every adapter under a folder into the same tree.
 
+    `program` names one of `programs.PROGRAMS`, which then chooses the dialect by the family;
     `expert` ("high" or "low") says which of two denoisers a file is for when it does not say.
     """
+    if program is not None and to is not None:
+        raise LorariumError(
+            "a dialect and a program are two answers to one question", hint="give --to or --for"
+        )
     start, goal = Path(source), Path(target)
     if not start.exists():
         raise LorariumError("no such file or folder", where=str(start))
     if start.is_file() or is_peft(start):
         if goal.is_dir() and to != "peft" and not is_peft(goal):
             goal = goal / _name(Path(start.name), to)
-        return ConvertReport((_convert(start, goal, to, dtype, expert),))
+        return ConvertReport((_convert(start, goal, to, dtype, expert, program),))
     files = adapters_under(start)
     if not files:
         raise LorariumError("holds no adapters", where=str(start))
     return ConvertReport(
         tuple(
-            _convert(path, goal / _name(path.relative_to(start), to), to, dtype, expert)
+            _convert(path, goal / _name(path.relative_to(start), to), to, dtype, expert, program)
             for path in files
         )
     )
@@ -82,6 +89,7 @@ def _convert(
     to: str | None,
     dtype: DType | None,
     expert: str | None,
+    program: str | None,
 ) -> Converted:
     try:
         adapter, report = read_report(source)
@@ -90,8 +98,13 @@ def _convert(
             raise LorariumError(f"not a diffusion LoRA: {evidence}", where=str(source))
         if expert is not None:
             adapter = _assign(adapter, expert)
+        row = programs.row_for(program, report.family.id) if program else None
         target.parent.mkdir(parents=True, exist_ok=True)
-        return Converted(str(source), str(target), report, write(adapter, target, to, dtype))
+        written = write(adapter, target, row.dialect if row else to, dtype)
+        if row:
+            more = programs.warnings(row, adapter, dict(report.kinds))
+            written = replace(written, warnings=(*written.warnings, *more))
+        return Converted(str(source), str(target), report, written)
     except LorariumError as error:
         return Converted(str(source), str(target), error=str(error))
     except OSError as error:
