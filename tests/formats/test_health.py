@@ -151,8 +151,10 @@ def test_not_diffusion(tmp_path: Path) -> None:
 
 
 def test_no_change_at_all(tmp_path: Path) -> None:
-    save(tmp_path / "x.safetensors", {"something.else": np.ones(3)})
-    assert "empty" in codes(inspect_file(tmp_path / "x.safetensors"))
+    save(tmp_path / "x.safetensors", {f"something.else{i}": np.ones(3) for i in range(5)})
+    found = inspect_file(tmp_path / "x.safetensors")
+    assert "unknown-naming" in codes(found) and "empty" not in codes(found)
+    assert "else0" in found.health[0].message and "else2" in found.health[0].message
     save(tmp_path / "x.safetensors", {}, force=True)
     assert "empty" in codes(inspect_file(tmp_path / "x.safetensors"))
 

@@ -10,6 +10,7 @@ from lorarium import formats
 from lorarium.cli.common import force_flag, json_flag, one_line, print_json, quiet_flag
 from lorarium.cli.suggest import Choice
 from lorarium.formats.dialects import TARGETS
+from lorarium.formats.programs import PROGRAMS
 from lorarium.formats.report import Converted
 
 DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
@@ -19,6 +20,12 @@ DTYPES = ("fp16", "bf16", "fp32", "fp8_e4m3", "fp8_e5m2")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
 @click.option("--to", type=Choice(TARGETS), help="Dialect to write (default: the same).")
+@click.option(
+    "--for",
+    "program",
+    type=Choice(PROGRAMS),
+    help="Write what this program loads for the file's family.",
+)
 @click.option("--dtype", type=Choice(DTYPES), help="Number type to store.")
 @click.option(
     "--expert",
@@ -33,6 +40,7 @@ def command(
     source: Path,
     target: Path,
     to: str | None,
+    program: str | None,
     dtype: str | None,
     expert: str | None,
     allow_loss: bool,
@@ -47,11 +55,12 @@ def command(
 
     \b
     lorarium convert ink.safetensors ink-diffusers.safetensors --to diffusers
-    lorarium convert loras/ for-comfy/ --to comfy --dtype fp16
+    lorarium convert loras/ for-comfy/ --for comfyui --dtype fp16
     """
     report = formats.convert(
-        source, target, to=to, dtype=dtype, expert=expert, force=force, allow_loss=allow_loss
-    )
+        source, target, to=to, dtype=dtype, expert=expert, program=program, force=force,
+        allow_loss=allow_loss,
+    )  # fmt: skip
     for file in report.files:
         if file.error:
             click.echo(f"lorarium: {one_line(file.error)}", err=True)

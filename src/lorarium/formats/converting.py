@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, UnverifiedError, file_error
 from lorarium.files import exists
 
-from . import experts, peft
+from . import experts, peft, programs
 from .families import FAMILIES
 from .reading import FOLDERS, read_report
 from .report import Converted, ConvertReport
@@ -24,15 +25,21 @@ def convert(
     to: str | None = None,
     dtype: DType | None = None,
     expert: str | None = None,
+    program: str | None = None,
     *,
     force: bool = False,
     allow_loss: bool = False,
 ) -> ConvertReport:
     """Convert one file or PEFT folder, or every adapter under a folder into the same tree.
 
+    `program` names one of `programs.PROGRAMS`, which then chooses the dialect by the family;
     `expert` ("high" or "low") says which of two denoisers a file is for when it does not say.
     A file of which modules were refused is not `ok`, unless `allow_loss` says that it is wanted.
     """
+    if program is not None and to is not None:
+        raise LorariumError(
+            "a dialect and a program are two answers to one question", hint="give --to or --for"
+        )
     start, goal = Path(source), Path(target)
     if not exists(start):
         raise LorariumError("no such file or folder", where=str(start))
@@ -53,7 +60,7 @@ def convert(
             what = f"{path}: {source_of[out]} is written under the same name, {out}"
             files.append(Converted(str(path), str(out), error=what))
         else:
-            files.append(_convert(path, out, to, dtype, expert, force, allow_loss, start))
+            files.append(_convert(path, out, to, dtype, expert, program, force, allow_loss, start))
     return ConvertReport(tuple(files))
 
 
@@ -93,6 +100,7 @@ def _convert(
     to: str | None,
     dtype: DType | None,
     expert: str | None,
+    program: str | None,
     force: bool,
     allow_loss: bool,
     start: Path,
@@ -105,10 +113,15 @@ def _convert(
             raise LorariumError(f"not a diffusion LoRA: {evidence}", where=str(source))
         if expert is not None:
             adapter = _assign(adapter, expert)
+        row = programs.row_for(program, report.family.id) if program else None
         target.parent.mkdir(parents=True, exist_ok=True)
+        dialect = row.dialect if row else to
         written = write(
-            adapter, target, to, dtype, force=force, inputs=[start], keep_nonfinite=True
+            adapter, target, dialect, dtype, force=force, inputs=[start], keep_nonfinite=True
         )
+        if row:
+            more = programs.warnings(row, adapter, dict(report.kinds))
+            written = replace(written, warnings=(*written.warnings, *more))
         return Converted(*names, report, written, loss_allowed=allow_loss)
     except UnverifiedError as error:
         return Converted(*names, error=str(error), unverified=error.faults)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from . import positional
 from .evidence import describe, describe_unknown
 from .families import FAMILIES, Family, table
 from .families.index import candidates
@@ -127,7 +128,16 @@ def _families(groups: Sequence[Group]) -> list[Family]:
 
 
 def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str]) -> Score:
-    places = tuple(place(family, group, metadata) for group in groups)
+    counted = any(group.parsed.position is not None for group in groups)
+    walks = positional.WALKS if counted else positional.WALKS[:1]
+    scores = [_score_of_walk(family, groups, metadata, walk) for walk in walks]
+    return max(scores, key=lambda score: score.fitting)
+
+
+def _score_of_walk(
+    family: Family, groups: Sequence[Group], metadata: Mapping[str, str], walk: tuple[str, ...]
+) -> Score:
+    places = tuple(place(family, group, metadata, walk) for group in groups)
     named = fitting = exact = 0
     for group, found in zip(groups, places, strict=True):
         if found is None:

@@ -34,6 +34,8 @@ _TAILS: dict[str, tuple[str, str]] = {
 _NAMED = {"lora_A": "down", "lora_B": "up", "lora_magnitude_vector": "magnitude"}
 
 _FLAT = (
+    ("lora_unet_unet_", "denoiser", "kohya"),
+    ("lora_unet__", "denoiser", "kohya"),
     ("lora_unet_", "denoiser", "kohya"),
     ("lora_te1_", "te1", "kohya"),
     ("lora_te2_", "te2", "kohya"),
@@ -60,6 +62,8 @@ _DOTTED = (
 _PEFT = "base_model.model."
 _POSITIONAL = re.compile(r"(unet|text_encoder|text_encoder_2):(\d{1,5}):(up|down)")
 _OLD_ATTENTION = re.compile(r"(?:\.processor)?\.(to_[qkv]|to_out)_lora$")
+# the last number is the stream: 1 of the picture, 2 of the text
+_XLABS = re.compile(r"_blocks\.\d+\.processor\.(?:qkv|proj)_lora[12]?$")
 _OLD_TEXT = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"}
 
 
@@ -112,7 +116,9 @@ def _tail(key: str) -> tuple[str, str, str] | None:
         if count == 2 and pieces[-1] == "weight" and pieces[-2] in ("up", "down"):
             stem = key[: -len(tail) - 1]
             if stem.endswith("_lora"):
-                return stem, pieces[-2], "attn"
+                return stem, pieces[-2], "xlabs" if _XLABS.search(stem) else "attn"
+            if _XLABS.search(stem):
+                return stem, pieces[-2], "xlabs"
     return None
 
 
@@ -158,6 +164,8 @@ def _dialect(prefixes: tuple[str, ...], writer: str) -> str:
         return "comfy-peft" if writer == "peft" else "comfy"
     if prefixes[:2] == ("unet", "unet"):
         return "diffusers-double"
+    if writer == "xlabs":
+        return "xlabs"
     if writer == "attn":
         return "attention-processors-unet" if prefixes else "attention-processors"
     if writer == "diffusers-0.17":

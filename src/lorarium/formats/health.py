@@ -29,6 +29,7 @@ CODES = {
     "nan": "a tensor holds NaN",
     "inf": "a tensor holds infinities",
     "empty": "there is no weight change in the file",
+    "unknown-naming": "the keys are named as in no dialect that is known",
     "zero-adapter": "every weight change is zero",
     "dead-module": "one factor of a module is all zero, so the module does nothing",
     "tiny-norm": "a module is so small that it does nothing",
@@ -140,6 +141,10 @@ def _keys(adapter: Adapter, report: Report) -> Iterator[Finding]:
     if report.family.id == "not-diffusion":
         evidence = "; ".join(report.family.evidence)
         yield _finding("not-diffusion", [], f"not a diffusion LoRA: {evidence}")
+    elif not len(adapter) and unmapped and not refused:
+        samples = ", ".join(quoted(key) for key in unmapped[:3])
+        message = f"naming unknown: no key is a weight change that is known, as {samples}"
+        yield _finding("unknown-naming", unmapped, message)
     elif not len(adapter):
         yield _finding("empty", unmapped, "no weight change was found in the file")
     elif report.family.id == "unknown":

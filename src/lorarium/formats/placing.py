@@ -44,11 +44,16 @@ class Place:
     variant: str = ""
 
 
-def place(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | None:
-    """The place of a group in a family, by name; with no network said, shapes choose the part."""
+def place(
+    family: Family, group: Group, metadata: Mapping[str, str], walk: tuple[str, ...]
+) -> Place | None:
+    """The place of a group in a family, by name; with no network said, shapes choose the part.
+
+    `walk` is the order in which positions, where a file has them, count a block's modules.
+    """
     parsed = group.parsed
     if parsed.position is not None:
-        return _place_positional(family, group, metadata)
+        return _place_positional(family, group, metadata, walk)
     if parsed.net:
         part = family.part_of.get(parsed.net)
         parts: Sequence[str] = [part] if part else []
@@ -67,12 +72,14 @@ def place(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | 
     return found
 
 
-def _place_positional(family: Family, group: Group, metadata: Mapping[str, str]) -> Place | None:
+def _place_positional(
+    family: Family, group: Group, metadata: Mapping[str, str], walk: tuple[str, ...]
+) -> Place | None:
     part = group.parsed.net
     with_ff = positional.feed_forward(metadata, part)
     if with_ff is None or group.parsed.position is None:
         return None
-    paths = positional.order(family.id, part, with_ff)
+    paths = positional.order(family.id, part, with_ff, walk)
     if group.parsed.position >= len(paths):
         return None
     path = paths[group.parsed.position]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from lorarium.adapter import PARTS, Adapter, Array, Delta, Dora, LowRank, Module
 from lorarium.errors import LorariumError
 
-from . import container, experts, peft, rows
+from . import container, experts, peft, positional, rows
 from .detect import detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
@@ -55,6 +55,8 @@ def open_source(path: Path) -> Source:
     if path.is_dir():
         return _open_folder(path)
     raw = container.load(path)
+    if raw.container != "safetensors" and (listed := positional.from_list(raw.tensors)):
+        raw = replace(raw, tensors=listed[0], metadata={**raw.metadata, **listed[1]})
     if path.name in peft.WEIGHTS and (path.parent / peft.CONFIG).is_file():
         config = peft.read_config(path.parent)
         scales = _config_scales({"": config})

@@ -111,7 +111,8 @@ def _read(path: Path) -> dict[str, Any]:
     ranks = [delta.rank for _, delta in adapter.items() if delta.rank is not None]
     config = path.parent / peft.CONFIG if path.name in peft.WEIGHTS else None
     family = report.family.id
-    useless = "not-diffusion" if family == "not-diffusion" else "empty"
+    nothing = ("empty", "unknown-naming")
+    useless = ("not-diffusion",) if family == "not-diffusion" else nothing
     return {
         "id": _identity(hashes.sha256, config),
         "payload_sha256": hashes.payload_sha256,
@@ -136,7 +137,7 @@ def _read(path: Path) -> dict[str, Any]:
         "health": [finding.code for finding in findings],
         "described": usable,
         "sketch": made.to_bytes() if made is not None and usable else None,
-        "error": next((f.message for f in findings if f.code == useless), ""),
+        "error": next((f.message for f in findings if f.code in useless), ""),
     }
 
 

@@ -33,6 +33,15 @@ _COMFY_HUNYUAN = (
     ("_mlp.fc2", "_mlp.2"),
 )
 _DEEPEST = 128
+# the names of xlabs' trainer for FLUX.1, without their `processor.`
+_XLABS_NETS = ("flux1",)
+_XLABS_DOUBLE = {
+    "double_blocks.*.qkv_lora1": "double_blocks.*.img_attn.qkv",
+    "double_blocks.*.qkv_lora2": "double_blocks.*.txt_attn.qkv",
+    "double_blocks.*.proj_lora1": "double_blocks.*.img_attn.proj",
+    "double_blocks.*.proj_lora2": "double_blocks.*.txt_attn.proj",
+}
+_XLABS_SINGLE = ("single_blocks.*.qkv_lora", "single_blocks.*.proj_lora")
 
 
 def natives_of(net: str, shapes: Mapping[str, Shape]) -> Iterator[Native]:
@@ -73,6 +82,8 @@ def row_names(net: str) -> Iterator[str]:
 def other_spellings(net: str) -> Iterator[str]:
     if net == "hunyuan-video":
         yield from (_comfy_hunyuan(name.replace("*", "0")) for name in row_names(net))
+    if net in _XLABS_NETS:
+        yield from (name.replace("*", "0") for name in (*_XLABS_DOUBLE, *_XLABS_SINGLE))
 
 
 def _comfy_hunyuan(name: str) -> str:
@@ -83,6 +94,20 @@ def _comfy_hunyuan(name: str) -> str:
 
 def spelled_by_others(net: str, natives: Mapping[str, Native]) -> dict[str, Native]:
     """Spellings of the same weights that are read and never written."""
-    if net != "hunyuan-video":
-        return {}
-    return {_comfy_hunyuan(name): native for name, native in natives.items()}
+    if net == "hunyuan-video":
+        return {_comfy_hunyuan(name): native for name, native in natives.items()}
+    return dict(_xlabs(natives)) if net in _XLABS_NETS else {}
+
+
+def _xlabs(natives: Mapping[str, Native]) -> Iterator[tuple[str, Native]]:
+    """xlabs names an attention's processor; of a single block's linear1 it has q, k and v alone."""
+    for number in range(_DEEPEST):
+        for name, row in _XLABS_DOUBLE.items():
+            if native := natives.get(row.replace("*", str(number))):
+                yield name.replace("*", str(number)), native
+        if native := natives.get(f"single_blocks.{number}.linear1"):
+            paths = native.paths[:3]
+            name = f"single_blocks.{number}.qkv_lora"
+            yield name, Native(name, paths, (1, 1, 1))
+        if native := natives.get(f"single_blocks.{number}.linear2"):
+            yield f"single_blocks.{number}.proj_lora", native
