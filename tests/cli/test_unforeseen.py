@@ -94,6 +94,15 @@ def test_debug_shows_the_traceback(
     assert err.splitlines()[-1].startswith("lorarium: ") and "unforeseen" in err.splitlines()[-1]
 
 
+def test_numbers_that_overflow_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Path(__file__).parent.parent / "fuzz" / "found" / "433.safetensors"
+    assert lorarium(monkeypatch, "resize", str(found), str(tmp_path / "x"), "--rank", "1") == 2
+    err = capsys.readouterr().err
+    assert one_clean_line(err) and "NaN or infinite values" in err
+
+
 def test_every_command_has_debug() -> None:
     import click
 
