@@ -54,6 +54,19 @@ def test_convert(loras: Path, tmp_path: Path) -> None:
     assert "unforeseen ZeroDivisionError" in report.files[1].error
 
 
+def test_a_path_that_is_too_long(loras: Path, tmp_path: Path) -> None:
+    (loras / "b.safetensors").unlink()
+    for target in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "y"):
+        report = formats.convert(loras, target, "diffusers")
+        assert [file.ok for file in report.files] == [False, False]
+        one = formats.convert(loras / "a.safetensors", target / "z.safetensors", "diffusers")
+        assert not one.ok and all("File name too long" in file.error for file in one.files)
+    with pytest.raises(LorariumError, match="no such file"):
+        formats.convert(tmp_path / ("x" * 300), tmp_path / "out")
+    with pytest.raises(LorariumError, match="File name too long"):
+        formats.read("x" * 300)
+
+
 def test_describe_many(loras: Path) -> None:
     found = list(many.describe_many(sorted(loras.iterdir())))
     assert [one.sketch is not None for one in found] == [True, False, True]
