@@ -296,7 +296,8 @@ def _need_weight(delta: Any) -> None:
     scale = delta.scale
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.floating):
         raise LorariumError(f"its scale is no number but {type(scale).__name__}")
-    if not abs(scale) <= LARGEST_SCALE:  # an int of any length can be compared, not converted
+    size: Any = abs(scale)
+    if not size <= LARGEST_SCALE:  # an int of any length can be compared, not converted
         shown = scale if isinstance(scale, float) else "out of range"
         raise LorariumError(f"its scale is {shown}")
     object.__setattr__(delta, "scale", float(scale))

@@ -85,6 +85,11 @@ def exists(path: Path) -> bool:
     return True
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is here; `Path.is_dir` raises where the name is too long."""
+    return os.path.isdir(path)
+
+
 def is_inside(path: Path, folder: Path) -> bool:
     """Whether a path, with its links followed, lies in a folder.
 

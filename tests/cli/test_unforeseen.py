@@ -54,6 +54,19 @@ def test_convert(loras: Path, tmp_path: Path) -> None:
     assert "unforeseen ZeroDivisionError" in report.files[1].error
 
 
+def test_a_path_that_is_too_long(loras: Path, tmp_path: Path) -> None:
+    (loras / "b.safetensors").unlink()
+    for target in (tmp_path / ("x" * 300), tmp_path / ("x" * 300) / "y"):
+        report = formats.convert(loras, target, "diffusers")
+        assert [file.ok for file in report.files] == [False, False]
+        one = formats.convert(loras / "a.safetensors", target / "z.safetensors", "diffusers")
+        assert not one.ok and all("File name too long" in file.error for file in one.files)
+    with pytest.raises(LorariumError, match="no such file"):
+        formats.convert(tmp_path / ("x" * 300), tmp_path / "out")
+    with pytest.raises(LorariumError, match="File name too long"):
+        formats.read("x" * 300)
+
+
 def test_describe_many(loras: Path) -> None:
     found = list(many.describe_many(sorted(loras.iterdir())))
     assert [one.sketch is not None for one in found] == [True, False, True]
@@ -92,6 +105,15 @@ def test_debug_shows_the_traceback(
     err = capsys.readouterr().err
     assert "Traceback" in err and "in read_report" in err
     assert err.splitlines()[-1].startswith("lorarium: ") and "unforeseen" in err.splitlines()[-1]
+
+
+def test_numbers_that_overflow_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Path(__file__).parent.parent / "fuzz" / "found" / "433.safetensors"
+    assert lorarium(monkeypatch, "resize", str(found), str(tmp_path / "x"), "--rank", "1") == 2
+    err = capsys.readouterr().err
+    assert one_clean_line(err) and "NaN or infinite values" in err
 
 
 def test_every_command_has_debug() -> None:

@@ -188,7 +188,7 @@ HUGE = 10**400
         {"lora_alpha": 1e308, "r": 1e-300},
         {"alpha_pattern": {"to_q": [1]}, "rank_pattern": {"to_q": {}}},
     ],
-    ids=str,
+    ids=lambda config: str(config)[:25],
 )
 def test_numbers_of_a_config_that_are_none(config: dict[str, object], tmp_path: Path) -> None:
     _, report = read_report(peft_folder(tmp_path, **config), "sd1")

@@ -48,7 +48,9 @@ def test_pickles_of_a_later_protocol(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("a.alpha", 10**400), ("a.alpha", -(10**400)), ("note", 10**600)]
+    ("name", "value"),
+    [("a.alpha", 10**400), ("a.alpha", -(10**400)), ("note", 10**600)],
+    ids=["long", "long and negative", "longer"],
 )
 def test_numbers_of_any_length_are_left_out(name: str, value: int, tmp_path: Path) -> None:
     torch.save({"w": torch.ones(2), name: value}, tmp_path / "x.pt")

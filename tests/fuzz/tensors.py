@@ -115,7 +115,8 @@ def wrong_array(rng: Random, array: Array) -> Array:
                 changed.reshape(-1)[rng.randrange(changed.size)] = value
             return changed
         power = rng.choice((2.0**60, 2.0**-60, 2.0**120, 2.0**-140))
-        return (array.astype(np.float64) * power).astype(array.dtype)
+        # of an array without axes numpy makes a number
+        return np.asarray(array.astype(np.float64) * power).astype(array.dtype)
 
 
 def _other_shape(rng: Random, array: Array) -> Array:

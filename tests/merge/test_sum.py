@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -154,5 +155,25 @@ def test_bad_weights_files(tmp_path, text):
 
 
 def test_a_missing_weights_file(tmp_path):
-    with pytest.raises(LorariumError, match="No such file"):
+    with pytest.raises(LorariumError, match="no such file"):
         read_weights(tmp_path / "none.toml", 1)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(a+)+$", "(a|aa)*$", "a?a?a?aaa", "(.*)*x", "x*" * 9, "a{9}{9}{9}", "a" * 501]
+)
+def test_patterns_of_a_file_that_could_take_for_ever(tmp_path: Path, pattern: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f"[patterns]\n'{pattern}' = 0\n")
+    with pytest.raises(LorariumError, match="could take for ever"):
+        read_weights(path, 1)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["attn2", r"attn2\.to_[kv]", r"^denoiser:.*attn\d+", r"a\+\+\+\+", "[*+?]{2}", "(a|b)x"],
+)
+def test_patterns_as_people_write_them(tmp_path: Path, pattern: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f"[patterns]\n'{pattern}' = 0.5\n")
+    assert read_weights(path, 1) == {"patterns": {pattern: 0.5}}

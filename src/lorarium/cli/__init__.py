@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 import click
@@ -70,6 +71,8 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a sign shows '?', not an error
             stream.reconfigure(errors="replace")
+    # numbers of a file that are not finite are findings or errors, told in one line
+    warnings.simplefilter("ignore", RuntimeWarning)
     try:
         result = cli(prog_name="lorarium", standalone_mode=False)
         sys.stdout.flush()

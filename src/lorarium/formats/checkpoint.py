@@ -18,6 +18,7 @@ import numpy as np
 
 from lorarium.adapter import Array, Module
 from lorarium.errors import LorariumError, quoted
+from lorarium.files import is_folder
 
 from .container import check_with_library, encode_header, view
 from .families import FAMILIES, Family, Native, table
@@ -169,7 +170,7 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     inside = [path / name for name in ("unet", "transformer") if (path / name).is_dir()]
     folder = inside[0] if inside else path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, UnverifiedError, file_error
-from lorarium.files import exists
+from lorarium.files import exists, is_folder
 
 from . import experts, peft, programs
 from .families import FAMILIES
@@ -43,8 +43,8 @@ def convert(
     start, goal = Path(source), Path(target)
     if not exists(start):
         raise LorariumError("no such file or folder", where=str(start))
-    if not start.is_dir() or is_peft(start):
-        if goal.is_dir() and to != "peft" and not is_peft(goal):
+    if not is_folder(start) or is_peft(start):
+        if is_folder(goal) and to != "peft" and not is_peft(goal):
             goal = goal / _name(Path(start.name), to)
         pairs = [(start, goal)]
     else:
@@ -66,7 +66,7 @@ def convert(
 
 def is_peft(folder: Path) -> bool:
     """Whether a folder is one adapter: a PEFT folder, or one with a PEFT folder per network."""
-    return folder.is_dir() and (
+    return is_folder(folder) and (
         (folder / peft.CONFIG).is_file()
         or any((folder / name / peft.CONFIG).is_file() for name in FOLDERS)
     )

@@ -17,7 +17,7 @@ from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
 from lorarium.algebra.inner import exact_sum
 from lorarium.errors import LorariumError, file_error, one_line
-from lorarium.files import is_inside
+from lorarium.files import is_folder, is_inside
 from lorarium.formats import read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import Hashes, hash_file
@@ -174,7 +174,7 @@ def inspect_files(paths: list[str]) -> Iterator[Inspection]:
 
 def tensor_files(path: Path) -> list[Path]:
     """A file itself; of a folder the tensor files below it, sorted, links out of it left out."""
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     found = []
     inside = path.resolve()

@@ -11,6 +11,7 @@ import numpy as np
 
 from lorarium.adapter import PARTS, Adapter, Array, Delta, Dora, LowRank, Module
 from lorarium.errors import LorariumError
+from lorarium.files import is_folder, is_regular
 
 from . import container, experts, peft, positional, rows
 from .detect import detect
@@ -52,12 +53,12 @@ def read_report(path: str | os.PathLike[str], family: str | None = None) -> tupl
 
 
 def open_source(path: Path) -> Source:
-    if path.is_dir():
+    if is_folder(path):
         return _open_folder(path)
     raw = container.load(path)
     if raw.container != "safetensors" and (listed := positional.from_list(raw.tensors)):
         raw = replace(raw, tensors=listed[0], metadata={**raw.metadata, **listed[1]})
-    if path.name in peft.WEIGHTS and (path.parent / peft.CONFIG).is_file():
+    if path.name in peft.WEIGHTS and is_regular(path.parent / peft.CONFIG):
         config = peft.read_config(path.parent)
         scales = _config_scales({"": config})
         return Source(str(path), raw.tensors, raw.metadata, scales, "peft", config.warnings)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def _hadamard(slots: Slots, scale: ScaleOf | None) -> tuple[Hadamard, set[str]]:
     tucker = "hada_t1" in slots or "hada_t2" in slots
     if tucker:
         names += ["hada_t1", "hada_t2"]
-    fields = {name.removeprefix("hada_"): _need(slots, name) for name in names}
+    fields: dict[str, Any] = {name.removeprefix("hada_"): _need(slots, name) for name in names}
     found, used = Hadamard(**fields), set(names)
     return _scaled(found, slots, found.rank, scale, used), used
 
@@ -119,7 +119,7 @@ def _kronecker(slots: Slots, scale: ScaleOf | None) -> tuple[Kronecker, set[str]
         names += [whole] if whole in slots else [f"{whole}_a", f"{whole}_b"]
     if "lokr_t2" in slots and "lokr_w2" not in slots:
         names.append("lokr_t2")
-    fields = {name.removeprefix("lokr_"): _need(slots, name) for name in names}
+    fields: dict[str, Any] = {name.removeprefix("lokr_"): _need(slots, name) for name in names}
     found, used = Kronecker(**fields), set(names)
     rank = found.w2_b if found.w2_b is not None else found.w1_b
     if rank is not None:

@@ -47,9 +47,9 @@ def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
 
 def _refuse_packed(path: Path) -> None:
     """Torch stores its zip members as they are; a packed one may unfold without end."""
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:

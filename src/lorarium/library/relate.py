@@ -14,7 +14,6 @@ from lorarium.adapter import Adapter, Array, LowRank
 from lorarium.algebra import basis, drop_magnitude, inner
 from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.describe.sketch import Sketch
-from lorarium.errors import LorariumError
 
 COPY = 0.99  # cosine of ΔW from which two files count as one adapter
 EQUAL = 1 - 2e-5  # up to what rounding to 16 bits does
@@ -99,7 +98,7 @@ def _projected(small: Weights, large: Weights) -> bool:
         return False
     try:
         adapters = [formats.read(str(w.row["path"])) for w in (small, large)]
-    except LorariumError:  # no file to look into
+    except Exception:  # no file to look into, or none that can be
         return True
     return cut_from(*adapters)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lorarium.errors import LorariumError
-from lorarium.files import is_inside
+from lorarium.files import is_folder, is_inside
 from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES
 from lorarium.formats.sidecars import DESCRIPTIONS
@@ -83,7 +83,7 @@ def scan(folders: Iterable[Path]) -> Scan:
     found: dict[str, Entry] = {}
     closed: list[str] = []
     for folder in folders:
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise LorariumError("there is no such folder", where=str(folder))
         root = folder.resolve()
         for entry in _walk(root, closed):

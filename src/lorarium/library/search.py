@@ -18,7 +18,7 @@ import pyarrow as pa
 from lorarium.adapter import Adapter, Array
 from lorarium.describe.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
-from lorarium.files import exists, files_inside
+from lorarium.files import exists, files_inside, is_folder
 from lorarium.formats import peft
 from lorarium.formats.inspect import LORA_SUFFIXES
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
@@ -61,7 +61,7 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
         kind = "words"
         if suffix in LORA_SUFFIXES or _is_peft(path):
             kind = "adapter"
-        elif suffix in PICTURES or path.is_dir():
+        elif suffix in PICTURES or is_folder(path):
             kind = "pictures"
     if kind == "words":
         if not text.strip() or len(text) > LONGEST:
@@ -76,7 +76,7 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
 
 def _is_peft(path: Path) -> bool:
     """A PEFT folder, or a folder of them."""
-    return path.is_dir() and any(any(path.glob(p + peft.CONFIG)) for p in ("", "*/"))
+    return is_folder(path) and any(any(path.glob(p + peft.CONFIG)) for p in ("", "*/"))
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
     if isinstance(content, Adapter):
         return adapter_row(content)
     path = content.resolve()
-    if path.is_dir():
+    if is_folder(path):
         from lorarium import formats
 
         return adapter_row(formats.read(path)) | {"path": str(path)}
@@ -257,7 +257,7 @@ def _vector(
 
 def picture_files(path: Path) -> list[Path]:
     """A picture itself, or those of a folder."""
-    if not path.is_dir():
+    if not is_folder(path):
         return [path]
     found = files_inside(path, PICTURES)
     if not found:

@@ -38,6 +38,7 @@ Blocks = str | Mapping[str, float]
 Weight = float | Callable[[Module], float]
 
 LARGEST_WEIGHT = 1000.0
+LONGEST_NAME = 300  # letters that a pattern sees; a search may take their cube, and none is longer
 FAR_APART = 10.0  # ratio of norms from which a person is told
 
 
@@ -369,7 +370,7 @@ def _rule(
     keep = None if only is None else compiled(only)
 
     def weight(module: Module) -> float:
-        name = str(module)
+        name = str(module)[:LONGEST_NAME]
         if keep is not None and not keep.search(name):
             return 0.0
         value = number

@@ -10,14 +10,17 @@ blocks = "OUTALL"
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, quoted
 from lorarium.files import read_text
 
 KEYS = {"blocks", "patterns"}
+LONGEST = 500  # characters of a pattern
+MOST_REPEATS = 2
 
 
 def read_weights(path: str | Path, count: int) -> dict[str, Any]:
@@ -39,6 +42,17 @@ def read_weights(path: str | Path, count: int) -> dict[str, Any]:
     return {key: [table.get(key) for table in tables] for key in sorted(KEYS)}
 
 
+def is_bounded(pattern: str) -> bool:
+    """Whether a regular expression ends soon on any name: few repeats, and none inside another.
+
+    A file of block weights may come from a stranger, as may the names that it is matched with.
+    """
+    plain = re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", "a", pattern, flags=re.S)
+    repeats = len(re.findall(r"[*+?]|\{", plain.replace("(?:", "(")))
+    of_group = re.search(r"\)[*+?{]", plain) is not None
+    return len(pattern) <= LONGEST and repeats <= MOST_REPEATS and not of_group
+
+
 def _check(table: Any, where: str) -> None:
     unknown = sorted(set(table) - KEYS) if isinstance(table, dict) else ["adapter"]
     if unknown:
@@ -51,5 +65,11 @@ def _check(table: Any, where: str) -> None:
     )
     if not numbers:
         raise LorariumError("[patterns] maps regular expressions to numbers", where=where)
+    for pattern in patterns:
+        if not is_bounded(pattern):
+            raise LorariumError(
+                f"the pattern {quoted(pattern, 60)} could take for ever", where=where,
+                hint=f"at most {MOST_REPEATS} repeats, and none of a group",
+            )  # fmt: skip
     if not isinstance(table.get("blocks", {}), str | dict):
         raise LorariumError("blocks is a preset or a table of numbers", where=where)
