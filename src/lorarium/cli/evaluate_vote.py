@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import json_flag, print_json, quiet_flag
+from lorarium.cli.common import force_flag, json_flag, print_json, quiet_flag
 from lorarium.errors import LorariumError
 
 
@@ -62,9 +62,12 @@ def make(
 @click.option("-o", "--out", default="vote.html", show_default=True, help="The page.")
 @click.option("--sheet", "only", multiple=True, metavar="NAME",
               help="Only this sheet; give it again for more.")  # fmt: skip
+@force_flag
 @json_flag
 @quiet_flag
-def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def page(
+    sheets: str, out: str, only: tuple[str, ...], force: bool, as_json: bool, quiet: bool
+) -> None:
     """One HTML file to vote on, by keyboard, without a network. It saves the answers as JSON.
 
     \b
@@ -73,7 +76,7 @@ def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: boo
     _need_pictures()
     from lorarium.evaluate.vote import write_page
 
-    write_page(Path(sheets), Path(out), only)
+    write_page(Path(sheets), Path(out), only, force=force)
     if as_json:
         print_json({"page": out, "bytes": Path(out).stat().st_size})
     elif not quiet:
@@ -91,11 +94,12 @@ def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: boo
               help="A judge's verdicts to compare; give it again for more.")  # fmt: skip
 @click.option("-o", "--out", metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the intervals.")
+@force_flag
 @json_flag
 @quiet_flag
 def tally(
     sheets: str, answers: tuple[str, ...], key: str, part: str, judges: tuple[str, ...],
-    out: str | None, seed: int, as_json: bool, quiet: bool,
+    out: str | None, seed: int, force: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """How often each row is accepted, with intervals; who agrees with whom; who fails the controls.
     ANSWERS are files of voters, or folders of them.
@@ -108,15 +112,18 @@ def tally(
         hint = "install the extra: pip install 'lorarium[library]'"
         raise LorariumError("`lorarium evaluate vote tally` needs scikit-learn", hint=hint)
     from lorarium.evaluate.vote import count_votes, summary
-    from lorarium.formats.target import write_atomically
+    from lorarium.formats.target import check_target, write_atomically
 
+    inputs = [sheets, *answers, key, *judges]
+    if out:
+        check_target(out, inputs=inputs, force=force, suffixes=(".json",))
     document = count_votes(
         Path(sheets), [Path(path) for path in answers], Path(key), part=part,
         judges=[Path(path) for path in judges], seed=seed,
     )  # fmt: skip
     if out:
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-        write_atomically(Path(out), [text.encode()])
+        write_atomically(out, [text.encode()], force=force, inputs=inputs)
     if as_json:
         print_json(document)
     elif not quiet:
