@@ -59,7 +59,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
     return [
         "evaluate", "files", f"{adapter()}:1", f"{adapter()}:0.15",
         "--style-refs", str(folder / "refs"), "--prompts", str(folder / "prompts.txt"),
-        "-n", "2", "--steps", "6", "-o", str(folder / "out"), *more,
+        "-n", "2", "--steps", "6", "-o", str(folder / "out"), "--force", *more,
     ]  # fmt: skip
 
 

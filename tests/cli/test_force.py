@@ -82,6 +82,15 @@ OVER = {
     "render many": ("render --prompt x -n 3 -o there.png", "there-3.png"),
     "world": ("world sheet --subjects cat --styles ink -o there.png", "there.png"),
     "tour": ("tour -o there", "there/"),
+    "evaluate files": (
+        "evaluate files a.safetensors b.safetensors --prompts p.txt -o there",
+        "there/files.json",
+    ),
+    "evaluate vote page": ("evaluate vote page sheets -o there.html", "there.html"),
+    "evaluate vote tally": (
+        "evaluate vote tally s a.json --key k.json -o there.json",
+        "there.json",
+    ),
     "evaluate describe": ("evaluate describe --refs zoo -o there", "there/describe.json"),
     "evaluate merge": ("evaluate merge zoo -o there", "there/merge.png"),
     "evaluate synth": ("evaluate synth -o there", "there/synth.html"),
@@ -129,7 +138,8 @@ def test_no_command_is_left_out() -> None:
 @pytest.mark.parametrize("case", OVER)
 def test_the_flag_is_where_it_is_needed(case: str) -> None:
     words = case.split()[0]
-    group = OVER[case][0].split()[: 2 if words in ("world", "evaluate") else 1]
+    depth = 3 if "vote" in case else 2 if words in ("world", "evaluate") else 1
+    group = OVER[case][0].split()[:depth]
     shown = CliRunner().invoke(cli, [*group, "--help"]).output
     assert "--force" in shown and "NAME.bak" in shown
 

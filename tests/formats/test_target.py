@@ -187,6 +187,7 @@ OWN = {
     "cli/tour.py",
     "encoders/store.py",
     "encoders/training.py",
+    "evaluate/judging/journal.py",
     "evaluate/synth/protocol.py",
     "library/folder.py",
     "train/run.py",

@@ -10,6 +10,7 @@ import click
 
 from lorarium.cli.common import (
     device_option,
+    force_flag,
     json_flag,
     need_torch,
     plain,
@@ -66,18 +67,20 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", default="evaluate-files", show_default=True,
               help="The folder for files.json, .html and .png, and all that is kept.")  # fmt: skip
 @seed_option
+@force_flag
 @json_flag
 @quiet_flag
 def files(
     files: tuple[str, ...], refs: str | None, style_refs: str | None, prompts: str,
     judges: tuple[str, ...], strangers: str | None, base: str | None, count: int, steps: int,
     guidance: float | None, size: int | None, device: str, dry_run: bool, download: bool,
-    out: str, seed: int, as_json: bool, quiet: bool, **chat: Any,
+    out: str, seed: int, force: bool, as_json: bool, quiet: bool, **chat: Any,
 ) -> None:  # fmt: skip
     """Checkpoints of one run, or merges of one pair: which is best, and can that be told?
 
     All files draw the same prompts, four at least, from the same noise. Judges compare every
-    picture with every reference. Run again, it goes on: nothing is drawn or paid twice.
+    picture with every reference. An interrupted run goes on, and so does a finished one with
+    --force: nothing is drawn or paid twice.
 
     \b
     lorarium evaluate files ink-*.safetensors --style-refs drawings/ --prompts prompts.txt
@@ -91,10 +94,14 @@ def files(
     from lorarium.evaluate.files.page import page, summary, write_sheet
     from lorarium.evaluate.files.protocol import count_questions, evaluate_files
     from lorarium.evaluate.judging.open_judge import CHAT, open_judges
-    from lorarium.formats.container import write_atomically
+    from lorarium.formats.target import check_target, write_atomically
     from lorarium.models.base import open_base
 
     silent, folder = quiet or as_json, Path(out)
+    for name in (
+        ("files.json", "files.html", "files.png") if folder.is_dir() and not dry_run else ()
+    ):
+        check_target(folder / name, force=force)
     settings = drawing.DrawSettings(
         drawing.read_prompts(Path(prompts)), count, steps, guidance, size, seed
     )
@@ -128,10 +135,11 @@ def files(
                 progress=asking, say=lambda words: None if silent else click.echo(words, err=True),
             )  # fmt: skip
     drawn = drawing.DrawnPictures(model, folder / "drawn", settings)
-    write_sheet(folder / "files.png", rows, drawn, references.of)
+    write_sheet(folder / "files.png", rows, drawn, references.of, force=force)
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / "files.json", [text.encode()])
-    write_atomically(folder / "files.html", [page(document, "files.png").encode()])
+    write_atomically(folder / "files.json", [text.encode()], force=force)
+    shown = page(document, "files.png")
+    write_atomically(folder / "files.html", [shown.encode()], force=force)
     if as_json:
         print_json({"folder": out, **document})
     elif not quiet:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import SEED, json_flag, print_json, quiet_flag
+from lorarium.cli.common import SEED, force_flag, json_flag, print_json, quiet_flag
 from lorarium.cli.suggest import Choice, Group
 from lorarium.errors import need_packages
 
@@ -64,9 +64,12 @@ def make(
 @click.option("-o", "--out", default="vote.html", show_default=True, help="The page.")
 @click.option("--sheet", "only", multiple=True, metavar="NAME",
               help="Only this sheet; give it again for more.")  # fmt: skip
+@force_flag
 @json_flag
 @quiet_flag
-def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: bool) -> None:
+def page(
+    sheets: str, out: str, only: tuple[str, ...], force: bool, as_json: bool, quiet: bool
+) -> None:
     """One HTML file to vote on, by keyboard, without a network. It saves the answers as JSON.
 
     \b
@@ -75,7 +78,7 @@ def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: boo
     _need_pictures()
     from lorarium.evaluate.vote import write_page
 
-    write_page(Path(sheets), Path(out), only)
+    write_page(Path(sheets), Path(out), only, force=force)
     if as_json:
         print_json({"page": out, "bytes": Path(out).stat().st_size})
     elif not quiet:
@@ -94,11 +97,12 @@ def page(sheets: str, out: str, only: tuple[str, ...], as_json: bool, quiet: boo
 @click.option("-o", "--out", metavar="FILE", help="Write the figures as JSON too.")
 @click.option("--seed", type=SEED, metavar="N", default=0, show_default=True,
               help="Seed of the intervals.")  # fmt: skip
+@force_flag
 @json_flag
 @quiet_flag
 def tally(
     sheets: str, answers: tuple[str, ...], key: str, part: str, judges: tuple[str, ...],
-    out: str | None, seed: int, as_json: bool, quiet: bool,
+    out: str | None, seed: int, force: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """How often each row is accepted, with intervals; who agrees with whom; who fails the controls.
     ANSWERS are files of voters, or folders of them.
@@ -109,15 +113,18 @@ def tally(
     _need_pictures()
     need_packages("`lorarium evaluate vote tally`", ("sklearn",), "library")
     from lorarium.evaluate.vote import count_votes, summary
-    from lorarium.formats.target import write_atomically
+    from lorarium.formats.target import check_target, write_atomically
 
+    inputs = [sheets, *answers, key, *judges]
+    if out:
+        check_target(out, inputs=inputs, force=force, suffixes=(".json",))
     document = count_votes(
         Path(sheets), [Path(path) for path in answers], Path(key), part=part,
         judges=[Path(path) for path in judges], seed=seed,
     )  # fmt: skip
     if out:
         text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-        write_atomically(Path(out), [text.encode()])
+        write_atomically(out, [text.encode()], force=force, inputs=inputs)
     if as_json:
         print_json(document)
     elif not quiet:

@@ -84,6 +84,7 @@ def _part(
         folder / file,
         {k: v.detach().cpu().to(kept).contiguous().numpy() for k, v in weights.items()},
         {"format": "pt"},
+        force=True,
     )
 
 

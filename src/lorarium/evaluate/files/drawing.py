@@ -141,7 +141,7 @@ class DrawnPictures:
             )
             held = io.BytesIO()
             np.savez_compressed(held, pictures=pictures)
-            write_atomically(self._place(row), [held.getvalue()])
+            write_atomically(self._place(row), [held.getvalue()], force=True)
         progress(total, total, "")
 
     def load(self, row: Contender) -> Array | None:

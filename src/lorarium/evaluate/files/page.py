@@ -73,7 +73,12 @@ def summary(document: Figures) -> str:
 
 
 def write_sheet(
-    path: Path, rows: Sequence[Contender], drawn: DrawnPictures, references: Mapping[Aspect, Array]
+    path: Path,
+    rows: Sequence[Contender],
+    drawn: DrawnPictures,
+    references: Mapping[Aspect, Array],
+    *,
+    force: bool = False,
 ) -> None:
     """The first picture of each prompt and file, and of the base; above them references."""
     rows = [*rows, Contender(BASE_NAME, None, 1.0, "")]
@@ -88,7 +93,8 @@ def write_sheet(
     sheet = grid(enlarged(np.stack(pictures), times), columns)
     top = [_ending(row.name, max(8, size * times // 8)) for row in rows]
     left = ["references", *(one_line(settings.prompts[i], 40) for i in every)]
-    write_png(path, labelled(sheet, top, left, size * times), {"lorarium": "evaluate files"})
+    picture = labelled(sheet, top, left, size * times)
+    write_png(path, picture, {"lorarium": "evaluate files"}, force=force)
 
 
 def _judge(judge: Figures) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lorarium.errors import LorariumError
 from lorarium.evaluate.vote.answers import VOTERS, read_sheets
-from lorarium.formats.target import write_atomically
+from lorarium.formats.target import check_target, write_atomically
 
 STYLE = """
 body { margin: 0; font: 16px system-ui, sans-serif; color: #222; background: #f4f4f2; }
@@ -59,8 +59,9 @@ def vote_page(folder: Path, only: Sequence[str] = ()) -> str:
     )
 
 
-def write_page(folder: Path, out: Path, only: Sequence[str] = ()) -> None:
-    write_atomically(out, [vote_page(folder, only).encode()])
+def write_page(folder: Path, out: Path, only: Sequence[str] = (), *, force: bool = False) -> None:
+    check_target(out, inputs=[folder], force=force, suffixes=(".html",))
+    write_atomically(out, [vote_page(folder, only).encode()], force=force, inputs=[folder])
 
 
 def _embedded(path: Path) -> str:

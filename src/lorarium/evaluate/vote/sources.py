@@ -128,7 +128,7 @@ def train(base: Base, targets: Sequence[Target], folder: Path, upto: int, say: S
             run.step()
             if run.done in wanted:
                 for target, adapter in zip(some, run.adapters(), strict=True):
-                    write(adapter, adapter_path(folder, target.name, run.done))
+                    write(adapter, adapter_path(folder, target.name, run.done), force=True)
                 say(f"{run.done} steps of {', '.join(t.name for t in some)}")
 
 
