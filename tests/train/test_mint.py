@@ -49,7 +49,7 @@ prompt = "a {} in sty1"
 
 def recipe(folder: Path, text: str = SMALL) -> Path:
     (folder / "pictures").mkdir(exist_ok=True)
-    write_png(folder / "pictures" / "a.png", np.full((9, 9, 3), 80, np.uint8))
+    write_png(folder / "pictures" / "a.png", np.full((9, 9, 3), 80, np.uint8), force=True)
     (folder / "pictures" / "a.txt").write_text("cat")
     (folder / "small.toml").write_text(text)
     return folder / "small.toml"
