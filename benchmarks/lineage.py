@@ -25,10 +25,11 @@ from truth import CLASSES, Planted, Truth
 
 from lorarium.library import Library, Lineage
 
-TUNING = ((1, "micro-1"), (3, "micro-1"), (0, "sd1"))
-REPORTED = tuple((seed, "micro-1") for seed in (101, 102, 103, 104, 105)) + ((106, "sd1"),)
+TUNING = ((1, "micro-1"), (3, "micro-1"), (5, "micro-1"))
+REPORTED = (*((seed, "micro-1") for seed in (101, 102, 103, 104)), (105, "sd1"))
 COPIES = ("identical", "same weights", "scaled", "negated")
 NEAR_WEIGHT = 0.02  # of the true one, or of the largest
+SMALL = 0.06  # of the largest weight: what went into something with less need not be found
 GOOD = ("right", "honest")
 
 
@@ -109,9 +110,15 @@ class Judge:
         missing = [
             f.path
             for f in self.truth.present()
-            if mine & set(f.sources) and f.merged and f.path not in there
+            if f.merged and f.path not in there and self._counts(f, mine)
         ]
         return ("missed" if missing else "right"), []
+
+    def _counts(self, merge: Planted, mine: set[str]) -> bool:
+        """Whether one of these is in a merge with more than next to nothing."""
+        weights = merge.weights or (1.0,) * len(merge.sources)
+        least = SMALL * max(map(abs, weights))
+        return any(abs(w) > least for s, w in zip(merge.sources, weights, strict=True) if s in mine)
 
 
 def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +14,7 @@ from lorarium.library import Library
 
 if TYPE_CHECKING:
     from lorarium.library import Lineage
+    from lorarium.library.lineage import Merge, Parent, Said
 
 
 @click.command("lineage")
@@ -22,47 +25,92 @@ if TYPE_CHECKING:
 def command(file: str, library: str | None, as_json: bool, quiet: bool) -> None:
     """Say where a LoRA comes from: copies, its training run, what it was merged from.
 
-    The file need not be in the library; its relatives must be.
+    The file need not be in the library; its relatives must be. Each parent is called sure, likely
+    or "cannot be told"; what only the file's header says is shown as said by the file.
     """
-    found = Library(library).lineage(file)
+    answer = Library(library).lineage(file)
     if as_json:
-        print_json(found.to_json())
+        print_json(answer.to_json())
     elif not quiet:
-        for line in lines(found):
+        for line in lines(answer):
             click.echo(line)
 
 
-def lines(found: Lineage) -> Iterator[str]:
-    """What was found, for people."""
-    for line in _said(found):
+def lines(answer: Lineage) -> Iterator[str]:
+    """The answer for people."""
+    for line in _plain_lines(answer):
         yield ("  " if line.startswith(" ") else "") + one_line(line)
 
 
-def _said(found: Lineage) -> Iterator[str]:
-    yield f"{found.path} ({found.family})"
-    if found.merge:
-        share = f"{found.merge.explained:.1%} of its energy"
-        yield f"a merge of ({share}):" if found.merge.whole else f"in part made of ({share}):"
-        for parent in found.merge.parents:
-            also = f", or its {len(parent.also)} copies" if parent.also else ""
-            yield f"  {parent.weight:+.2f} x {parent.path} ({parent.share:.0%}{also})"
-        if not found.merge.exact:
-            yield "  (weights from sketches: a parent's file is gone)"
-    if found.copies:
-        yield "copies:"
-        for item in found.copies:
-            yield f"  {item.path}: {item.note}"
-    if found.run:
+def _plain_lines(answer: Lineage) -> Iterator[str]:
+    yield f"{answer.path} ({answer.family})"
+    if answer.said:
+        yield _statement(answer.said)
+    if answer.merge:
+        yield from _merge(answer.merge)
+    if answer.copies:
+        yield "copies and near copies:"
+        for item in answer.copies:
+            yield f"  {item.path}: {item.relation}, {item.note}"
+    if answer.run:
         yield "weights in common:"
-        for item in found.run:
+        for item in answer.run:
             yield f"  {item.cosine:+.2f} {item.path}: {item.note}"
-    if found.children:
+    if answer.children:
         yield "went into:"
-        for child in found.children:
-            yield f"  {child.weight:+.2f} x this in {child.path}"
-    if found.start:
+        for child in answer.children:
+            yield f"  {_weight(child)}this in {child.path} ({_verdict(child)})"
+    if answer.start:
         yield "same trainer and seed, another subject:"
-        for item in found.start:
+        for item in answer.start:
             yield f"  {item.start:.2f} {item.path}"
-    if not (found.merge or found.copies or found.run or found.children or found.start):
+    if not (answer.merge or answer.copies or answer.run or answer.children or answer.start):
         yield "nothing in the library is related to it by weights"
+
+
+def _statement(said: Said) -> str:
+    count = len(said.inputs)
+    here = f", {said.absent} of them not in the library" if said.absent else ""
+    checked = {
+        True: "the weights bear it out",
+        False: "the weights do not bear it out",
+        None: "the weights cannot tell",
+    }[said.agrees]
+    what = f"{said.method} of {count} file{'s' if count > 1 else ''}"
+    return f"said by the file: {what}{here}; {checked}"
+
+
+def _merge(merge: Merge) -> Iterator[str]:
+    share = f"{merge.explained:.1%} of its energy"
+    if merge.verdict == "cannot be told":
+        yield "what it was made of cannot be told; possibly of:"
+    elif merge.whole:
+        yield f"a merge of ({merge.verdict}):"
+    elif merge.explained <= 0:
+        yield f"a merge, among others of ({merge.verdict}):"
+    else:
+        yield f"in part made of ({merge.verdict}, {share}):"
+    for parent in merge.parents:
+        also = f", or its {len(parent.also)} copies" if len(parent.also) > 1 else ""
+        also = f", or its copy {Path(parent.also[0]).name}" if len(parent.also) == 1 else also
+        yield f"  {_weight(parent)}{parent.path} ({_verdict(parent)}{also})"
+        for other in parent.instead:
+            yield f"    {other} fits as well"
+    if merge.by_module:
+        yield "  (weights differ between modules)"
+    if merge.via:
+        yield f"  (by way of {merge.via}, of which this was cut)"
+    if not merge.exact and merge.verdict != "cannot be told":
+        yield "  (weights from sketches: a parent's file is gone)"
+
+
+def _weight(parent: Parent) -> str:
+    if parent.weight is None or not math.isfinite(parent.low):
+        return ""
+    spread = (parent.high - parent.low) / 2
+    unsure = f" ± {spread:.2g}" if spread >= 0.005 else ""
+    return f"{parent.weight:+.2f}{unsure} x "
+
+
+def _verdict(parent: Parent) -> str:
+    return f"{parent.verdict}, said by the file" if parent.said else parent.verdict

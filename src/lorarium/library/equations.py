@@ -46,8 +46,8 @@ class Equations:
 
     @property
     def grams(self) -> Array:
-        """(modules, 1 + k, 1 + k) inner products of what is seen, the target first; in units of
-        the target's energy."""
+        """Inner products of what is seen, (modules, 1 + k, 1 + k), the target first; in units of the
+        target's energy."""
         return self._grams / self.energy
 
     @property
@@ -84,22 +84,17 @@ class Equations:
         seen = self._grams.sum(axis=0)[np.ix_(rows, rows)]
         return max(0.0, total - float(w @ seen @ w)) / self.energy
 
-    def room(self, chosen: Sequence[int]) -> tuple[float, float]:
-        """Mean rank of the target, and of what a sum of the chosen ones has in general."""
-        own, wanted = [], []
-        for m, target in enumerate(self._own):
-            factors = [f for i in chosen if (f := self._at(i, m))]
-            if factors:
-                spans = (_span([f.U for f in factors]), _span([f.V for f in factors]))
-                own.append(len(target.S))
-                wanted.append(min(spans))
-        return (float(np.mean(own)), float(np.mean(wanted))) if own else (0.0, 0.0)
-
-    @property
-    def outside(self) -> float:
-        """The share of the entries of a stranger, or of rounding, that the target does not see."""
-        shares = [(1 - len(f.S) / len(f.U)) * (1 - len(f.S) / len(f.V)) for f in self._own]
-        return float(np.mean(shares))
+    def room(self, chosen: Sequence[int], weights: Array) -> tuple[float, float]:
+        """Mean rank that the weighted sum has, and that such a sum has in general: parts of the
+        chosen files that cancel each other leave fewer directions than the files have."""
+        have, wanted = [], []
+        for m in range(len(self.modules)):
+            found = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
+            if found:
+                ranks = _directions([f.U for _, f in found], [w * f.X for w, f in found])
+                have.append(ranks)
+                wanted.append(min(_span([f.U for _, f in found]), _span([f.V for _, f in found])))
+        return (float(np.mean(have)), float(np.mean(wanted))) if have else (0.0, 0.0)
 
     def full(self) -> bool:
         """Whether ranks say nothing: the target has the highest that its modules can have."""
@@ -177,6 +172,19 @@ def _gram(rows: Sequence[Array]) -> Array:
     size = max(row.size for row in rows)
     stacked = np.stack([row if row.size else np.zeros(size) for row in rows])
     return stacked @ stacked.T
+
+
+def _directions(bases: Sequence[Array], others: Sequence[Array]) -> int:
+    """Columns of Σ Uᵢ Xᵢᵀ that hold a fair share of what the terms alone have there."""
+    U, X = np.concatenate(bases, axis=1), np.concatenate(others, axis=1)
+    values, P = np.linalg.eigh(U.T @ U)
+    lift = (P * np.sqrt(np.maximum(values, 0))).T[values > SPAN]
+    inner = X.T @ X
+    owner = np.repeat(np.arange(len(others)), [x.shape[1] for x in others])
+    apart = np.where(owner[:, None] == owner, inner, 0)
+    alone = np.linalg.cholesky(lift @ apart @ lift.T + np.eye(len(lift)) * 1e-12 * np.trace(inner))
+    half = np.linalg.solve(alone, lift @ inner @ lift.T)
+    return int((np.linalg.eigvalsh(np.linalg.solve(alone, half.T)) > SPAN).sum())
 
 
 def _span(bases: Sequence[Array]) -> int:

@@ -20,7 +20,7 @@ from lorarium.library.compare import CUT, NEAR, Relation
 from lorarium.library.duplicates import changes_between
 from lorarium.library.members import Member, Members, turned
 from lorarium.library.origins import Origin, Origins, Searcher
-from lorarium.library.parents import ROUNDING, SURE
+from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.search import subject
 from lorarium.library.view import View
 
@@ -166,8 +166,9 @@ class _Question:
         origins = self.searcher.origins(self.asked)
         relations = dict((o.path, (o, r)) for o, r in self.searcher.copies(self.asked))
         children = self._children(relations, origins)
-        parents = {m.path for o in origins.origins for m in o.files} if origins else set()
-        known = parents | {child.path for child in children}
+        told = [o for o in origins.origins if o.verdict != UNKNOWN] if origins else []
+        known = {m.path for o in told for m in o.files}
+        known |= {child.path for child in children if child.verdict != UNKNOWN}
         if origins is not None and origins.via is not None:
             known -= {origins.via.path}
         near = {path for path, (_, r) in relations.items() if r.name == NEAR}
@@ -253,7 +254,7 @@ def _as_a_part(own: Origins | None, theirs: Origins) -> Origin | None:
     low, high = min(ratios), max(ratios)
     if len(ratios) < 2 or high - low > ONE_RATIO * abs(high) or len(weights) <= len(ratios):
         return None
-    return Origin((), sum(ratios) / len(ratios), low, high, 0.0, "likely")
+    return Origin((), sum(ratios) / len(ratios), low, high, 0.0, LIKELY)
 
 
 def _parent(path: str, origin: Origin) -> Parent:

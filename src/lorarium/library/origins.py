@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from lorarium.adapter import Array
+from lorarium.describe.sketch import input_similarity
 from lorarium.library import merges
 from lorarium.library.compare import CUT, SAME, SCALED, Relation
 from lorarium.library.equations import Equations, solve
@@ -27,15 +29,17 @@ from lorarium.library.parents import (
 )
 from lorarium.library.stated import Statement, repeated, statement
 
-FIRST, MORE, ROUNDS, MOST = 8, 6, 3, 24  # candidates
+FIRST, MORE, ROUNDS, MOST = 16, 8, 3, 40  # candidates
 TWIN = 1 - 2e-5  # cosine from which a sum cannot tell two files apart
-SIGMAS = 4.0  # of a sketch's chance: what points where something is left
+SIGMAS = 2.0  # of a sketch's chance: what points where something is left
 AGREES, REFUTED = 0.95, 0.6  # cosine with what a header says
-COUNTS = 0.05  # cosine with a parent that a header names
-HIGHER = 1.25  # times the rank of any parent: what merges have and trainings do not
-POINTS = 0.3  # share of the energy that possible parents must explain
-NEARLY = 0.995  # the same, where sketches are all there is
+COUNTS = 0.12  # cosine with a possible parent: strangers have less in common
+CHANCE = 0.02  # cosine that two strangers may have
+ALONE = 0.3  # cosine with the only possible parent
+ONE_START = 0.9  # cosine on the input side of files of one run
 BESIDE = 0.5  # cosine with a merge from which a file has to do with it
+NAMED = 0.05  # cosine with a parent that a header names
+NEARLY = 0.995  # share of the energy that a sum explains, where sketches are all there is
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class Origins:
     absent: int = 0
     via: Member | None = None
 
+    @property
+    def paths(self) -> set[str]:
+        return {m.path for o in self.origins for m in o.files}
+
 
 class Searcher:
     """Finds origins, each once."""
@@ -77,17 +85,23 @@ class Searcher:
     def __init__(self, members: Members) -> None:
         self.members = members
         self._known: dict[str, Origins | None] = {}
-        self._open: set[str] = set()
+        self._solved: dict[str, Origins | None] = {}
 
     def origins(self, asked: Member) -> Origins | None:
-        key = str(asked.row["id"] or asked.path)
+        """What is known of them, or else what is possible."""
+        key = _key(asked)
         if key not in self._known:
-            if key in self._open:  # two that were cut from each other
-                return None
-            self._open.add(key)
-            self._known[key] = self._origins(asked)
-            self._open.discard(key)
+            found = self.solved(asked)
+            self._known[key] = found if found is not None else self._possible(asked)
         return self._known[key]
+
+    def solved(self, asked: Member) -> Origins | None:
+        """What weights or header say for themselves."""
+        key = _key(asked)
+        if key not in self._solved:
+            self._solved[key] = None  # for two that were cut from each other
+            self._solved[key] = self._solve(asked)
+        return self._solved[key]
 
     def copies(self, asked: Member) -> list[tuple[Member, Relation]]:
         """Everything that is one adapter with it, or nearly, and how."""
@@ -95,7 +109,7 @@ class Searcher:
         found = [(other, self.members.relation(asked, other)) for other in others]
         return [(other, relation) for other, relation in found if relation is not None]
 
-    def _origins(self, asked: Member) -> Origins | None:
+    def _solve(self, asked: Member) -> Origins | None:
         copies = self.copies(asked)
         target = self.members.factored(asked)
         if target is None:
@@ -156,65 +170,91 @@ class Searcher:
         for _ in range(ROUNDS):
             found = explain(pool.equations, range(len(pool.chosen)))
             if found is not None and found.rest <= ROUNDING:
-                found = self._by_originals(pool, found)
                 break
             if len(pool.chosen) >= MOST or not pool.add(pool.left(asked)):
                 break
+        if found is not None:
+            found = self._by_originals(asked, pool, found)
         if found is None or not (found.rest <= ROUNDING or len(found.sources) > 1):
             lies_in = found is not None and pool.equations.rank(-1) > pool.rank(found.sources[0])
             if found is None or not lies_in:
-                return self._hinted(asked, pool)
+                return self._by_sketches(asked, pool)
         made = tuple(pool.origin(s) for s in found.sources)
         return Origins(made, found.rest, found.cut, found.varies, found.verdict, True)
 
-    def _by_originals(self, pool: Pool, found: Explanation) -> Explanation:
-        """The same sum without files that are merges themselves, if that does as well."""
-        derived = []
+    def _by_originals(self, asked: Member, pool: Pool, found: Explanation) -> Explanation | None:
+        """The same sum without files that are merges themselves, if that does as well; and without
+        those that the target is a parent of."""
+        derived, born = [], []
         for source in found.sources:
-            own = self.origins(pool.able[pool.chosen[source.index]])
-            if own is not None and own.exact and own.verdict == SURE and len(own.origins) > 1:
+            own = self.solved(pool.able[pool.chosen[source.index]])
+            if own is None or own.verdict == UNKNOWN:
+                continue
+            if asked.path in own.paths:
+                born.append(source.index)
+            elif own.exact and own.verdict == SURE and len(own.origins) > 1:
                 derived.append(source.index)
                 pool.add(pool.places([o.files[0] for o in own.origins]))
-        if not derived:
+        if not derived and not born:
             return found
-        others = [i for i in range(len(pool.chosen)) if i not in derived]
+        others = [i for i in range(len(pool.chosen)) if i not in (*derived, *born)]
         better = explain(pool.equations, others)
-        return better if better is not None and better.rest <= ROUNDING else found
+        if born or (better is not None and better.rest <= ROUNDING):
+            return better
+        return found
 
-    def _hinted(self, asked: Member, pool: Pool) -> Origins | None:
-        """Possible parents of a merge that is no plain sum, or whose parents' files are gone."""
+    def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
+        """The sum that sketches see when a file that may be a parent is gone."""
+        if not pool.gone:
+            return None
         fit = merges.fit(asked.sketch.product, pool.units, self.members.product.count)
         files = [pool.able[i] for i in fit.chosen]
-        sums = pool.gone and fit.explained >= NEARLY
-        higher = len(files) > 1 and asked.rank >= HIGHER * max(m.rank for m in files)
-        if len(files) > 1 and fit.explained >= POINTS and (sums or higher):
-            made = []
-            for weight, m in zip(fit.weights / [m.norm for m in files], files, strict=True):
-                share = float(weight * m.norm / asked.norm) ** 2
-                noise = np.sqrt((1 - fit.explained) / len(asked.unit))
-                off = float(4 * asked.norm / m.norm * noise + 0.01)
-                bounds = float(weight) - off, float(weight) + off
-                verdict = LIKELY if sums else UNKNOWN
-                made.append(Origin((m,), float(weight), *bounds, share, verdict))
-            return Origins(tuple(made), 1 - fit.explained, 0.0, False, made[0].verdict, False)
-        return self._beside(asked, pool)
+        if len(files) < 2 or fit.explained < NEARLY:
+            return None
+        made = []
+        for weight, m in zip(fit.weights, files, strict=True):
+            noise = float(np.sqrt((1 - fit.explained) / len(asked.unit)))
+            off, w = 4 * asked.norm / m.norm * noise + 0.01, float(weight) / m.norm
+            share = (w * m.norm / asked.norm) ** 2
+            made.append(Origin((m,), w, w - off, w + off, share, LIKELY))
+        return Origins(tuple(made), 1 - fit.explained, 0.0, False, LIKELY, False)
 
-    def _beside(self, asked: Member, pool: Pool) -> Origins | None:
-        """Trainings do not come near a merge without being a parent of it; other merges do."""
-        near = np.abs(pool.units @ asked.unit)
-        place = int(near.argmax())
-        merged = pool.able[place]
-        if near[place] < BESIDE:
+    def _possible(self, asked: Member) -> Origins | None:
+        """Trainings come near their own run and what was made of them. What comes near several
+        that have nothing in common, to one of another form, or to a merge that it is no parent of,
+        was made of something; of what cannot be told."""
+        copies = self.copies(asked)
+        if any(r.name == CUT and r.cut == "a" for _, r in copies):
             return None
-        own = self.origins(merged)
-        if own is None or own.verdict != SURE or len(own.origins) < 2:
+        out = {o.path for o, r in copies if r.name in (SAME, SCALED) or r.cut == "b"}
+        able = [m for m in self.members.around(asked) if m.path not in out and m.norm]
+        units = np.stack([m.unit for m in able]) if able else np.zeros((0, 1))
+        near = np.abs(units @ asked.unit) if able else np.zeros(0)
+        trained, merged = [], []
+        for i in map(int, np.argsort(-near)[:MOST]):
+            own = self.solved(able[i]) if near[i] >= COUNTS else None
+            if own is not None and asked.path not in own.paths:
+                merged.append(i)
+            elif own is None and near[i] >= COUNTS and not self._is_cut(able[i]):
+                trained.append(i)
+        apart = _apart(trained, units, near)
+        alone = [i for i in apart if near[i] >= ALONE and _holds_more(asked, able[i])]
+        beside = [i for i in merged if near[i] >= max(BESIDE, near[trained].max(initial=0))]
+        strong = [i for i in apart if near[i] >= ALONE]
+        chosen = apart if len(apart) > 1 else alone or (beside and [*strong, beside[0]])
+        if not chosen:
             return None
-        parents = [m for o in own.origins for m in o.files]
-        if max(abs(asked.cosine(m)) for m in parents) >= near[place]:
-            return None
-        bounds = -np.inf, np.inf
-        origin = Origin((merged,), None, *bounds, float(near[place]) ** 2, UNKNOWN)
-        return Origins((origin,), 1 - float(near[place]) ** 2, 0.0, False, UNKNOWN, True)
+        made = []
+        for i in chosen:
+            same = np.flatnonzero(np.abs(units @ units[i]) >= TWIN)
+            files = (able[i], *(able[j] for j in same if j != i))
+            made.append(Origin(files, None, -np.inf, np.inf, float(near[i]) ** 2, UNKNOWN))
+        origins = tuple(made)
+        rest = max(0.0, 1 - sum(o.share for o in origins))
+        return Origins(origins, rest, 0.0, False, UNKNOWN, False)
+
+    def _is_cut(self, member: Member) -> bool:
+        return any(r.name == CUT and r.cut == "a" for _, r in self.copies(member))
 
     # by the header
 
@@ -235,7 +275,7 @@ class Searcher:
             return fitted and replace(fitted, said=claim, agrees=False, absent=absent)
         made = []
         for place, files in enumerate(inputs):
-            if files and (agrees or abs(asked.cosine(files[0])) >= COUNTS):
+            if files and (agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
                 made.append(Origin(tuple(files), weight, *bounds, 0.0, SURE, said=True))
@@ -256,6 +296,27 @@ class Searcher:
         if c is None:
             return None
         return True if c >= AGREES else False if c < REFUTED else None
+
+
+def _key(member: Member) -> str:
+    return str(member.row["id"] or member.path)
+
+
+def _holds_more(a: Member, b: Member) -> bool:
+    """Whether one run cannot have left both, and `a` has the form of what was made of `b`."""
+    more = a.rank > b.rank or a.row["modules"] > b.row["modules"]
+    return more and input_similarity(a.sketch, b.sketch) < ONE_START
+
+
+def _apart(places: Sequence[int], units: Array, near: Array) -> list[int]:
+    """Those that have less to do with each other than two files have that both were made of the
+    one that they are near to."""
+    kept: list[int] = []
+    for i in places:
+        by_way = near[kept] * near[i] / 2
+        if (by_way > CHANCE).all() and (np.abs(units[kept] @ units[i]) < by_way).all():
+            kept.append(i)
+    return kept
 
 
 def _scaled(origin: Origin, factor: float) -> Origin:

@@ -23,10 +23,7 @@ MOSTLY = 0.15**2  # share that may be missing from a likely sum
 NOTHING = 1e-8  # below it nothing is said by what is left
 WORSE = 1.25  # times what is left: a file whose leaving costs less is not needed
 AS_WELL = 9.0  # times what is left, with another choice: it fits about as well
-CANCELS = 4.0  # times what is left: energy that truncation must have taken away, at least
-ROUNDED = 25.0  # times the energy of its own rounding: what a file may be off that was cut
-LOUD = 4.0  # times the energy of the file: what its parts may have, when it was cut
-FAR = 200.0  # times what is left: a cut that nothing else explains
+CANCELLED = 0.25  # mean rank by which a sum may fall short of what its parts have
 INSIDE, FLAW, SPREAD = 1e-3, 0.05, 0.02  # of a candidate that lies in the target as it is
 RELATED = 0.5  # cosine of two parents that explain each other in part
 LEAST = 1e-5  # share of the energy of a parent
@@ -66,11 +63,13 @@ def explain(equations: Equations, able: Sequence[int]) -> Explanation | None:
     """The best sum of the candidates that are `able`; None when there is none worth a word."""
     able = list(able)
     held = [i for i in able if equations.rank(i) <= equations.rank(-1)]
-    for pool in dict.fromkeys([tuple(held), tuple(able)]):
-        found = _sum_of(equations, list(pool))
-        if found is not None and found.rest <= ROUNDING:
-            return found
-    return _inside(equations, able) or found
+    roughly = _sum_of(equations, list(held))
+    if roughly is not None and roughly.rest <= ROUNDING:
+        return roughly
+    found = _sum_of(equations, able) if len(held) < len(able) else None
+    if found is not None and found.rest <= ROUNDING:
+        return found
+    return _inside(equations, able) or roughly
 
 
 def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
@@ -81,25 +80,12 @@ def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
         if not solution.chosen or solution.rest > MOSTLY:
             return None
         one = solve(equations.grams.sum(axis=0)[None], solution.chosen)
-        cut = equations.cut(solution.chosen, one.weights[0])
-        if not _cancels(equations, solution, one.weights[0], cut):
+        have, wanted = equations.room(solution.chosen, one.weights[0])
+        if have >= wanted - CANCELLED:
+            cut = equations.cut(solution.chosen, one.weights[0])
             return _judged(equations, able, grams, solution, cut)
         able.remove(max(solution.chosen, key=equations.rank))
     return None
-
-
-def _cancels(equations: Equations, solution: Solution, weights: Array, cut: float) -> bool:
-    """Whether a sum has a higher rank in general, and yet nothing was cut from it: of what number
-    types change in it, most lies where the target sees nothing."""
-    have, wanted = equations.room(solution.chosen)
-    if have >= wanted - 0.25:
-        return False
-    noise = equations.outside / (1 - equations.outside) * max(solution.rest, NOTHING)
-    parts = zip(solution.chosen, weights, strict=True)
-    if sum(w**2 * equations.share(i) for i, w in parts) > LOUD:
-        return True
-    rounded = solution.rest <= ROUNDED * equations.rounding + NOTHING
-    return cut <= CANCELS * noise or not (rounded or cut >= FAR * solution.rest)
 
 
 def _chosen(equations: Equations, able: Sequence[int]) -> tuple[Array, Solution]:
@@ -198,7 +184,8 @@ def _inside(equations: Equations, able: Sequence[int]) -> Explanation | None:
         if off <= SPREAD and np.median(flaws) <= FLAW:
             found[i] = middle, abs(middle) * float(off)
     sources = []
-    for i, (weight, spread) in sorted(found.items(), key=lambda item: equations.rank(item[0])):
+    for i in _independent(equations, found):
+        weight, spread = found[i]
         share = weight**2 * equations.share(i)
         low, high = weight - 3 * spread - 1e-4, weight + 3 * spread + 1e-4
         sources.append(Source(i, weight, low, high, share, LIKELY))
@@ -209,3 +196,20 @@ def _inside(equations: Equations, able: Sequence[int]) -> Explanation | None:
     gram = equations.grams.sum(axis=0)[np.ix_(rows, rows)]
     left = np.concatenate([[1.0], -w])
     return Explanation(tuple(sources), float(left @ gram @ left), 0.0, False, LIKELY)
+
+
+def _independent(equations: Equations, found: dict[int, tuple[float, float]]) -> list[int]:
+    """Without files that were cut from another one, and without sums of others."""
+    gram = equations.grams.sum(axis=0)[1:, 1:]
+    cut = {i for i in found for j in found if i != j and _cut_from(gram, i, j)}
+    kept: list[int] = []
+    for i in sorted(found.keys() - cut, key=equations.rank):
+        rows = np.array([i, *range(len(gram))])
+        if solve(gram[np.ix_(rows, rows)][None], kept).rest > ROUNDING * gram[i, i]:
+            kept.append(i)
+    return kept
+
+
+def _cut_from(gram: Array, i: int, j: int) -> bool:
+    """<Dᵢ, Dⱼ> = ‖Dᵢ‖² when i is a projection of j."""
+    return bool(abs(gram[i, j] / gram[i, i] - 1) < SPREAD and gram[i, i] < gram[j, j] * (1 - 1e-4))

@@ -24,8 +24,7 @@ MOST_INPUTS = 64
 REPEATED = 3  # modules that are merged again
 # methods that look at one module at a time and at nothing but their inputs
 REPEATABLE = frozenset(
-    ("sum", "average", "cat", "svd", "slerp", "karcher", "ties", "dare-linear", "dare-ties")
-    + ("prune", "della", "breadcrumbs", "resize")
+    "sum average cat svd slerp karcher ties dare-linear dare-ties prune della breadcrumbs resize".split()
 )
 # patterns of a stranger are not run, and weights by block are none of the options of one module
 REFUSED = ("only", "patterns", "blocks")
@@ -99,10 +98,4 @@ def _made(said: Statement, inputs: Sequence[Adapter]) -> Adapter:
         return recompress(inputs[0], rank=rank)[0] if isinstance(rank, int) else inputs[0]
     known = {k: v for k, v in said.options.items() if k in options_of(said.method)}
     with np.errstate(all="ignore"):
-        return merge(
-            inputs,
-            said.weights or None,
-            method=said.method,
-            rank=rank,
-            **known,  # fmt: skip
-        )
+        return merge(inputs, said.weights or None, method=said.method, rank=rank, **known)
