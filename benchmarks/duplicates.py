@@ -273,9 +273,14 @@ def write_page(result: dict[str, Any]) -> None:
             lines.append(f"| {truth}{words} | " + " | ".join(cells) + " |")
     lines += [
         "",
-        f"{result['pairs of one origin']} pairs of one origin and "
-        f"{result['pairs of other origins']:,} others: {len(result['wrong'])} wrong. The keeper is the one that the rule names in "
-        f"{result['keepers right']} of {result['sets of copies']} sets of copies.",
+        "{} pairs of one origin and {:,} others: {} wrong. The keeper is the one that the rule names "
+        "in {} of {} sets of copies.".format(
+            result["pairs of one origin"],
+            result["pairs of other origins"],
+            len(result["wrong"]),
+            result["keepers right"],
+            result["sets of copies"],
+        ),
     ]
     page = Path(__file__).parent.parent / "docs" / "library.md"
     head, _, rest = page.read_text().partition(START)

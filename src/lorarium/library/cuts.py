@@ -35,8 +35,8 @@ from lorarium.library.weights import (
     rounding_allowed,
 )
 
-# what rounding leaves in the columns and rows of a cut, in parts of the energy of its errors in both
-# files: 1 when the cut was rounded, 2 when it was made from a rounded copy that is not here
+# what rounding leaves in the columns and rows of a cut, in parts of the energy of its errors in
+# both files: 1 when the cut was rounded, 2 when it was made from a rounded copy that is not here
 ROUNDINGS = 2.5
 OF_CHANCE = 1e-3  # of what chance leaves of a stranger in the space of a cut: half precision
 
@@ -44,8 +44,8 @@ OF_CHANCE = 1e-3  # of what chance leaves of a stranger in the space of a cut: h
 def cut_of(
     whole: Weights, part: Weights, products: dict[Module, float]
 ) -> tuple[float, float, float] | None:
-    """When `part` is a truncation of `whole`: the factor, the share of the norm lost, and the strain,
-    how near that comes to not being believed."""
+    """When `part` is a truncation of `whole`: the factor, the share of the norm lost, and the
+    strain, how near that comes to not being believed."""
     if not part.energy.keys() <= whole.energy.keys():
         return None
     product = math.fsum(products.values())
