@@ -273,8 +273,8 @@ def write_page(result: dict[str, Any]) -> None:
             lines.append(f"| {truth}{words} | " + " | ".join(cells) + " |")
     lines += [
         "",
-        "{} pairs of one origin and {:,} others: {} wrong. The keeper is the one that the rule names "
-        "in {} of {} sets of copies.".format(
+        "{} pairs of one origin and {:,} others: {} wrong. The keeper is the one that the rule "
+        "names in {} of {} sets of copies.".format(
             result["pairs of one origin"],
             result["pairs of other origins"],
             len(result["wrong"]),
