@@ -8,7 +8,7 @@ scaling, negation and noise on them. The truth of a pair follows from what was d
 their last common ancestor; the keeper of a set from the rule, by what was done and the times.
 Folders are drawn until there are that many pairs of one origin, all files of a folder beside each
 other; pairs of other origins come on top, and none of them may be said to be a copy, a cut or a
-multiple. The seeds are none of those that `compare` was written with (below 10,000).
+multiple. The seeds are none of those that `compare` was written with (below 11,000).
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ from lorarium.library import Library
 from lorarium.library.compare import Relation
 from lorarium.library.duplicates import COPIES, Group, Links, groups_of, prints_of
 
-FIRST_SEED = 10_000
+FIRST_SEED = 11_000
 DERIVED = 26
 IDENTICAL, SAME, CUT, SCALED = "identical bytes", "same weights", "cut down", "scaled or negated"
 OTHER = {"near", "nothing"}
 BITS = {"float16": 11, "bfloat16": 8, "float32": 24}
 KINDS = ("copy", "convert", "dtype", "dtype", "strip", "pad", "rescale", "rotate")
 LOSSES = ("resize", "resize", "fewer", "scale", "negate", "noise")
+START, END = "<!-- duplicates -->", "<!-- end duplicates -->"
 FAINT = 0.3  # cosine below which a cut may be overlooked
 
 
@@ -258,6 +259,35 @@ def end(led: dict[str, str], name: str) -> str:
     return name
 
 
+def write_page(result: dict[str, Any]) -> None:
+    """The tables of docs/library.md."""
+    columns = [IDENTICAL, SAME, CUT, SCALED, "near", "nothing"]
+    lines = ["| truth, pairs of files | " + " | ".join(f"said {c}" for c in columns) + " |"]
+    lines.append("|---" * (len(columns) + 1) + "|")
+    for name, words in (("kin", ""), ("others", ", other origins")):
+        table: dict[str, Counter[str]] = {}
+        for row in result["confusion"][name]:
+            table.setdefault(row["truth"], Counter())[row["said"]] += row["pairs"]
+        for truth in sorted(table, key=lambda t: (*columns, "near or nothing").index(t)):
+            cells = [str(table[truth][c] or "") for c in columns]
+            lines.append(f"| {truth}{words} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "{} pairs of one origin and {:,} others: {} wrong. The keeper is the one that the rule "
+        "names in {} of {} sets of copies.".format(
+            result["pairs of one origin"],
+            result["pairs of other origins"],
+            len(result["wrong"]),
+            result["keepers right"],
+            result["sets of copies"],
+        ),
+    ]
+    page = Path(__file__).parent.parent / "docs" / "library.md"
+    head, _, rest = page.read_text().partition(START)
+    tail = rest.partition(END)[2]
+    page.write_text("\n".join([f"{head}{START}", *lines, f"{END}{tail}"]))
+
+
 def main(wanted: int) -> None:
     began = time.perf_counter()
     tally: dict[str, Any] = {"kin": Counter(), "others": Counter(), "wrong": [], "overlooked": 0}
@@ -294,6 +324,7 @@ def main(wanted: int) -> None:
         "seconds of that on duplicates": round(asked, 1),
     }
     save("duplicates", result)
+    write_page(result)
     for row in table["kin"] + table["others"]:
         print("{truth:40} said {said:20} {pairs:5}".format(**row))
     print(f"keepers: {tally['keepers right']} of {tally['sets']}; twice: {tally['twice']}")

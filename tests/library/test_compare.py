@@ -204,6 +204,16 @@ def test_what_is_no_copy_nor_a_cut(change: Change, names: list[str | None]) -> N
     assert (told and told.name) in names
 
 
+@pytest.mark.parametrize("weight", [0.05, 0.03])
+def test_a_cut_of_a_parent_is_no_cut_of_a_coarse_merge_with_little_else(weight: float) -> None:
+    bf16 = to(ml_dtypes.bfloat16)
+    merge = bf16(add([whole(), ink(2, 8, dtype=np.float32)], [1.0, weight]))
+    cut = rank(4)(bf16(whole()))
+    told = [compare(Weights(a), Weights(cut)) for a in (merge, bf16(whole()))]
+    assert [t and t.name for t in told] in ([None, CUT], [NEAR, CUT])
+    assert told[1] is not None and told[1].strain < 0.5
+
+
 def test_one_module_that_differs_is_enough() -> None:
     def change(a: Adapter) -> Adapter:
         module, delta = min(a.items(), key=lambda item: np.abs(item[1].up).sum())  # type: ignore[union-attr]

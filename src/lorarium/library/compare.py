@@ -28,13 +28,15 @@ STRAY = 1e-3  # of the entries may be apart: numbers at the very end of a number
 @dataclass(frozen=True)
 class Relation:
     """`b` is about `factor` times `a`, or times what was left of it; `error` is the share of the
-    norm by which that is wrong. `cut` names the side that was cut, "a" or "b"."""
+    norm by which that is wrong. `cut` names the side that was cut, "a" or "b", and `strain` is how
+    near that came to not being believed, up to 1."""
 
     name: str
     factor: float
     error: float
     cut: str = ""
     checked: bool = True  # on the weights, and not on sketches of them alone
+    strain: float = 0.0
 
 
 def compare(a: Weights, b: Weights) -> Relation | None:
@@ -60,8 +62,8 @@ def compare(a: Weights, b: Weights) -> Relation | None:
     for whole, part, side in ((a, b, "b"), (b, a, "a")):
         found = cut_of(whole, part, products) if exact and not _has_dora(a) else None
         if found is not None:
-            factor, error = found
-            return Relation(CUT, factor, error, side)
+            factor, error, strain = found
+            return Relation(CUT, factor, error, side, strain=strain)
     return _near(cosine, a, b)
 
 

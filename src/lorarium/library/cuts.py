@@ -35,13 +35,17 @@ from lorarium.library.weights import (
     rounding_allowed,
 )
 
+# what rounding leaves in the columns and rows of a cut, in parts of the energy of its errors in
+# both files: 1 when the cut was rounded, 2 when it was made from a rounded copy that is not here
+ROUNDINGS = 2.5
 OF_CHANCE = 1e-3  # of what chance leaves of a stranger in the space of a cut: half precision
 
 
 def cut_of(
     whole: Weights, part: Weights, products: dict[Module, float]
-) -> tuple[float, float] | None:
-    """The factor and the share of the norm lost when `part` is a truncation of `whole`."""
+) -> tuple[float, float, float] | None:
+    """When `part` is a truncation of `whole`: the factor, the share of the norm lost, and the
+    strain, how near that comes to not being believed."""
     if not part.energy.keys() <= whole.energy.keys():
         return None
     product = math.fsum(products.values())
@@ -64,15 +68,17 @@ def cut_of(
         if measured is None:
             return None
         left, right, order, chances = measured
+        expected = math.fsum(part.rounding[m] + factor**2 * whole.rounding[m] for m in group)
         inside += left + right + order
-        allowed += 3 * noise + OF_CHANCE * rest * sum(chances)
+        allowed += ROUNDINGS * expected + OF_CHANCE * rest * sum(chances)
+        allowed += (3 * ARITHMETIC) ** 2 * math.fsum(part.energy[m] for m in group)
         if left > noise + rest * chances[0] or right > noise + rest * chances[1]:
             return None
     if inside > allowed:
         return None
     full = factor**2 * whole.total
     left = max(0.0, full - 2 * factor * product + part.total)
-    return factor, math.sqrt(left / full)
+    return factor, math.sqrt(left / full), inside / allowed if allowed else 0.0
 
 
 def _beyond(

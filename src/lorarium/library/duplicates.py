@@ -20,6 +20,7 @@ from lorarium.library.view import View
 IDENTICAL = "identical bytes"
 CLASSES = (IDENTICAL, SAME, CUT, SCALED, NEAR)
 COPIES = (IDENTICAL, SAME)
+STRAINED = 0.5  # of a cut: more than the rounding of the two files themselves
 Row = Mapping[str, Any]
 
 
@@ -260,10 +261,11 @@ class Links:
 
 
 def _preference(link: Link) -> tuple[float, ...]:
-    """A cut is shown beside the largest it was cut from, what is near beside the nearest."""
+    """A cut is shown beside the largest that it fits, what is near beside the nearest."""
     if link.relation.name == CUT:
         rank = link.one.row["rank"]
-        return -link.one.row["modules"], -float("inf") if rank is None else -rank
+        strained = link.relation.strain > STRAINED
+        return strained, -link.one.row["modules"], -float("inf") if rank is None else -rank
     return (link.relation.error,) if link.relation.name == NEAR else ()
 
 
