@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from lorarium.evaluate.judges import Judge
-from lorarium.evaluate.vote.ballots import Array, Ballot
+from lorarium.evaluate.vote.ballots import Ballot
 from lorarium.evaluate.vote.judged import JudgeVerdicts
 
 
 def judge_ballots(name: str, judge: Judge, ballots: Sequence[Ballot]) -> JudgeVerdicts:
     """Verdicts of a judge of the world; of a merge, both individual and artist."""
 
-    def passes(ballot: Ballot, pictures: Array) -> list[bool]:
-        known = ballot.references
+    def passes(ballot: Ballot) -> dict[str, list[bool]]:
+        """All rows at once, so that references are looked at once."""
+        known, rows = ballot.references, ballot.rows
+        pictures = np.concatenate([row.pictures for row in rows])
         if ballot.kind == "merge":
-            return [bool(v) for v in judge.both_pass(pictures, known["subject"], known["style"])]
-        check = judge.style_pass if ballot.kind == "style" else judge.subject_pass
-        return [bool(v) for v in check(pictures, known[ballot.kind])]
+            found = judge.both_pass(pictures, known["subject"], known["style"])
+        elif ballot.kind == "style":
+            found = judge.style_pass(pictures, known["style"])
+        else:
+            found = judge.subject_pass(pictures, known["subject"])
+        ends = np.cumsum([len(row.pictures) for row in rows])[:-1]
+        return {
+            row.source: [bool(v) for v in part]
+            for row, part in zip(rows, np.split(found, ends), strict=True)
+        }
 
-    return JudgeVerdicts(name, {
-        ballot.target: {row.source: passes(ballot, row.pictures) for row in ballot.rows}
-        for ballot in ballots
-    })  # fmt: skip
+    return JudgeVerdicts(name, {ballot.target: passes(ballot) for ballot in ballots})
