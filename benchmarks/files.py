@@ -33,7 +33,7 @@ TARGETS: dict[Aspect, list[tuple[str, int]]] = {
     "style": [("ink", 41), ("watercolour", 42), ("mosaic", 43)],
     "subject": [("cat", 41), ("teapot", 42), ("owl", 43)],
 }
-CLASSES = ("dog", "house", "boat", "owl", "cup", "tree", "fish", "car")
+CLASSES = ("dog", "house", "sailboat", "owl", "cup", "tree", "fish", "car")
 GENRES = ("photo", "comic", "watercolour", "pastel", "ink", "chalk", "neon", "pixel")
 STRANGERS = 12  # others of the same genre or class
 

@@ -35,7 +35,8 @@ def test_more_steps_come_first(tmp_path: Path) -> None:
     for path, steps in zip(paths, (2, 50), strict=True):
         train(files, path, base=base, recipe={"steps": steps, "batch": 4}, sheet=False)
     references, _ = pool("style", OF, "test", range(UNSEEN, UNSEEN + 12), base.size)
-    words = tuple(f"a {kind} in sty1" for kind in ("dog", "house", "boat", "cup", "tree", "fish"))
+    kinds = ("dog", "house", "sailboat", "cup", "tree", "fish")
+    words = tuple(f"a {kind} in sty1" for kind in kinds)
     with open_judges(["b"], tmp_path) as judges:
         document = evaluate_files(
             base,
