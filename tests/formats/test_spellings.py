@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from lorarium.adapter import LowRank, Module
 from lorarium.cli.convert import command
 from lorarium.errors import LorariumError
-from lorarium.formats import container, convert, positional, programs, read, read_report
+from lorarium.formats import container, convert, positional, programs, read, read_report, write
 from lorarium.formats.families import FAMILIES
 from lorarium.formats.synthesise import synthesise
 from tests.formats.oracle import dense
@@ -188,3 +188,28 @@ def test_the_rows_of_programs_name_what_exists() -> None:
 def test_the_docs_show_the_table() -> None:
     page = Path(__file__).parents[2] / "docs" / "formats.md"
     assert programs.matrix() in page.read_text("utf-8")
+
+
+OTHER_KINDS = {
+    "oft_blocks": ((4, 8, 8), "oft", "OFT"),
+    "a1.weight": ((4, 8), "glora", "GLoRA"),
+    "on_input": ((), "ia3", "IA3"),
+    "w_norm": ((8,), "norm", "a norm"),
+    "set_weight": ((8, 8), "set-weight", "replaces"),
+}
+
+
+@pytest.mark.parametrize("tail", OTHER_KINDS)
+def test_other_kinds_are_named_carried_and_refused_by_name(tail: str, tmp_path: Path) -> None:
+    shape, kind, title = OTHER_KINDS[tail]
+    stem = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn"
+    tensors = pair(f"{stem}2_to_k", 320, 768, "lora_down.weight", "lora_up.weight")
+    key = f"{stem}1_to_q.{tail}"
+    tensors[key] = np.ones(shape, np.float32)
+    adapter, report = read_report(saved(tmp_path, tensors))
+    [fate] = report.carried()
+    assert fate.key == key and title in fate.reason and report.kinds[kind] == 1
+    kept = write(adapter, tmp_path / "y.safetensors", "kohya")
+    assert kept.count("carried") == 1 and key in container.load(tmp_path / "y.safetensors").tensors
+    [refused] = write(adapter, tmp_path / "z.safetensors", "diffusers").refused()
+    assert refused.name == key and title in refused.reason

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import pytest
 
-from lorarium.formats.families import table
+from lorarium.formats.families import table, tables
 
 torch = pytest.importorskip("torch")
 diffusers = pytest.importorskip("diffusers")
@@ -66,12 +67,15 @@ UNETS: dict[str, dict[str, Any]] = {
 }
 
 
+KINDS = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+
 def modules(model: Any) -> dict[str, tuple[tuple[int, ...], bool]]:
     """Every linear and convolution: its weight's shape and whether it has a bias."""
     return {
         name: (tuple(module.weight.shape), module.bias is not None)
         for name, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
+        if isinstance(module, KINDS)
     }
 
 
@@ -87,10 +91,14 @@ def test_unets(net: str) -> None:
     assert ours(net) == modules(model)
 
 
-def test_flux() -> None:
-    with torch.device("meta"):
-        model = diffusers.FluxTransformer2DModel(guidance_embeds=True)
-    assert ours("flux1") == modules(model)
+@pytest.mark.parametrize("net", tables.rows())
+def test_transformers(net: str) -> None:
+    """Classes and sizes stand in the tables, so that a table cannot drift from its class."""
+    row = tables.rows()[net]
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        model = getattr(diffusers, row["class"])(**row["config"])
+    assert ours(net) == modules(model)
 
 
 CLIPS = {"clip-l": (12, 768, None), "clip-g": (32, 1280, 1280), "clip-h": (23, 1024, None)}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .converting import convert
+    from .glance import detect_file
     from .reading import read, read_report
     from .report import Converted, ConvertReport, FamilyGuess, KeyFate, Report, WriteReport
     from .writing import write
@@ -22,6 +23,7 @@ _HOMES = {
     "convert": "converting",
     "Converted": "report",
     "ConvertReport": "report",
+    "detect_file": "glance",
     "FamilyGuess": "report",
     "KeyFate": "report",
     "Report": "report",
@@ -35,6 +37,7 @@ __all__ = [
     "Report",
     "WriteReport",
     "convert",
+    "detect_file",
     "read",
     "read_report",
     "write",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 
 from . import positional
-from .families import Family, Native
+from .families import FAMILIES, Family, Native
 from .grammar import Parsed
 from .slots import Built
 
@@ -54,20 +54,26 @@ def place(
     parsed = group.parsed
     if parsed.position is not None:
         return _place_positional(family, group, metadata, walk)
-    if parsed.net:
-        part = family.part_of.get(parsed.net)
+    return _place_named(family.id, parsed.net, parsed.name, parsed.flat, group.shape)
+
+
+@lru_cache(maxsize=2**16)
+def _place_named(id: str, net: str, name: str, flat: bool, shape: Shape | None) -> Place | None:
+    family = FAMILIES[id]
+    if net:
+        part = family.part_of.get(net)
         parts: Sequence[str] = [part] if part else []
     else:
         parts = list(family.parts)
     found = None
     for part in parts:
         table = family.parts[part]
-        native = (table.flat if parsed.flat else table.dotted).get(parsed.name)
+        native = (table.flat if flat else table.dotted).get(name)
         if native is None:
             continue
-        for shape in family.shapes_of(part, native):
-            if fits(group.shape, shape):
-                return Place(part, native, shape, family.variant_of(part, native, shape))
+        for wanted in family.shapes_of(part, native):
+            if fits(shape, wanted):
+                return Place(part, native, wanted, family.variant_of(part, native, wanted))
         found = found or Place(part, native, table.shape(native))
     return found
 

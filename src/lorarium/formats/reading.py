@@ -13,7 +13,7 @@ from lorarium.adapter import PARTS, Adapter, Array, Delta, Dora, LowRank, Module
 from lorarium.errors import LorariumError
 from lorarium.files import is_folder, is_regular
 
-from . import container, experts, peft, positional, rows
+from . import carried, container, experts, peft, positional, rows
 from .detect import detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
@@ -105,17 +105,17 @@ def _config_scales(configs: Mapping[str, peft.Config]) -> Scales:
 def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Report]:
     """Tensors -> adapter: group by module, find the family, build the deltas."""
     fates: dict[str, KeyFate] = {}
-    groups = _group(source, fates)
+    groups = group_keys(source, fates)
     guess, places = detect(groups, source.metadata, list(source.tensors), family)
     places = experts.assign(guess.id, places, source.metadata)
     deltas, warnings = _settle(groups, places, guess, fates)
-    carried = {key for key, fate in fates.items() if fate.fate == "carried"}
+    opaque = {key for key, fate in fates.items() if fate.fate == "carried"}
     dialect = source.dialect or _dialect(groups, places, guess)
     adapter = Adapter(
         deltas,
         guess.id,
         source.metadata,
-        {key: source.tensors[key] for key in carried},
+        {key: source.tensors[key] for key in opaque},
         dialect,
     )
     warnings = [*source.warnings, *warnings, *_doubts(groups, places, guess, source, dialect)]
@@ -123,7 +123,7 @@ def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Repor
     return adapter, Report(source.path, dialect, guess, keys, kinds(adapter), tuple(warnings))
 
 
-def _group(source: Source, fates: dict[str, KeyFate]) -> list[Group]:
+def group_keys(source: Source, fates: dict[str, KeyFate]) -> list[Group]:
     """Keys by module; those whose suffix is not ours are carried, with their stray alphas."""
     keys: dict[str, dict[str, str]] = {}
     parsed: dict[str, Parsed] = {}
@@ -131,7 +131,9 @@ def _group(source: Source, fates: dict[str, KeyFate]) -> list[Group]:
     for key in sorted(source.tensors):
         found = parse(key)
         if found is None:
-            fates[key] = KeyFate(key, "carried", reason="not a tensor of a LoRA kind")
+            kind = carried.kind_of(key, source.tensors[key])
+            reason = f"of {carried.TITLES[kind]}" if kind else "not a tensor of a LoRA kind"
+            fates[key] = KeyFate(key, "carried", reason=reason)
             foreign.add(key.rpartition(".")[0])
             continue
         slots = keys.setdefault(found.stem, {})

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from lorarium.adapter import Adapter, Module, kind_name
 
+from . import carried
 from .grammar import parse
 
 Fate = Literal["mapped", "carried", "refused"]
@@ -221,6 +222,4 @@ def kinds(adapter: Adapter) -> dict[str, int]:
     for _, delta in adapter.items():
         name = kind_name(delta)
         counts[name] = counts.get(name, 0) + 1
-    if adapter.opaque:
-        counts["opaque"] = len(adapter.opaque)
-    return counts
+    return counts | carried.counts(adapter.opaque.items())

@@ -11,7 +11,7 @@ from lorarium import __version__
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.errors import LorariumError, unverified
 
-from . import container, positional
+from . import carried, container, positional
 from .dialects import DIALECTS, Dialect
 from .emit import Draft, emit, place_positions
 from .express import expressible
@@ -149,7 +149,9 @@ def _carry(adapter: Adapter, dialect: Dialect, draft: Draft) -> None:
             draft.tensors.setdefault("", {})[key] = array
             draft.fates[key] = ModuleFate(key, "carried")
         else:
-            reason = f"not understood, and {dialect.id} has no place for it"
+            kind = carried.kind_of(key, array)
+            what = f"{dialect.id} has no place for"
+            reason = f"{what} {carried.TITLES[kind]}" if kind else f"not understood, and {what} it"
             draft.fates[key] = ModuleFate(key, "refused", reason)
 
 

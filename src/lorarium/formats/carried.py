@@ -1,0 +1,64 @@
+"""Tensors of kinds that are recognised and carried, but not taken apart: what each of them is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lorarium.adapter import Array
+
+# tensor suffix -> kind, as `inspect` counts it
+_KINDS = {
+    "oft_blocks": "oft",
+    "oft_R.weight": "oft",
+    "oft_r.weight": "oft",
+    "boft_R": "boft",
+    "boft_s": "boft",
+    "rescale": "oft",
+    "on_input": "ia3",
+    "ia3_l": "ia3",
+    "a1.weight": "glora",
+    "a2.weight": "glora",
+    "b1.weight": "glora",
+    "b2.weight": "glora",
+    "bm.weight": "glora",
+    "w_norm": "norm",
+    "b_norm": "norm",
+    "query_norm.scale": "norm",
+    "key_norm.scale": "norm",
+    "set_weight": "set-weight",
+    "set_bias": "set-weight",
+    "reshape_weight": "reshape-weight",
+}
+TITLES = {
+    "oft": "OFT",
+    "boft": "BOFT",
+    "ia3": "IA3",
+    "glora": "GLoRA",
+    "norm": "a norm",
+    "set-weight": "a weight that replaces the base's",
+    "reshape-weight": "a new shape for the base's weight",
+    "embedding": "an embedding",
+}
+
+
+def kind_of(key: str, array: Array) -> str:
+    """The kind of a tensor that is no delta of ours, "" when it is not recognised."""
+    for pieces in (2, 1):
+        kind = _KINDS.get(".".join(key.rsplit(".", pieces)[1:]), "")
+        if kind == "oft" and array.ndim == 4:
+            return "boft"
+        if kind:
+            return kind
+    if key.startswith("bundle_emb.") or (key.startswith("<") and key.endswith(">")):
+        return "embedding"
+    return ""
+
+
+def counts(tensors: Iterable[tuple[str, Array]]) -> dict[str, int]:
+    """Modules of each kind; tensors that are not recognised count one by one as `opaque`."""
+    stems: dict[str, set[str]] = {}
+    for key, array in tensors:
+        kind = kind_of(key, array)
+        stem = key if not kind else key.rpartition(".")[0].removesuffix(".weight")
+        stems.setdefault(kind or "opaque", set()).add(stem)
+    return {kind: len(found) for kind, found in stems.items()}
