@@ -57,7 +57,7 @@ def people(half: str) -> tuple[list[Style], list[Subject]]:
     return artists, persons
 
 
-class _Bank:
+class Bank:
     """Rows of pictures and what they are, kept on disk shard by shard."""
 
     def __init__(self, folder: Path) -> None:
@@ -80,7 +80,7 @@ def make_bank(half: str, folder: Path, minutes: float, plan: Plan | None = None)
     number in `people`), or both; -1 is nobody."""
     plan = plan or Plan()
     end = time.time() + 60 * minutes
-    base, bank = open_base(), _Bank(folder)
+    base, bank = open_base(), Bank(folder)
     synth = load_synth(base=base)
     artists, persons = people(half)
     jobs = []
@@ -96,15 +96,17 @@ def make_bank(half: str, folder: Path, minutes: float, plan: Plan | None = None)
         if time.time() > end:
             return False
         random = np.random.default_rng([plan.seed, ord(half), ord(kind[0]), start])
-        _draw_group(bank, base, synth, name, kind, start, group, random, plan)
+        draw_group(bank, base, synth, kind, start, group, random, plan)
         print(name, round(end - time.time()), "s left", flush=True)
     return True
 
 
-def _draw_group(
-    bank: _Bank, base: Base, synth: Synth, name: str, kind: str, start: int,
-    group: Sequence[Style | Subject], random: np.random.Generator, plan: Plan,
+def draw_group(
+    bank: Bank, base: Base, synth: Synth, kind: str, start: int, group: Sequence[Style | Subject],
+    random: np.random.Generator, plan: Plan,
 ) -> None:  # fmt: skip
+    """All fakes of a few artists, or of a few individuals, the first of whom is number `start`."""
+    name = f"{kind}-{start:04}"
     style = kind == "artist"
     seen = [_pool(g, 12, base.size) for g in group]
     seed = int(random.integers(2**40))
@@ -146,7 +148,7 @@ def _draw_group(
 
 
 def _merged(
-    bank: _Bank, base: Base, synth: Synth, name: str, start: int, group: Sequence[Style],
+    bank: Bank, base: Base, synth: Synth, name: str, start: int, group: Sequence[Style],
     styles: Sequence[Adapter], random: np.random.Generator, plan: Plan,
 ) -> None:  # fmt: skip
     """Generated individuals in generated styles, by `roles` and by the sum."""
