@@ -160,7 +160,7 @@ def test_resize_of_differences_only(tmp_path):
     source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     full, thin = Dense(drawn(320, 320)), Dense(drawn(320, 3) @ drawn(3, 320))
     for delta, rank, lossless in ((full, 5, False), (thin, 3, True)):
-        formats.write(one_module(delta), source)
+        formats.write(one_module(delta), source, force=True)
         target = out.with_stem(f"b{rank}")
         told = json.loads(run("resize", source, target, "--rank", 5, "--json").stdout)
         [(_, small)] = formats.read(target).items()
@@ -168,7 +168,7 @@ def test_resize_of_differences_only(tmp_path):
         assert (told["total"]["relative"] < 1e-6) == lossless
         error = np.linalg.norm(dense_delta(small) - delta.weight) / np.linalg.norm(delta.weight)
         assert error == pytest.approx(told["total"]["relative"], rel=1e-3, abs=1e-6)
-    formats.write(one_module(full), source)
+    formats.write(one_module(full), source, force=True)
     done = run("resize", source, tmp_path / "whole.safetensors", "--rank", 320)
     assert done.exit_code == 0 and "1 full" in done.stdout
     bias = Bias(drawn(320))
