@@ -24,7 +24,8 @@ MOST_INPUTS = 64
 REPEATED = 3  # modules that are merged again
 # methods that look at one module at a time and at nothing but their inputs
 REPEATABLE = frozenset(
-    "sum average cat svd slerp karcher ties dare-linear dare-ties prune della breadcrumbs resize".split()
+    ["sum", "average", "cat", "svd", "slerp", "karcher", "ties", "dare-linear", "dare-ties"]
+    + ["prune", "della", "breadcrumbs", "resize"]
 )
 # patterns of a stranger are not run, and weights by block are none of the options of one module
 REFUSED = ("only", "patterns", "blocks")
