@@ -46,8 +46,8 @@ class Equations:
 
     @property
     def grams(self) -> Array:
-        """Inner products of what is seen, (modules, 1 + k, 1 + k), the target first, in units of
-        the target's energy."""
+        """Inner products of what is seen, (modules, 1 + k, 1 + k), the target first; its energy is
+        the unit."""
         return self._grams / self.energy
 
     @property
@@ -56,7 +56,7 @@ class Equations:
 
     @property
     def rounding(self) -> float:
-        """The share of the energy that the target's number type has changed, by expectation."""
+        """The share of the energy that rounding has changed in the target, by expectation."""
         errors = (rounding_energy(self.target.adapter[m]) for m in self.modules)
         return sum(errors) / self.energy
 

@@ -27,6 +27,7 @@ CANCELLED = 0.25  # mean rank by which a sum may fall short of what its parts ha
 INSIDE, FLAW, SPREAD = 1e-3, 0.05, 0.02  # of a candidate that lies in the target as it is
 RELATED = 0.5  # cosine of two parents that explain each other in part
 LEAST = 1e-5  # share of the energy of a parent
+PART = 1e-4  # the same, of one that a merge would not be without
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
             return None
         one = solve(equations.grams.sum(axis=0)[None], solution.chosen)
         have, wanted = equations.room(solution.chosen, one.weights[0])
-        if have >= wanted - CANCELLED:
+        if equations.full() or have >= wanted - CANCELLED:
             cut = equations.cut(solution.chosen, one.weights[0])
             return _judged(equations, able, grams, solution, cut)
         able.remove(max(solution.chosen, key=equations.rank))
@@ -129,15 +130,18 @@ def _judged(
     weights = solve(total[None], solution.chosen).weights[0]
     intervals = _intervals(equations, solution.chosen, weights, len(grams) > 1)
     limit = (AS_WELL if exact else WORSE) * max(solution.rest, NOTHING)
+    sums = {j for j in able if _is_sum(total[1:, 1:], j, solution.chosen)}
     sources = []
     for place, i in enumerate(solution.chosen):
         share = float(weights[place]) ** 2 * equations.share(i)
         if share <= LEAST:
             continue
         rest = [j for j in solution.chosen if j != i]
-        others = [j for j in able if j not in solution.chosen]
+        others = [j for j in able if j not in (*solution.chosen, *sums)]
         instead = tuple(j for j in others if solve(grams, [*rest, j]).rest <= limit)
-        verdict = UNKNOWN if instead else SURE if exact else LIKELY
+        # of matrices of full rank any one is the sum of the others: which came last is not told
+        doubtful = bool(instead) or equations.full()
+        verdict = UNKNOWN if doubtful else SURE if exact else LIKELY
         sources.append(Source(i, float(weights[place]), *intervals[place], share, verdict, instead))
     if not sources:
         return None
@@ -204,10 +208,17 @@ def _independent(equations: Equations, found: dict[int, tuple[float, float]]) ->
     cut = {i for i in found for j in found if i != j and _cut_from(gram, i, j)}
     kept: list[int] = []
     for i in sorted(found.keys() - cut, key=equations.rank):
-        rows = np.array([i, *range(len(gram))])
-        if solve(gram[np.ix_(rows, rows)][None], kept).rest > ROUNDING * gram[i, i]:
+        if not _is_sum(gram, i, kept):
             kept.append(i)
     return kept
+
+
+def _is_sum(gram: Array, j: int, chosen: Sequence[int]) -> bool:
+    """Whether j is a sum of two or more of the chosen."""
+    rows = np.array([j, *range(len(gram))])
+    solution = solve(gram[np.ix_(rows, rows)][None], [i for i in chosen if i != j])
+    shares = solution.weights[0] ** 2 * gram[list(solution.chosen), list(solution.chosen)]
+    return solution.rest <= ROUNDING * gram[j, j] and (shares > PART * gram[j, j]).sum() > 1
 
 
 def _cut_from(gram: Array, i: int, j: int) -> bool:

@@ -23,10 +23,8 @@ from lorarium.errors import LorariumError
 MOST_INPUTS = 64
 REPEATED = 3  # modules that are merged again
 # methods that look at one module at a time and at nothing but their inputs
-REPEATABLE = frozenset(
-    "sum average cat svd slerp karcher ties dare-linear dare-ties prune della breadcrumbs "
-    "resize".split()
-)
+SUMS = frozenset(["sum", "average", "cat", "svd", "slerp", "karcher", "resize"])
+ENTRIES = frozenset(["ties", "dare-linear", "dare-ties", "prune", "della", "breadcrumbs"])
 # patterns of a stranger are not run, and weights by block are none of the options of one module
 REFUSED = ("only", "patterns", "blocks")
 
@@ -75,7 +73,7 @@ def repeated(
 ) -> float | None:
     """The cosine between the target and what the statement makes of these inputs, in a few of the
     modules; None when it cannot be made again here."""
-    if said.method not in REPEATABLE or any(said.options.get(name) for name in REFUSED):
+    if said.method not in SUMS | ENTRIES or any(said.options.get(name) for name in REFUSED):
         return None
     held = [m for m in modules if sum(m in a.deltas for a in inputs) == len(inputs)]
     chosen = held[:REPEATED] or list(modules[:REPEATED])
