@@ -26,7 +26,7 @@ from truth import CLASSES, Planted, Truth
 from lorarium.library import Library, Lineage
 
 TUNING = ((1, "micro-1"), (3, "micro-1"), (5, "micro-1"))
-REPORTED = (*((seed, "micro-1") for seed in (101, 102, 103, 104)), (105, "sd1"))
+REPORTED = ((101, "micro-1"), (102, "micro-1"), (103, "micro-1"))
 COPIES = ("identical", "same weights", "scaled", "negated")
 NEAR_WEIGHT = 0.02  # of the true one, or of the largest
 SMALL = 0.06  # of the largest weight: what went into something with less need not be found
@@ -175,12 +175,11 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main(words: list[str]) -> None:
     tuning = "tuning" in words
     seeds = TUNING if tuning else REPORTED
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
-        rows = [
-            row
-            for seed, family in seeds
-            for row in folder_results(seed, family, Path(temporary), "show" in words)
-        ]
+        for seed, family in seeds:
+            rows += folder_results(seed, family, Path(temporary), "show" in words)
+            print(f"{family} {seed}: {summary(rows)}", flush=True)
     document: dict[str, Any] = {
         "machine": machine(),
         "seeds": [f"{family} {seed}" for seed, family in seeds],

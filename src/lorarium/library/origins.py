@@ -175,10 +175,15 @@ class Searcher:
                 break
         if found is not None:
             found = self._by_originals(asked, pool, found)
+        sketched = None
+        if found is None or found.rest > ROUNDING:
+            sketched = self._by_sketches(asked, pool)
+        if sketched is not None:
+            return sketched
         if found is None or not (found.rest <= ROUNDING or len(found.sources) > 1):
             lies_in = found is not None and pool.equations.rank(-1) > pool.rank(found.sources[0])
             if found is None or not lies_in:
-                return self._by_sketches(asked, pool)
+                return None
         made = tuple(pool.origin(s) for s in found.sources)
         return Origins(made, found.rest, found.cut, found.varies, found.verdict, True)
 
