@@ -16,18 +16,28 @@ def every(family: str) -> list[Module]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_sorts_divide_a_network(family):
+def test_sorts_divide_every_network(family):
     modules = every(family)
     counts = {name: len(choose(modules, name, family)) for name in SELECTIONS}
     assert counts["attention"] == sum(counts[x] for x in ("q", "k", "v", "out"))
-    assert counts["q"] == counts["k"] == counts["v"] >= counts["out"] > 0
     assert counts["denoiser"] + counts["text"] == counts["all"] == len(modules)
     inner = [m for m in choose(modules, "denoiser", family) if place(m, family) is not None]
     assert counts["early"] + counts["middle"] + counts["late"] == len(inner)
+
+
+UNETS = [id for id, family in FAMILIES.items() if family.denoiser == "unet"]
+WELL_KNOWN = ("flux1", "micro-1", "sd3", "sd35-large", "wan-1.3b", "pixart", "kandinsky5-pro")
+
+
+@pytest.mark.parametrize("family", [*UNETS, *WELL_KNOWN])
+def test_sorts_are_those_of_attention_and_the_rest(family):
+    modules = every(family)
+    counts = {name: len(choose(modules, name, family)) for name in SELECTIONS}
+    assert counts["q"] == counts["k"] == counts["v"] >= counts["out"] > 0
     assert min(counts["early"], counts["middle"], counts["late"]) > 0
     other = {m.path for m in modules if sort_of(m) == "other"}
     # what is not attention, feed-forward or convolution: projections, times, norms, embeddings
-    words = ("proj", "time", "emb", "norm", "adaln")
+    words = ("proj", "time", "emb", "norm", "adaln", "modulation", "in_layer", "out_layer")
     assert all(any(word in path for word in words) for path in other)
 
 
@@ -50,6 +60,7 @@ def place(module: Module, family: str) -> float | None:
         ("up_blocks.1.resnets.0.conv2.bias", "conv"),
         ("encoder.block.3.layer.0.SelfAttention.o", "out"),
         ("encoder.block.3.layer.1.DenseReluDense.wi_1", "feed-forward"),
+        ("encoder.block.3.layer.1.DenseReluDense.wo", "feed-forward"),
         ("lora_unet_blocks_0_self_attn_q_proj", "q"),
     ],
 )

@@ -20,10 +20,12 @@ ROLES = (
     *(f"feed-forward {side} {half}" for side in ("in", "out") for half in (1, 2)),
 )
 _SORTS = (
-    ("q", r"(to_q|add_q_proj|q_proj|SelfAttention\.q|wq)$"),
-    ("k", r"(to_k|add_k_proj|k_proj|SelfAttention\.k|wk|k_img)$"),
-    ("v", r"(to_v|add_v_proj|v_proj|SelfAttention\.v|wv|v_img)$"),
-    ("out", r"(to_out|to_out\.0|to_add_out|out_proj|SelfAttention\.o|wo|attn\d?[._]proj)$"),
+    ("q", r"(to_q|to_q_t|to_query|add_q_proj|q_proj|SelfAttention\.q|wq)$"),
+    ("k", r"(to_k|to_k_t|to_key|add_k_proj|k_proj|SelfAttention\.k|wk|k_img)$"),
+    ("v", r"(to_v|to_v_t|to_value|add_v_proj|v_proj|SelfAttention\.v|wv|v_img)$"),
+    ("out", r"(to_out|to_out\.0|to_out_t|to_add_out|SelfAttention\.o|attention\.out_layer)$"),
+    # T5's feed-forward has a `wo` too
+    ("out", r"attn\d?[._](proj|wo|out_proj)$"),
     # the last matrix of a single FLUX block takes attention and feed-forward together
     ("feed-forward", r"(^|[._])(ff|mlp|ffn|feed_forward|DenseReluDense|proj_mlp)([._]|$)"),
     ("feed-forward", r"^single_transformer_blocks\.\d+\.proj_out$"),
@@ -87,7 +89,7 @@ def blocks(family: str) -> tuple[str, ...]:
     paths = parts["denoiser"].shapes
     seen = dict.fromkeys(block_of(Module("denoiser", path)) for path in paths)
     inner = [block for block in seen if block != "other"]
-    return (*inner, "other", *(part for part in parts if part != "denoiser"))
+    return (*inner, "other", *(part for part in parts if not part.startswith("denoiser")))
 
 
 @cache
