@@ -26,6 +26,7 @@ from lorarium.models.base import Base, open_base
 from lorarium.models.pictures import write_png
 from lorarium.train.manifest import UNSEEN
 from lorarium.train.run import train
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
 STEPS = (10, 30, 100, 400)
 SHOWN = 12  # pictures to learn from
@@ -35,6 +36,8 @@ TARGETS: dict[Aspect, list[tuple[str, int]]] = {
 }
 CLASSES = ("dog", "house", "sailboat", "owl", "cup", "tree", "fish", "car")
 GENRES = ("photo", "comic", "watercolour", "pastel", "ink", "chalk", "neon", "pixel")
+CLASSES += tuple(sorted(set(SEEN_CLASSES) - set(CLASSES)))
+GENRES += tuple(sorted(set(SEEN_GENRES) - set(GENRES)))
 STRANGERS = 12  # others of the same genre or class
 
 
@@ -60,7 +63,13 @@ def checkpoints(base: Base, aspect: Aspect, of: tuple[str, int], folder: Path) -
 
 
 def measured(
-    base: Base, aspect: Aspect, of: tuple[str, int], judges: list[str], each: int, folder: Path
+    base: Base,
+    aspect: Aspect,
+    of: tuple[str, int],
+    judges: list[str],
+    prompts: int,
+    each: int,
+    folder: Path,
 ) -> dict[str, Any]:
     known = JUDGED_BY[aspect]
     references, _ = pool(aspect, of, "test", range(UNSEEN, UNSEEN + known), base.size)
@@ -70,7 +79,7 @@ def measured(
     if aspect == "subject":
         words = [f"a sub1 {of[0]} in {genre}" for genre in GENRES]
     files = contenders([(str(path), 1.0) for path in checkpoints(base, aspect, of, folder)])
-    settings = DrawSettings(tuple(words), each, 20, None, None, 0)
+    settings = DrawSettings(tuple(words[:prompts]), each, 20, None, None, 0)
     given = References(
         {aspect: references}, {aspect: tuple(f"unseen {i}" for i in range(known))}, strangers
     )
@@ -123,14 +132,15 @@ def main() -> None:
     parser.add_argument("--judge", action="append", dest="judges")
     parser.add_argument("--targets", type=int, default=1, help="of each aspect")
     parser.add_argument("--aspect", choices=list(TARGETS), help="only these")
-    parser.add_argument("--each", type=int, default=4)
+    parser.add_argument("--prompts", type=int, default=48, help="they are the units")
+    parser.add_argument("--each", type=int, default=1, help="pictures of each prompt")
     parser.add_argument("--cache", type=Path, default=Path("runs/files"))
     parser.add_argument("--name", default="files", help="of the result")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     base = open_base()
     results = [
-        measured(base, aspect, of, asked.judges or ["b"], asked.each,
+        measured(base, aspect, of, asked.judges or ["b"], asked.prompts, asked.each,
                  asked.cache / f"{aspect}-{of[0]}-{of[1]}")
         for aspect, members in TARGETS.items()
         if asked.aspect in (None, aspect)
