@@ -17,6 +17,10 @@ PATCH = 4
 class PatchCodec(nn.Module):
     """Pictures (n, 3, s, s) in [-1, 1] <-> latents (n, channels, s / 4, s / 4)."""
 
+    axes: Tensor
+    centre: Tensor
+    scale: Tensor
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         width = 3 * PATCH * PATCH

@@ -147,7 +147,7 @@ class Upsample(nn.Module):
         return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-class Block(nn.Module):
+class _Layers(nn.Module):
     """Resnets, each with attention after it; `inner` are the channels each resnet receives."""
 
     def __init__(self, inner: list[int], outer: int, c: UNetConfig, heads: int, time: int) -> None:
@@ -159,6 +159,28 @@ class Block(nn.Module):
         )
 
 
+class DownBlock(_Layers):
+    downsamplers: nn.ModuleList | None = None
+
+    def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, words: Tensor) -> Tensor:
+        for resnet, attention in zip(self.resnets, self.attentions, strict=True):
+            x = attention(resnet(x, time), words)
+            skips.append(x)
+        if self.downsamplers is not None:
+            x = self.downsamplers[0](x)
+            skips.append(x)
+        return x
+
+
+class UpBlock(_Layers):
+    upsamplers: nn.ModuleList | None = None
+
+    def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, words: Tensor) -> Tensor:
+        for resnet, attention in zip(self.resnets, self.attentions, strict=True):
+            x = attention(resnet(torch.cat([x, skips.pop()], 1), time), words)
+        return x if self.upsamplers is None else self.upsamplers[0](x)
+
+
 class MiddleBlock(nn.Module):
     def __init__(self, width: int, c: UNetConfig, heads: int, time: int) -> None:
         super().__init__()
@@ -167,6 +189,10 @@ class MiddleBlock(nn.Module):
         self.attentions = nn.ModuleList(
             [Transformer2D(width, c.cross_attention_dim, heads, groups)]
         )
+
+    def forward(self, x: Tensor, time: Tensor, words: Tensor) -> Tensor:
+        x = self.attentions[0](self.resnets[0](x, time), words)
+        return self.resnets[1](x, time)
 
 
 class TimeEmbedding(nn.Module):
@@ -194,7 +220,7 @@ class UNet(nn.Module):
         last = widths[0]
         for i, width in enumerate(widths):
             inner = [last] + [width] * (c.layers_per_block - 1)
-            block = Block(inner, width, c, heads[i], time)
+            block = DownBlock(inner, width, c, heads[i], time)
             skips += [width] * c.layers_per_block
             if i + 1 < len(widths):
                 block.downsamplers = nn.ModuleList([Downsample(width)])
@@ -207,10 +233,10 @@ class UNet(nn.Module):
             for _ in range(c.layers_per_block + 1):
                 inner.append(last + skips.pop())
                 last = width
-            block = Block(inner, width, c, heads[i], time)
+            up = UpBlock(inner, width, c, heads[i], time)
             if i > 0:
-                block.upsamplers = nn.ModuleList([Upsample(width)])
-            self.up_blocks.append(block)
+                up.upsamplers = nn.ModuleList([Upsample(width)])
+            self.up_blocks.append(up)
         self.conv_norm_out = nn.GroupNorm(c.norm_num_groups, widths[0], eps=1e-5)
         self.conv_out = nn.Conv2d(widths[0], c.out_channels, 3, padding=1)
 
@@ -219,20 +245,10 @@ class UNet(nn.Module):
         h = self.conv_in(x)
         skips = [h]
         for block in self.down_blocks:
-            for resnet, attention in zip(block.resnets, block.attentions, strict=True):
-                h = attention(resnet(h, time), words)
-                skips.append(h)
-            if hasattr(block, "downsamplers"):
-                h = block.downsamplers[0](h)
-                skips.append(h)
-        middle = self.mid_block
-        h = middle.attentions[0](middle.resnets[0](h, time), words)
-        h = middle.resnets[1](h, time)
+            h = block(h, skips, time, words)
+        h = self.mid_block(h, time, words)
         for block in self.up_blocks:
-            for resnet, attention in zip(block.resnets, block.attentions, strict=True):
-                h = attention(resnet(torch.cat([h, skips.pop()], 1), time), words)
-            if hasattr(block, "upsamplers"):
-                h = block.upsamplers[0](h)
+            h = block(h, skips, time, words)
         return self.conv_out(F.silu(self.conv_norm_out(h)))
 
 
@@ -246,5 +262,9 @@ def step_features(step: Tensor, width: int) -> Tensor:
 
 def unet_config(said: Mapping[str, Any]) -> UNetConfig:
     """The fields of a diffusers config that this network knows."""
-    known = {k: said[k] for k in UNetConfig.__dataclass_fields__ if k in said}
-    return UNetConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+    known: dict[str, Any] = {
+        k: tuple(said[k]) if isinstance(said[k], list) else said[k]
+        for k in UNetConfig.__dataclass_fields__
+        if k in said
+    }
+    return UNetConfig(**known)

@@ -65,10 +65,10 @@ def draw_sheet(
         top += CAPTION + tile + GAP
     draw.line((GAP, top + LINE // 2 - 4, width - GAP, top + LINE // 2 - 4), RULE, 3)
     boxes = []
-    for i, pictures in enumerate(cells):
+    for i, cell in enumerate(cells):
         left = GAP + i % across * (cell_width + GAP)
         y = above + LINE + i // across * (HEAD + tile + GAP)
-        for j, picture in enumerate(pictures):
+        for j, picture in enumerate(cell):
             canvas.paste(scaled(picture, tile), (left + j * tile, y + HEAD))
             if paired:
                 letter = (left + j * tile + tile / 2, y + HEAD - 4)
