@@ -160,25 +160,21 @@ class _Layers(nn.Module):
 
 
 class DownBlock(_Layers):
-    downsamplers: nn.ModuleList | None = None
-
     def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, words: Tensor) -> Tensor:
         for resnet, attention in zip(self.resnets, self.attentions, strict=True):
             x = attention(resnet(x, time), words)
             skips.append(x)
-        if self.downsamplers is not None:
-            x = self.downsamplers[0](x)
+        if hasattr(self, "downsamplers"):
+            x = self.get_submodule("downsamplers.0")(x)
             skips.append(x)
         return x
 
 
 class UpBlock(_Layers):
-    upsamplers: nn.ModuleList | None = None
-
     def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, words: Tensor) -> Tensor:
         for resnet, attention in zip(self.resnets, self.attentions, strict=True):
             x = attention(resnet(torch.cat([x, skips.pop()], 1), time), words)
-        return x if self.upsamplers is None else self.upsamplers[0](x)
+        return self.get_submodule("upsamplers.0")(x) if hasattr(self, "upsamplers") else x
 
 
 class MiddleBlock(nn.Module):
