@@ -22,6 +22,9 @@ ROUNDING = 8e-3**2  # share of the energy that number types on the way can have 
 MOSTLY = 0.15**2  # share that may be missing from a likely sum
 NOTHING = 1e-8  # below it nothing is said by what is left
 WORSE = 1.25  # times what is left: a file whose leaving costs less is not needed
+VARIED = (
+    25.0  # times less is left by weights by module, where they do differ: many weights fit noise
+)
 AS_WELL = 9.0  # times what is left, with another choice: it fits about as well
 CANCELLED = 0.25  # mean rank by which a sum may fall short of what its parts have
 INSIDE, FLAW, SPREAD = 1e-3, 0.05, 0.02  # of a candidate that lies in the target as it is
@@ -99,7 +102,7 @@ def _chosen(equations: Equations, able: Sequence[int]) -> tuple[Array, Solution]
     if one.rest <= ROUNDING:
         return total, one
     each = eliminate(grams, able, equations.rank, floor)
-    if each.rest > ROUNDING:
+    if each.rest > min(ROUNDING, one.rest / VARIED):
         return total, one
     return grams, each
 
