@@ -174,6 +174,13 @@ def test_a_widened_file_does_not_become_the_keeper(tmp_path: Path) -> None:
     assert groups[0].reason == "unpadded"
 
 
+def test_new_factors_in_wider_numbers_know_no_more(tmp_path: Path) -> None:
+    a = ink(1, 8)
+    groups = folder_of(tmp_path, {"turned": rotate(to(a, np.float32)), "half": a})
+    assert told(groups) == [("same weights", "half", {"turned"})]
+    assert groups[0].reason == "unpadded"
+
+
 def test_a_coarse_copy_of_a_later_state_does_not_join_the_two(tmp_path: Path) -> None:
     # within the rounding of 8 bits the two states are one, but not in the files that are here
     a = ink(1, 8, dtype=np.float32)

@@ -7,6 +7,7 @@ fingerprints and the algebra of `compare` on the files decide.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,10 +17,12 @@ from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, SCALED, Relat
 from lorarium.library.held import HeldWeights
 from lorarium.library.keeper import Contestant, order, reason, surplus
 from lorarium.library.view import View
+from lorarium.library.weights import Weights
 
 IDENTICAL = "identical bytes"
 CLASSES = (IDENTICAL, SAME, CUT, SCALED, NEAR)
 COPIES = (IDENTICAL, SAME)
+OF_ROUNDING = 0.1  # of the rounding of a file: less than that is none
 STRAINED = 0.5  # of a cut: more than the rounding of the two files themselves
 Row = Mapping[str, Any]
 
@@ -136,6 +139,13 @@ class Print:
         self.contents = contents
         self.bits = self.modules = 0
         self.padding: tuple[float, ...] = ()
+        self.rounding = 0.0  # the expected error of its numbers, a share of the norm
+
+    def measure(self, weights: Weights) -> None:
+        if not self.bits:
+            self.bits, self.modules = weights.bits, len(weights.energy)
+            self.padding = weights.padding
+            self.rounding = (math.fsum(weights.rounding.values()) / weights.total) ** 0.5
 
     @property
     def row(self) -> Row:
@@ -145,6 +155,25 @@ class Print:
         return Contestant(
             row, self.bits, self.modules, surplus(row) if padding is None else padding
         )
+
+
+class Coarsest:
+    """The lowest precision among prints that hold the same to the last bit (union-find)."""
+
+    def __init__(self, pairs: Sequence[tuple[Print, Print]]) -> None:
+        self.above: dict[int, Print] = {}
+        for one, other in pairs:
+            low, high = sorted((self._root(one), self._root(other)), key=lambda p: p.bits)
+            if low is not high:
+                self.above[id(high)] = low
+
+    def _root(self, found: Print) -> Print:
+        while id(found) in self.above:
+            found = self.above[id(found)]
+        return found
+
+    def bits(self, found: Print) -> int:
+        return self._root(found).bits
 
 
 class Cluster:
@@ -209,8 +238,21 @@ class Links:
                 self.all.append(Link(first, second, relation))
                 for found, weights in ((first, a), (second, b)):
                     if weights is not None:
-                        found.bits, found.modules = weights.bits, len(weights.energy)
-                        found.padding = weights.padding
+                        found.measure(weights)
+        self._share_precision()
+
+    def _share_precision(self) -> None:
+        """New factors fill their number type without knowing more: files that differ by far less
+        than the rounding of the coarser one are of its precision, both of them."""
+        exact = [
+            (link.one, link.other)
+            for link in self.all
+            if link.relation.name == SAME
+            and link.relation.error < OF_ROUNDING * max(link.one.rounding, link.other.rounding)
+        ]
+        coarsest = Coarsest(exact)
+        for found in self.prints:
+            found.bits = coarsest.bits(found)
 
     def clusters(self) -> list[Cluster]:
         """Each print joins a finer one that it is a rounding of, the nearest first."""
