@@ -12,9 +12,10 @@ from torch import nn  # noqa: E402
 from lorarium.encoders.encode import as_input, encode  # noqa: E402
 from lorarium.encoders.episodes import COUNT, EACH, GROUPS, MEMBERS, draw  # noqa: E402
 from lorarium.encoders.losses import against_prototypes, contrast, same_rows  # noqa: E402
+from lorarium.encoders.muon import Muon  # noqa: E402
 from lorarium.encoders.nets import NETS, JudgeNet, NetConfig  # noqa: E402
 from lorarium.encoders.store import load_encoder, save_encoder  # noqa: E402
-from lorarium.encoders.training import FitConfig, Matrices, fit  # noqa: E402
+from lorarium.encoders.training import FitConfig, fit  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.world.mark import same_world, world_mark  # noqa: E402
 from lorarium.world.splits import SEEN_GENRES, split_of  # noqa: E402
@@ -106,7 +107,7 @@ def test_muon_on_kernels_moves_the_kernels():
     kernel = nn.Conv2d(32, 32, 3).to(memory_format=torch.channels_last).weight
     before = kernel.detach().clone()
     kernel.grad = torch.randn_like(kernel)
-    Matrices([kernel], 0.1).step()
+    Muon([kernel], lr=0.1).step()
     assert (kernel - before).abs().mean() > 1e-3
 
 
