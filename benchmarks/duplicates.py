@@ -109,7 +109,11 @@ class Folder:
             modules.append(set(adapters[path]))
         factor = factors[1] / factors[0]
         if ranks[0] == ranks[1] and modules[0] == modules[1]:
-            return Truth({SAME} if factor == 1 else {SCALED}, factor)
+            classes = {SAME} if factor == 1 else {SCALED}
+            # two truncations, one of them of rounded numbers, can turn away from each other
+            apart = all(any(f.how == "resize" for f in side) for side in sides)
+            rounded = any(f.how in ("dtype", "rotate", "convert") for side in sides for f in side)
+            return Truth(classes | {"near"} if apart and rounded else classes, factor)
         for i, j in ((0, 1), (1, 0)):
             if ranks[j] <= ranks[i] and modules[j] <= modules[i]:
                 hidden = modules[i] == modules[j] and self._hidden(common, ranks[j], (a, b))
