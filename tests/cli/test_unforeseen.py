@@ -111,7 +111,10 @@ def test_numbers_that_overflow_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = Path(__file__).parent.parent / "fuzz" / "found" / "433.safetensors"
-    assert lorarium(monkeypatch, "resize", str(found), str(tmp_path / "x"), "--rank", "1") == 2
+    assert (
+        lorarium(monkeypatch, "resize", str(found), str(tmp_path / "x.safetensors"), "--rank", "1")
+        == 2
+    )
     err = capsys.readouterr().err
     assert one_clean_line(err) and "NaN or infinite values" in err
 

@@ -174,7 +174,7 @@ def test_what_is_no_encoder_is_refused(tmp_path):
     path.write_bytes(b"no tensors here")
     with pytest.raises(LorariumError, match="cannot be read"):
         load_encoder(path)
-    with pytest.raises(LorariumError, match="cannot be read"):
+    with pytest.raises(LorariumError, match="there is no such file"):
         load_encoder(tmp_path / "missing.safetensors")
 
 

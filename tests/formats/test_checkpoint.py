@@ -42,12 +42,20 @@ def test_openclip_towers(family, tmp_path):
     assert all(np.array_equal(found.weight(module), array) for module, array in made.items())
 
 
+# families of one shape: a checkpoint of either is told by neither its names nor its shapes
+ALIKE = {
+    frozenset({"cogvideox-2b", "consisid-2b"}),
+    frozenset({"cogview3", "cogview4-64"}),
+}
+
+
 @pytest.mark.parametrize("family", TABLES)
 def test_real_shapes_give_the_family(family):
     for net in (TABLES[family].net, *TABLES[family].variants):
         shapes = table(net).shapes.items()
         infos = {f"{path}.weight": TensorInfo("F16", shape, 0, 0) for path, shape in shapes}
-        assert families_of(infos) == (family,)
+        found = families_of(infos)
+        assert found == (family,) or (family in found and set(found) in ALIKE)
 
 
 def test_a_fused_weight_is_one_module_under_either_naming(tmp_path):

@@ -65,6 +65,6 @@ def test_little_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(glance, "LAYOUTS", 3)
     for i in range(6):
         tensors = {f"layer{i}.lora_A.weight": np.ones((1, 4), np.float16)}
-        container.save(tmp_path / "x.safetensors", tensors)
+        container.save(tmp_path / "x.safetensors", tensors, force=True)
         detect_file(tmp_path / "x.safetensors")
     assert len(glance._seen) == 3

@@ -60,7 +60,18 @@ def cast_exactly(values: Array, dtype: DTypeLike) -> Array | None:
     return cast if same else None
 
 
-ROUNDING = 1 / 32  # of the norm: what a number type may take from an array
+# Shares of a norm that rounding may take: some units in the last place; of 16 bits and fewer a
+# little more, since fp16 has fewer places near its smallest numbers; and never so much that the
+# change is another one, whatever the number type.
+ULPS, NARROW, MOST = 4, 1 / 32, 1 / 3
+
+
+def rounding_limit(dtypes: Iterable[DTypeLike]) -> float:
+    """The share of a norm that storing numbers in these types may take."""
+    held = [np.dtype(dtype) for dtype in dtypes]
+    units = ULPS * max(float(ml_dtypes.finfo(dtype).eps) for dtype in held)
+    narrow = any(dtype.itemsize <= 2 for dtype in held)
+    return min(MOST, max(units, NARROW if narrow else 0.0))
 
 
 def round_to(values: Array, dtype: DTypeLike) -> Array:
@@ -80,7 +91,7 @@ def round_to(values: Array, dtype: DTypeLike) -> Array:
         return result
     power = -math.frexp(largest)[1]  # squares of tiny numbers would vanish
     wide, rounded = (np.ldexp(a.astype(np.float64), power) for a in (values, result))
-    if np.linalg.norm(wide - rounded) > ROUNDING * np.linalg.norm(wide):
+    if np.linalg.norm(wide - rounded) > rounding_limit([target]) * np.linalg.norm(wide):
         what = f"values up to {largest:.2g} are too small for {target.name}"
         raise UnverifiedError(what, hint="choose a wider number type")
     return result

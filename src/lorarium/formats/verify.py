@@ -10,15 +10,11 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array, Bias, Delta, Dora, LowRank, Module
 from lorarium.algebra import drop_magnitude, inner_by_module
+from lorarium.algebra.dtypes import rounding_limit
 from lorarium.errors import LorariumError
 
 from .report import ModuleFate
 from .slots import put, take
-
-# Shares of a module's norm that rounding may take: some units in the last place; of 16 bits and
-# fewer a little more, since fp16 has fewer places near its smallest numbers; and never so much
-# that the change is another one, whatever the number type.
-ULPS, NARROW, MOST = 4, 1 / 32, 1 / 3
 
 
 @dataclass
@@ -66,12 +62,7 @@ def _allowed(fate: ModuleFate, *deltas: Delta) -> float:
     """Nothing where we said exact, else the share of the norm that its number types may take."""
     if fate.fate == "exact":
         return 0.0
-    import ml_dtypes
-
-    dtypes = {array.dtype for delta in deltas for array in _arrays(delta)}
-    units = ULPS * max(float(ml_dtypes.finfo(dtype).eps) for dtype in dtypes)
-    narrow = any(dtype.itemsize <= 2 for dtype in dtypes)
-    return min(MOST, max(units, NARROW if narrow else 0.0))
+    return rounding_limit({array.dtype for delta in deltas for array in _arrays(delta)})
 
 
 def energy_share(adapter: Adapter, names: Collection[str]) -> float:
