@@ -50,6 +50,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Library:
             "forged": forged,
             "absent": absent,
             "sibling": sibling(900),
+            "stand-in": add([ink(901), ink(20)], [1.1, 0.6]),
+            "of the absent": add([ink(901), ink(20), ink(21)], [0.7, -0.9, 0.5]),
             "tiny": summed(TINY),
             "four": recompress(summed(FOUR), rank=4)[0],
         },
@@ -125,6 +127,14 @@ def test_an_absent_parent_is_not_replaced_by_its_sibling(made: Library) -> None:
     answer = ask(made, "absent")
     assert parents(answer, "sure", "likely") == about(_3=0.8)
     assert answer.merge is not None and not answer.merge.whole
+
+
+def test_a_merge_of_an_absent_parent_may_stand_for_it(made: Library) -> None:
+    """stand-in = 1.1 X + 0.6 (20), so 0.7 X - 0.9 (20) is a sum of stand-in and (20) as well."""
+    answer = ask(made, "of the absent")
+    assert "stand-in" not in parents(answer, "sure", "likely")
+    assert parents(answer)["21"] == pytest.approx(0.5, abs=0.005)
+    assert answer.merge is not None and answer.merge.verdict == "cannot be told"
 
 
 def test_small_shares_do_not_make_a_copy(made: Library) -> None:

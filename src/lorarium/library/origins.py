@@ -200,13 +200,25 @@ class Searcher:
             elif own.exact and own.verdict == SURE and len(own.origins) > 1:
                 derived.append(source.index)
                 pool.add(pool.places([o.files[0] for o in own.origins]))
-        if not derived and not born:
-            return found
-        others = [i for i in range(len(pool.chosen)) if i not in (*derived, *born)]
-        better = explain(pool.equations, others)
-        if born or (better is not None and better.rest <= ROUNDING):
-            return better
-        return found
+        if derived or born:
+            others = [i for i in range(len(pool.chosen)) if i not in (*derived, *born)]
+            better = explain(pool.equations, others)
+            if born or (better is not None and better.rest <= ROUNDING):
+                found = better
+        return found and self._without_stand_ins(pool, found)
+
+    def _without_stand_ins(self, pool: Pool, found: Explanation) -> Explanation:
+        """A merge of an absent file with another parent stands for the absent one as well as for
+        itself: N = X + L explains what was made of X and L. Which of them it was cannot be told."""
+        files = {s.index: {m.path for m in pool.origin(s).files} for s in found.sources}
+        sources = []
+        for s in found.sources:
+            own = self.solved(pool.able[pool.chosen[s.index]])
+            others = set().union(*(paths for i, paths in files.items() if i != s.index))
+            doubtful = own is not None and bool(own.paths & others)
+            sources.append(replace(s, verdict=UNKNOWN) if doubtful else s)
+        verdict = UNKNOWN if any(s.verdict == UNKNOWN for s in sources) else found.verdict
+        return replace(found, sources=tuple(sources), verdict=verdict)
 
     def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
         """The sum that sketches see when a file that may be a parent is gone."""
