@@ -181,6 +181,15 @@ def test_new_factors_in_wider_numbers_know_no_more(tmp_path: Path) -> None:
     assert groups[0].reason == "unpadded"
 
 
+def test_a_merge_of_fine_and_coarse_numbers_is_finer_than_its_coarse_copy(tmp_path: Path) -> None:
+    # most of its rounding is that of the coarse part, which both hold to the last bit
+    fine, coarse = ink(1, 8, dtype=np.float32), to(ink(2, 8), ml_dtypes.bfloat16, np.float32)
+    merge = add([scale(fine, 0.1), coarse])
+    groups = folder_of(tmp_path, {"half": to(merge, np.float16), "merge": merge})
+    assert told(groups) == [("same weights", "merge", {"half"})]
+    assert groups[0].reason == "highest precision (float32)"
+
+
 def test_a_coarse_copy_of_a_later_state_does_not_join_the_two(tmp_path: Path) -> None:
     # within the rounding of 8 bits the two states are one, but not in the files that are here
     a = ink(1, 8, dtype=np.float32)

@@ -37,6 +37,7 @@ class Relation:
     cut: str = ""
     checked: bool = True  # on the weights, and not on sketches of them alone
     strain: float = 0.0
+    refactored: bool = False  # the same weights in factors that do not correspond
 
 
 def compare(a: Weights, b: Weights) -> Relation | None:
@@ -55,7 +56,10 @@ def compare(a: Weights, b: Weights) -> Relation | None:
     if a.energy.keys() == b.energy.keys() and ranks:
         pair = _Whole(a, b, products)
         if exact and pair.same():
-            return Relation(SAME, 1.0, pair.error(1.0)) if pair.roundings() else _near(cosine, a, b)
+            apart, count = pair.entries()
+            if apart > STRAY * count or not pair.magnitudes_agree():
+                return _near(cosine, a, b)
+            return Relation(SAME, 1.0, pair.error(1.0), refactored=not count)
         factor = product / a.total
         if exact and not _has_dora(a) and pair.within(factor) and not pair.is_one(factor):
             return Relation(SCALED, factor, pair.error(factor))
@@ -96,20 +100,24 @@ class _Whole:
         rounding = math.fsum([*self.a.rounding.values(), *self.b.rounding.values()])
         return is_about_one(factor, rounding / self.a.total)
 
-    def roundings(self) -> bool:
-        """Whether the entries can be roundings of the same numbers, wherever factors correspond."""
+    def entries(self) -> tuple[int, int]:
+        """How many entries cannot be roundings of the same numbers, and how many were compared:
+        those of factors that correspond."""
         apart = count = 0
         for module, product in self.products.items():
-            a, b = self.a.adapter[module], self.b.adapter[module]
-            if isinstance(a, Dora) and isinstance(b, Dora) and not _magnitudes_agree(a, b):
-                return False
-            difference = entries_apart(a, b)
+            difference = entries_apart(self.a.adapter[module], self.b.adapter[module])
             if difference is None:
                 continue
             left = misfit(self.a.energy[module], product, self.b.energy[module], 1.0)
             if 4 * left >= difference.moved:
                 apart, count = apart + difference.apart, count + difference.entries
-        return apart <= STRAY * count
+        return apart, count
+
+    def magnitudes_agree(self) -> bool:
+        pairs = [(self.a.adapter[m], self.b.adapter[m]) for m in self.products]
+        return all(
+            _magnitudes_agree(a, b) for a, b in pairs if isinstance(a, Dora) and isinstance(b, Dora)
+        )
 
     def error(self, factor: float) -> float:
         left = math.fsum(

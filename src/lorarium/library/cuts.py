@@ -36,8 +36,9 @@ from lorarium.library.weights import (
 )
 
 # what rounding leaves in the columns and rows of a cut, in parts of the energy of its errors in
-# both files: 1 when the cut was rounded, 2 when it was made from a rounded copy that is not here
-ROUNDINGS = 2.5
+# both files: 1 when the cut was rounded. One that was made from a rounded copy has 2, as a merge
+# with very little of something else can have, and is believed beside that copy alone
+ROUNDINGS = 1.3
 OF_CHANCE = 1e-3  # of what chance leaves of a stranger in the space of a cut: half precision
 
 

@@ -22,8 +22,8 @@ from lorarium.library.weights import Weights
 IDENTICAL = "identical bytes"
 CLASSES = (IDENTICAL, SAME, CUT, SCALED, NEAR)
 COPIES = (IDENTICAL, SAME)
-OF_ROUNDING = 0.1  # of the rounding of a file: less than that is none
-STRAINED = 0.5  # of a cut: more than the rounding of the two files themselves
+OF_ROUNDING = 0.3  # of the rounding of a file: new float16 factors of bfloat16 ones have 0.2
+STRAINED = 0.85  # of a cut: more than the rounding of the two files themselves
 Row = Mapping[str, Any]
 
 
@@ -247,7 +247,7 @@ class Links:
         exact = [
             (link.one, link.other)
             for link in self.all
-            if link.relation.name == SAME
+            if link.relation.refactored
             and link.relation.error < OF_ROUNDING * max(link.one.rounding, link.other.rounding)
         ]
         coarsest = Coarsest(exact)
