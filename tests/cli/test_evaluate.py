@@ -36,8 +36,8 @@ def test_quick_figures_and_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--quick", "--split", "tests"], "no split"),
-        (["--quick", "--judge", "z"], "no judge"),
+        (["--quick", "--split", "tests"], "did you mean 'test'"),
+        (["--quick", "--judge", "z"], "'z' is not one of"),
         (["--quick"], "no manifest"),
     ],
 )

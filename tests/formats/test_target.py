@@ -190,6 +190,7 @@ OWN = {
     "evaluate/judging/journal.py",
     "evaluate/synth/protocol.py",
     "library/folder.py",
+    "library/journal.py",
     "train/run.py",
 }
 WRITES = {"write_bytes", "write_text", "savetxt", "savez", "save_file", "replace", "rename"}

@@ -14,7 +14,7 @@ from lorarium.errors import LorariumError
 from lorarium.files import is_folder, is_regular
 
 from . import carried, container, experts, peft, positional, rows
-from .detect import detect
+from .detect import FITTING, detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
 from .placing import Group, Place, fits
@@ -23,6 +23,8 @@ from .slots import Bias, build
 
 # a module's name in the file -> its scale as a function of rank, None when nothing is known
 Scales = Callable[[str, str], Callable[[int], float] | None]
+
+OWN = ("micro-1", "micro-2")  # families of embedded bases
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,13 @@ def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Repor
     """Tensors -> adapter: group by module, find the family, build the deltas."""
     fates: dict[str, KeyFate] = {}
     groups = group_keys(source, fates)
-    guess, places = detect(groups, source.metadata, list(source.tensors), family)
+    names = list(source.tensors)
+    guess, places = detect(groups, source.metadata, names, family)
+    if guess.id == "unknown" and family is None and source.metadata.get("lorarium.base") in OWN:
+        # a base of our own may be of any width: what it trained says so, and its names must fit
+        own = detect(groups, source.metadata, names, source.metadata["lorarium.base"])
+        if sum(spot is not None for spot in own[1]) >= FITTING * len(groups):
+            guess, places = own
     places = experts.assign(guess.id, places, source.metadata)
     deltas, warnings = _settle(groups, places, guess, fates)
     opaque = {key for key, fate in fates.items() if fate.fate == "carried"}
