@@ -52,6 +52,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Library:
             "sibling": sibling(900),
             "stand-in": add([ink(901), ink(20)], [1.1, 0.6]),
             "of the absent": add([ink(901), ink(20), ink(21)], [0.7, -0.9, 0.5]),
+            "loud": add([ink(22)], [1.25]),
+            "short": recompress(ink(22), rank=2)[0],
             "tiny": summed(TINY),
             "four": recompress(summed(FOUR), rank=4)[0],
         },
@@ -135,6 +137,12 @@ def test_a_merge_of_an_absent_parent_may_stand_for_it(made: Library) -> None:
     assert "stand-in" not in parents(answer, "sure", "likely")
     assert parents(answer)["21"] == pytest.approx(0.5, abs=0.005)
     assert answer.merge is not None and answer.merge.verdict == "cannot be told"
+
+
+def test_what_was_cut_from_a_copy_at_another_strength_is_no_parent(made: Library) -> None:
+    answer = ask(made, "loud")
+    assert answer.merge is None and "22" in names(answer.copies)
+    assert "loud" not in names(ask(made, "short").children)
 
 
 def test_small_shares_do_not_make_a_copy(made: Library) -> None:

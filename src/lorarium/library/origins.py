@@ -157,8 +157,7 @@ class Searcher:
         copies: Sequence[tuple[Member, Relation]],
         claimed: Sequence[Member],
     ) -> Origins | None:
-        out = {o.path for o, r in copies if r.name in (SAME, SCALED) or r.cut == "b"}
-        able = [m for m in self.members.around(asked) if m.path not in out and m.norm]
+        able = self._able(asked, copies)
         able = [m for m in able if abs(asked.cosine(m)) < TWIN]
         if not able or not target.sample():
             return None
@@ -186,6 +185,14 @@ class Searcher:
                 return None
         made = tuple(pool.origin(s) for s in found.sources)
         return Origins(made, found.rest, found.cut, found.varies, found.verdict, True)
+
+    def _able(self, asked: Member, copies: Sequence[tuple[Member, Relation]]) -> list[Member]:
+        """What it may have been made of: not its copies, nor what was cut from it or from one."""
+        same = [other for other, r in copies if r.name in (SAME, SCALED)]
+        out = {other.path for other, r in copies if r.name in (SAME, SCALED) or r.cut == "b"}
+        for copy in same:
+            out |= {other.path for other, r in self.copies(copy) if r.cut == "b"}
+        return [m for m in self.members.around(asked) if m.path not in out and m.norm]
 
     def _by_originals(self, asked: Member, pool: Pool, found: Explanation) -> Explanation | None:
         """The same sum without files that are merges themselves, if that does as well; and without
@@ -243,8 +250,7 @@ class Searcher:
         copies = self.copies(asked)
         if any(r.name == CUT and r.cut == "a" for _, r in copies):
             return None
-        out = {o.path for o, r in copies if r.name in (SAME, SCALED) or r.cut == "b"}
-        able = [m for m in self.members.around(asked) if m.path not in out and m.norm]
+        able = self._able(asked, copies)
         units = np.stack([m.unit for m in able]) if able else np.zeros((0, 1))
         near = np.abs(units @ asked.unit) if able else np.zeros(0)
         trained, merged = [], []

@@ -131,6 +131,10 @@ def relation(asked: Weights, other: Weights) -> str:
     """In a few words what `other` is to `asked`; empty when they share no weights."""
     found = changes(asked, other)
     if found is not None:
-        return "copy: " + ", ".join(found) if found != ["identical file"] else found[0]
+        if found == ["identical file"]:
+            return found[0]
+        # sketches tell what is equal but for rounding; what was cut or merged with little is near
+        same = abs(cosine(asked.product, other.product)) >= EQUAL
+        return ("copy: " if same else "near copy: ") + ", ".join(found)
     c = cosine(asked.product, other.product)
     return f"shares weights ({c:.2f})" if abs(c) >= RELATED else ""
