@@ -8,7 +8,7 @@ scaling, negation and noise on them. The truth of a pair follows from what was d
 their last common ancestor; the keeper of a set from the rule, by what was done and the times.
 Folders are drawn until there are that many pairs of one origin, all files of a folder beside each
 other; pairs of other origins come on top, and none of them may be said to be a copy, a cut or a
-multiple. The seeds are none of those that `compare` was written with (below 14,000).
+multiple. The seeds are none of those that `compare` was written with (below 15,000).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lorarium.library import Library
 from lorarium.library.compare import Relation
 from lorarium.library.duplicates import COPIES, Group, Links, groups_of, prints_of
 
-FIRST_SEED = 14_000
+FIRST_SEED = 15_000
 DERIVED = 26
 IDENTICAL, SAME, CUT, SCALED = "identical bytes", "same weights", "cut down", "scaled or negated"
 OTHER = {"near", "nothing"}
@@ -110,10 +110,11 @@ class Folder:
         factor = factors[1] / factors[0]
         if ranks[0] == ranks[1] and modules[0] == modules[1]:
             classes = {SAME} if factor == 1 else {SCALED}
-            # two truncations, one of them of rounded numbers, can turn away from each other
-            apart = all(any(f.how == "resize" for f in side) for side in sides)
+            # two truncations, one of them of rounded numbers, can turn away from each other, and new
+            # factors on both sides no longer show what was rounded before
+            new = [[f.how in ("resize", "rotate") for f in side] for side in sides]
             rounded = any(f.how in ("dtype", "rotate", "convert") for side in sides for f in side)
-            return Truth(classes | {"near"} if apart and rounded else classes, factor)
+            return Truth(classes | {"near"} if all(map(any, new)) and rounded else classes, factor)
         for i, j in ((0, 1), (1, 0)):
             if ranks[j] <= ranks[i] and modules[j] <= modules[i]:
                 hidden = modules[i] == modules[j] and self._hidden(common, ranks[j], (a, b))

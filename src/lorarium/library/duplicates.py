@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from typing import Any
 
 from lorarium.library.candidates import candidate_pairs
@@ -244,11 +245,12 @@ class Links:
     def _share_precision(self) -> None:
         """New factors fill their number type without knowing more: files that differ by far less
         than the rounding of the coarser one are of its precision, both of them."""
+        coarse = attrgetter("bits")
         exact = [
             (link.one, link.other)
             for link in self.all
             if link.relation.refactored
-            and link.relation.error < OF_ROUNDING * max(link.one.rounding, link.other.rounding)
+            and link.relation.error < OF_ROUNDING * min(link.one, link.other, key=coarse).rounding
         ]
         coarsest = Coarsest(exact)
         for found in self.prints:
