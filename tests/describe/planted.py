@@ -32,7 +32,7 @@ def planted(
         B = content * shared @ own.standard_normal((2, r)) + own.standard_normal((168, r))
         A = A + moved * own.standard_normal(A.shape)
         deltas[Module("denoiser", path)] = LowRank(B.astype("f4"), A.astype("f4"))
-    return Adapter(deltas, "micro-1")
+    return Adapter(deltas, "micro-1", {"lorarium.base": "micro-1"})
 
 
 def zoo(styles: int, draws: int, **options) -> tuple[list[Adapter], list[int]]:

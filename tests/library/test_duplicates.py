@@ -238,6 +238,7 @@ def test_cuts_of_cuts_and_copies_of_cuts(tmp_path: Path) -> None:
 
 def test_another_strength_in_the_config_is_no_copy(tmp_path: Path) -> None:
     # the tensors are the same byte for byte
+    (tmp_path / "loras").mkdir()
     for name, alpha in (("one", 4), ("two", 8)):
         formats.write(ink(1), tmp_path / "loras" / name, "peft")
         config = tmp_path / "loras" / name / "adapter_config.json"

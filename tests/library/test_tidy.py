@@ -190,6 +190,7 @@ def test_identical_is_looked_at_once_more(made: Library, tmp_path: Path) -> None
 
 def test_a_configuration_that_changed_keeps_both(tmp_path: Path) -> None:
     loras = tmp_path / "loras"
+    loras.mkdir()
     for name in ("one", "two"):
         formats.write(few(ink(1)), loras / name, "peft")
     made = library(tmp_path / "library", loras)

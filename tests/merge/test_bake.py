@@ -89,8 +89,8 @@ def test_a_change_of_the_fused_weight_reaches_separate_ones(folder):
     made = weights("flux1")
     tall = sum(len(made["denoiser", path]) for path in QKV)
     rng = np.random.default_rng(0)
-    delta = Kronecker(rng.standard_normal((2, 2)), rng.standard_normal((tall // 2, 4)))
-    delta = Kronecker(w1=delta.w1, w2=rng.standard_normal((tall // 2, 4)).astype(np.float32))
+    w2 = rng.standard_normal((tall // 2, 4)).astype(np.float32)
+    delta = Kronecker(w1=rng.standard_normal((2, 2)), w2=w2)
     adapter = Adapter({("denoiser", "double_blocks.3.img_attn.qkv"): delta}, "flux1")
     for tensors in (native(made, "flux1"), diffusers(made)):
         base = save_checkpoint(folder / "b.safetensors", tensors)
