@@ -8,7 +8,7 @@ scaling, negation and noise on them. The truth of a pair follows from what was d
 their last common ancestor; the keeper of a set from the rule, by what was done and the times.
 Folders are drawn until there are that many pairs of one origin, all files of a folder beside each
 other; pairs of other origins come on top, and none of them may be said to be a copy, a cut or a
-multiple. The seeds are none of those that `compare` was written with (below 15,000).
+multiple. The seeds are none of those that `compare` was written with (below 16,000).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from lorarium.library import Library
 from lorarium.library.compare import Relation
 from lorarium.library.duplicates import COPIES, Group, Links, groups_of, prints_of
 
-FIRST_SEED = 15_000
+FIRST_SEED = 16_000
 DERIVED = 26
 IDENTICAL, SAME, CUT, SCALED = "identical bytes", "same weights", "cut down", "scaled or negated"
 OTHER = {"near", "nothing"}
@@ -113,8 +113,11 @@ class Folder:
             # two truncations, one of them of rounded numbers, can turn away from each other, and new
             # factors on both sides no longer show what was rounded before
             new = [[f.how in ("resize", "rotate") for f in side] for side in sides]
-            rounded = any(f.how in ("dtype", "rotate", "convert") for side in sides for f in side)
-            return Truth(classes | {"near"} if all(map(any, new)) and rounded else classes, factor)
+            rounding = ("dtype", "rotate", "convert")
+            rounded = any(f.how in rounding for side in sides for f in side)
+            if rounded and all(map(any, new)):
+                classes |= {"near"}
+            return Truth(classes, factor)
         for i, j in ((0, 1), (1, 0)):
             if ranks[j] <= ranks[i] and modules[j] <= modules[i]:
                 hidden = modules[i] == modules[j] and self._hidden(common, ranks[j], (a, b))
@@ -255,10 +258,10 @@ def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
 
 
 def by_clusters(links: Links, groups: list[Group]) -> Callable[[int, int], Relation | None]:
-    """What the groups say of two files that do not show it themselves: a cut of a rounded copy,
-    whose new factors no longer show the rounding, is told by way of that copy."""
+    """What the groups say of copies of two files: a cut of a rounded copy, whose new factors no
+    longer show the rounding, is told by way of that copy."""
     homes = {key: cluster.root.row["path"] for key, cluster in links.home.items()}
-    said = {(g.keeper, c.path): (g.name, c.factor) for g in groups for c in g.copies if c.source}
+    said = {(g.keeper, c.path): (g.name, c.factor) for g in groups for c in g.copies}
 
     def stated(one: int, other: int) -> Relation | None:
         for pair, side in (((homes[one], homes[other]), "b"), ((homes[other], homes[one]), "a")):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any
 
 from lorarium.library.candidates import candidate_pairs
@@ -158,25 +157,6 @@ class Print:
         )
 
 
-class Coarsest:
-    """The lowest precision among prints that hold the same to the last bit (union-find)."""
-
-    def __init__(self, pairs: Sequence[tuple[Print, Print]]) -> None:
-        self.above: dict[int, Print] = {}
-        for one, other in pairs:
-            low, high = sorted((self._root(one), self._root(other)), key=lambda p: p.bits)
-            if low is not high:
-                self.above[id(high)] = low
-
-    def _root(self, found: Print) -> Print:
-        while id(found) in self.above:
-            found = self.above[id(found)]
-        return found
-
-    def bits(self, found: Print) -> int:
-        return self._root(found).bits
-
-
 class Cluster:
     """Prints of the same weights up to rounding, each beside the one it was joined to."""
 
@@ -243,18 +223,21 @@ class Links:
         self._share_precision()
 
     def _share_precision(self) -> None:
-        """New factors fill their number type without knowing more: files that differ by far less
-        than the rounding of the coarser one are of its precision, both of them."""
-        coarse = attrgetter("bits")
-        exact = [
-            (link.one, link.other)
-            for link in self.all
-            if link.relation.refactored
-            and link.relation.error < OF_ROUNDING * min(link.one, link.other, key=coarse).rounding
-        ]
-        coarsest = Coarsest(exact)
+        """New factors fill their number type without knowing more: a file is as coarse as the
+        nearest one in other factors, when it differs by far less than the rounding of that."""
+        nearest: dict[int, tuple[float, Print]] = {}
+        for link in self.all:
+            if link.relation.refactored:
+                for found, other in ((link.one, link.other), (link.other, link.one)):
+                    near = link.relation.error, other
+                    nearest[id(found)] = min(nearest.get(id(found), near), near, key=lambda n: n[0])
+        coarser = {}
         for found in self.prints:
-            found.bits = coarsest.bits(found)
+            error, other = nearest.get(id(found), (math.inf, found))
+            if other.bits < found.bits and error < OF_ROUNDING * other.rounding:
+                coarser[id(found)] = other.bits
+        for found in self.prints:
+            found.bits = coarser.get(id(found), found.bits)
 
     def clusters(self) -> list[Cluster]:
         """Each print joins a finer one that it is a rounding of, the nearest first."""
