@@ -110,8 +110,8 @@ class Folder:
         factor = factors[1] / factors[0]
         if ranks[0] == ranks[1] and modules[0] == modules[1]:
             classes = {SAME} if factor == 1 else {SCALED}
-            # two truncations, one of them of rounded numbers, can turn away from each other, and new
-            # factors on both sides no longer show what was rounded before
+            # two truncations, one of them of rounded numbers, can turn away from each other, and
+            # new factors on both sides no longer show what was rounded before
             new = [[f.how in ("resize", "rotate") for f in side] for side in sides]
             rounding = ("dtype", "rotate", "convert")
             rounded = any(f.how in rounding for side in sides for f in side)
