@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from lorarium.errors import LorariumError
 
@@ -33,7 +33,7 @@ def require_regular(path: Path) -> os.stat_result:
     return state
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open an ordinary file for reading; anything else is an error, before it is opened."""
     require_regular(path)
     try:

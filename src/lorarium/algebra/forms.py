@@ -51,12 +51,17 @@ class Product:
         return self.B1.shape[0], self.A1.shape[1]
 
 
+Pair = tuple[Array, Array]
+
+
 @dataclass(frozen=True, eq=False)
 class Kron:
     W1: Array  # (o1, i1)
     W2: Array  # (o2, n2)
     scale: float
     ranks: tuple[int, int]  # upper bounds
+    # the factors that W1 and W2 are products of, where they are
+    pairs: tuple[Pair | None, Pair | None] = (None, None)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -214,12 +219,10 @@ def _kron(delta: Kronecker, dtype: DTypeLike) -> Kron:
     w1, w1a, w1b, w2, w2a, w2b, t2 = _widen(
         dtype, delta.w1, delta.w1_a, delta.w1_b, delta.w2, delta.w2_a, delta.w2_b, delta.t2
     )
-    W1 = flat(w1) if w1 is not None else flat(w1a) @ flat(w1b)
-    if w2 is not None:
-        W2 = flat(w2)
-    else:
-        B, A = _half(w2a, w2b, t2)
-        W2 = B @ A
+    pair1 = None if w1 is not None else (flat(w1a), flat(w1b))
+    pair2 = None if w2 is not None else _half(w2a, w2b, t2)
+    W1 = flat(w1) if pair1 is None else pair1[0] @ pair1[1]
+    W2 = flat(w2) if pair2 is None else pair2[0] @ pair2[1]
     rank1 = min(W1.shape) if w1 is not None else min(*W1.shape, w1b.shape[0])
     rank2 = min(W2.shape) if w2 is not None else min(*W2.shape, w2b.shape[0])
-    return Kron(W1, W2, delta.scale, (rank1, rank2))
+    return Kron(W1, W2, delta.scale, (rank1, rank2), (pair1, pair2))

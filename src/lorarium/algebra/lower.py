@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lorarium.adapter import Array, Delta, LowRank
-from lorarium.algebra.forms import Factors, Form, Kron, Product, Vector, Whole, form
+from lorarium.algebra.forms import Factors, Form, Kron, Pair, Product, Vector, Whole, form
 from lorarium.algebra.stacks import finite
 from lorarium.errors import LorariumError
 
@@ -63,7 +63,8 @@ def lowered_factors(found: Form) -> Factors:
             _khatri_rao(found.B1.T, found.B2.T).T, _khatri_rao(found.A1, found.A2), found.scale
         )
     if isinstance(found, Kron):
-        (B1, A1), (B2, A2) = _thin(found.W1, found.ranks[0]), _thin(found.W2, found.ranks[1])
+        sides = zip((found.W1, found.W2), found.ranks, found.pairs, strict=True)
+        (B1, A1), (B2, A2) = (_thin(*side) for side in sides)
         return Factors(np.kron(B1, B2), np.kron(A1, A2), found.scale)
     raise LorariumError("a full difference or a bias has no factors", hint="truncate it to a rank")
 
@@ -89,11 +90,13 @@ def _khatri_rao(X: Array, Y: Array) -> Array:
     return (X[:, None, :] * Y[None, :, :]).reshape(-1, X.shape[1])
 
 
-def _thin(W: Array, rank: int) -> tuple[Array, Array]:
-    """W as (o, rank) @ (rank, i); without an SVD where one side is the identity."""
+def _thin(W: Array, rank: int, pair: Pair | None) -> Pair:
+    """W as (o, rank) @ (rank, i): its own factors where it has them, else one side the identity."""
     if rank >= W.shape[1]:
         return W, np.eye(W.shape[1], dtype=W.dtype)
     if rank >= W.shape[0]:
         return np.eye(W.shape[0], dtype=W.dtype), W
+    if pair is not None and pair[0].shape[1] == rank:  # an SVD of a large product takes minutes
+        return pair
     U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
     return U[:, :rank] * S[:rank], Vt[:rank]

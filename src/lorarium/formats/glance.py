@@ -12,6 +12,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -74,7 +75,8 @@ def _layout_of_text(text: bytes) -> Hashable:
     None when it is not laid out as the library does, or when more than numbers would be left out.
     """
     try:
-        metadata, rest = {}, text.decode("utf-8")
+        metadata: dict[str, Any] = {}
+        rest = text.decode("utf-8")
         if rest.startswith(_METADATA):
             metadata, end = json.JSONDecoder().raw_decode(rest, len(_METADATA))
             rest = rest[end:]

@@ -210,9 +210,11 @@ class Searcher:
         if derived or born:
             others = [i for i in range(len(pool.chosen)) if i not in (*derived, *born)]
             better = explain(pool.equations, others)
-            if born or (better is not None and better.rest <= ROUNDING):
+            if born and better is None:
+                return None
+            if better is not None and (born or better.rest <= ROUNDING):
                 found = better
-        return found and self._without_stand_ins(pool, found)
+        return self._without_stand_ins(pool, found)
 
     def _without_stand_ins(self, pool: Pool, found: Explanation) -> Explanation:
         """A merge of an absent file with another parent stands for the absent one as well as for

@@ -56,8 +56,9 @@ def statement(metadata: Mapping[str, str]) -> Statement | None:
     weights = _numbers(options.pop("weights", None), len(inputs))
     factors = _numbers(options.pop("normalize", None), len(inputs)) or (1.0,) * len(weights)
     weights = tuple(w * f for w, f in zip(weights, factors, strict=True)) if weights else ()
-    if method == "average" and sum(weights):
-        weights = tuple(w / sum(weights) for w in weights)
+    total = sum(weights, 0.0)
+    if method == "average" and total:
+        weights = tuple(w / total for w in weights)
     return Statement(method, tuple(inputs), weights, options)
 
 

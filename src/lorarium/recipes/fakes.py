@@ -83,7 +83,7 @@ def make_bank(half: str, folder: Path, minutes: float, plan: Plan | None = None)
     base, bank = open_base(), Bank(folder)
     synth = load_synth(base=base)
     artists, persons = people(half)
-    jobs = []
+    jobs: list[tuple[str, int, Sequence[Style | Subject]]] = []
     for start in range(0, len(artists), AT_ONCE):
         jobs.append(("artist", start, artists[start : start + AT_ONCE]))
     for start in range(0, len(persons), AT_ONCE):
@@ -134,17 +134,22 @@ def draw_group(
         recipe = Recipe(steps=plan.brief, warmup=8, lr=1e-2 if style else 5e-3)
         jobs = [Job(p, words, recipe, i, mirror=style) for i, (p, words) in enumerate(seen)]
         keep("brief", drawn(fit(base, jobs), plan.brief_pictures), plan.brief_pictures)
-    if style:
-        words = [f"a {random.choice(SEEN_CLASSES)} in {g.genre}" for g in group for _ in range(3)]
-        keep("worded", sample(base, words, steps=plan.steps, seed=seed + 1), 3)
-    else:
-        words = [f"a {g.kind} in {_any_genre(random)}" for g in group for _ in range(2)]
-        keep("worded", sample(base, words, steps=plan.steps, seed=seed + 1), 2)
+    count = 3 if style else 2
+    worded = [_worded(g, random) for g in group for _ in range(count)]
+    keep("worded", sample(base, worded, steps=plan.steps, seed=seed + 1), count)
     touched = [_touched(base, g, plan.touched, random) for g in group]
     keep("touched", np.concatenate(touched), plan.touched)
     bank.put(name, np.zeros((0, base.size, base.size, 3), np.uint8), [], [], "done")
     if style and start % (2 * AT_ONCE) == 0:
-        _merged(bank, base, synth, name, start, group, made, random, plan)
+        artists = [g for g in group if isinstance(g, Style)]
+        _merged(bank, base, synth, name, start, artists, made, random, plan)
+
+
+def _worded(of: Style | Subject, random: np.random.Generator) -> str:
+    """A prompt that says the genre or the class, and nobody's name."""
+    if isinstance(of, Style):
+        return f"a {random.choice(SEEN_CLASSES)} in {of.genre}"
+    return f"a {of.kind} in {_any_genre(random)}"
 
 
 def _merged(

@@ -105,7 +105,8 @@ def go_on(
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(recipe.seed)
     text = TextConfig(TOKENS, hidden_size=unet.cross_attention_dim)
-    pair = fresh_pair(unet, text).to(memory_format=torch.channels_last)
+    pair = fresh_pair(unet, text)
+    pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     codec = PatchCodec(unet.in_channels)
     step, seconds, before = 0, 0.0, 0
     state = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from lorarium.adapter import Adapter
 from lorarium.evaluate.base_checks import reference_pictures
 from lorarium.evaluate.merge.cells import Cell, true_pictures
 from lorarium.evaluate.merge.cells import strangers as strangers_of_cell
-from lorarium.evaluate.merge.rows import MERGES, named
+from lorarium.evaluate.merge.rows import MERGES, Row, named
 from lorarium.evaluate.merge.rows import draw as draw_cell
 from lorarium.evaluate.synth.targets import Target
 from lorarium.evaluate.vote.ballots import Ballot, Candidates
@@ -76,13 +77,14 @@ class PictureStore:
         with np.load(path, allow_pickle=False) as held:
             return np.asarray(held["pictures"])
 
-    def keep(self, target: str, source: str, make: Callable[[], Array]) -> None:
+    def keep(self, target: str, source: str, make: Callable[..., Array], *given: Any) -> None:
+        """What `make` gives of all that is given, unless it is there."""
         path = self.place(target, source)
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".new.npz")
-        np.savez_compressed(beside, pictures=make())
+        np.savez_compressed(beside, pictures=make(*given))
         beside.rename(path)
 
     def sampled(self, target: Target, adapter: Adapter | None, plain: bool = False) -> Array:
@@ -93,13 +95,16 @@ class PictureStore:
             adapters=[] if adapter is None else [(adapter, 1.0)], steps=self.steps, seed=seeds,
         )  # fmt: skip
 
+    def sampled_from(self, target: Target, path: Path) -> Array:
+        return self.sampled(target, read(path))
+
 
 def draw_plain(store: PictureStore, everyone: VoteTargets, synth: Synth) -> None:
     """All sources that need no training."""
     for t in everyone.targets:
-        store.keep(t.name, TRUE, lambda t=t: t.true)
-        store.keep(t.name, STRANGER, lambda t=t: strangers_of(t, everyone.scenes[t.name]))
-        store.keep(t.name, WORDS, lambda t=t: store.sampled(t, None, plain=True))
+        store.keep(t.name, TRUE, np.asarray, t.true)
+        store.keep(t.name, STRANGER, strangers_of, t, everyone.scenes[t.name])
+        store.keep(t.name, WORDS, store.sampled, t, None, True)
         for source, count in GENERATED.items():
 
             def generated(t: Target = t, count: int = count) -> Array:
@@ -114,7 +119,7 @@ def draw_library(store: PictureStore, everyone: VoteTargets) -> None:
     for t in everyone.targets:
         if t.name in everyone.library:
             path = everyone.library[t.name].path
-            store.keep(t.name, LIBRARY, lambda t=t, p=path: store.sampled(t, read(p)))
+            store.keep(t.name, LIBRARY, store.sampled_from, t, path)
 
 
 def train(base: Base, targets: Sequence[Target], folder: Path, upto: int, say: Say) -> None:
@@ -145,7 +150,7 @@ def draw_trained(
     for t in targets:
         for n in steps:
             path = adapter_path(folder, t.name, n)
-            store.keep(t.name, trained_name(n), lambda t=t, p=path: store.sampled(t, read(p)))
+            store.keep(t.name, trained_name(n), store.sampled_from, t, path)
 
 
 def draw_merged(
@@ -155,18 +160,17 @@ def draw_merged(
     side = store.base.size
     for cell in cells:
         name = cell_name(cell)
-        store.keep(name, TRUE, lambda c=cell: true_pictures(c, count, side))
-        store.keep(name, STRANGER, lambda c=cell: strangers_of_cell(c, count, side))
-        store.keep(name, OTHER_WHO, lambda c=cell: true_pictures(swapped(c, 0), count, side))
-        store.keep(name, OTHER_HOW, lambda c=cell: true_pictures(swapped(c, 1), count, side))
+        store.keep(name, TRUE, true_pictures, cell, count, side)
+        store.keep(name, STRANGER, strangers_of_cell, cell, count, side)
+        store.keep(name, OTHER_WHO, true_pictures, swapped(cell, 0), count, side)
+        store.keep(name, OTHER_HOW, true_pictures, swapped(cell, 1), count, side)
         for method in names:
             row = named(MERGES, method)
-            store.keep(
-                name, method,
-                lambda c=cell, r=row: draw_cell(
-                    r, c, store.base, count, store.steps, SEED
-                ).pictures,
-            )  # fmt: skip
+
+            def merged(cell: Cell = cell, row: Row = row) -> Array:
+                return draw_cell(row, cell, store.base, count, store.steps, SEED).pictures
+
+            store.keep(name, method, merged)
 
 
 def _number(name: str) -> int:
