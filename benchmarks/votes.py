@@ -43,7 +43,7 @@ FOLDER, KEPT = Path("runs/votes"), RESULTS / "votes"
 PICTURES = 3
 STEPS = 12  # of sampling, as in benchmarks/synth.py and benchmarks/merge.py
 PARTS = ("all", "free", "held")
-JUDGES = ("a", "b")
+JUDGES = ("a", "b", "reporter")
 
 
 def main() -> None:

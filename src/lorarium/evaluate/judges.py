@@ -137,8 +137,8 @@ def as_judge(encoder: Encoder) -> Judge:
 
 
 def load_judge(name: str = "b", device: str = "cpu") -> Judge:
-    """Judge `a` or `b` among the assets, or a file's path."""
-    if name in ("a", "b"):
+    """Judge `a`, `b` or `reporter` (of family 2) among the assets, or a file's path."""
+    if name in ("a", "b", "reporter"):
         return as_judge(shipped(f"judge_{name}", device))
     return as_judge(load_encoder(Path(name), device))
 
