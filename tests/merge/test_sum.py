@@ -118,9 +118,11 @@ def test_one_line_errors(call, message):
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_family_takes_that_of_the_others():
+def test_an_unknown_family_is_not_taken_for_that_of_the_others():
     a = adapter(1, kinds=LOW)
-    assert merge([a.with_(family="unknown"), a]).family == "sd1"
+    with pytest.raises(LorariumError, match="different base models"):
+        merge([a.with_(family="unknown"), a])
+    assert merge([a.with_(family="unknown")] * 2).family == "unknown"
 
 
 def test_methods_are_a_plain_dictionary():

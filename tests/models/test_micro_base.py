@@ -39,7 +39,7 @@ def test_what_does_not_match_is_refused(tmp_path: Path, entry: str, words: str) 
     save_micro(micro().model, path)
     raw = load(path)
     tensors = {name: np.array(array) for name, array in raw.tensors.items()}
-    save(path, tensors, {**raw.metadata, entry: "0" * 64})
+    save(path, tensors, {**raw.metadata, entry: "0" * 64}, force=True)
     with pytest.raises(LorariumError, match=words):
         load_micro(path)
 

@@ -113,7 +113,7 @@ def test_world_sheet(tmp_path: Path) -> None:
     rows, columns = world_sheet(tmp_path / "w.png", "3", "ink,neon", 32)
     assert len(rows) == 3 and columns == ["ink", "neon"]
     first = (tmp_path / "w.png").read_bytes()
-    world_sheet(tmp_path / "w.png", "3", "ink,neon", 32)
+    world_sheet(tmp_path / "w.png", "3", "ink,neon", 32, force=True)
     assert (tmp_path / "w.png").read_bytes() == first
     for wish, words in (("catt", "did you mean cat"), ("0", "there are"), (",", "was named")):
         with pytest.raises(LorariumError, match=words):
