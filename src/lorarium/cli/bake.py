@@ -7,8 +7,11 @@ from pathlib import Path
 import click
 
 from lorarium import formats
+from lorarium.adapter import Adapter
 from lorarium.cli.common import force_flag, json_flag, plain, print_json, quiet_flag, split_weight
 from lorarium.cli.progress import bar
+from lorarium.formats.checkpoint import open_checkpoint
+from lorarium.formats.families import FAMILIES
 from lorarium.merge.bake import bake
 
 
@@ -31,7 +34,7 @@ def command(
 ) -> None:
     """Write a checkpoint with LoRAs added, tensor by tensor."""
     names, weights = zip(*map(split_weight, inputs), strict=True)
-    adapters = [formats.read(name) for name in names]
+    adapters = [read_for(name, base) for name in names]
     with bar("bake", quiet or as_json) as show:
         done = bake(
             base,
@@ -54,3 +57,12 @@ def command(
         )
         for name, reason in done.left_out[:20]:
             click.echo(f"  {plain(name)}: {plain(reason)}")
+
+
+def read_for(name: str, base: Path) -> Adapter:
+    """An adapter; one that fits no family we know is read by the names of the checkpoint's."""
+    adapter = formats.read(name)
+    if adapter.family != "unknown":
+        return adapter
+    family = open_checkpoint(base).family
+    return formats.read(name, family) if family in FAMILIES else adapter
