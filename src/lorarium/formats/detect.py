@@ -11,11 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from math import prod
 
 from . import positional
 from .evidence import describe, describe_unknown
 from .families import FAMILIES, Family, table
-from .families.index import candidates
+from .families.index import candidates, input_widths
 from .foreign import beside, seems
 from .placing import Group, Place, fits, fits_exactly, place
 from .report import FamilyGuess
@@ -124,7 +125,12 @@ def _families(groups: Sequence[Group]) -> list[Family]:
     names = [group.parsed.name for group in groups if group.parsed.position is None]
     if not names:
         return [FAMILIES[id] for id in ("sd1", "sd2")] if groups else []
-    return candidates(names, 0.5)
+    named = candidates(names, 0.5)
+    widths = [prod(g.shape[1:]) for g in groups if g.shape is not None and len(g.shape) > 1]
+    # spelling a table out costs a hundredth of a second: those whose layers take no inputs so
+    # wide can wait, unless that is all of them and the question is why none fits
+    able = [f for f in named if 2 * sum(w in input_widths(f) for w in widths) >= len(widths)]
+    return able or named
 
 
 def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str]) -> Score:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache
+from math import prod
 
 from . import FAMILIES, Family, has_rows, table, tables
 from .natives import other_spellings, row_names
@@ -41,6 +42,19 @@ def _families_of() -> dict[str, tuple[str, ...]]:
         for sort in dict.fromkeys(sort for net in nets for sort in _sorts(net)):
             found.setdefault(sort, []).append(family.id)
     return {sort: tuple(ids) for sort, ids in found.items()}
+
+
+def input_widths(family: Family) -> frozenset[int]:
+    """How many numbers the layers of a family's networks take in; fusing outputs changes none."""
+    nets = (*family.nets, *(encoder.net for encoder in family.encoders.values()))
+    return frozenset().union(*map(_input_widths, nets))
+
+
+@cache
+def _input_widths(net: str) -> frozenset[int]:
+    if has_rows(net):
+        return frozenset(prod(shape[1:]) for _, _, shape, _ in tables.rows()[net]["rows"])
+    return frozenset(prod(shape[1:]) for shape in table(net).shapes.values())
 
 
 @cache
