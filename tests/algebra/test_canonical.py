@@ -1,3 +1,4 @@
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 
 from deltas import KINDS, adapter, difference, make, matrix, seeds
 from lorarium import LorariumError, algebra
-from lorarium.adapter import Adapter, LowRank
+from lorarium.adapter import Adapter, Kronecker, LowRank
+from lorarium.algebra import canonical, lower
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,3 +107,20 @@ def test_nan_is_named():
     bad = Adapter({("denoiser", "good"): make("lora", 1), ("denoiser", "bad"): a})
     with pytest.raises(LorariumError, match="denoiser:bad: NaN"):
         list(algebra.canonical_stream(bad))
+
+
+def test_a_lokr_of_large_thin_factors_takes_no_svd_of_their_product():
+    """The fuzzer hung on one: an SVD of a product of 3000 x 3000 takes over half a minute."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((3000, 2)), rng.standard_normal((2, 3000))
+    delta = Kronecker(w1=np.eye(2, dtype="f4"), w2_a=a.astype("f4"), w2_b=b.astype("f4"))
+    started = time.process_time()
+    found, lowered = canonical(delta), lower(delta)
+    assert time.process_time() - started < 2
+    assert found.S.shape == (4,)
+    want = np.linalg.svd(np.linalg.qr(a)[1] @ np.linalg.qr(b.T)[1].T, compute_uv=False)
+    assert np.allclose(found.S, np.repeat(want, 2), rtol=1e-4)
+    some = np.array([0, 1, 2999, 3000, 4001, 5999])
+    whole = np.kron(np.eye(2), a @ b)[np.ix_(some, some)]
+    assert np.allclose((found.U[some] * found.S) @ found.V[some].T, whole, atol=1e-3)
+    assert np.allclose((lowered.up[some] @ lowered.down[:, some]) * lowered.scale, whole, atol=1e-3)

@@ -15,7 +15,16 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array, Delta, LowRank, Module
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
-from lorarium.algebra.forms import Factors, Kron, Matrix, Product, arrays, matrix_form, rows
+from lorarium.algebra.forms import (
+    Factors,
+    Kron,
+    Matrix,
+    Pair,
+    Product,
+    arrays,
+    matrix_form,
+    rows,
+)
 from lorarium.algebra.lower import low_rank, lowered_factors
 from lorarium.algebra.stacks import CHUNK_BYTES, finite, low_rank_stacks
 from lorarium.errors import LorariumError
@@ -180,8 +189,8 @@ def column_signs(U: Array) -> Array:
 
 def _kron_svd(m: Kron, rank: int | None) -> Canonical:
     """The SVD of a Kronecker product is the Kronecker product of the SVDs, sorted."""
-    u1, s1, v1 = _thin_svd(m.W1, m.ranks[0])
-    u2, s2, v2 = _thin_svd(m.W2, m.ranks[1])
+    sides = zip((m.W1, m.W2), m.ranks, m.pairs, strict=True)
+    (u1, s1, v1), (u2, s2, v2) = (_thin_svd(*side) for side in sides)
     products = np.multiply.outer(s1, s2).reshape(-1)
     order = np.argsort(-products, kind="stable")[:rank]
     i, j = np.divmod(order, len(s2))
@@ -192,7 +201,14 @@ def _kron_svd(m: Kron, rank: int | None) -> Canonical:
     return Canonical(U * sign, S, V * sign * V.dtype.type(-1 if m.scale < 0 else 1))
 
 
-def _thin_svd(W: Array, rank: int) -> tuple[Array, Array, Array]:
+def _thin_svd(W: Array, rank: int, pair: Pair | None) -> tuple[Array, Array, Array]:
+    """Of W, through the factors that it is the product of when they are thin: the SVD of a large
+    product takes minutes."""
+    if pair is not None and pair[0].shape[1] < min(W.shape):
+        B, A = (finite(side) for side in pair)
+        (QB, RB), (QA, RA) = np.linalg.qr(B), np.linalg.qr(A.T)
+        u, S, vt = np.linalg.svd(finite(RB @ RA.T), full_matrices=False)
+        return (QB @ u)[:, :rank], S[:rank], (QA @ vt.T)[:, :rank]
     U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
     return U[:, :rank], S[:rank], Vt[:rank].T
 
