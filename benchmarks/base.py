@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.evaluate.base_checks import follows_prompts, style_loras, subject_loras
-from lorarium.evaluate.judges import load_judge
-from lorarium.models.base import open_base
+from lorarium.bases.base import open_base
+from lorarium.evaluation.base_checks import follows_prompts, style_loras, subject_loras
+from lorarium.evaluation.judges import load_judge
 from lorarium.recipes.zoo import manifest
-from lorarium.train.manifest import Entry
-from lorarium.train.recipe import defaults
+from lorarium.training.manifest import Entry
+from lorarium.training.recipe import defaults
 from lorarium.world.splits import SEEN_GENRES
 
 

@@ -3,7 +3,7 @@
     python benchmarks/colours.py
 
 Test artists of the zoo. Texts such as "a red ink" are scored against such words
-(`lorarium.evaluate.describe.words`).
+(`lorarium.evaluation.describe.words`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from machine import machine, save
 
-from lorarium.evaluate.describe.words import LOOKED_AT, hues_of
+from lorarium.evaluation.describe.words import LOOKED_AT, hues_of
 from lorarium.recipes.zoo import manifest
 from lorarium.world.splits import SEEN_GENRES
 

@@ -16,11 +16,11 @@ from typing import Any
 
 from machine import RESULTS, machine, save
 
-from lorarium.evaluate.describe import Options, evaluate_describe
-from lorarium.evaluate.describe.page import page, summary
-from lorarium.evaluate.describe.protocol import KINDS
+from lorarium.bases.base import open_base
+from lorarium.evaluation.describe import Options, evaluate_describe
+from lorarium.evaluation.describe.page import page, summary
+from lorarium.evaluation.describe.protocol import KINDS
 from lorarium.formats.target import write_atomically
-from lorarium.models.base import open_base
 
 COMPARED = ("output", "raw, cosine", "CLIP-like, samples", "DINO-like, samples",
             "judge's style, samples")  # fmt: skip

@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.evaluate.files.drawing import DrawSettings, contenders
-from lorarium.evaluate.files.protocol import References, evaluate_files
-from lorarium.evaluate.judging.comparison import Aspect
-from lorarium.evaluate.judging.open_judge import open_judges
-from lorarium.evaluate.synth.targets import JUDGED_BY, pool
-from lorarium.models.base import Base, open_base
-from lorarium.models.pictures import write_png
-from lorarium.train.manifest import UNSEEN
-from lorarium.train.run import train
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.pictures import write_png
+from lorarium.evaluation.files.drawing import DrawSettings, contenders
+from lorarium.evaluation.files.protocol import References, evaluate_files
+from lorarium.evaluation.judging.comparison import Aspect
+from lorarium.evaluation.judging.open_judge import open_judges
+from lorarium.evaluation.synth.targets import JUDGED_BY, pool
+from lorarium.training.manifest import UNSEEN
+from lorarium.training.run import train
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
 STEPS = (10, 30, 100, 400)

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from machine import machine, save
 
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.evaluate.judges import load_judge
-from lorarium.evaluate.merge.cells import members, table
-from lorarium.evaluate.merge.drawing import Gallery
-from lorarium.evaluate.statistics import spearman, two_way_bootstrap
-from lorarium.merge.foretold import ASSET, DRAFTED, WAYS, shipped
-from lorarium.models.base import open_base
+from lorarium.bases.base import open_base
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.merge.cells import members, table
+from lorarium.evaluation.merge.drawing import Gallery
+from lorarium.evaluation.statistics import spearman, two_way_bootstrap
+from lorarium.mergers.foretold import ASSET, DRAFTED, WAYS, shipped
 from lorarium.recipes.forecast import (
     LEARNED,
     PICTURES,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from machine import machine, save
 
-from lorarium.evaluate.describe import read_zoo
-from lorarium.evaluate.describe.protocol import best_training_free
+from lorarium.evaluation.describe import read_zoo
+from lorarium.evaluation.describe.protocol import best_training_free
 
 LOW, HIGH = 0.4, 0.8
 

@@ -17,12 +17,12 @@ from machine import machine, save
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import recompress
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.merge.lora_rar import ASSET, load_network
-from lorarium.models.base import Base, open_base
-from lorarium.models.rounded import rounded
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.mergers.lora_rar import ASSET, load_network
 from lorarium.recipes.merge import learned_net, members
-from lorarium.train.merger import Member, Troupe, distance
+from lorarium.training.merger import Member, Troupe, distance
 
 RECIPES = ("R1", "R2", "R4", "R5")
 MOST = 14

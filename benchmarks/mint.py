@@ -20,15 +20,15 @@ import numpy as np
 import torch
 from machine import machine, save
 
-from lorarium.models.base import Base, losses, modules, open_base, take
-from lorarium.models.micro import Micro
-from lorarium.models.micro_base import MicroBase
+from lorarium.bases.base import Base, losses, modules, open_base, take
+from lorarium.bases.micro import Micro
+from lorarium.bases.micro_base import MicroBase
 from lorarium.recipes.base import config
-from lorarium.train.fit import Fit
-from lorarium.train.manifest import Entry
-from lorarium.train.mint import groups, job_of
-from lorarium.train.recipe import Job, Recipe
-from lorarium.train.workers import trained_by
+from lorarium.training.fit import Fit
+from lorarium.training.manifest import Entry
+from lorarium.training.mint import groups, job_of
+from lorarium.training.recipe import Job, Recipe
+from lorarium.training.workers import trained_by
 
 
 def entries_of(count: int, recipe: Recipe) -> list[Entry]:

@@ -29,8 +29,8 @@ from lorarium import formats
 from lorarium.adapter import Adapter, Delta, Hadamard, LowRank
 from lorarium.algebra import norm, recompress, scale
 from lorarium.algebra.forms import arrays
-from lorarium.merge import merge
-from lorarium.merge.provenance import stamp
+from lorarium.mergers import merge
+from lorarium.mergers.provenance import stamp
 
 FIRST = ("amber", "brass", "cedar", "dusk", "ember", "fern", "glass", "hazel", "iron", "jade")
 START = 1_600_000_000  # of the clock of the files

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from machine import machine, save
 
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.evaluate.synth import Options, evaluate_synth
-from lorarium.evaluate.synth.page import page, summary
-from lorarium.evaluate.synth.rows import Row
+from lorarium.bases.base import open_base
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.evaluation.synth import Options, evaluate_synth
+from lorarium.evaluation.synth.page import page, summary
+from lorarium.evaluation.synth.rows import Row
 from lorarium.formats.target import write_atomically
-from lorarium.models.base import open_base
 from lorarium.recipes.lora_diffusion import learn
 from lorarium.recipes.lora_diffusion.rows import paper_rows
-from lorarium.synth.store import load_synth
+from lorarium.synthesis.store import load_synth
 
 
 def main() -> None:

@@ -15,20 +15,20 @@ import numpy as np
 from machine import machine, save
 
 from lorarium.adapter import Adapter
-from lorarium.describe.sketch import sketch
-from lorarium.evaluate.describe.zoo import Zoo, read_zoo
-from lorarium.evaluate.judges import load_judge
-from lorarium.evaluate.synth.audit import among_weights, memorised
-from lorarium.evaluate.synth.targets import JUDGED_BY, Target, pool
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
+from lorarium.bases.sampling import sample
+from lorarium.descriptors.sketch import sketch
+from lorarium.evaluation.describe.zoo import Zoo, read_zoo
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.synth.audit import among_weights, memorised
+from lorarium.evaluation.synth.targets import JUDGED_BY, Target, pool
 from lorarium.formats import read
-from lorarium.models.base import Base, open_base
-from lorarium.models.rounded import rounded
-from lorarium.models.sampling import sample
-from lorarium.synth.make import synthesize
-from lorarium.synth.store import Synth, load_synth
-from lorarium.synth.wishes import learned_last
-from lorarium.train.manifest import UNSEEN, Entry
-from lorarium.train.mint import path_of
+from lorarium.synthesis.make import synthesize
+from lorarium.synthesis.store import Synth, load_synth
+from lorarium.synthesis.wishes import learned_last
+from lorarium.training.manifest import UNSEEN, Entry
+from lorarium.training.mint import path_of
 from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_CLASSES
 

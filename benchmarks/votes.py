@@ -21,8 +21,9 @@ from typing import Any
 
 from machine import RESULTS, fill_page, machine
 
-from lorarium.evaluate.judges import load_judge
-from lorarium.evaluate.vote import (
+from lorarium.bases.base import open_base
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.vote import (
     Ballot,
     make_sheets,
     read_key,
@@ -33,10 +34,9 @@ from lorarium.evaluate.vote import (
     summary,
     vote_document,
 )
-from lorarium.evaluate.vote.targets import SEED, vote_targets
-from lorarium.evaluate.vote.verdicts import judge_ballots
-from lorarium.models.base import open_base
-from lorarium.synth.store import load_synth
+from lorarium.evaluation.vote.targets import SEED, vote_targets
+from lorarium.evaluation.vote.verdicts import judge_ballots
+from lorarium.synthesis.store import load_synth
 
 ROOT = Path(__file__).parent.parent
 FOLDER, KEPT = Path("runs/votes"), RESULTS / "votes"

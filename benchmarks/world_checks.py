@@ -20,10 +20,10 @@ from machine import machine, save
 from lorarium.encoders.nets import ClipLike
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
-from lorarium.evaluate.judges import load_judge, trial_scores
-from lorarium.evaluate.trials import style_trials, subject_trials
-from lorarium.evaluate.verification import true_pass_rates, verification, zero_shot
-from lorarium.evaluate.world_checks import (
+from lorarium.evaluation.judges import load_judge, trial_scores
+from lorarium.evaluation.trials import style_trials, subject_trials
+from lorarium.evaluation.verification import true_pass_rates, verification, zero_shot
+from lorarium.evaluation.world_checks import (
     histogram_scores,
     identity_by,
     outlines,

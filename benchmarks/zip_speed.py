@@ -20,14 +20,14 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.evaluate.merge.cells import Cell, members, shown, table
+from lorarium.bases.base import Base, open_base
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.evaluation.merge.cells import Cell, members, shown, table
 from lorarium.formats import read
-from lorarium.merge.lora_rar import ASSET, Network, load_network
-from lorarium.models.base import Base, open_base
-from lorarium.train.distil import Chorus, Lesson, distillation, fit_gains
-from lorarium.train.manifest import pool_cell
-from lorarium.train.mint import job_of
+from lorarium.mergers.lora_rar import ASSET, Network, load_network
+from lorarium.training.distil import Chorus, Lesson, distillation, fit_gains
+from lorarium.training.manifest import pool_cell
+from lorarium.training.mint import job_of
 
 STEPS = (2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)
 NEAR = 1.01

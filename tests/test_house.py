@@ -18,16 +18,16 @@ SOURCE = Path(lorarium.__file__).parent
 # a room may import its own row and the rows below it
 ROOMS = (
     ("cli", "studio", "recipes"),
-    ("evaluate",),
-    ("synth", "merge", "library"),
-    ("describe", "train"),
-    ("models", "world", "encoders"),
+    ("evaluation",),
+    ("synthesis", "mergers", "library"),
+    ("descriptors", "training"),
+    ("bases", "world", "encoders"),
     ("formats",),
     ("algebra",),
     ("adapter", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
-TORCH_ROOMS = {"models", "train", "encoders", "synth", "recipes", "evaluate"}
+TORCH_ROOMS = {"bases", "training", "encoders", "synthesis", "recipes", "evaluation"}
 FREE = {"__init__", "__main__"}  # the public names and the door of the command line
 
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError
-
 if TYPE_CHECKING:
+    from lorarium.adapter import Adapter
+    from lorarium.errors import LorariumError
     from lorarium.library import Library
 
 __version__ = "0.1.0"
-__all__ = ["Adapter", "Library", "LorariumError", "__version__", "describe"]
 
-_ROOMS = ("describe", "synth")  # loaded when first asked for
+_HOMES = {  # loaded when first asked for
+    "Adapter": "adapter",
+    "Library": "library",
+    "LorariumError": "errors",
+}
+__all__ = ["Adapter", "Library", "LorariumError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
-        return importlib.import_module(f"lorarium.{name}")
-    if name == "Library":
-        return importlib.import_module("lorarium.library").Library
-    raise AttributeError(f"module 'lorarium' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lorarium' has no attribute {name!r}")
+    home = importlib.import_module(f"lorarium.{_HOMES[name]}")
+    value = globals()[name] = getattr(home, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch")
 
+from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
-from lorarium.describe import learned
-from lorarium.merge import foretold
-from lorarium.merge.drafts import style_words, subject_words
-from lorarium.models.pictures import write_png
+from lorarium.descriptors import learned
+from lorarium.mergers import foretold
+from lorarium.mergers.drafts import style_words, subject_words
 
 pytestmark = pytest.mark.interop
 
@@ -58,7 +58,7 @@ def test_drafts_are_drawn_of_what_train_and_synth_wrote(
 
 def test_synth_says_the_class_where_a_prompt_does(tmp_path: Path) -> None:
     from lorarium.formats import read
-    from lorarium.synth.run import answering
+    from lorarium.synthesis.run import answering
 
     write_png(tmp_path / "a.png", np.full((48, 48, 3), 90, np.uint8))
     named, plain = tmp_path / "named.safetensors", tmp_path / "plain.safetensors"

@@ -128,7 +128,7 @@ def test_what_is_there_is_refused_before_any_work(case: str, tmp_path: Path) -> 
 SILENT = {
     "inspect", "forecast", "index", "search", "duplicates", "lineage", "cluster",
     "tidy",  # moves files to its trash, and back, by a journal: tests/library/test_tidy.py
-    "mint",  # its folder is new, or gone on with by --resume: tests/train/test_mint.py
+    "mint",  # its folder is new, or gone on with by --resume: tests/training/test_mint.py
 }  # fmt: skip
 
 

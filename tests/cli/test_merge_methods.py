@@ -14,7 +14,7 @@ from lorarium.cli import cli
 from lorarium.cli.merge import parsed
 from lorarium.formats import container
 from lorarium.formats.example import example
-from lorarium.merge import METHODS, merge, options_of
+from lorarium.mergers import METHODS, merge, options_of
 
 
 def few(**options):
@@ -148,10 +148,10 @@ def test_errors_are_one_line_and_nothing_is_written(files, tmp_path, arguments, 
 
 def test_ziplora_from_files(tmp_path):
     pytest.importorskip("torch")
-    from tests.models.tiny import random_adapter, saved
+    from tests.bases.tiny import random_adapter, saved
 
     base = saved(tmp_path / "base.safetensors")
-    from lorarium.models.base import open_base
+    from lorarium.bases.base import open_base
 
     model = open_base(base)
     for seed in range(2):

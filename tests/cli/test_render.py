@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
 from lorarium.cli.common import split_weight
 from lorarium.errors import LorariumError
-from lorarium.models.pictures import write_png
-from tests.models.tiny import saved
+from tests.bases.tiny import saved
 
 pytestmark = pytest.mark.interop
 

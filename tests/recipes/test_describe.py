@@ -11,11 +11,11 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from lorarium.describe.gram import unit  # noqa: E402
-from lorarium.describe.learned import load_learned  # noqa: E402
+from lorarium.descriptors.gram import unit  # noqa: E402
+from lorarium.descriptors.learned import load_learned  # noqa: E402
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
-from lorarium.evaluate.describe.zoo import load, read_zoo  # noqa: E402
+from lorarium.evaluation.describe.zoo import load, read_zoo  # noqa: E402
 from lorarium.recipes import describe as stage  # noqa: E402
 from lorarium.recipes.describe_data import SLOTS, Examples, Worded, gather  # noqa: E402
 from lorarium.recipes.describe_maps import (  # noqa: E402
@@ -27,7 +27,7 @@ from lorarium.recipes.describe_maps import (  # noqa: E402
 )
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES  # noqa: E402
 from lorarium.world.words import COLOURS, VOCABULARY  # noqa: E402
-from tests.evaluate.describe.minted import minted, noise  # noqa: E402
+from tests.evaluation.describe.minted import minted, noise  # noqa: E402
 
 torch.set_num_threads(1)
 D, F = 168, 4

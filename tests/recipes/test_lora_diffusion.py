@@ -17,8 +17,8 @@ from lorarium.recipes.lora_diffusion import learn as paper  # noqa: E402
 from lorarium.recipes.lora_diffusion.mixture import mixture  # noqa: E402
 from lorarium.recipes.lora_diffusion.nets import AdaLora, AdaNorm  # noqa: E402
 from lorarium.recipes.lora_diffusion.vectors import space_of, vector  # noqa: E402
+from tests.bases.tiny import micro, random_adapter  # noqa: E402
 from tests.deltas import difference, matrix  # noqa: E402
-from tests.models.tiny import micro, random_adapter  # noqa: E402
 
 torch.set_num_threads(1)
 BASE = micro()

@@ -12,17 +12,17 @@ torch = pytest.importorskip("torch")
 
 from lorarium.adapter import Adapter, LowRank, Module  # noqa: E402
 from lorarium.algebra import dense_delta  # noqa: E402
+from lorarium.bases.micro_base import MicroBase  # noqa: E402
 from lorarium.encoders.training import FitConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
-from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo  # noqa: E402
+from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo  # noqa: E402
 from lorarium.formats import container  # noqa: E402
-from lorarium.merge import merge, merge_with_report  # noqa: E402
-from lorarium.merge.roles import load_roles  # noqa: E402
-from lorarium.models.micro_base import MicroBase  # noqa: E402
+from lorarium.mergers import merge, merge_with_report  # noqa: E402
+from lorarium.mergers.roles import load_roles  # noqa: E402
 from lorarium.recipes import roles as stage  # noqa: E402
-from lorarium.train.roles import Roles  # noqa: E402
-from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
-from tests.models.tiny import micro  # noqa: E402
+from lorarium.training.roles import Roles  # noqa: E402
+from tests.bases.tiny import micro  # noqa: E402
+from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
 torch.set_num_threads(1)
 PLAN = FitConfig(total=64 * 12, batch=64, muon=4e-3, adam=2e-2, ema=0.5, warmup=2, clip=1.0, seed=3)

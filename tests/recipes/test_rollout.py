@@ -9,20 +9,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lorarium.evaluate.describe.zoo import read_zoo  # noqa: E402
-from lorarium.evaluate.judges import load_judge  # noqa: E402
-from lorarium.models.branches import applied  # noqa: E402
-from lorarium.models.sampling import sample  # noqa: E402
+from lorarium.bases.branches import applied  # noqa: E402
+from lorarium.bases.sampling import sample  # noqa: E402
+from lorarium.evaluation.describe.zoo import read_zoo  # noqa: E402
+from lorarium.evaluation.judges import load_judge  # noqa: E402
 from lorarium.recipes import roles as stage  # noqa: E402
 from lorarium.recipes.roles_drawn import Both, both_rate  # noqa: E402
 from lorarium.recipes.rollout import Rollout, wrong_kind  # noqa: E402
 from lorarium.recipes.synth_data import gathered, seen_by  # noqa: E402
 from lorarium.recipes.synth_loss import Words, written_beside  # noqa: E402
 from lorarium.recipes.synth_rollout import apart, whole  # noqa: E402
-from lorarium.synth.net import KINDS, Generator, SynthConfig  # noqa: E402
-from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
-from tests.models.tiny import micro  # noqa: E402
-from tests.synth.tiny import pictures  # noqa: E402
+from lorarium.synthesis.net import KINDS, Generator, SynthConfig  # noqa: E402
+from tests.bases.tiny import micro  # noqa: E402
+from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
+from tests.synthesis.tiny import pictures  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -34,7 +34,7 @@ def chance(seed: int = 1) -> torch.Generator:
 def test_a_rollout_sees_what_sampling_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lorarium.recipes.rollout.FEWEST", 4)
     monkeypatch.setattr("lorarium.recipes.rollout.MOST", 4)
-    monkeypatch.setattr("lorarium.models.sampling.starting_noise", lambda seeds, shape: noise)
+    monkeypatch.setattr("lorarium.bases.sampling.starting_noise", lambda seeds, shape: noise)
     base = micro()
     random = chance()
     torch.randint(4, 5, (), generator=random)

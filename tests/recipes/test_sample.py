@@ -11,12 +11,12 @@ import pytest
 pytest.importorskip("torch")
 
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import read_zoo
+from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.formats import read
 from lorarium.library.samples import CARD, sample
 from lorarium.recipes import sample as stage
 from lorarium.recipes.zoo import manifest
-from tests.evaluate.describe.minted import minted
+from tests.evaluation.describe.minted import minted
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_due(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_core_zoo_has_relatives_of_the_tours_artist() -> None:
-    from lorarium.train.tour import ARTIST
+    from lorarium.training.tour import ARTIST
 
     chosen = list(stage.wanted([e for e in manifest().entries if e.split == "test"]))
     ids = [e.id for e in chosen]

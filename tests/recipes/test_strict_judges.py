@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from lorarium.bases.base import open_base
 from lorarium.encoders.episodes import COUNT, GROUPS, MEMBERS, prepared
 from lorarium.encoders.store import inherit
-from lorarium.models.base import open_base
 from lorarium.recipes import fakes
 from lorarium.recipes.strict_judges import Fakes, Pupil, StrictEpisode, strict_losses, worn
-from lorarium.synth.store import load_synth
+from lorarium.synthesis.store import load_synth
 from lorarium.world.splits import split_of
 
 

@@ -8,11 +8,11 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lorarium.recipes import synth_loud  # noqa: E402
-from lorarium.synth.make import synthesize, written  # noqa: E402
-from lorarium.synth.net import KINDS  # noqa: E402
-from lorarium.synth.store import Synth  # noqa: E402
-from tests.models.tiny import micro  # noqa: E402
-from tests.synth.tiny import pictures, synth  # noqa: E402
+from lorarium.synthesis.make import synthesize, written  # noqa: E402
+from lorarium.synthesis.net import KINDS  # noqa: E402
+from lorarium.synthesis.store import Synth  # noqa: E402
+from tests.bases.tiny import micro  # noqa: E402
+from tests.synthesis.tiny import pictures, synth  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -53,7 +53,7 @@ def test_what_was_tried_is_what_pictures_say(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_file_knows_its_loudness(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from lorarium.synth.store import load_synth, save_synth
+    from lorarium.synthesis.store import load_synth, save_synth
 
     base = micro()
     plain = synth(base)

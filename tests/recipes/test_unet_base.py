@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lorarium.models.micro2 import base_of
-from lorarium.models.sampling import sample
+from lorarium.bases.micro2 import base_of
+from lorarium.bases.sampling import sample
 from lorarium.recipes.unet_base import UNetRecipe, go_on
-from tests.models.micro2 import SMALL
+from tests.bases.micro2 import SMALL
 
 QUICK = UNetRecipe(batch=16, warmup=5, pool=64, fresh=0.0, start_pool=64, report=10)
 

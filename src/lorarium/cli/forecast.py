@@ -11,8 +11,8 @@ import click
 from lorarium import formats
 from lorarium.cli.common import json_flag, need_torch, one_line, plain, print_json, quiet_flag
 from lorarium.errors import LorariumError
-from lorarium.merge.forecast import Forecast, forecast
-from lorarium.merge.foretold import Expected, foretell, safest
+from lorarium.mergers.forecast import Forecast, forecast
+from lorarium.mergers.foretold import Expected, foretell, safest
 
 SHOWN = 6  # blocks
 

@@ -26,9 +26,9 @@ from lorarium.cli.suggest import Choice
 from lorarium.cli.written import written_facts
 from lorarium.errors import LorariumError, did_you_mean
 from lorarium.formats.target import check_adapter_target
-from lorarium.merge import METHODS, MergeReport, merge_with_report, options_of, summary
-from lorarium.merge.number_type import as_the_inputs
-from lorarium.merge.weights_file import read_weights
+from lorarium.mergers import METHODS, MergeReport, merge_with_report, options_of, summary
+from lorarium.mergers.number_type import as_the_inputs
+from lorarium.mergers.weights_file import read_weights
 
 
 class Rank(click.ParamType):

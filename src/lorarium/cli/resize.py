@@ -17,7 +17,7 @@ from lorarium.cli.common import force_flag, json_flag, loss_exit, plain, print_j
 from lorarium.cli.suggest import Choice
 from lorarium.cli.written import rank_words, written_facts
 from lorarium.formats.target import check_adapter_target
-from lorarium.merge.provenance import stamp
+from lorarium.mergers.provenance import stamp
 
 DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorarium.models.processor import bfloat16_pays
+from lorarium.bases.processor import bfloat16_pays
 
 SIZE = 48
 FINE, MIDDLE, COARSE = 32, 64, 128  # channels at 24, 12 and 6 cells a side

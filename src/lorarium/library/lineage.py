@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lorarium.describe.sketch import Sketch, input_similarity
+from lorarium.descriptors.sketch import Sketch, input_similarity
 from lorarium.library.calibrate import FEWEST
 from lorarium.library.compare import CUT, NEAR, Relation
 from lorarium.library.duplicates import changes_between

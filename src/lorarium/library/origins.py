@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.describe.sketch import input_similarity
+from lorarium.descriptors.sketch import input_similarity
 from lorarium.library import merges
 from lorarium.library.compare import CUT, SAME, SCALED, Relation
 from lorarium.library.equations import Equations, solve

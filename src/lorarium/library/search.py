@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Adapter, Array
-from lorarium.describe.sketch import Sketch
+from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
 from lorarium.files import exists, files_inside, is_folder
 from lorarium.formats import peft

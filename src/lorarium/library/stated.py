@@ -91,7 +91,7 @@ def _part(adapter: Adapter, modules: Sequence[Module]) -> Adapter:
 
 def _made(said: Statement, inputs: Sequence[Adapter]) -> Adapter:
     from lorarium.algebra import recompress
-    from lorarium.merge import merge, options_of
+    from lorarium.mergers import merge, options_of
 
     rank = said.options.get("rank")
     if said.method == "resize":

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lorarium.adapter import Array
-from lorarium.describe.effect import DIRECTIONS, asset
-from lorarium.describe.select import role_of
-from lorarium.models.base import Base, losses, modules, open_base
+from lorarium.bases.base import Base, losses, modules, open_base
+from lorarium.descriptors.effect import DIRECTIONS, asset
+from lorarium.descriptors.select import role_of
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lorarium.bases.micro import Micro, MicroConfig
 from lorarium.files import open_regular
-from lorarium.models.micro import Micro, MicroConfig
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 from lorarium.world.words import LONGEST, VOCABULARY, prompt, tokens

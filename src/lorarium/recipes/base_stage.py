@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lorarium.bases.base import losses
+from lorarium.bases.micro import Micro, MicroConfig
+from lorarium.bases.micro_base import ASSET, MicroBase, load_micro, save_micro
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
-from lorarium.models.base import losses
-from lorarium.models.micro import Micro, MicroConfig
-from lorarium.models.micro_base import ASSET, MicroBase, load_micro, save_micro
 from lorarium.recipes import base
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers

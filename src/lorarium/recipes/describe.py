@@ -19,8 +19,9 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from lorarium.adapter import Array
-from lorarium.describe.gram import unit
-from lorarium.describe.learned import (
+from lorarium.bases.micro_base import FAMILY
+from lorarium.descriptors.gram import unit
+from lorarium.descriptors.learned import (
     ASSET,
     FORMAT,
     Learned,
@@ -29,18 +30,17 @@ from lorarium.describe.learned import (
     load_learned,
     weighed,
 )
-from lorarium.describe.sketch import SKETCH_VERSION
+from lorarium.descriptors.sketch import SKETCH_VERSION
 from lorarium.encoders.store import mark_of
 from lorarium.encoders.store import shipped as encoder
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.folds import folds
-from lorarium.evaluate.describe.looks import aligned_inputs, never_seen
-from lorarium.evaluate.describe.retrieved import figures, retrieve
-from lorarium.evaluate.describe.rows import DescriptorRow
-from lorarium.evaluate.describe.scenarios import texts_about
-from lorarium.evaluate.describe.zoo import Corpus, Zoo, load, read_zoo
+from lorarium.evaluation.describe.folds import folds
+from lorarium.evaluation.describe.looks import aligned_inputs, never_seen
+from lorarium.evaluation.describe.retrieved import figures, retrieve
+from lorarium.evaluation.describe.rows import DescriptorRow
+from lorarium.evaluation.describe.scenarios import texts_about
+from lorarium.evaluation.describe.zoo import Corpus, Zoo, load, read_zoo
 from lorarium.library.calibrate import ALPHA
-from lorarium.models.micro_base import FAMILY
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe_data import SIZE, gather, picture_table, subset, worded
 from lorarium.recipes.describe_maps import (

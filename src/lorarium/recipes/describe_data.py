@@ -11,16 +11,16 @@ from torch import nn
 
 from lorarium.adapter import Adapter, Array, LowRank
 from lorarium.algebra import recompress
-from lorarium.describe.learned import recipe_facts
-from lorarium.describe.select import ROLES
-from lorarium.describe.sketch import Sketch, sketch
+from lorarium.descriptors.learned import recipe_facts
+from lorarium.descriptors.select import ROLES
+from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.looks import aligned_inputs
-from lorarium.evaluate.describe.words import hues_of, said_of, texts_of
-from lorarium.evaluate.describe.zoo import Zoo
+from lorarium.evaluation.describe.looks import aligned_inputs
+from lorarium.evaluation.describe.words import hues_of, said_of, texts_of
+from lorarium.evaluation.describe.zoo import Zoo
 from lorarium.formats import read
-from lorarium.train.manifest import POOL, Entry, pool_cell
-from lorarium.train.mint import path_of
+from lorarium.training.manifest import POOL, Entry, pool_cell
+from lorarium.training.mint import path_of
 from lorarium.world.scene import render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS
 from lorarium.world.words import COLOURS, VOCABULARY, tokens

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lorarium.adapter import Array
-from lorarium.describe.gram import unit
+from lorarium.descriptors.gram import unit
 from lorarium.recipes.describe_data import SLOTS, Examples, Worded, by_artist
 
 WIDTH, SHARED = 128, 64

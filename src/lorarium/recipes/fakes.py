@@ -17,15 +17,15 @@ import numpy as np
 import torch
 
 from lorarium.adapter import Adapter
-from lorarium.evaluate.synth.targets import pool
-from lorarium.merge import merge
-from lorarium.models.base import Base, mixed, open_base
-from lorarium.models.sampling import sample
-from lorarium.models.stack import each
-from lorarium.synth.make import synthesize
-from lorarium.synth.store import Synth, load_synth
-from lorarium.train.fit import fit
-from lorarium.train.recipe import Job, Recipe
+from lorarium.bases.base import Base, mixed, open_base
+from lorarium.bases.sampling import sample
+from lorarium.bases.stack import each
+from lorarium.evaluation.synth.targets import pool
+from lorarium.mergers import merge
+from lorarium.synthesis.make import synthesize
+from lorarium.synthesis.store import Synth, load_synth
+from lorarium.training.fit import fit
+from lorarium.training.recipe import Job, Recipe
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS, numbers
 from lorarium.world.words import prompt

@@ -14,20 +14,21 @@ import numpy as np
 
 from lorarium import __version__
 from lorarium.adapter import Array
-from lorarium.describe.learned import aligned
+from lorarium.bases.base import Base, open_base
+from lorarium.descriptors.learned import aligned
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.evaluate.judges import load_judge
-from lorarium.evaluate.merge.cells import Cell
-from lorarium.evaluate.merge.drawing import Gallery
-from lorarium.evaluate.statistics import spearman
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.merge.cells import Cell
+from lorarium.evaluation.merge.drawing import Gallery
+from lorarium.evaluation.statistics import spearman
 from lorarium.formats import container, read
 from lorarium.formats.target import write_atomically
-from lorarium.merge.drafts import PICTURES as DRAFTED_PICTURES
-from lorarium.merge.drafts import STEPS as DRAFTED_STEPS
-from lorarium.merge.drafts import Drafts
-from lorarium.merge.forecast import forecast
-from lorarium.merge.foretold import (
+from lorarium.mergers.drafts import PICTURES as DRAFTED_PICTURES
+from lorarium.mergers.drafts import STEPS as DRAFTED_STEPS
+from lorarium.mergers.drafts import Drafts
+from lorarium.mergers.forecast import forecast
+from lorarium.mergers.foretold import (
     ASKED,
     ASSET,
     DRAFTED,
@@ -37,8 +38,7 @@ from lorarium.merge.foretold import (
     facts_of,
     load_foreteller,
 )
-from lorarium.merge.roles import ASSET as ROLES_NET
-from lorarium.models.base import Base, open_base
+from lorarium.mergers.roles import ASSET as ROLES_NET
 from lorarium.recipes.forecast_cells import judged, pairs
 from lorarium.recipes.merge import FOLDER as MERGE_ZOO
 from lorarium.recipes.zoo import FOLDER as ZOO

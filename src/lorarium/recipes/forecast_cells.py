@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.evaluate.describe.zoo import Zoo
-from lorarium.evaluate.judges import Judge
-from lorarium.evaluate.merge.cells import Cell, shown
-from lorarium.evaluate.merge.drawing import Gallery
-from lorarium.evaluate.merge.rows import Row
-from lorarium.merge.foretold import WAYS, Way
-from lorarium.train.manifest import Entry
-from lorarium.train.mint import path_of
+from lorarium.evaluation.describe.zoo import Zoo
+from lorarium.evaluation.judges import Judge
+from lorarium.evaluation.merge.cells import Cell, shown
+from lorarium.evaluation.merge.drawing import Gallery
+from lorarium.evaluation.merge.rows import Row
+from lorarium.mergers.foretold import WAYS, Way
+from lorarium.training.manifest import Entry
+from lorarium.training.mint import path_of
 from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_GENRES
 

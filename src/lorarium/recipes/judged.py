@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lorarium.bases.base import Base, Text, mixed
+from lorarium.bases.processor import bfloat16_pays
 from lorarium.encoders.nets import SIZE
 from lorarium.encoders.store import shipped
-from lorarium.models.base import Base, Text, mixed
-from lorarium.models.processor import bfloat16_pays
 
 HEADS = ("style", "identity")
 

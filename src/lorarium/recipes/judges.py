@@ -29,8 +29,8 @@ from lorarium.encoders.store import (
 )
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.evaluate.judges import calibrate
-from lorarium.evaluate.verification import verification, zero_shot
+from lorarium.evaluation.judges import calibrate
+from lorarium.evaluation.verification import verification, zero_shot
 from lorarium.recipes.baselines import train_clip_like, train_dino_like
 from lorarium.world.mark import world_mark
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES

@@ -16,18 +16,18 @@ from typing import Any
 import torch
 
 from lorarium import __version__
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
 from lorarium.encoders.training import FitConfig
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo
+from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.formats import container
-from lorarium.merge.lora_rar import ASSET, TARGETS, Network, load_network
-from lorarium.models.base import Base, open_base
-from lorarium.models.rounded import rounded
+from lorarium.mergers.lora_rar import ASSET, TARGETS, Network, load_network
 from lorarium.recipes.describe import mark
-from lorarium.train.distil import Lesson
-from lorarium.train.manifest import read_manifest
-from lorarium.train.merger import CoefficientNet, Member, Troupe, distance, train_merger
-from lorarium.train.mint import job_of, mint
+from lorarium.training.distil import Lesson
+from lorarium.training.manifest import read_manifest
+from lorarium.training.merger import CoefficientNet, Member, Troupe, distance, train_merger
+from lorarium.training.mint import job_of, mint
 
 RUN = Path("runs/merge")
 FOLDER = RUN / "zoo"

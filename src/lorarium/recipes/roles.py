@@ -14,25 +14,25 @@ import torch
 from torch import Tensor, nn
 
 from lorarium import __version__
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.branches import applied
+from lorarium.bases.rounded import rounded
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo
-from lorarium.evaluate.judges import load_judge
+from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
+from lorarium.evaluation.judges import load_judge
 from lorarium.formats import container
-from lorarium.merge.roles import ASSET, ROLES, load_roles
-from lorarium.models.base import Base, open_base
-from lorarium.models.branches import applied
-from lorarium.models.rounded import rounded
+from lorarium.mergers.roles import ASSET, ROLES, load_roles
 from lorarium.recipes.judged import Judged
 from lorarium.recipes.merge import minted
 from lorarium.recipes.roles_drawn import Both, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
 from lorarium.recipes.zoo import FOLDER as ZOO
-from lorarium.train.distil import Lesson
-from lorarium.train.manifest import Entry
-from lorarium.train.merger import Bank, Member
-from lorarium.train.roles import Read, Roles, RolesConfig
+from lorarium.training.distil import Lesson
+from lorarium.training.manifest import Entry
+from lorarium.training.merger import Bank, Member
+from lorarium.training.roles import Read, Roles, RolesConfig
 from lorarium.world.mark import world_mark
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, numbers

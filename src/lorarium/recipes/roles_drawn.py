@@ -9,17 +9,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lorarium.bases.base import Base
+from lorarium.bases.rounded import rounded
+from lorarium.bases.sampling import sample
 from lorarium.encoders.encode import as_input
-from lorarium.evaluate.judges import Judge
-from lorarium.evaluate.merge.cells import shown
-from lorarium.models.base import Base
-from lorarium.models.rounded import rounded
-from lorarium.models.sampling import sample
+from lorarium.evaluation.judges import Judge
+from lorarium.evaluation.merge.cells import shown
 from lorarium.recipes.judged import HEADS
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
-from lorarium.train.manifest import Entry
-from lorarium.train.roles import Read, Roles, Side
+from lorarium.training.manifest import Entry
+from lorarium.training.roles import Read, Roles, Side
 
 SOFT = 0.1  # a score so far above the threshold counts for most of a pass
 AT_ONCE, STEPS = 8, 12

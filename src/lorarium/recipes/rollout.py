@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.adapter import Module
+from lorarium.bases.base import Base, Text
+from lorarium.bases.branches import Hook, applied
+from lorarium.bases.processor import bfloat16_pays
+from lorarium.bases.sampling import step
 from lorarium.encoders.nets import SIZE, ConvTrunk
 from lorarium.encoders.store import shipped
-from lorarium.models.base import Base, Text
-from lorarium.models.branches import Hook, applied
-from lorarium.models.processor import bfloat16_pays
-from lorarium.models.sampling import step
 from lorarium.world.splits import SEEN_CLASSES
 
 FEWEST, MOST = 3, 5  # steps of drawing

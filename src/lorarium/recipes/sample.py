@@ -13,16 +13,16 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from lorarium.bases.micro_base import load_micro
 from lorarium.cli import fail
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import RANDOM, Zoo, read_zoo
+from lorarium.evaluation.describe.zoo import RANDOM, Zoo, read_zoo
 from lorarium.formats import read, write
 from lorarium.library.samples import CARD, FOLDER, FORMAT, Sample, sample
-from lorarium.models.micro_base import load_micro
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe import mark
-from lorarium.train.manifest import Entry
-from lorarium.train.mint import path_of
+from lorarium.training.manifest import Entry
+from lorarium.training.mint import path_of
 
 MOST, ROOM = 60, 13 * 2**20  # adapters, and bytes of all of them
 CLASSES = 8  # of which an individual is taken

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
 from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
-from lorarium.models.base import Base, open_base
-from lorarium.models.rounded import rounded
 from lorarium.recipes.judged import Judged
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_basis import start_basis
@@ -36,9 +36,9 @@ from lorarium.recipes.synth_loss import Words, tried, written_beside
 from lorarium.recipes.synth_loud import loudest, made_loud
 from lorarium.recipes.synth_rollout import whole
 from lorarium.recipes.synth_ship import limits, memory, named_directions
-from lorarium.synth.net import KINDS, Generator, SynthConfig
-from lorarium.synth.store import ASSET, Card, load_synth, save_synth
-from lorarium.synth.wishes import LAST
+from lorarium.synthesis.net import KINDS, Generator, SynthConfig
+from lorarium.synthesis.store import ASSET, Card, load_synth, save_synth
+from lorarium.synthesis.wishes import LAST
 from lorarium.world.mark import world_mark
 
 RUN = Path("runs/synth")

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.adapter import Module
-from lorarium.models.base import Base
+from lorarium.bases.base import Base
 from lorarium.recipes.synth_data import Batch, Endless
 from lorarium.recipes.synth_loss import Words, tried
-from lorarium.synth.net import Generator
+from lorarium.synthesis.net import Generator
 
 ROUNDS, SOURCES, TARGETS = 32, 2, 8
 

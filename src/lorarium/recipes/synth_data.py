@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from lorarium.encoders.encode import as_input
-from lorarium.synth.net import KINDS, Eyes
-from lorarium.synth.wishes import wishes
+from lorarium.synthesis.net import KINDS, Eyes
+from lorarium.synthesis.wishes import wishes
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 
 from lorarium.adapter import Module
-from lorarium.models.base import Base
-from lorarium.models.branches import Hook
-from lorarium.models.stack import each
+from lorarium.bases.base import Base
+from lorarium.bases.branches import Hook
+from lorarium.bases.stack import each
 from lorarium.recipes.judged import Judged
 from lorarium.recipes.synth_data import Batch, Source, artist, individual, seen_by
 from lorarium.recipes.synth_loss import Words, batch_losses, tried
-from lorarium.synth.net import KINDS, Eyes, Generator
-from lorarium.train.fit import fit
-from lorarium.train.recipe import Job, Recipe
+from lorarium.synthesis.net import KINDS, Eyes, Generator
+from lorarium.training.fit import fit
+from lorarium.training.recipe import Job, Recipe
 from lorarium.world.splits import artists, individuals
 
 COUNT = 12  # artists, and individuals

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from lorarium.adapter import Module
-from lorarium.models.base import Base, Text, joined, losses, take
-from lorarium.models.branches import Hook, applied
+from lorarium.bases.base import Base, Text, joined, losses, take
+from lorarium.bases.branches import Hook, applied
 from lorarium.recipes.judged import Judged
 from lorarium.recipes.synth_data import Batch
-from lorarium.synth.net import Generator, branches
+from lorarium.synthesis.net import Generator, branches
 
 
 class Words:

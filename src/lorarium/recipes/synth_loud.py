@@ -9,15 +9,15 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from lorarium.bases.base import Base
+from lorarium.bases.rounded import rounded
+from lorarium.bases.sampling import sample
 from lorarium.encoders.encode import as_input
-from lorarium.evaluate.judges import Judge, load_judge
-from lorarium.evaluate.synth.targets import Target, style_targets, subject_targets
-from lorarium.models.base import Base
-from lorarium.models.rounded import rounded
-from lorarium.models.sampling import sample
-from lorarium.synth.make import condition, written
-from lorarium.synth.net import KINDS, Generator
-from lorarium.synth.store import Synth
+from lorarium.evaluation.judges import Judge, load_judge
+from lorarium.evaluation.synth.targets import Target, style_targets, subject_targets
+from lorarium.synthesis.make import condition, written
+from lorarium.synthesis.net import KINDS, Generator
+from lorarium.synthesis.store import Synth
 
 LOUDNESS = (0.75, 1.0, 1.25, 1.5, 2.0)
 # a score that much below the best is as good, if quieter: loud pictures please the judge that the

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lorarium.adapter import Module
-from lorarium.models.branches import Hook
+from lorarium.bases.branches import Hook
 from lorarium.recipes.judged import HEADS
 from lorarium.recipes.rollout import LOOK, Rollout, wrong_kind
 from lorarium.recipes.synth_data import Batch

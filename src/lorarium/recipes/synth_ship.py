@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from lorarium.recipes.synth_data import artist, individual, look
-from lorarium.synth import novelty
-from lorarium.synth.make import EDIT
-from lorarium.synth.net import KINDS, Eyes, Generator
+from lorarium.synthesis import novelty
+from lorarium.synthesis.make import EDIT
+from lorarium.synthesis.net import KINDS, Eyes, Generator
 from lorarium.world.pen import MARKS
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers

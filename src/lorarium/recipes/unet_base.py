@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from lorarium.encoders.muon import Muon
-from lorarium.models.clip_text import TextConfig, TextModel
-from lorarium.models.micro2 import (
+from lorarium.bases.clip_text import TextConfig, TextModel
+from lorarium.bases.micro2 import (
     LEAST_NOISE,
     STEPS,
     TIME_MEAN,
@@ -27,8 +26,9 @@ from lorarium.models.micro2 import (
     framed,
     noisy,
 )
-from lorarium.models.patch_codec import PatchCodec, fit_codec
-from lorarium.models.unet import UNet, UNetConfig
+from lorarium.bases.patch_codec import PatchCodec, fit_codec
+from lorarium.bases.unet import UNet, UNetConfig
+from lorarium.encoders.muon import Muon
 from lorarium.recipes.base import PicturePool
 
 

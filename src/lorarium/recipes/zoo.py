@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lorarium.bases.base import open_base
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import Zoo, read_zoo
-from lorarium.models.base import open_base
-from lorarium.train.manifest import Manifest, read_manifest
-from lorarium.train.mint import mint, path_of
+from lorarium.evaluation.describe.zoo import Zoo, read_zoo
+from lorarium.training.manifest import Manifest, read_manifest
+from lorarium.training.mint import mint, path_of
 
 FOLDER = Path("runs/zoo")
 RECIPE = Path(__file__).with_name("zoo.toml")

@@ -1,6 +1,6 @@
 """Emblems: the bold small sign that each individual wears, and that every style can show.
 
-Shapes and colours may not say who is who (`evaluate/world_checks.py`); this does. Distances are
+Shapes and colours may not say who is who (`evaluation/world_checks.py`); this does. Distances are
 in units of the emblem, which reaches about 1 from its middle.
 """
 

@@ -19,18 +19,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.adapter import Adapter
-from lorarium.describe.gram import unit
+from lorarium.bases.base import open_base
+from lorarium.descriptors.gram import unit
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import Zoo, read_zoo
-from lorarium.evaluate.synth.targets import pool
+from lorarium.evaluation.describe.zoo import Zoo, read_zoo
+from lorarium.evaluation.synth.targets import pool
 from lorarium.formats import read
-from lorarium.models.base import open_base
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.lora_diffusion.nets import CONDITIONINGS, Denoiser, Vae
 from lorarium.recipes.lora_diffusion.vectors import Space, space_of
-from lorarium.train.mint import path_of
+from lorarium.training.mint import path_of
 
 Array = np.ndarray
 RUN = Path("runs/lora_diffusion")

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from lorarium.adapter import Adapter, Delta, LowRank, Module
-from lorarium.models.base import Base, losses, take
-from lorarium.models.branches import Branch, applied
+from lorarium.bases.base import Base, losses, take
+from lorarium.bases.branches import Branch, applied
 
 STEPS, WARMUP, RATE, BATCH = 200, 50, 1e-2, 4
 

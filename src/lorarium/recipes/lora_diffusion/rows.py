@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from lorarium.adapter import Adapter
+from lorarium.bases.base import Base
 from lorarium.encoders.store import shipped
-from lorarium.evaluate.synth.rows import Make, Row
-from lorarium.evaluate.synth.targets import Target
-from lorarium.models.base import Base
+from lorarium.evaluation.synth.rows import Make, Row
+from lorarium.evaluation.synth.targets import Target
 from lorarium.recipes.lora_diffusion.learn import (
     Generators,
     condition,
