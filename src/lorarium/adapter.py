@@ -335,7 +335,7 @@ def kind_name(delta: Delta) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Adapter:
+class Adapter(Mapping[Module, Delta]):
     """Weight changes by module, opaque tensors by their raw key, and the file's metadata.
 
     `family` is a family id (`sd1`, `flux1`, `micro-1`, `unknown`...); `dialect` is how the file
@@ -358,6 +358,10 @@ class Adapter:
         maps = dict(self.deltas), self.family, dict(self.metadata), dict(self.opaque)
         return Adapter, (*maps, self.dialect)
 
+    # two adapters are equal when they are one object; `algebra.fingerprint` compares what they do
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __len__(self) -> int:
         return len(self.deltas)
 
@@ -367,8 +371,10 @@ class Adapter:
     def __getitem__(self, module: tuple[str, str]) -> Delta:
         return self.deltas[Module(*module)]
 
-    def items(self) -> Iterator[tuple[Module, Delta]]:
-        return iter(self.deltas.items())
+    def __repr__(self) -> str:
+        from lorarium.algebra.printed import adapter_line  # only when somebody looks
+
+        return f"Adapter({adapter_line(self)})"
 
     def parts(self) -> dict[str, int]:
         """How many modules each part has."""

@@ -36,7 +36,7 @@ _MAGIC = b"lsk\0"
 _TYPES = {"product": "<i2", "output": "i1", "input": "i1", "facts": "<f4", "effect": "i1"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sketch:
     """`output`, `input` and `effect` are unit vectors (zero where nothing is changed), so that an
     inner product is a cosine; `facts` are named by `fact`. The numbers are what the bytes hold."""
@@ -53,6 +53,10 @@ class Sketch:
             vector = np.array(getattr(self, name), np.float32)
             vector.flags.writeable = False
             object.__setattr__(self, name, vector)
+
+    def __repr__(self) -> str:
+        modules, norm = self.fact("modules"), self.fact("norm")
+        return f"Sketch({quoted(self.family)[1:-1]}, {modules:.0f} modules, norm {norm:.3g})"
 
     def fact(self, name: str) -> float:
         """One fact, as `fact_names` spells it: `norm`, `effective rank`, `energy q`..."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_PROMPTS = 8
 
 
-def opened(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
+def resolve_base(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
     """The base that was given or named, of the adapters' family; its hash goes into the header."""
     if importlib.util.find_spec("torch") is None:
         what = f"the method {inputs.method!r} runs the base model, which needs torch"

@@ -20,7 +20,8 @@ from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import factored_svd, factors_of, stored_factors
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats import container
-from lorarium.mergers.inputs import Inputs, at, combine, prepare, two_different
+from lorarium.mergers.inputs import Inputs, combine, module_errors, two_different
+from lorarium.mergers.registry import method
 
 ASSET = Path(__file__).parent.parent / "assets" / "roles.safetensors"  # of micro-1
 ROLES = ("subject", "style")
@@ -44,24 +45,22 @@ class _Reading:
     columns: Array  # (out, r)
 
 
+@method("roles", group="subject and style", min_inputs=2)
 def merge_roles(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     roles: str | Sequence[str] | None = None,
     network: Roles | str | Path | None = None,
-    **shared: Any,
 ) -> Adapter:
     """Subjects first, the style last: each role's gains by module, learned on true pictures.
 
     `roles` names another order, one for each adapter, like "style,subject".
     """
-    inputs = prepare("roles", adapters, weights, least=2, **shared)
-    mine = _roles_of(roles, len(adapters))
-    inputs.options["roles"] = list(mine)
+    order = _roles_of(roles, len(inputs.adapters))
+    inputs.record(roles=list(order))
     two_different(inputs)
     net = network if isinstance(network, Roles) else _opened(inputs, network)
-    inputs.options["network"] = str(net.card.get("name", "")) or None
+    inputs.record(network=str(net.card.get("name", "")) or None)
     known = net.card.get("base_hash")
     for k, adapter in enumerate(inputs.adapters):
         own = adapter.metadata.get("lorarium.base_hash")
@@ -75,9 +74,11 @@ def merge_roles(
     for module, terms in inputs.modules.items():
         if module in net.place and len(terms[0].delta.shape) == 2:
             read += 1
-            with at(module):
+            with module_errors(module):
                 whole = [factors_of(t.delta, np.float32) for t in terms]
-                passed = counted(net, module, whole, [ROLES.index(mine[t.owner]) for t in terms])
+                passed = damped_factors(
+                    net, module, whole, [ROLES.index(order[t.owner]) for t in terms]
+                )
                 for term, (B, A) in zip(terms, passed, strict=True):
                     stored = inputs.stored(module)
                     changed[term.owner][module] = stored_factors(B, A, term.delta.shape, stored)
@@ -88,7 +89,7 @@ def merge_roles(
     return combine(inputs, adapters=made)
 
 
-def counted(
+def damped_factors(
     net: Roles, module: Module, pairs: Sequence[tuple[Array, Array]], roles: Sequence[int]
 ) -> list[tuple[Array, Array]]:
     """The factors of one module's adapters as they go into the merge."""

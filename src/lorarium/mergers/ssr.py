@@ -15,14 +15,15 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import add, factors_of, stored_factors
 from lorarium.errors import LorariumError
-from lorarium.mergers.inputs import Inputs, Term, finish, gathered, prepare
-from lorarium.mergers.on_base import opened, prompts_of
-from lorarium.mergers.options import number, whole
+from lorarium.mergers.inputs import Inputs, Term, finish, with_deltas
+from lorarium.mergers.on_base import prompts_of, resolve_base
+from lorarium.mergers.options import number, require_int
+from lorarium.mergers.registry import method
 
 
+@method("ssr", group="on the base", min_inputs=2)
 def merge_ssr(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     base: Any = None,
     prompts: str | Sequence[str] | None = None,
@@ -30,17 +31,18 @@ def merge_ssr(
     steps: int = 1,
     seed: int = 0,
     device: str = "cpu",
-    **shared: Any,
 ) -> Adapter:
     """Route each adapter's signal by what the base's layers see of its prompt (needs the base).
 
     `prompts` is one for each adapter; files that Lorarium trained bring their own.
     """
-    own = {"ridge": number("ridge", ridge, 0, 1e6), "steps": whole("steps", steps), "seed": seed}
-    whole("seed", seed, 0)
-    inputs = prepare("ssr", adapters, weights, own, least=2, **shared)
+    inputs.record(
+        ridge=number("ridge", ridge, 0, 1e6),
+        steps=require_int("steps", steps),
+        seed=require_int("seed", seed, 0),
+    )
     said = prompts_of(inputs, prompts)
-    model = opened(inputs, base, device)
+    model = resolve_base(inputs, base, device)
     parts = [inputs.weighted(k) for k in range(len(inputs.adapters))]
     pairs = {
         module: [factors_of(parts[term.owner][module]) for term in terms]
@@ -57,7 +59,7 @@ def merge_ssr(
         A = np.concatenate([A for _, A in found])
         shape = _shape(inputs.modules[module])
         deltas[module] = stored_factors(B, A, shape, inputs.stored(module))
-    return finish(inputs, gathered(inputs, deltas))
+    return finish(inputs, with_deltas(inputs, deltas))
 
 
 def _seen(

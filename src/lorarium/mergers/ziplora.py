@@ -13,14 +13,15 @@ from typing import Any
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.mergers.columns import weigh_columns
-from lorarium.mergers.inputs import prepare, two_different
-from lorarium.mergers.on_base import opened, prompts_of
-from lorarium.mergers.options import choice, number, whole
+from lorarium.mergers.inputs import Inputs, two_different
+from lorarium.mergers.on_base import prompts_of, resolve_base
+from lorarium.mergers.options import choice, number, require_int
+from lorarium.mergers.registry import method
 
 
+@method("ziplora", group="on the base", min_inputs=2)
 def merge_ziplora(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     base: Any = None,
     prompts: str | Sequence[str] | None = None,
@@ -34,26 +35,24 @@ def merge_ziplora(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
-    **shared: Any,
 ) -> Adapter:
     """Learn a coefficient for each column on the base model, about a hundred steps.
 
     `prompts` and `pictures` (a file or folder) are one for each adapter. Files that Lorarium
     trained bring their prompts; without pictures each adapter draws `drawn` of its own.
     """
-    own = {
-        "steps": whole("steps", steps),
-        "lr": number("lr", lr, 0, 10, above=True),
-        "penalty": number("penalty", penalty, 0, 1e6),
-        "likeness": choice("likeness", likeness, ("cosine", "product")),
-        "batch": whole("batch", batch),
-        "drawn": whole("drawn", drawn),
-        "seed": whole("seed", seed, 0),
-    }
-    inputs = prepare("ziplora", adapters, weights, own, least=2, **shared)
+    inputs.record(
+        steps=require_int("steps", steps),
+        lr=number("lr", lr, 0, 10, above=True),
+        penalty=number("penalty", penalty, 0, 1e6),
+        likeness=choice("likeness", likeness, ("cosine", "product")),
+        batch=require_int("batch", batch),
+        drawn=require_int("drawn", drawn),
+        seed=require_int("seed", seed, 0),
+    )
     two_different(inputs)
     said = prompts_of(inputs, prompts)
-    model = opened(inputs, base, device)
+    model = resolve_base(inputs, base, device)
     from lorarium.training.distil import fit_gains
 
     parts = [inputs.weighted(k) for k in range(len(inputs.adapters))]

@@ -14,7 +14,7 @@ from lorarium.evaluation.judges import Judge
 from lorarium.evaluation.merge.cells import Cell, shown
 from lorarium.evaluation.merge.drawing import Gallery
 from lorarium.evaluation.merge.rows import Row
-from lorarium.mergers.foretold import WAYS, Way
+from lorarium.forecasts.rates import SETTINGS, MergeSetting
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 from lorarium.world.scene import PHOTO
@@ -46,7 +46,7 @@ class Judged:
         return np.stack([who.mean(-1), how.mean(-1), (who * how).mean(-1)], -1)
 
 
-def rows(ways: Sequence[Way] = WAYS) -> list[Row]:
+def rows(ways: Sequence[MergeSetting] = SETTINGS) -> list[Row]:
     return [Row(way.name, way.method, way.weights) for way in ways]
 
 
@@ -71,10 +71,10 @@ def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
 
 def judged(
     gallery: Gallery, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0,
-    ways: Sequence[Sequence[Way]] | None = None,
+    ways: Sequence[Sequence[MergeSetting]] | None = None,
 ) -> Judged:  # fmt: skip
     """Draw what is not there yet, and ask; all ways of each cell, or its own."""
-    own = ways or [WAYS] * len(cells)
+    own = ways or [SETTINGS] * len(cells)
     tasks = [
         [(row, cell, pictures, STEPS, noise) for row in rows(of)]
         for cell, of in zip(cells, own, strict=True)

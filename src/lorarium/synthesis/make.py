@@ -32,8 +32,8 @@ ANSWERS_TO = {"style": "in sty1", "subject": "sub1"}  # whatever the pictures sh
 EDIT = "edit."  # head of the directions' names among the extras
 
 
-@dataclass(frozen=True, eq=False)
-class Made:
+@dataclass(frozen=True, eq=False, repr=False)
+class SynthesisResult:
     """An adapter, and what there is to say about the pictures that it came from."""
 
     adapter: Adapter
@@ -42,6 +42,10 @@ class Made:
     agreement: tuple[float, ...] = ()  # of each picture with the others
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        notes = "".join(f"; {warning}" for warning in self.warnings)
+        return f"SynthesisResult({self.adapter!r}, distance {self.distance:.2f}{notes})"
 
 
 def synthesize(
@@ -53,7 +57,7 @@ def synthesize(
     rank: int | None = None,
     edits: Mapping[str, float] | None = None,
     about: Mapping[str, str] | None = None,
-) -> Made:
+) -> SynthesisResult:
     """A LoRA from pictures (n, h, w, 3) uint8 of one artist or one individual.
 
     `edits` moves it along named directions, see `directions`; a lower `rank` than the generator's
@@ -80,7 +84,7 @@ def synthesize(
     if edits:
         said["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
     adapter = adapter.with_(metadata=said)
-    made = Made(adapter, distance, float(nearer.mean()), tuple(agree), (), seconds)
+    made = SynthesisResult(adapter, distance, float(nearer.mean()), tuple(agree), (), seconds)
     return replace(made, warnings=tuple(_warnings(synth, made, kind)))
 
 
@@ -111,14 +115,14 @@ def direction(synth: Synth, kind: str, name: str) -> Tensor:
 
 def refined(
     base: Base,
-    made: Made,
+    made: SynthesisResult,
     pictures: np.ndarray,
     prompts: Sequence[str],
     steps: int,
     *,
     seed: int = 0,
     recipe: Recipe = REFINE,
-) -> Made:
+) -> SynthesisResult:
     """A few training steps on the pictures, from the generated factors."""
     rank = max(int(d.rank or 0) for _, d in made.adapter.items())
     recipe = replace(recipe, rank=rank, alpha=float(rank), steps=steps)
@@ -159,7 +163,7 @@ def _check(synth: Synth, base: Base, pictures: np.ndarray, kind: str, rank: int 
         raise LorariumError(f"the generator writes for base {str(wanted)[:12]}, not this one")
 
 
-def _warnings(synth: Synth, made: Made, kind: str) -> list[str]:
+def _warnings(synth: Synth, made: SynthesisResult, kind: str) -> list[str]:
     said = []
     if made.nearer >= novelty.FAR:
         said.append(

@@ -25,7 +25,7 @@ from lorarium.bases.stack import check_family
 from lorarium.errors import LorariumError
 from lorarium.formats import read, write
 from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
-from lorarium.synthesis.make import MOST_EDIT, Made, refined, synthesize
+from lorarium.synthesis.make import MOST_EDIT, SynthesisResult, refined, synthesize
 from lorarium.synthesis.store import Synth, load_synth
 from lorarium.training.recipe import Job, Recipe
 from lorarium.training.run import said, sample_sheet
@@ -38,7 +38,7 @@ SHOWN = 6  # of a sheet
 SMALLEST = 24  # pixels of a side
 
 
-def synth(
+def synthesize_files(
     pictures: Sequence[str | Path] = (),
     out: str | Path | None = None,
     *,
@@ -54,14 +54,14 @@ def synth(
     sheet: bool = True,
     device: str = "cpu",
     force: bool = False,
-) -> Made:
+) -> SynthesisResult:
     """A LoRA from picture files or folders, and from what another LoRA draws (`like`); written to
     `out` when that is given. An existing file or sheet is refused, unless `force`.
 
     `refine` goes on training for so many steps. `{}` in the prompt, which only refining and the
     sheet need, stands for a picture's own caption.
 
-    >>> synth(["mine/"], "mine.safetensors").distance
+    >>> lo.synthesize(["mine/"], "mine.safetensors").distance
     """
     if not pictures and like is None:
         raise LorariumError("no pictures were given", hint="name files or folders, or use --like")

@@ -21,8 +21,8 @@ from lorarium.descriptors.gram import unit
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
+from lorarium.forecasts.rates import ROLES, MergeSetting
 from lorarium.mergers import merge
-from lorarium.mergers.foretold import ROLES, Way
 from lorarium.world.scene import PHOTO
 from lorarium.world.words import STYLE_TOKENS
 
@@ -33,10 +33,10 @@ ARTICLES = ("a ", "an ", "the ")
 Seen = tuple[Array, Array]  # of drafts, by judge A: (n, d) each
 
 
-class Drafts:
-    """Drafts of adapters and of their merges on a base; what was drawn of one alone is kept."""
+class PreviewFeatures:
+    """Previews of adapters and of their merges on a base; what was drawn of one alone is kept."""
 
-    def __init__(self, base: Base, ways: Sequence[Way]) -> None:
+    def __init__(self, base: Base, ways: Sequence[MergeSetting]) -> None:
         self.base, self.ways, self.judge = base, ways, shipped("judge_a").net
         self.kept: dict[tuple[int, str], tuple[Adapter, Seen]] = {}
 

@@ -20,8 +20,8 @@ import numpy as np
 from lorarium.adapter import Adapter, Array
 from lorarium.descriptors.learned import aligned
 from lorarium.errors import LorariumError, need_packages
+from lorarium.forecasts.facts import Forecast, forecast
 from lorarium.formats import container
-from lorarium.mergers.forecast import Forecast, forecast
 
 ASSET = Path(__file__).parent.parent / "assets" / "forecast.safetensors"  # of micro-1
 DRAFTED = ASSET.with_name("forecast-drafts.safetensors")  # of what drafts say besides
@@ -30,7 +30,7 @@ ASKED = ("subject", "style", "both")
 
 
 @dataclass(frozen=True)
-class Way:
+class MergeSetting:
     """A method and the weights of subject and style."""
 
     method: str
@@ -42,27 +42,27 @@ class Way:
         return self.method + at
 
 
-WAYS = (
-    Way("roles", (1.0, 1.0)),
-    Way("roles", (1.25, 1.0)),
-    Way("roles", (1.5, 1.0)),
-    Way("roles", (1.0, 1.25)),
-    Way("roles", (0.75, 1.0)),
+SETTINGS = (
+    MergeSetting("roles", (1.0, 1.0)),
+    MergeSetting("roles", (1.25, 1.0)),
+    MergeSetting("roles", (1.5, 1.0)),
+    MergeSetting("roles", (1.0, 1.25)),
+    MergeSetting("roles", (0.75, 1.0)),
 )
 
 
 @dataclass(frozen=True)
-class Expected:
+class PassRates:
     """Shares of pictures that will show the subject, the style, and both."""
 
-    way: Way
+    setting: MergeSetting
     subject: float
     style: float
     both: float
 
 
 @dataclass(frozen=True, eq=False)
-class Foreteller:
+class RatePredictor:
     """`axes` of each role project what the descriptor sees; `weights` (ways * 3, features + 1)."""
 
     tensors: Mapping[str, Array]
@@ -95,14 +95,14 @@ def in_roles(adapters: Sequence[Adapter]) -> list[Adapter]:
     return list(reversed(adapters)) if said == ["style", "subject"] else list(adapters)
 
 
-def foretell(
-    adapters: Sequence[Adapter], foreteller: Foreteller | None = None, *, drafts: bool = False
-) -> list[Expected]:
+def predict_rates(
+    adapters: Sequence[Adapter], foreteller: RatePredictor | None = None, *, drafts: bool = False
+) -> list[PassRates]:
     """What to expect of each way of merging a subject and a style, the best first; refused with a
     reason for what nothing was learned about. From the weights alone, or with `drafts` that the
     base draws in a second.
 
-    >>> foretell([cat, ink])[0].both
+    >>> predict_rates([cat, ink])[0].both
     """
     if len(adapters) != 2:
         raise LorariumError("rates are foretold for pairs of a subject and a style only")
@@ -110,20 +110,21 @@ def foretell(
     net = foreteller or shipped(DRAFTED if drafts else ASSET)
     if any(a.metadata.get("lorarium.base_hash") != net.card.get("base_hash") for a in pair):
         raise LorariumError("rates are foretold for adapters of the embedded base only")
-    found = forecast(pair, tried=("sum", "roles"))
+    found = forecast(pair, methods=("sum", "roles"))
     if found.left_out:
         raise LorariumError(f"no rates are foretold: {next(iter(found.left_out.values()))}")
     facts = facts_of(found)
     if drafts:
         need_packages("drawing drafts", ("torch",), "torch")
         from lorarium.bases.base import open_base
-        from lorarium.mergers.drafts import Drafts  # needs torch
+        from lorarium.forecasts.drafts import PreviewFeatures  # needs torch
 
-        facts += Drafts(open_base(), WAYS).facts(*pair)
+        facts += PreviewFeatures(open_base(), SETTINGS).facts(*pair)
     subject, style = (aligned(a)[None] for a in pair)
     (rates,) = net.rates(np.array([facts], np.float32), (subject, style))
     expected = [
-        Expected(way, *map(float, row.round(3))) for way, row in zip(WAYS, rates, strict=True)
+        PassRates(setting, *map(float, row.round(3)))
+        for setting, row in zip(SETTINGS, rates, strict=True)
     ]
     return sorted(expected, key=lambda e: -e.both)
 
@@ -139,11 +140,11 @@ def safest(found: Forecast) -> str:
 
 
 @lru_cache(maxsize=2)
-def shipped(path: Path) -> Foreteller:
-    return load_foreteller(path)
+def shipped(path: Path) -> RatePredictor:
+    return load_predictor(path)
 
 
-def load_foreteller(path: Path) -> Foreteller:
+def load_predictor(path: Path) -> RatePredictor:
     if not path.is_file():
         hint = "learn it: python -m lorarium.recipes forecast"
         raise LorariumError("no rates are known", where=str(path), hint=hint)
@@ -151,9 +152,9 @@ def load_foreteller(path: Path) -> Foreteller:
     try:
         card = json.loads(raw.metadata["lorarium.card"])
         tensors = {k: np.asarray(v).astype(np.float32) for k, v in raw.tensors.items()}
-        fits = len(tensors["weights"]) == len(WAYS) * len(ASKED)
+        fits = len(tensors["weights"]) == len(SETTINGS) * len(ASKED)
     except (KeyError, ValueError, TypeError, AttributeError):
         fits = False
     if not fits:
         raise LorariumError("not a forecast's numbers", where=str(path))
-    return Foreteller(tensors, card)
+    return RatePredictor(tensors, card)
