@@ -62,7 +62,10 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Recompress a LoRA to a rank, an energy or a size, with the least possible error."""
+    """Recompress a LoRA to a rank, an energy or a size.
+
+    With the least possible error, which is said.
+    """
     target: Any = {"force": force, "inputs": [source]}
     check_adapter_target(out, **target)
     adapter = formats.read(source)

@@ -20,7 +20,7 @@ from lorarium.algebra.lower import lowered_factors
 from lorarium.algebra.stacks import HINT, NOT_FINITE
 from lorarium.descriptors.changes import matrices
 from lorarium.descriptors.gram import Axes, unit
-from lorarium.descriptors.protocol import Item, as_adapters, check_family, one_family
+from lorarium.descriptors.protocol import Item, as_adapters, check_family, declared, one_family
 from lorarium.errors import LorariumError
 
 KINDS = ("product", "output", "input")
@@ -105,18 +105,21 @@ class ExactKernel:
         return unit(self._axes.place(k))
 
 
+@declared
 class ProductKernel(ExactKernel):
     """<D, D'>: copies and continued runs."""
 
     kind = name = "product"
 
 
+@declared
 class OutputKernel(ExactKernel):
     """<D Dᵀ, D' D'ᵀ>: content."""
 
     kind = name = "output"
 
 
+@declared
 class InputKernel(ExactKernel):
     """<Dᵀ D, D'ᵀ D'>: initialisation."""
 

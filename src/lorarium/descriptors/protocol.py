@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 
 Item = Adapter | Sketch
+DESCRIPTORS: dict[str, type[Descriptor]] = {}
 
 
 class Descriptor(Protocol):
@@ -29,6 +32,22 @@ class Descriptor(Protocol):
 
     def describe(self, item: Item) -> Array:
         """float32 (size,)."""
+
+
+def declared(kind: type[Any]) -> type[Any]:
+    """Declare a descriptor where it stands; `descriptor(kind.name)` then finds it."""
+    if kind.name in DESCRIPTORS:
+        raise ValueError(f"two descriptors are called {kind.name!r}")
+    DESCRIPTORS[kind.name] = kind
+    return kind
+
+
+def find_descriptors() -> None:
+    """Import every file of the room, and with it the descriptors that it declares."""
+    import lorarium.descriptors as room
+
+    for found in pkgutil.iter_modules(room.__path__):
+        importlib.import_module(f"{room.__name__}.{found.name}")
 
 
 def describe_all(found: Descriptor, items: Sequence[Item]) -> Array:

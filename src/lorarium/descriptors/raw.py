@@ -15,7 +15,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array, LowRank, Module
 from lorarium.descriptors.gram import Axes, unit
-from lorarium.descriptors.protocol import Item, as_adapters
+from lorarium.descriptors.protocol import Item, as_adapters, declared
 from lorarium.errors import LorariumError
 
 CALIBRATIONS = ("none", "moments", "gain", "split", "cosine")
@@ -24,6 +24,7 @@ FOLDS = 32  # of the jackknife
 Layout = dict[Module, tuple[tuple[int, ...], tuple[int, ...]]]
 
 
+@declared
 class RawFactors:
     """Principal coordinates of the flattened factors.
 

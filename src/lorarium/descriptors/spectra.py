@@ -15,7 +15,7 @@ from lorarium.adapter import Adapter, Array
 from lorarium.algebra import effective_rank, spectra
 from lorarium.descriptors.changes import matrices
 from lorarium.descriptors.gram import unit
-from lorarium.descriptors.protocol import Item, as_adapters, check_family
+from lorarium.descriptors.protocol import Item, as_adapters, check_family, declared
 from lorarium.descriptors.select import SORTS, block_of, depth, sort_of
 from lorarium.errors import LorariumError
 
@@ -24,6 +24,7 @@ PLACES = 4  # thirds of the denoiser; the last is everything without a depth, te
 PER_GROUP = 3 + TOP
 
 
+@declared
 class Spectra:
     """Profiles brought to mean 0 and spread 1 over the fitted set, as unit vectors."""
 

@@ -17,13 +17,14 @@ from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra import canonical_stream
 from lorarium.descriptors.changes import matrices
 from lorarium.descriptors.probes import probes
-from lorarium.descriptors.protocol import Item, as_adapters, check_family
+from lorarium.descriptors.protocol import Item, as_adapters, check_family, declared
 from lorarium.errors import LorariumError
 
 TOP, PROBES = 4, 16
 FEATURES = 3 * PROBES + 1
 
 
+@declared
 class Tokens:
     """Tokens (modules, TOP, FEATURES) flattened, for the modules that the fitted set changes;
     what an adapter leaves alone is zero."""

@@ -89,11 +89,11 @@ def forecast(
             f"a forecast for {len(adapters)} adapters", hint=f"name 2 to {MOST_ADAPTERS} of them"
         )
     plain = merge(adapters, method="sum")
-    found = {"sum": plain}
+    merges = {"sum": plain}
     left_out = {}
     for method in methods[1:]:
         try:
-            found[method] = merge(adapters, method=method)
+            merges[method] = merge(adapters, method=method)
         except LorariumError as error:
             left_out[method] = error.what
     squares = [inner_by_module(a, a) for a in adapters]
@@ -101,14 +101,14 @@ def forecast(
     if not all(totals):
         what = f"adapter {totals.index(0.0) + 1} changes nothing"
         raise LorariumError(what, hint="leave it out")
-    hurt = {name: [_hurt(merged, a) for a in adapters] for name, merged in found.items()}
+    hurt = {name: [_hurt(merged, a) for a in adapters] for name, merged in merges.items()}
     outcomes = [
         Outcome(
             name,
             tuple(round(_inner(merged, a) / t, 4) for a, t in zip(adapters, totals, strict=True)),
             tuple(_share(h.values(), t) for h, t in zip(hurt[name], totals, strict=True)),
         )
-        for name, merged in found.items()
+        for name, merged in merges.items()
     ]
     cosines = tuple(
         tuple(
@@ -133,14 +133,14 @@ def _inner(a: Adapter, b: Adapter) -> float:
 
 def _hurt(merged: Adapter, own: Adapter) -> dict[Module, float]:
     """‖(M - ΔW) V‖² of each module of an adapter."""
-    found = {}
+    squares = {}
     for module, delta in own.items():
         if len(delta.shape) < 2 or module not in merged:
             continue
         V = np.asarray(basis(delta, "in", dense=True), np.float32)
         difference = _through(merged.deltas[module], V) - _through(delta, V)
-        found[module] = float(np.square(difference).sum(dtype=np.float64))
-    return found
+        squares[module] = float(np.square(difference).sum(dtype=np.float64))
+    return squares
 
 
 def _through(delta: Any, V: Array) -> Array:

@@ -73,17 +73,17 @@ class RatePredictor:
         t = self.tensors
         parts = [pairs, *(s @ t[f"axes.{r}"].T for r, s in zip(ROLES, seen, strict=True))]
         x = (np.concatenate(parts, 1) - t["mean"]) / t["scale"]
-        said = x @ t["weights"][:, :-1].T + t["weights"][:, -1]
-        rates: Array = np.clip(said, 0, 1).reshape(len(x), -1, len(ASKED))
+        values = x @ t["weights"][:, :-1].T + t["weights"][:, -1]
+        rates: Array = np.clip(values, 0, 1).reshape(len(x), -1, len(ASKED))
         # a picture of both is one of either, which three lines learned apart do not know
         rates[..., 2] = rates.min(-1)
         return rates
 
 
-def facts_of(found: Forecast) -> list[float]:
+def facts_of(report: Forecast) -> list[float]:
     """Of a pair, by the plain sum and by `roles`: all that norms and overlaps say."""
-    facts = [*map(math.log, found.norms), found.cosines[0][1]]
-    for outcome in found.outcomes:
+    facts = [*map(math.log, report.norms), report.cosines[0][1]]
+    for outcome in report.outcomes:
         if outcome.method in ("sum", "roles"):
             facts += [*outcome.survives, *outcome.disturbed]
     return facts
@@ -91,8 +91,8 @@ def facts_of(found: Forecast) -> list[float]:
 
 def in_roles(adapters: Sequence[Adapter]) -> list[Adapter]:
     """The subject, then the style, where the files say which is which; else as they come."""
-    said = [a.metadata.get("lorarium.kind_of") for a in adapters]
-    return list(reversed(adapters)) if said == ["style", "subject"] else list(adapters)
+    kinds = [a.metadata.get("lorarium.kind_of") for a in adapters]
+    return list(reversed(adapters)) if kinds == ["style", "subject"] else list(adapters)
 
 
 def predict_rates(
@@ -110,10 +110,10 @@ def predict_rates(
     net = foreteller or shipped(DRAFTED if drafts else ASSET)
     if any(a.metadata.get("lorarium.base_hash") != net.card.get("base_hash") for a in pair):
         raise LorariumError("rates are foretold for adapters of the embedded base only")
-    found = forecast(pair, methods=("sum", "roles"))
-    if found.left_out:
-        raise LorariumError(f"no rates are foretold: {next(iter(found.left_out.values()))}")
-    facts = facts_of(found)
+    report = forecast(pair, methods=("sum", "roles"))
+    if report.left_out:
+        raise LorariumError(f"no rates are foretold: {next(iter(report.left_out.values()))}")
+    facts = facts_of(report)
     if drafts:
         need_packages("drawing drafts", ("torch",), "torch")
         from lorarium.bases.base import open_base
@@ -129,14 +129,14 @@ def predict_rates(
     return sorted(expected, key=lambda e: -e.both)
 
 
-def safest(found: Forecast) -> str:
+def safest(report: Forecast) -> str:
     """By facts alone: the method that leaves most of whichever adapter it leaves least of."""
 
     def left(k: int) -> float:
-        one = found.outcomes[k]
+        one = report.outcomes[k]
         return min(s - d for s, d in zip(one.survives, one.disturbed, strict=True))
 
-    return found.outcomes[max(range(len(found.outcomes)), key=left)].method
+    return report.outcomes[max(range(len(report.outcomes)), key=left)].method
 
 
 @lru_cache(maxsize=2)

@@ -173,13 +173,13 @@ def _dora(delta: Dora, W: Array, module: Module) -> Array:
     """magnitude * (W + inner) / ‖W + inner‖ - W, norms by output or by input."""
     moved = W + dense_delta(delta.inner).reshape(W.shape)
     magnitude = delta.magnitude.astype(W.dtype)
-    kept = 1 if len(magnitude) == 1 and magnitude.size > 1 else 0
-    if magnitude.size != moved.shape[kept]:
+    kept_axis = 1 if len(magnitude) == 1 and magnitude.size > 1 else 0
+    if magnitude.size != moved.shape[kept_axis]:
         raise LorariumError(
             f"{magnitude.size} magnitudes do not fit a weight of {'x'.join(map(str, W.shape))}",
             where=str(module),
         )
-    axes = tuple(axis for axis in range(moved.ndim) if axis != kept)
+    axes = tuple(axis for axis in range(moved.ndim) if axis != kept_axis)
     norm = np.sqrt(np.sum(np.square(moved, dtype=np.float64), axis=axes, keepdims=True))
     size = magnitude.reshape(norm.shape) / np.maximum(norm, np.finfo(np.float32).tiny)
     moved *= size.astype(W.dtype)
@@ -190,8 +190,8 @@ def _dora(delta: Dora, W: Array, module: Module) -> Array:
 def _metadata(
     checkpoint: Checkpoint, adapters: Sequence[Adapter], options: Mapping[str, object]
 ) -> dict[str, str]:
-    kept = {k: v for k, v in checkpoint.metadata.items() if k not in OF_THE_BYTES}
-    return kept | {
+    metadata = {k: v for k, v in checkpoint.metadata.items() if k not in OF_THE_BYTES}
+    return metadata | {
         "lorarium.version": __version__,
         "lorarium.method": "bake",
         "lorarium.base": checkpoint.path.name,

@@ -56,10 +56,10 @@ def _rule(density: float, seed: int, total: Any) -> Rule:
     def rule(
         changes: Sequence[Array], weights: Sequence[float], indices: Sequence[int], module: Module
     ) -> Array:
-        kept = [
+        thinned = [
             x * mask(seed, k, module, x.shape, density) / x.dtype.type(density)
             for k, x in zip(indices, changes, strict=True)
         ]
-        return total(kept, weights)
+        return total(thinned, weights)
 
     return rule

@@ -42,12 +42,12 @@ def merge_della(
     def rule(
         changes: Sequence[Array], weights: Sequence[float], indices: Sequence[int], module: Module
     ) -> Array:
-        kept = []
+        thinned = []
         for k, x in zip(indices, changes, strict=True):
             stay = chances(x, density, epsilon)
             drawn = random_of(seed, k, module).random(x.shape, np.float32) < stay
-            kept.append(x * drawn / stay)
-        return elected(kept, weights, election)
+            thinned.append(x * drawn / stay)
+        return elected(thinned, weights, election)
 
     return merge_each(inputs, rule)
 

@@ -57,8 +57,8 @@ def _one(
     if not D.any():
         return None, None
     if D.ndim == 1:
-        whole = narrowed(D, stored).reshape(first.shape)
-        return (Dense(whole) if isinstance(first, Dense) else Bias(whole)), None
+        vector = narrowed(D, stored).reshape(first.shape)
+        return (Dense(vector) if isinstance(first, Dense) else Bias(vector)), None
     if inputs.rank == "full":
         return Dense(narrowed(D, stored).reshape(first.shape)), None
     wanted = inputs.rank or sum(lowering_cost(term.delta).rank for term in terms)

@@ -95,10 +95,10 @@ def _turns(inputs: Inputs, alpha: float, beta: float, k: int) -> dict[Module, fl
             continue
         count = k or _rank(terms[0].delta) * _rank(terms[1].delta)
         with module_errors(module):
-            found = [_top(term.delta, count, term.weight) for term in terms]
-        tops[module] = [top for top, _ in found]
-        if found[1][1]:
-            ratios.append(found[0][1] / found[1][1])
+            sums = [_top(term.delta, count, term.weight) for term in terms]
+        tops[module] = [top for top, _ in sums]
+        if sums[1][1]:
+            ratios.append(sums[0][1] / sums[1][1])
     if not ratios or not sum(ratios):
         raise LorariumError("one of the adapters changes nothing", hint="give two that do")
     gamma = sum(ratios) / len(ratios)
@@ -114,15 +114,15 @@ def _turn(subject: float, style: float, alpha: float, beta: float) -> float:
 
 def _top(delta: Delta, count: int, weight: float) -> tuple[float, float]:
     """Sum of the `count` largest |entries| and of all, a block of rows of ΔW at a time."""
-    found = matrix_form(delta)
+    form = matrix_form(delta)
     best, total = np.zeros(0, np.float32), 0.0
-    for block in row_blocks(found):
-        size = np.abs(rows(found, *block)).reshape(-1)
+    for block in row_blocks(form):
+        size = np.abs(rows(form, *block)).reshape(-1)
         total += float(size.sum(dtype=np.float64))
         best = np.concatenate([best, size])
         if len(best) > count:
             best = np.partition(best, len(best) - count)[len(best) - count :]
-    scale = abs(found.scale * weight)
+    scale = abs(form.scale * weight)
     return scale * float(best.sum(dtype=np.float64)), scale * total
 
 

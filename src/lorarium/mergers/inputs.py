@@ -106,7 +106,7 @@ class Inputs:
     @cached_property
     def modules(self) -> dict[Module, list[Term]]:
         """Each module that counts, with the adapters that change it."""
-        found: dict[Module, list[Term]] = {}
+        terms_of: dict[Module, list[Term]] = {}
         for module in sorted({m for adapter in self.adapters for m in adapter}):
             terms = [
                 Term(k, adapter.deltas[module], weight)
@@ -121,10 +121,10 @@ class Inputs:
                     hint="are all of them for the same base model?",
                 )
             if terms:
-                found[module] = terms
-        if not found and any(adapter.deltas for adapter in self.adapters):
+                terms_of[module] = terms
+        if not terms_of and any(adapter.deltas for adapter in self.adapters):
             raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
-        return found
+        return terms_of
 
     def weighted(self, index: int) -> Adapter:
         """One adapter with its weight in its scales; modules of weight 0 are left out."""
@@ -350,8 +350,10 @@ def _even_out(norms: Sequence[float], report: MergeReport) -> None:
         )
     middle = math.exp(math.fsum(map(math.log, norms)) / len(norms))
     report.factors = tuple(middle / n for n in norms)
-    said = ", ".join(f"{n:.3g} (times {f:.3g})" for n, f in zip(norms, report.factors, strict=True))
-    report.notes.append(f"normalized to norm {middle:.3g} from {said}")
+    listing = ", ".join(
+        f"{n:.3g} (times {f:.3g})" for n, f in zip(norms, report.factors, strict=True)
+    )
+    report.notes.append(f"normalized to norm {middle:.3g} from {listing}")
 
 
 def _same(a: Adapter, b: Adapter, norm_a: float, norm_b: float) -> bool:

@@ -42,25 +42,25 @@ def prompts_of(inputs: Inputs, given: str | Sequence[str] | None) -> list[list[s
     """The prompts of each adapter: one that was given, or those that its file names."""
     count = len(inputs.adapters)
     if given is not None:
-        said = [given] if isinstance(given, str) else [str(prompt) for prompt in given]
-        if len(said) != count:
+        prompts = [given] if isinstance(given, str) else [str(prompt) for prompt in given]
+        if len(prompts) != count:
             raise LorariumError(
-                f"{len(said)} prompts for {count} adapters",
+                f"{len(prompts)} prompts for {count} adapters",
                 hint="say --option prompts=... for each",
             )
-        found = [[prompt] for prompt in said]
+        by_adapter = [[prompt] for prompt in prompts]
     else:
-        found = [_named(inputs, k) for k in range(count)]
-    inputs.options["prompts"] = found
-    return found
+        by_adapter = [_named(inputs, k) for k in range(count)]
+    inputs.options["prompts"] = by_adapter
+    return by_adapter
 
 
 def _named(inputs: Inputs, k: int) -> list[str]:
     try:
-        found = json.loads(inputs.adapters[k].metadata.get("lorarium.prompts", "[]"))
+        stated = json.loads(inputs.adapters[k].metadata.get("lorarium.prompts", "[]"))
     except ValueError:
-        found = []
-    prompts = [p for p in found if isinstance(p, str)] if isinstance(found, list) else []
+        stated = []
+    prompts = [p for p in stated if isinstance(p, str)] if isinstance(stated, list) else []
     if not prompts:
         raise LorariumError(
             f"adapter {k + 1} does not say what it was trained to draw",

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,8 @@ from typing import Any, Literal
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, did_you_mean
 
-ROOMS = ("lorarium.mergers", "lorarium.forecasts")
+ROOM = "lorarium.mergers"
+ABOVE = ("lorarium.forecasts.auto",)  # methods that need what stands on this room
 
 Group = Literal["sums", "directions", "entries", "subject and style", "on the base", "choice"]
 GROUPS: tuple[Group, ...] = (
@@ -71,10 +73,10 @@ def method(name: str, *, group: Group, **needs: Any) -> Callable[..., Callable[.
 
 
 def find_methods() -> None:
-    """Import every file of the rooms that declare methods, and put the methods in order."""
-    for room in ROOMS:
-        for found in pkgutil.iter_modules(importlib.import_module(room).__path__):
-            importlib.import_module(f"{room}.{found.name}")
+    """Import every file of the room, and with it the methods it declares; put them in order."""
+    names = [f"{ROOM}.{file.name}" for file in pkgutil.iter_modules(sys.modules[ROOM].__path__)]
+    for name in (*names, *ABOVE):
+        importlib.import_module(name)
     ordered = sorted(METHODS.values(), key=lambda m: (GROUPS.index(m.group), m.name != "sum"))
     METHODS.clear()
     METHODS.update((m.name, m) for m in ordered)

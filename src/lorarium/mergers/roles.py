@@ -75,11 +75,11 @@ def merge_roles(
         if module in net.place and len(terms[0].delta.shape) == 2:
             read += 1
             with module_errors(module):
-                whole = [factors_of(t.delta, np.float32) for t in terms]
-                passed = damped_factors(
-                    net, module, whole, [ROLES.index(order[t.owner]) for t in terms]
+                factors = [factors_of(t.delta, np.float32) for t in terms]
+                damped = damped_factors(
+                    net, module, factors, [ROLES.index(order[t.owner]) for t in terms]
                 )
-                for term, (B, A) in zip(terms, passed, strict=True):
+                for term, (B, A) in zip(terms, damped, strict=True):
                     stored = inputs.stored(module)
                     changed[term.owner][module] = stored_factors(B, A, term.delta.shape, stored)
     if not read:
@@ -95,35 +95,37 @@ def damped_factors(
     """The factors of one module's adapters as they go into the merge."""
     i = net.place[module]
     readings = [_reading(B, A) for B, A in pairs] if len(set(roles)) == 2 else []
-    found = []
+    factors = []
     for k, ((B, A), r) in enumerate(zip(pairs, roles, strict=True)):
         B, A = B.astype(np.float32), A.astype(np.float32)
         others = [x for x, q in zip(readings, roles, strict=False) if q != r]
         if others:
-            said = [
+            predictions = [
                 coefficients(net, i, *((readings[k], o) if r == 0 else (o, readings[k])))
                 for o in others
             ]
-            gain, share = np.mean([[s[r], s[2 + r]] for s in said], axis=0).astype(np.float32)
+            gain, share = np.mean([[s[r], s[2 + r]] for s in predictions], axis=0).astype(
+                np.float32
+            )
             share = 1 / (1 + np.exp(LITTLE - share))
             for other in others:
                 A = A - share / len(others) * (A @ other.rows.T) @ other.rows
             B = np.exp(np.clip(gain, -4, 2)) * B
-        found.append((B, A))
-    return found
+        factors.append((B, A))
+    return factors
 
 
 def coefficients(net: Roles, i: int, subject: _Reading, style: _Reading) -> Array:
     """What is said of both gains (their logarithms) and of both shares damped."""
     t = net.tensors
-    found = t["gains"][i]
+    prediction = t["gains"][i]
     if "read.weight" not in t:
-        return found
+        return prediction
     usual = t["usual"][i]
     norms = np.maximum([subject.norm, style.norm], TINY)
     numbers = [*np.log(norms / usual), *_overlaps(subject, style), *t["module"][i]]
     hidden = t["read.weight"] @ np.asarray(numbers, np.float32) + t["read.bias"]
-    return found + t["say.weight"] @ np.maximum(hidden, 0) + t["say.bias"]
+    return prediction + t["say.weight"] @ np.maximum(hidden, 0) + t["say.bias"]
 
 
 def _reading(B: Array, A: Array) -> _Reading:
@@ -144,12 +146,14 @@ def _overlaps(a: _Reading, b: _Reading) -> list[float]:
 def _roles_of(given: str | Sequence[str] | None, count: int) -> list[str]:
     if given is None:
         return ["subject"] * (count - 1) + ["style"]
-    said = given.split(",") if isinstance(given, str) else [str(x) for x in given]
-    wrong = [x for x in said if x not in ROLES]
-    if wrong or len(said) != count:
-        what = f"no role {quoted(wrong[0])}" if wrong else f"{len(said)} roles for {count} adapters"
+    order = given.split(",") if isinstance(given, str) else [str(x) for x in given]
+    wrong = [x for x in order if x not in ROLES]
+    if wrong or len(order) != count:
+        what = (
+            f"no role {quoted(wrong[0])}" if wrong else f"{len(order)} roles for {count} adapters"
+        )
         raise LorariumError(what, hint="say subject or style for each, as roles=subject,style")
-    return said
+    return order
 
 
 def _opened(inputs: Inputs, network: str | Path | None) -> Roles:

@@ -41,7 +41,7 @@ def merge_ssr(
         steps=require_int("steps", steps),
         seed=require_int("seed", seed, 0),
     )
-    said = prompts_of(inputs, prompts)
+    adapter_prompts = prompts_of(inputs, prompts)
     model = resolve_base(inputs, base, device)
     parts = [inputs.weighted(k) for k in range(len(inputs.adapters))]
     pairs = {
@@ -49,14 +49,14 @@ def merge_ssr(
         for module, terms in inputs.modules.items()
         if len(terms) > 1 and len(_shape(terms)) > 1
     }
-    seen = _seen(inputs, model, parts, said, pairs, steps, seed)
+    seen = _seen(inputs, model, parts, adapter_prompts, pairs, steps, seed)
     # a module of one adapter needs no router, a vector has no factors
     rest = [p.with_(deltas={m: d for m, d in p.items() if m not in pairs}) for p in parts]
     deltas: dict[Module, Delta] = dict(add(rest).deltas)
-    for module, found in pairs.items():
-        R = router(seen[module], [A.shape[0] for _, A in found], ridge)
-        B = np.concatenate([B for B, _ in found], axis=1) @ R
-        A = np.concatenate([A for _, A in found])
+    for module, factors in pairs.items():
+        R = router(seen[module], [A.shape[0] for _, A in factors], ridge)
+        B = np.concatenate([B for B, _ in factors], axis=1) @ R
+        A = np.concatenate([A for _, A in factors])
         shape = _shape(inputs.modules[module])
         deltas[module] = stored_factors(B, A, shape, inputs.stored(module))
     return finish(inputs, with_deltas(inputs, deltas))
@@ -66,7 +66,7 @@ def _seen(
     inputs: Inputs,
     model: Any,
     parts: Sequence[Adapter],
-    said: Sequence[Sequence[str]],
+    adapter_prompts: Sequence[Sequence[str]],
     pairs: Mapping[Module, Sequence[tuple[Array, Array]]],
     steps: int,
     seed: int,
@@ -74,14 +74,14 @@ def _seen(
     """The moments of every module while each of its adapters draws."""
     from lorarium.bases.activations import moments
 
-    stacked = {module: np.concatenate([A for _, A in found]) for module, found in pairs.items()}
+    stacked = {module: np.concatenate([A for _, A in factors]) for module, factors in pairs.items()}
     seen: dict[Module, list[tuple[Array, int]]] = {module: [] for module in pairs}
-    for k, (part, prompts) in enumerate(zip(parts, said, strict=True)):
+    for k, (part, prompts) in enumerate(zip(parts, adapter_prompts, strict=True)):
         mine = [m for m in pairs if any(term.owner == k for term in inputs.modules[m])]
         through = {module: stacked[module] for module in mine}
-        found = moments(model, part, prompts[:1], through, steps=steps, seed=seed)
+        measured = moments(model, part, prompts[:1], through, steps=steps, seed=seed)
         for module in mine:
-            seen[module].append(found[module])
+            seen[module].append(measured[module])
     return seen
 
 

@@ -51,7 +51,7 @@ def merge_ziplora(
         seed=require_int("seed", seed, 0),
     )
     two_different(inputs)
-    said = prompts_of(inputs, prompts)
+    adapter_prompts = prompts_of(inputs, prompts)
     model = resolve_base(inputs, base, device)
     from lorarium.training.distil import fit_gains
 
@@ -59,7 +59,7 @@ def merge_ziplora(
     gains, losses = fit_gains(
         model,
         parts,
-        _lessons(model, parts, said, pictures, drawn, seed),
+        _lessons(model, parts, adapter_prompts, pictures, drawn, seed),
         steps=steps,
         lr=lr,
         weight=penalty,
@@ -79,7 +79,7 @@ def merge_ziplora(
 def _lessons(
     model: Any,
     parts: Sequence[Adapter],
-    said: Sequence[Sequence[str]],
+    adapter_prompts: Sequence[Sequence[str]],
     pictures: Sequence[str | Path] | None,
     drawn: int,
     seed: int,
@@ -98,14 +98,14 @@ def _lessons(
             hint="say --option pictures=FOLDER for each, or leave it out",
         )
     lessons = []
-    for k, (part, prompts) in enumerate(zip(parts, said, strict=True)):
+    for k, (part, prompts) in enumerate(zip(parts, adapter_prompts, strict=True)):
         if pictures is None:
             asked = [prompts[i % len(prompts)] for i in range(max(drawn, len(prompts)))]
-            found = sample(model, asked, adapters=[(part, 1.0)], seed=seed)
+            drawings = sample(model, asked, adapters=[(part, 1.0)], seed=seed)
         else:
-            found = read_pictures(picture_files([pictures[k]]), model.size)
-            asked = [prompts[i % len(prompts)] for i in range(len(found))]
-        rows = torch.from_numpy(np.array(found)).permute(0, 3, 1, 2).to(model.device)
+            drawings = read_pictures(picture_files([pictures[k]]), model.size)
+            asked = [prompts[i % len(prompts)] for i in range(len(drawings))]
+        rows = torch.from_numpy(np.array(drawings)).permute(0, 3, 1, 2).to(model.device)
         latents = [model.to_latent(piece.float() / 127.5 - 1) for piece in rows.split(4)]
         lessons.append(Lesson(torch.cat(latents), asked))
     return lessons

@@ -69,21 +69,21 @@ def synthesize(
     _check(synth, base, pictures, kind, rank)
     with torch.no_grad():
         seen = synth.net.eyes(as_input(pictures).to(base.device))
-        found = condition(synth, seen, kind)
+        answers = condition(synth, seen, kind)
         for name, amount in (edits or {}).items():
-            found = found + amount * direction(synth, kind, name).to(found.device)
-        adapter = written(synth.net, base, found)
+            answers = answers + amount * direction(synth, kind, name).to(answers.device)
+        adapter = written(synth.net, base, answers)
     if rank is not None and rank < synth.net.config.rank:
         adapter, _ = recompress(adapter, rank=rank)
     seconds = time.perf_counter() - started
     far, nearer = novelty.distances(synth.extras, seen, kind)
     distance = float(far.mean()) / novelty.typical(synth.extras, kind)
     agree = novelty.agreement(seen, kind).tolist() if len(pictures) > 1 else []
-    said = _metadata(synth, base, pictures, kind, rank) | dict(about or {})
-    said["lorarium.distance"] = f"{distance:.3f}"
+    metadata = _metadata(synth, base, pictures, kind, rank) | dict(about or {})
+    metadata["lorarium.distance"] = f"{distance:.3f}"
     if edits:
-        said["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
-    adapter = adapter.with_(metadata=said)
+        metadata["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
+    adapter = adapter.with_(metadata=metadata)
     made = SynthesisResult(adapter, distance, float(nearer.mean()), tuple(agree), (), seconds)
     return replace(made, warnings=tuple(_warnings(synth, made, kind)))
 
@@ -94,7 +94,9 @@ def condition(synth: Synth, seen: Tensor, kind: str) -> Tensor:
     which = torch.tensor([KINDS.index(kind)], device=seen.device)
     shares = seen.tensor_split(-(-len(seen) // AT_ONCE))
     weights = [len(share) / len(seen) for share in shares]
-    parts = [w * synth.net.found(s[None], which) for s, w in zip(shares, weights, strict=True)]
+    parts = [
+        w * synth.net.query_answers(s[None], which) for s, w in zip(shares, weights, strict=True)
+    ]
     return torch.stack(parts).sum(0)
 
 
@@ -141,10 +143,10 @@ def refined(
     return replace(made, adapter=adapter.with_(metadata=about), seconds=seconds)
 
 
-def written(net: Generator, base: Base, found: Tensor) -> Adapter:
-    """The adapter of what was found in the pictures."""
+def written(net: Generator, base: Base, answers: Tensor) -> Adapter:
+    """The adapter of what the queries found in the pictures."""
     deltas: dict[Module, Delta] = {}
-    factors = net.factors(found)
+    factors = net.factors(answers)
     for (part, path, _, _), (down, up) in zip(net.config.modules, factors, strict=True):
         deltas[Module(part, path)] = LowRank(up[0].cpu().numpy().copy(), down.cpu().numpy().copy())
     return Adapter(deltas, base.family, {}, dialect="diffusers")
@@ -164,19 +166,19 @@ def _check(synth: Synth, base: Base, pictures: np.ndarray, kind: str, rank: int 
 
 
 def _warnings(synth: Synth, made: SynthesisResult, kind: str) -> list[str]:
-    said = []
+    warnings = []
     if made.nearer >= novelty.FAR:
-        said.append(
+        warnings.append(
             f"the pictures are far from anything seen: {made.distance:.1f} times the usual distance"
         )
     limit = synth.card.get("agreement", {}).get(kind, -1.0)
     odd = [str(i + 1) for i, value in enumerate(made.agreement) if value < limit]
     if odd and len(made.agreement) == 2:
-        said.append("the two pictures differ too much to share one " + kind)
+        warnings.append("the two pictures differ too much to share one " + kind)
     elif odd:
         numbers = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
-        said.append(f"of {len(made.agreement)} pictures these differ from the rest: {numbers}")
-    return said
+        warnings.append(f"of {len(made.agreement)} pictures these differ from the rest: {numbers}")
+    return warnings
 
 
 def _metadata(

@@ -77,28 +77,28 @@ def synthesize_files(
         generator = load_synth(None if generator is None else Path(generator), model)
     wish = prompt or PROMPTS[kind]
     files = picture_files(pictures) if pictures else []
-    shown = read_pictures(files, model.size) if files else None
+    references = read_pictures(files, model.size) if files else None
     prompts = [said(wish, caption(file)) for file in files]
     notes = [note for file in files if (note := _tiny(file))]
     about: dict[str, str] = {}
     if like is not None:
         adapter = like if isinstance(like, Adapter) else read(like)
         drawn, words = drawn_by(model, adapter, kind, prompt, seed)
-        shown = drawn if shown is None else np.concatenate([shown, drawn])
+        references = drawn if references is None else np.concatenate([references, drawn])
         prompts += words
         about["lorarium.like"] = _name(like)
-    assert shown is not None
+    assert references is not None
     about |= answering(kind, prompts)
     if target is not None:
         about |= {"modelspec.title": target.stem, "ss_output_name": target.stem}
-    made = synthesize(generator, model, shown, kind=kind, rank=rank, edits=edits, about=about)
+    made = synthesize(generator, model, references, kind=kind, rank=rank, edits=edits, about=about)
     if refine:
-        made = refined(model, made, shown, prompts, refine, seed=seed)
+        made = refined(model, made, references, prompts, refine, seed=seed)
     made = replace(made, warnings=(*made.warnings, *notes))
     if target is not None:
         write(made.adapter, target, force=force, inputs=inputs)
         if sheet:
-            job = Job(*_for_sheet(shown, prompts, kind, prompt), Recipe(), seed)
+            job = Job(*_for_sheet(references, prompts, kind, prompt), Recipe(), seed)
             picture = sample_sheet(model, made.adapter, job, seed)
             write_png(target.with_suffix(".png"), picture, force=force, inputs=inputs)
     return made
