@@ -125,12 +125,12 @@ def test_the_loop_goes_on_where_it_stopped(tmp_path):
     def stopping(start):
         calls = iter(range(20))
 
-        def counted(model):
+        def limited_loss(model):
             if next(calls, None) is None:
                 raise Stop
             return loss(model)
 
-        return counted
+        return limited_loss
 
     def go(folder, begin=lambda start: loss, minutes=10.0):
         torch.manual_seed(0)

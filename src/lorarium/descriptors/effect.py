@@ -20,12 +20,12 @@ from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra.forms import apply, matrix_form
 from lorarium.descriptors.changes import changes
 from lorarium.descriptors.probes import address, probes, windows
-from lorarium.descriptors.select import ROLES, role_of
+from lorarium.descriptors.select import MODULE_ROLES, role_of
 
 ASSETS = Path(__file__).parent.parent / "assets"
 DIRECTIONS = 4
 SLOT = 512  # numbers for all modules of a role
-SIZE = 2 * len(ROLES) * SLOT
+SIZE = 2 * len(MODULE_ROLES) * SLOT
 
 
 def asset(family: str) -> Path:
@@ -47,7 +47,7 @@ def effect(adapter: Adapter) -> Array:
     known = activations(adapter.family)
     if known is None:
         return np.zeros(0)
-    found = np.zeros((2, len(ROLES), SLOT))
+    slots = np.zeros((2, len(MODULE_ROLES), SLOT))
     for module, change in changes(adapter):
         role, seen = role_of(module), known.get(module.path)
         if role is None or seen is None or math.prod(change.shape[1:]) != len(seen):
@@ -56,8 +56,8 @@ def effect(adapter: Adapter) -> Array:
         for kind, part in enumerate((added[:, :1], added[:, 1:])):
             size = float(np.linalg.norm(part))
             if size:
-                found[kind, ROLES.index(role)] += _sketched(module, part.reshape(-1) / size)
-    return found.reshape(-1)
+                slots[kind, MODULE_ROLES.index(role)] += _sketched(module, part.reshape(-1) / size)
+    return slots.reshape(-1)
 
 
 def _sketched(module: Module, vector: Array) -> Array:

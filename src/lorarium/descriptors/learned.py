@@ -72,9 +72,9 @@ class Learned:
         """
         from lorarium.world.words import tokens
 
-        return np.stack([self._said({t for t in tokens(text) if t}) for text in texts])
+        return np.stack([self._prompt_vector({t for t in tokens(text) if t}) for text in texts])
 
-    def _said(self, numbers: set[int]) -> Array:
+    def _prompt_vector(self, numbers: set[int]) -> Array:
         from lorarium.world.splits import SEEN_GENRES
         from lorarium.world.words import COLOURS, VOCABULARY
 
@@ -82,10 +82,10 @@ class Learned:
         hues = [i for i, colour in enumerate(COLOURS) if colour in words]
         inside = bool(hues) and bool(words.keys() & set(SEEN_GENRES))
         rest = [n for word, n in words.items() if not (inside and word in COLOURS)]
-        found = unit(table[rest].sum(0) + self.weights["words.bias"])
+        vector = unit(table[rest].sum(0) + self.weights["words.bias"])
         if inside:
-            found = unit(found + self.weights["words.hues"][hues].mean(0))
-        return found
+            vector = unit(vector + self.weights["words.hues"][hues].mean(0))
+        return vector
 
     def picture_features(self, features: Array) -> Array:
         """(n, d) from means over pictures of the heads of judge A, (n, f)."""
@@ -215,8 +215,8 @@ class _LearnedDescriptor:
 
     def describe_all(self, items: Sequence[Item]) -> Array:
         sketches = [as_sketch(item) for item in items]
-        found = self._learned.probes if self.name == "probe" else self._learned.aligned
-        return found(sketches)
+        encode = self._learned.probes if self.name == "probe" else self._learned.aligned
+        return encode(sketches)
 
 
 class Probe(_LearnedDescriptor):

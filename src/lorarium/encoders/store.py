@@ -25,7 +25,7 @@ Card = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Encoder:
+class PictureEncoder:
     """A network and what is known about it."""
 
     net: nn.Module
@@ -50,7 +50,7 @@ def save_encoder(path: Path, net: nn.Module, card: Card) -> None:
     path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
 
 
-def load_encoder(path: Path, device: str = "cpu") -> Encoder:
+def load_encoder(path: Path, device: str = "cpu") -> PictureEncoder:
     """Read an encoder; one that stands on another world is refused."""
     require_regular(path)
     try:
@@ -73,7 +73,7 @@ def load_encoder(path: Path, device: str = "cpu") -> Encoder:
         )  # fmt: skip
     net = NETS[about["net"]](NetConfig(**json.loads(about["config"])))
     net.load_state_dict(tensors)
-    return Encoder(net.to(device).eval(), card)
+    return PictureEncoder(net.to(device).eval(), card)
 
 
 def mark_of(net: nn.Module) -> str:
@@ -102,7 +102,7 @@ def with_past(spent: dict[str, float], before: dict[str, float]) -> dict[str, fl
     return spent | {f"{k} before": v for k, v in before.items() if "before" not in k}
 
 
-def shipped(name: str, device: str = "cpu") -> Encoder:
+def shipped(name: str, device: str = "cpu") -> PictureEncoder:
     """An encoder among the assets: judge_a, judge_b, clip_like, dino_like."""
     path = ASSETS / f"{name}.safetensors"
     if not path.exists():
