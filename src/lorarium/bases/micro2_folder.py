@@ -55,7 +55,7 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
     """Write the base in half precision, with what it stands on."""
     text: TextModel = base.text_encoder.text_model
     table = text.embeddings.token_embedding.weight[:ROWS]
-    said = {**text.config.for_transformers(), "dtype": "float32", "vocab_size": ROWS,
+    text_config = {**text.config.for_transformers(), "dtype": "float32", "vocab_size": ROWS,
             "bos_token_id": START, "eos_token_id": END, "pad_token_id": 0}  # fmt: skip
     codec = {"_class_name": "LinearCodec", "latent_channels": base.unet.config.in_channels,
              "block_out_channels": [1] * PATCH.bit_length(), "scaling_factor": 1.0}  # fmt: skip
@@ -64,10 +64,11 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
     _part(folder / "unet", "config.json", base.unet.config.for_diffusers(),
           "diffusion_pytorch_model.safetensors", base.unet.state_dict())  # fmt: skip
     _part(folder / "vae", "config.json", codec,
-          "diffusion_pytorch_model.safetensors", base.codec.state_dict(), whole=True)  # fmt: skip
+          "diffusion_pytorch_model.safetensors", base.codec.state_dict(),
+          full_precision=True)  # fmt: skip
     weights = {f"text_model.{k}": v for k, v in text.state_dict().items()}
     weights["text_model.embeddings.token_embedding.weight"] = table
-    _part(folder / "text_encoder", "config.json", said, "model.safetensors", weights)
+    _part(folder / "text_encoder", "config.json", text_config, "model.safetensors", weights)
     _tokenizer(folder / "tokenizer")
     shipped = load_folder(folder, unsigned=True)
     _json(folder / "lorarium.json", {"family": FAMILY, "world": world_mark(),
@@ -76,13 +77,13 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
 
 def _part(
     folder: Path, name: str, config: Mapping[str, Any], file: str, weights: Mapping[str, Tensor],
-    whole: bool = False,
+    full_precision: bool = False,
 ) -> None:  # fmt: skip
     _json(folder / name, config)
-    kept = torch.float32 if whole else torch.float16
+    dtype = torch.float32 if full_precision else torch.float16
     container.save(
         folder / file,
-        {k: v.detach().cpu().to(kept).contiguous().numpy() for k, v in weights.items()},
+        {k: v.detach().cpu().to(dtype).contiguous().numpy() for k, v in weights.items()},
         {"format": "pt"},
         force=True,
     )
@@ -144,8 +145,8 @@ def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) ->
         )  # fmt: skip
     try:
         unet = UNet(unet_config(_read(folder / "unet" / "config.json")))
-        said = _read(folder / "text_encoder" / "config.json")
-        text = TextModel(TextConfig(**{k: said[k] for k in TextConfig.__dataclass_fields__}))
+        text_config = _read(folder / "text_encoder" / "config.json")
+        text = TextModel(TextConfig(**{k: text_config[k] for k in TextConfig.__dataclass_fields__}))
         codec = PatchCodec(unet.config.in_channels)
         _fill(unet, folder / "unet" / "diffusion_pytorch_model.safetensors")
         _fill(text, folder / "text_encoder" / "model.safetensors", "text_model.")
@@ -169,9 +170,9 @@ def _fill(net: nn.Module, path: Path, head: str = "") -> None:
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        found = json.loads(Path(path).read_text("utf-8"))
+        config = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise LorariumError(f"cannot be read ({error})", where=str(path)) from None
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise LorariumError("is not a configuration", where=str(path))
-    return found
+    return config

@@ -53,13 +53,13 @@ class MicroBase:
     def predict(self, x: Tensor, t: Tensor, text: Text) -> Tensor:
         return self.model.denoiser(x, t, text["hidden"], text["mask"])
 
-    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - t, t
 
-    def weight(self, t: Tensor) -> Tensor:
+    def loss_weight(self, t: Tensor) -> Tensor:
         return t.clamp(min=self.model.config.least_noise) ** -2
 
-    def time(self, share: Tensor) -> Tensor:
+    def sample_time(self, share: Tensor) -> Tensor:
         c = self.model.config
         return torch.sigmoid(c.time_mean + c.time_spread * torch.special.ndtri(share))
 
@@ -92,20 +92,20 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
     """Write the base, rounded to half precision, with all that it stands on; the hash of the
     rounded weights is returned."""
     weights = {name: tensor.detach().cpu().half() for name, tensor in model.state_dict().items()}
-    found = weights_hash({name: tensor.float() for name, tensor in weights.items()})
+    base_hash = weights_hash({name: tensor.float() for name, tensor in weights.items()})
     metadata = {
         **(card or {}),
         "lorarium.kind": "base",
         "lorarium.family": FAMILY,
         "lorarium.config": json.dumps(asdict(model.config)),
         "lorarium.world": world_mark(),
-        "lorarium.hash": found,
+        "lorarium.hash": base_hash,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     container.save(
         path, {name: tensor.numpy() for name, tensor in weights.items()}, metadata, force=True
     )
-    return found
+    return base_hash
 
 
 def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
