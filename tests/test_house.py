@@ -22,6 +22,7 @@ ROOMS = (
     ("synthesis", "mergers", "library"),
     ("descriptors", "training"),
     ("bases", "world", "encoders"),
+    ("trained",),
     ("formats",),
     ("algebra",),
     ("adapter", "errors", "files"),

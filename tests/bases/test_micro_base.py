@@ -45,7 +45,7 @@ def test_what_does_not_match_is_refused(tmp_path: Path, entry: str, words: str) 
 
 
 def test_no_file_and_no_safetensors_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(LorariumError, match="no such base"):
+    with pytest.raises(LorariumError, match="no such micro-1 base"):
         load_micro(tmp_path / "gone.safetensors")
     (tmp_path / "x.safetensors").write_bytes(b"nonsense")
     with pytest.raises(LorariumError, match="safetensors"):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from lorarium import trained
 from lorarium.descriptors import learned
 from lorarium.descriptors.effect import SIZE
 from lorarium.descriptors.gram import unit
@@ -111,16 +112,21 @@ def test_assets_round_trip_and_bad_ones_are_one_line(
     np.testing.assert_allclose(read.probes([one]), same.probes([one]), atol=1e-5)
     with pytest.raises(LorariumError, match="sketches of version 99"):
         load_learned(written(tmp_path / "b.safetensors", sketch=99))
+    monkeypatch.setattr(trained, "ASSETS", tmp_path)  # of what ships it says how to make it again
     (tmp_path / "c.safetensors").write_bytes(b"no tensors")
     save_file({"a": np.zeros(1)}, tmp_path / "d.safetensors")
-    for name, words in (("c", "cannot be read"), ("d", "is no learned"), ("e", "there is no")):
+    for name, words in (
+        ("c", "cannot be read"),
+        ("d", "not a learned"),
+        ("e", "there is no"),
+    ):
         with pytest.raises(LorariumError, match=words) as error:
             load_learned(tmp_path / f"{name}.safetensors")
         assert "recipes describe" in str(error.value) and "\n" not in str(error.value)
     monkeypatch.setattr(learned, "ASSET", tmp_path / "e.safetensors")
     learned.shipped.cache_clear()
     for ask in (lambda: learned.probe(planted(1, 1)), lambda: learned.aligned_words("a ink")):
-        with pytest.raises(LorariumError, match="there is no learned descriptor yet"):
+        with pytest.raises(LorariumError, match="there is no such learned descriptor"):
             ask()
     monkeypatch.setattr(learned, "ASSET", tmp_path / "a.safetensors")
     assert learned.aligned(planted(1, 1)) @ learned.aligned_words("a ink") <= 1

@@ -14,22 +14,23 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
+from lorarium import trained
 from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra.forms import apply, matrix_form
 from lorarium.descriptors.changes import changes
 from lorarium.descriptors.probes import address, probes, windows
 from lorarium.descriptors.select import MODULE_ROLES, role_of
+from lorarium.trained import FileKind
 
-ASSETS = Path(__file__).parent.parent / "assets"
+KIND = FileKind("file of activations", "lorarium.recipes.activations", beside=False)
 DIRECTIONS = 4
 SLOT = 512  # numbers for all modules of a role
 SIZE = 2 * len(MODULE_ROLES) * SLOT
 
 
 def asset(family: str) -> Path:
-    return ASSETS / f"activations.{family}.safetensors"
+    return trained.asset(f"activations.{family}")
 
 
 @cache
@@ -38,7 +39,7 @@ def activations(family: str) -> Mapping[str, Array] | None:
     path = asset(family)
     if family != Path(family).name or not path.is_file():
         return None
-    return {name: array.astype(np.float32) for name, array in load_file(path).items()}
+    return trained.load(path, KIND).floats()
 
 
 def effect(adapter: Adapter) -> Array:
