@@ -41,7 +41,7 @@ def loss(base: Base, pictures: np.ndarray, prompt: str, adapter: Adapter | None 
     total = 0.0
     with applied(base, branches):
         for i in range(TIMES):
-            t = base.time(torch.full((len(x),), (i + 0.5) / TIMES))
+            t = base.sample_time(torch.full((len(x),), (i + 0.5) / TIMES))
             noise = torch.randn(x.shape, generator=random)
             total += float(losses(base, x, text, t, noise).mean())
     return total / TIMES

@@ -25,6 +25,7 @@ ROOMS = (
     ("synthesis", "mergers", "library"),
     ("descriptors", "training"),
     ("bases", "world", "encoders"),
+    ("trained",),
     ("formats",),
     ("algebra",),
     ("notebook",),

@@ -48,8 +48,8 @@ def kernel(
     total = np.zeros((len(rows), len(columns)))
     counts = np.zeros(len(rows)), np.zeros(len(columns))
     every = rows if others is None else [*rows, *columns]
-    for module in sorted({module for found in every for module in found}):
-        shapes = {matrix_shape(found[module]) for found in every if module in found}
+    for module in sorted({module for changes in every for module in changes}):
+        shapes = {matrix_shape(changes[module]) for changes in every if module in changes}
         if len(shapes) > 1:
             what = "shapes differ: " + " and ".join(map(str, sorted(shapes)))
             raise LorariumError(what, where=str(module), hint="are all for the same base model?")
@@ -169,11 +169,11 @@ def _side(adapters: Sequence[Changes], module: Module, kind: str) -> _Side:
 
 def factors(change: Linear) -> tuple[Array, Array]:
     """B (out, r) with the scale in it and A (r, n), for any matrix; by its SVD if need be."""
-    found = form(change)
+    lowered = form(change)
     if lowering_cost(change).full and len(change.shape) > 1:
         svd = canonical(change, dense=True)
         return svd.U * svd.S, svd.V.T
-    pair = lowered_factors(found)
+    pair = lowered_factors(lowered)
     return pair.B * pair.B.dtype.type(pair.scale), pair.A
 
 

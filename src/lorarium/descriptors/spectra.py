@@ -62,7 +62,7 @@ def profile(adapter: Adapter) -> Array:
         place = depth(block_of(module), adapter.family)
         third = PLACES - 1 if place is None else int(place * 3)
         groups.setdefault((SORTS.index(sort_of(module)), third), []).append(S.astype(np.float64))
-    whole = sum(float(np.square(S).sum()) for many in groups.values() for S in many)
+    total = sum(float(np.square(S).sum()) for many in groups.values() for S in many)
     table = np.zeros((len(SORTS), PLACES, PER_GROUP))
     for (sort, third), many in groups.items():
         energy = np.array([np.square(S).sum() for S in many])
@@ -73,6 +73,6 @@ def profile(adapter: Adapter) -> Array:
         for row, S, square in zip(shares, many, energy, strict=True):
             row[: min(TOP, len(S))] = np.square(S[:TOP]) / (square or 1)
         ranks = np.array([effective_rank(S) for S in many])
-        general = energy.sum() / whole, np.log2(energy.sum()) / 2, weight @ ranks
+        general = energy.sum() / total, np.log2(energy.sum()) / 2, weight @ ranks
         table[sort, third] = np.concatenate([general, weight @ shares])
     return table.reshape(-1)

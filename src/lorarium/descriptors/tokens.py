@@ -50,15 +50,15 @@ class Tokens:
             raise LorariumError(f"{self.name} has not been fitted")
         [adapter] = as_adapters([item], self.name)
         check_family(adapter, self._family, self.name)
-        found = tokens(adapter, self.top, self.selection)
+        by_module = tokens(adapter, self.top, self.selection)
         nothing = np.zeros((self.top, FEATURES), np.float32)
-        return np.stack([found.get(module, nothing) for module in self.modules]).reshape(-1)
+        return np.stack([by_module.get(module, nothing) for module in self.modules]).reshape(-1)
 
 
 def tokens(adapter: Adapter, top: int = TOP, selection: str = "all") -> dict[Module, Array]:
     """Each module's strongest directions, float32 (top, FEATURES); log2 σ is the last feature."""
     part = adapter.with_(deltas=matrices(adapter, selection))
-    found = {}
+    by_module = {}
     for module, svd in canonical_stream(part, dense=True):
         U, S, V = svd.cut(top)
         alive = S > 0
@@ -73,5 +73,5 @@ def tokens(adapter: Adapter, top: int = TOP, selection: str = "all") -> dict[Mod
                 np.log2(S[alive])[None],
             ]
         ).T
-        found[module] = table
-    return found
+        by_module[module] = table
+    return by_module

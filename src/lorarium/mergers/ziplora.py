@@ -90,7 +90,7 @@ def _lessons(
 
     from lorarium.bases.pictures import picture_files, read_pictures
     from lorarium.bases.sampling import sample
-    from lorarium.training.distil import Lesson
+    from lorarium.training.distil import DistillationSet
 
     if pictures is not None and (isinstance(pictures, str | Path) or len(pictures) != len(parts)):
         raise LorariumError(
@@ -107,5 +107,5 @@ def _lessons(
             asked = [prompts[i % len(prompts)] for i in range(len(drawings))]
         rows = torch.from_numpy(np.array(drawings)).permute(0, 3, 1, 2).to(model.device)
         latents = [model.to_latent(piece.float() / 127.5 - 1) for piece in rows.split(4)]
-        lessons.append(Lesson(torch.cat(latents), asked))
+        lessons.append(DistillationSet(torch.cat(latents), asked))
     return lessons

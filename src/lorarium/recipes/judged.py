@@ -29,7 +29,7 @@ class Judged:
     def __call__(self, x: Tensor, text: Text, t: Tensor, noise: Tensor) -> Tensor:
         base = self.base
         said = base.predict(mixed(base, x, noise, t), t, text)
-        found = base.weight(t) * (said - x).square().flatten(1).mean(1)
+        found = base.loss_weight(t) * (said - x).square().flatten(1).mean(1)
         if not self.share:
             return found
         with torch.no_grad():

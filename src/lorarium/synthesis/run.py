@@ -28,7 +28,7 @@ from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.synthesis.make import MOST_EDIT, SynthesisResult, refined, synthesize
 from lorarium.synthesis.store import Synth, load_synth
 from lorarium.training.recipe import Job, Recipe
-from lorarium.training.run import said, sample_sheet
+from lorarium.training.run import fill_prompt, sample_sheet
 from lorarium.training.trigger import PHRASE, kind_named, trigger_phrase
 from lorarium.world.splits import SEEN_CLASSES
 
@@ -78,7 +78,7 @@ def synthesize_files(
     wish = prompt or PROMPTS[kind]
     files = picture_files(pictures) if pictures else []
     references = read_pictures(files, model.size) if files else None
-    prompts = [said(wish, caption(file)) for file in files]
+    prompts = [fill_prompt(wish, caption(file)) for file in files]
     notes = [note for file in files if (note := _tiny(file))]
     about: dict[str, str] = {}
     if like is not None:
@@ -125,16 +125,16 @@ def _prompts(kind: str, prompt: str | None, count: int) -> list[str]:
     """Prompts that name no picture: a style is shown on various classes."""
     wish = prompt or PROMPTS[kind]
     if kind == "subject":
-        return [said(wish, None)] * count
+        return [fill_prompt(wish, None)] * count
     step = len(SEEN_CLASSES) // count
-    return [said(wish, SEEN_CLASSES[i * step]) for i in range(count)]
+    return [fill_prompt(wish, SEEN_CLASSES[i * step]) for i in range(count)]
 
 
 def _for_sheet(
     pictures: np.ndarray, prompts: Sequence[str], kind: str, prompt: str | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Pictures and prompts of a sheet: captions where there are any, else words of our own."""
-    plain = said(prompt or PROMPTS[kind], None)
+    plain = fill_prompt(prompt or PROMPTS[kind], None)
     own = _prompts(kind, prompt, SHOWN)
     rows = [i % len(pictures) for i in range(SHOWN)]
     words = [own[k] if prompts[i] == plain else prompts[i] for k, i in enumerate(rows)]
