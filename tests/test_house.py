@@ -25,7 +25,7 @@ ROOMS = (
     ("synthesis", "mergers", "library"),
     ("descriptors", "training"),
     ("bases", "world", "encoders"),
-    ("trained",),
+    ("trained", "pictures"),
     ("formats",),
     ("algebra",),
     ("notebook",),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lorarium.bases.pictures import grid, labelled, write_png
 from lorarium.errors import LorariumError
 from lorarium.formats.target import check_target
+from lorarium.pictures import grid, labelled, write_png
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.styles import GENRES
 from lorarium.world.subjects import CLASSES

@@ -188,8 +188,8 @@ def _option(text: str) -> tuple[str, Any]:
 def _references(
     refs: str | None, style_refs: str | None, strangers: str | None, size: int
 ) -> References:
-    from lorarium.bases.pictures import picture_files, read_pictures
     from lorarium.evaluation.files.protocol import References
+    from lorarium.pictures import picture_files, read_pictures
 
     folders = {"subject": refs, "style": style_refs}
     found = {aspect: picture_files([path]) for aspect, path in folders.items() if path}

@@ -17,12 +17,12 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
-from lorarium.bases.pictures import caption, picture_files, read_pictures
 from lorarium.bases.rounded import rounded
 from lorarium.errors import LorariumError
 from lorarium.files import read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import caption, picture_files, read_pictures
 from lorarium.training.fit import Fit
 from lorarium.training.manifest import Entry, Manifest, pool_cell
 from lorarium.training.recipe import Job

@@ -12,10 +12,10 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.bases.sampling import sample
 from lorarium.bases.sheet import world_sheet
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import enlarged, grid, labelled, write_png
 from lorarium.training.manifest import UNSEEN, Entry, pool_cell
 from lorarium.training.recipe import Recipe
 from lorarium.training.run import Progress, train

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.evaluation.merge.cells import Cell, shown
 from lorarium.evaluation.merge.drawing import Gallery
 from lorarium.evaluation.merge.rows import Row
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
 MOST = 16  # cells
 SHORT = {
