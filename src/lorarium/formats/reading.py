@@ -12,6 +12,7 @@ import numpy as np
 from lorarium.adapter import PARTS, Adapter, Array, Delta, Dora, LowRank, Module
 from lorarium.errors import LorariumError
 from lorarium.files import is_folder, is_regular
+from lorarium.formats.families.embedded import EMBEDDED
 
 from . import carried, container, experts, peft, positional, rows
 from .detect import FITTING, detect
@@ -23,8 +24,6 @@ from .slots import Bias, build
 
 # a module's name in the file -> its scale as a function of rank, None when nothing is known
 Scales = Callable[[str, str], Callable[[int], float] | None]
-
-OWN = ("micro-1", "micro-2")  # families of embedded bases
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,11 @@ def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Repor
     groups = group_keys(source, fates)
     names = list(source.tensors)
     guess, places = detect(groups, source.metadata, names, family)
-    if guess.id == "unknown" and family is None and source.metadata.get("lorarium.base") in OWN:
+    if (
+        guess.id == "unknown"
+        and family is None
+        and source.metadata.get("lorarium.base") in EMBEDDED
+    ):
         # a base of our own may be of any width: what it trained says so, and its names must fit
         own = detect(groups, source.metadata, names, source.metadata["lorarium.base"])
         if sum(spot is not None for spot in own[1]) >= FITTING * len(groups):
