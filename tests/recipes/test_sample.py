@@ -34,11 +34,11 @@ def test_packed_whole_and_the_same_twice(folder: Path, tmp_path: Path) -> None:
     for one, two in zip(first.adapters, again.adapters, strict=True):
         assert one.path.read_bytes() == two.path.read_bytes()
     one = first.adapters[0]
-    kept, whole = read(one.path), read(folder / one.path.name)
-    assert kept.metadata["modelspec.tags"] == "ink, style, R0"
-    for module in whole:
-        assert kept[module].up.dtype == np.float16
-        np.testing.assert_allclose(kept[module].up, whole[module].up, rtol=1e-3, atol=1e-4)
+    packed, original = read(one.path), read(folder / one.path.name)
+    assert packed.metadata["modelspec.tags"] == "ink, style, R0"
+    for module in original:
+        assert packed[module].up.dtype == np.float16
+        np.testing.assert_allclose(packed[module].up, original[module].up, rtol=1e-3, atol=1e-4)
 
 
 def test_limits_and_replacing(folder: Path, tmp_path: Path, monkeypatch) -> None:

@@ -103,7 +103,7 @@ class Scores:
         return equal_error_rate(block[own], block[~own])
 
     @property
-    def found(self) -> float:
+    def recall_at_1(self) -> float:
         """R@1 among all members."""
         nearest = self.scores.argmax(2)
         return float((nearest == np.arange(len(nearest))[:, None]).mean())

@@ -147,15 +147,15 @@ def identity_by(
         else:
             across = subject_trials("test", per_class, queries, seed=seed)
             alike = subject_trials("test", per_class, queries, seed=seed, genres=("photo",))
-    return Shortcut(what, _judged(net, across, device), _judged(net, alike, device))
+    return Shortcut(what, _encoder_scores(net, across, device), _encoder_scores(net, alike, device))
 
 
-def _judged(net: nn.Module, trials: Trials, device: str) -> Scores:
+def _encoder_scores(net: nn.Module, trials: Trials, device: str) -> Scores:
     def vectors(pictures: Array) -> Array:
         flat = torch.from_numpy(pictures.reshape(-1, *pictures.shape[-3:])).permute(0, 3, 1, 2)
         with torch.no_grad():
-            said = [net(prepared(part).to(device))[0].cpu() for part in flat.split(256)]
-        return torch.cat(said).numpy().reshape(*pictures.shape[:-3], -1)
+            parts = [net(prepared(part).to(device))[0].cpu() for part in flat.split(256)]
+        return torch.cat(parts).numpy().reshape(*pictures.shape[:-3], -1)
 
     return score(vectors(trials.references), vectors(trials.queries), trials.group)
 
@@ -187,12 +187,12 @@ def _posed(silhouettes: Array, ways: list[tuple[float, float]], size: int = 32) 
     cx, cy = ((x[:, 0] * axis).sum((1, 2)) / mass for axis in (columns, rows))
     away = (columns - cx[:, None, None]) ** 2 + (rows - cy[:, None, None]) ** 2
     spread = ((x[:, 0] * away).sum((1, 2)) / mass).sqrt() / 0.45
-    found = []
+    poses = []
     for mirror, angle in ways:
         cos, sin = float(np.cos(angle)), float(np.sin(angle))
         theta = torch.zeros(n, 2, 3)
         theta[:, 0, 0], theta[:, 0, 1], theta[:, 0, 2] = spread * cos * mirror, -spread * sin, cx
         theta[:, 1, 0], theta[:, 1, 1], theta[:, 1, 2] = spread * sin * mirror, spread * cos, cy
         grid = F.affine_grid(theta, [n, 1, size, size], align_corners=True)
-        found.append(F.grid_sample(x, grid, align_corners=True).reshape(n, -1).numpy())
-    return found
+        poses.append(F.grid_sample(x, grid, align_corners=True).reshape(n, -1).numpy())
+    return poses

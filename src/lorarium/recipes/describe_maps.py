@@ -37,8 +37,8 @@ def role_weights(examples: Examples) -> Array:
         gram = torch.einsum("s,sab->ab", logs.exp(), grams)
         size = gram.diagonal().clamp(min=1e-12).sqrt()
         near = (gram / size[:, None] / size * heat.exp()).masked_fill(itself, -1e9).log_softmax(1)
-        found = near.masked_fill(~same, -1e9).logsumexp(1)[known]
-        loss = 1e-2 * (logs - logs.mean()).square().mean() - found.mean()
+        likelihood = near.masked_fill(~same, -1e9).logsumexp(1)[known]
+        loss = 1e-2 * (logs - logs.mean()).square().mean() - likelihood.mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -99,8 +99,8 @@ def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> We
     seen = pictures.mean(1).astype(np.float64)
     mean = seen.mean(0)
     _, sizes, axes = np.linalg.svd(seen - mean, full_matrices=False)
-    kept = sizes[:SHARED] > 1e-6 * sizes[0]
-    W = axes[:SHARED][kept] / np.sqrt(sizes[:SHARED][kept])[:, None]
+    nonzero = sizes[:SHARED] > 1e-6 * sizes[0]
+    W = axes[:SHARED][nonzero] / np.sqrt(sizes[:SHARED][nonzero])[:, None]
     adapters = _ridge(x, (seen[artist] - mean) @ W.T, RIDGE)
     bags = np.concatenate([worded.bags, np.ones((len(worded.bags), 1))], 1)
     looks = (worded.seen - mean) @ W.T
@@ -120,11 +120,11 @@ def hues_of_words(worded: Worded, looks: Array, table: Array, bias: Array) -> Ar
         return np.zeros((worded.hues.shape[1], looks.shape[1]))
     genre = worded.genre[artists]
     first = artists[np.unique(genre, return_index=True)[1]]
-    said = unit(worded.bags[first] @ table + bias)
-    return hue_steps(looks[artists], worded.hues[artists], genre, said)
+    genre_words = unit(worded.bags[first] @ table + bias)
+    return hue_steps(looks[artists], worded.hues[artists], genre, genre_words)
 
 
-def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
+def hue_steps(x: Array, hues: Array, genre: Array, genre_words: Array) -> Array:
     """(colours, d) steps of length one that colours are inside a genre: how vectors x (n, d) of
     artists go with their hues (n, colours), both less the mean of their genre, without the
     directions in which the words `said` for genres differ."""
@@ -133,7 +133,7 @@ def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
     hues = hues - by_artist(hues, genre, count)[genre]
     spread = hues.std(0)
     hues = np.divide(hues, spread, out=np.zeros_like(hues), where=spread > 0)
-    _, sizes, axes = np.linalg.svd(said - said.mean(0), full_matrices=False)
+    _, sizes, axes = np.linalg.svd(genre_words - genre_words.mean(0), full_matrices=False)
     axes = axes[sizes > 1e-6 * sizes[0]]
     steps = hues.T @ x
     return unit(steps - steps @ axes.T @ axes)

@@ -57,9 +57,9 @@ class Rollout:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
         half = bfloat16_pays(pictures.device)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
-            found: dict[str, Tensor] = dict(self.net(pictures))
-            found[LOOK] = _look(self.other, pictures)
-        return {head: said.float() for head, said in found.items()}
+            vectors: dict[str, Tensor] = dict(self.net(pictures))
+            vectors[LOOK] = _look(self.other, pictures)
+        return {head: vector.float() for head, vector in vectors.items()}
 
 
 def _look(net: nn.Module, pictures: Tensor) -> Tensor:

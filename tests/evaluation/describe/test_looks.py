@@ -26,7 +26,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def view():
     torch.manual_seed(0)
-    return looks.View(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
+    return looks.EncoderHead(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
 
 
 def test_a_stopped_run_goes_on(corpus, view, tmp_path) -> None:
@@ -37,9 +37,9 @@ def test_a_stopped_run_goes_on(corpus, view, tmp_path) -> None:
     lines: list[str] = []
     first, seconds = looks.sampled(corpus, cache=tmp_path, say=lines.append, **ways)
     assert first.shape[:2] == (3, 2) and (seconds > 0).all() and len(lines) == 3
-    kept = sorted(tmp_path.iterdir())
-    kept[0].write_bytes(b"PK damaged")
-    kept[1].unlink()
+    files = sorted(tmp_path.iterdir())
+    files[0].write_bytes(b"PK damaged")
+    files[1].unlink()
     again, _ = looks.sampled(corpus, cache=tmp_path, say=lines.append, **ways)
     np.testing.assert_array_equal(first, again)
     assert len(lines) == 5

@@ -8,7 +8,7 @@ from typing import Any
 
 from lorarium.errors import plain
 from lorarium.evaluation.vote.answers import Vote, read_key, read_sheets, read_votes
-from lorarium.evaluation.vote.judged import JudgeVerdicts, compare_judge, read_verdicts
+from lorarium.evaluation.vote.judge_agreement import JudgeVerdicts, compare_judge, read_verdicts
 from lorarium.evaluation.vote.sheets import Json
 from lorarium.evaluation.vote.tally import open_votes, tally
 
@@ -20,8 +20,8 @@ def count_votes(
     """Read, check and count everything: the key must be the one that was sealed."""
     public = read_sheets(sheets)
     votes = read_votes(answers, public)
-    found = [read_verdicts(path) for path in judges]
-    return vote_document(votes, read_key(key, public), part=part, judges=found, seed=seed)
+    verdicts = [read_verdicts(path) for path in judges]
+    return vote_document(votes, read_key(key, public), part=part, judges=verdicts, seed=seed)
 
 
 def vote_document(
@@ -29,10 +29,10 @@ def vote_document(
     judges: Sequence[JudgeVerdicts] = (), seed: int = 0,
 ) -> Json:  # fmt: skip
     """The tally of votes whose key is open, beside what judges say of the same cells."""
-    opened = open_votes(votes, key, part)
-    document = {"part": part, "by": voters_by_kind(votes), **tally(opened, seed=seed)}
+    answers = open_votes(votes, key, part)
+    document = {"part": part, "by": voters_by_kind(votes), **tally(answers, seed=seed)}
     if judges:
-        document["judges"] = [compare_judge(opened, judge) for judge in judges]
+        document["judges"] = [compare_judge(answers, judge) for judge in judges]
     return document
 
 
