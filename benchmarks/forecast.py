@@ -29,8 +29,8 @@ from lorarium.recipes.forecast import (
     RUN,
     SEED,
     Pairs,
-    chosen,
-    fitted,
+    choose_penalty,
+    fit_predictor,
     read_pairs,
     with_drafts,
 )
@@ -71,8 +71,8 @@ def main() -> None:
     rates, truths = merges.soft, merges.rates
     known, new = read_pairs(learned), read_pairs(cells)
     drafted = with_drafts(new, cells, base)
-    ridge, axes, _ = chosen(plain(known), rates, truths, [0])
-    rival = fitted(plain(known), rates, ridge, axes)
+    ridge, axes, _ = choose_penalty(plain(known), rates, truths, [0])
+    rival = fit_predictor(plain(known), rates, ridge, axes)
     predictions = {
         "forecast": shipped(ASSET).rates(new.facts, new.seen),
         "forecast with drafts": shipped(DRAFTED).rates(drafted.facts, new.seen),

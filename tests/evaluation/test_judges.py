@@ -11,8 +11,8 @@ from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.judges import Judge, Thresholds, load_judge, prototype  # noqa: E402
 from lorarium.evaluation.statistics import equal_error_rate  # noqa: E402
 from lorarium.evaluation.trials import (  # noqa: E402
-    paired,
     score,
+    scores_of,
     style_trials,
     subject_trials,
     unit,
@@ -113,7 +113,7 @@ def test_error_of_a_group_uses_its_own_pairs_only():
     scores = np.zeros((4, 1, 4))
     scores[np.arange(4), 0, np.arange(4)] = 1
     scores[2, 0, 2], scores[2, 0, 3] = 0, 1
-    pair_scores = paired(scores, np.array([0, 0, 1, 1]))
+    pair_scores = scores_of(scores, np.array([0, 0, 1, 1]))
     assert pair_scores.error_of(0) == 0 and pair_scores.error_of(1) > 0.2
 
 

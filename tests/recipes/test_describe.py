@@ -17,7 +17,7 @@ from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.describe.zoo import load, read_zoo  # noqa: E402
 from lorarium.recipes import describe as stage  # noqa: E402
-from lorarium.recipes.describe_data import SLOTS, Examples, Worded, gather  # noqa: E402
+from lorarium.recipes.describe_data import SLOTS, Examples, TextExamples, read_examples  # noqa: E402
 from lorarium.recipes.describe_maps import (  # noqa: E402
     aligned_maps,
     hue_steps,
@@ -86,8 +86,10 @@ def test_maps_find_artists_that_they_never_saw_by_pictures_and_words() -> None:
     x = taste[artist] @ turn + 0.3 * random.standard_normal((120, D))
     pictures = (taste @ read)[:, None] + 0.3 * random.standard_normal((60, 6, 12))
     known = artist < 40
-    worded = Worded(np.eye(3)[word[:40]], pictures[:40].mean(1), np.full(40, -1), np.zeros((40, 2)))
-    maps = aligned_maps(unit(x[known]), artist[known], pictures[:40], worded)
+    text_set = TextExamples(
+        np.eye(3)[word[:40]], pictures[:40].mean(1), np.full(40, -1), np.zeros((40, 2))
+    )
+    maps = aligned_maps(unit(x[known]), artist[known], pictures[:40], text_set)
     adapters = unit(unit(x[~known]) @ maps["adapters.map"].T)
     vectors = unit((pictures[40:].mean(1) - maps["pictures.mean"]) @ maps["pictures.map"].T)
     near = artist[~known][(vectors @ adapters.T).argmax(1)]
@@ -139,7 +141,7 @@ def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> No
 
 def test_too_little_to_learn_from_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LorariumError, match="10 adapters of 2 artists"):
-        gather(read_zoo(minted(tmp_path, {"train": 1})))
+        read_examples(read_zoo(minted(tmp_path, {"train": 1})))
 
 
 def test_due_is_never_without_a_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ def test_learning_is_resumed_and_each_way_gives_adapters(
     again = paper.learn(examples, tmp_path, replace(QUICK, vae_steps=10**9, steps=10**9))
     conditions = paper.pooled(examples.conditions[:4])
     for name in first.denoisers:
-        one, two = (paper.sampled(g, name, conditions, steps=5) for g in (first, again))
+        one, two = (paper.sample_adapters(g, name, conditions, steps=5) for g in (first, again))
         module = next(iter(one[0]))
         np.testing.assert_array_equal(one[0][module].up, two[0][module].up)
         assert len(one) == 4 and np.isfinite(one[3][module].up).all()
@@ -129,7 +129,7 @@ def test_diffusion_learns_what_its_condition_asks_for(
     rows = paper.reconstructed(g, examples.rows)
     assert ((rows - examples.rows) ** 2).mean() < 0.5
     for name in ("x0, adanorm", "v, adalora"):
-        made = paper.sampled(g, name, paper.pooled(examples.conditions[:4]), steps=20)
+        made = paper.sample_adapters(g, name, paper.pooled(examples.conditions[:4]), steps=20)
         similarity = paper.unit(g.space.encode(made)) @ paper.unit(examples.rows).T
         assert (similarity.argmax(1) % 4 == np.arange(4)).all(), name
 

@@ -46,7 +46,7 @@ def stirred(zoo: tuple[Zoo, MicroBase], tmp_path_factory: pytest.TempPathFactory
 
 def any_net(zoo: Zoo, base: MicroBase) -> Roles:
     torch.manual_seed(5)
-    net = stage.started(stage.role_pairs_of(zoo, base, "train"), hidden=8)
+    net = stage.initial_net(stage.role_pairs_of(zoo, base, "train"), hidden=8)
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.2 * torch.randn_like(p))
@@ -85,7 +85,7 @@ def test_numpy_merges_what_torch_learned(zoo: tuple[Zoo, MicroBase], stirred: Pa
 
 def test_it_begins_nearly_as_the_sum(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
-    net = stage.started(stage.role_pairs_of(known, base, "train"))
+    net = stage.initial_net(stage.role_pairs_of(known, base, "train"))
     stage.save(tmp_path / "roles.safetensors", net, {"base_hash": base.hash})
     merged = merge(pair(known), method="roles", network=tmp_path / "roles.safetensors")
     assert near(merged, merge(pair(known), method="sum"), 0.05)

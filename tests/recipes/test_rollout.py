@@ -16,7 +16,7 @@ from lorarium.evaluation.judges import load_judge  # noqa: E402
 from lorarium.recipes import roles as stage  # noqa: E402
 from lorarium.recipes.roles_drawn import PassLoss, both_rate  # noqa: E402
 from lorarium.recipes.rollout import Rollout, wrong_kind  # noqa: E402
-from lorarium.recipes.synth_data import assemble_batch, seen_by  # noqa: E402
+from lorarium.recipes.synth_data import assemble_batch, embed_source  # noqa: E402
 from lorarium.recipes.synth_loss import Words, generated_branches  # noqa: E402
 from lorarium.recipes.synth_rollout import apart, rollout_losses  # noqa: E402
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig  # noqa: E402
@@ -32,8 +32,8 @@ def chance(seed: int = 1) -> torch.Generator:
 
 
 def test_a_rollout_sees_what_sampling_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lorarium.recipes.rollout.FEWEST", 4)
-    monkeypatch.setattr("lorarium.recipes.rollout.MOST", 4)
+    monkeypatch.setattr("lorarium.recipes.rollout.MIN_STEPS", 4)
+    monkeypatch.setattr("lorarium.recipes.rollout.MAX_STEPS", 4)
     monkeypatch.setattr("lorarium.bases.sampling.starting_noise", lambda seeds, shape: noise)
     base = micro()
     random = chance()
@@ -56,7 +56,7 @@ def test_a_generator_is_pulled_towards_its_artist() -> None:
     net = Generator(SynthConfig.of(base, rank=2, basis=4, width=32))
     words, rollout = Words(base), Rollout(base)
     sources = [
-        seen_by(
+        embed_source(
             net.eyes, (kind, pictures(6, i, base.size), ("a cat in ink",) * 6, np.ones(6, bool))
         )
         for i, kind in enumerate(KINDS)
@@ -88,7 +88,7 @@ def test_a_merger_is_pulled_towards_both(tmp_path: Path) -> None:
     base = micro()
     zoo = read_zoo(tiny_zoo(tmp_path, base))
     role_pairs = stage.role_pairs_of(zoo, base, "train")
-    net, judge = stage.started(role_pairs, hidden=4), load_judge("a")
+    net, judge = stage.initial_net(role_pairs, hidden=4), load_judge("a")
     pass_loss, words = PassLoss(Rollout(base), judge, role_pairs.entries), Words(base)
     pairs = [(0, 1), (1, 0)]
     sides = [

@@ -12,7 +12,13 @@ from lorarium.bases.base import open_base
 from lorarium.encoders.episodes import COUNT, GROUPS, MEMBERS, prepared
 from lorarium.encoders.store import inherit
 from lorarium.recipes import fakes
-from lorarium.recipes.strict_judges import Fakes, Pupil, StrictEpisode, strict_losses, worn
+from lorarium.recipes.strict_judges import (
+    Fakes,
+    Pupil,
+    StrictEpisode,
+    roughen_pictures,
+    strict_losses,
+)
 from lorarium.synthesis.store import load_synth
 from lorarium.world.splits import split_of
 
@@ -77,7 +83,7 @@ def test_a_judge_learns_to_refuse_what_it_is_shown_as_fake(tmp_path: Path) -> No
     values: list[float] = []
     for _ in range(5):
         extra, held = episode.extra(store, random)
-        x = worn(prepared(torch.cat([episode.episode.pictures, extra])), wear)
+        x = roughen_pictures(prepared(torch.cat([episode.episode.pictures, extra])), wear)
         losses = strict_losses(pupil, episode.episode, x, held)
         assert all(bool(value.isfinite()) for value in losses.values())
         refused = losses["touched artist"] + losses["fake artist"]

@@ -37,10 +37,10 @@ def test_loudness_multiplies_what_was_found() -> None:
 
 
 def test_what_was_tried_is_what_pictures_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synth_strength, "WHO", 2)
+    monkeypatch.setattr(synth_strength, "TARGETS", 2)
     monkeypatch.setattr(synth_strength, "CELLS", 2)
     monkeypatch.setattr(synth_strength, "STEPS", 2)
-    monkeypatch.setattr(synth_strength, "LOUDNESS", (0.0, 1.0))
+    monkeypatch.setattr(synth_strength, "STRENGTHS", (0.0, 1.0))
     base = micro()
     net = synth(base).net
     strengths, scores = synth_strength.best_strengths(base, net)

@@ -13,7 +13,15 @@ import torch
 from lorarium.adapter import Module
 from lorarium.bases.base import Base
 from lorarium.recipes import synth as stage
-from lorarium.recipes.synth_data import POOL, Batch, Endless, Source, assemble_batch, look, seen_by
+from lorarium.recipes.synth_data import (
+    POOL,
+    Batch,
+    Endless,
+    Source,
+    assemble_batch,
+    embed_source,
+    look,
+)
 from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import load_synth
@@ -27,7 +35,7 @@ SMALL = {"rank": 2, "basis": 4, "width": 32}
 
 def source(net: Generator, base: Base, kind: str, seed: int) -> Source:
     own = pictures(6, seed, base.size)
-    return seen_by(net.eyes, (kind, own, ("a cat in ink",) * 6, np.ones(6, bool)))
+    return embed_source(net.eyes, (kind, own, ("a cat in ink",) * 6, np.ones(6, bool)))
 
 
 def learned(base: Base, steps: int = 12) -> list[float]:

@@ -23,7 +23,7 @@ from lorarium.encoders.episodes import COUNT, MEMBERS, draw, prepared
 from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import COARSE, SIZE, ConvTrunk
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
-from lorarium.evaluation.trials import Scores, Trials, paired, score, subject_trials
+from lorarium.evaluation.trials import Scores, Trials, score, scores_of, subject_trials
 from lorarium.world.splits import SEEN_CLASSES
 from lorarium.world.styles import GENRES, Brush
 from lorarium.world.styles.brush import genre
@@ -47,7 +47,7 @@ def histogram_scores(trials: Trials) -> dict[str, Scores]:
     nearest = np.einsum("mqd,krd->mqkr", asked, known, optimize=True).max(3)
     return {
         "mean": score(known, asked, trials.group),
-        "nearest": paired(nearest, trials.group),
+        "nearest": scores_of(nearest, trials.group),
     }
 
 
@@ -170,10 +170,10 @@ def overlap_scores(trials: Trials) -> Scores:
     area = known.sum(1)
     best = np.zeros((members * queries, len(trials.references), trials.references.shape[1]))
     for way in asked:
-        both = way @ known.T
-        union = way.sum(1)[:, None] + area[None] - both
-        best = np.maximum(best, (both / union).reshape(best.shape))
-    return paired(best.max(2).reshape(members, queries, -1), trials.group)
+        intersection = way @ known.T
+        union = way.sum(1)[:, None] + area[None] - intersection
+        best = np.maximum(best, (intersection / union).reshape(best.shape))
+    return scores_of(best.max(2).reshape(members, queries, -1), trials.group)
 
 
 def _posed(silhouettes: Array, ways: list[tuple[float, float]], size: int = 32) -> list[Array]:

@@ -35,14 +35,14 @@ from lorarium.encoders.store import mark_of
 from lorarium.encoders.store import shipped as encoder
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.folds import folds
-from lorarium.evaluation.describe.looks import aligned_inputs, never_seen
+from lorarium.evaluation.describe.looks import aligned_inputs, unseen_pictures
 from lorarium.evaluation.describe.retrieved import figures, retrieve
 from lorarium.evaluation.describe.rows import FittedContender
 from lorarium.evaluation.describe.scenarios import texts_about
 from lorarium.evaluation.describe.zoo import Corpus, Zoo, load, read_zoo
 from lorarium.library.calibrate import ALPHA
 from lorarium.recipes import zoo as zoo_stage
-from lorarium.recipes.describe_data import SIZE, gather, picture_table, subset, worded
+from lorarium.recipes.describe_data import SIZE, picture_table, read_examples, subset, text_examples
 from lorarium.recipes.describe_maps import (
     Weights,
     aligned_maps,
@@ -52,7 +52,7 @@ from lorarium.recipes.describe_maps import (
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
-SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
+PICTURE_COUNTS = (1, 3, 12)  # pictures of an artist that somebody may search by
 WORDED = (40, 12)  # artists of a genre and individuals of a class that words are learned from
 
 
@@ -75,7 +75,7 @@ def due() -> bool:
 
 def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = WORDED) -> bool:
     """Whether what was learned ships."""
-    raw = gather(zoo)
+    raw = read_examples(zoo)
     known = [c for c in (load(zoo, kind, "validation") for kind in ("style", "subject"))
              if c.entries and any(folds(c))]  # fmt: skip
     if not known:
@@ -91,7 +91,10 @@ def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = W
     print(f"shrinkage {shrink}, share of the axes {share}: {scores}", flush=True)
     rest = damped(examples.vectors - axes[shrink]["probe.mean"], axes[shrink])
     maps = aligned_maps(
-        unit(rest), examples.artist, picture_table(examples.entries, judge), worded(judge, *words)
+        unit(rest),
+        examples.artist,
+        picture_table(examples.entries, judge),
+        text_examples(judge, *words),
     )
     learned = _learned(axes[shrink] | maps, share)
     card: dict[str, Any] = {
@@ -138,8 +141,8 @@ def min_cosines(learned: Learned, known: Sequence[Corpus], judge: nn.Module) -> 
     cosines: dict[str, list[Array]] = {"pictures": [], "words": []}
     for corpus in known:
         gallery = learned.aligned(corpus.sketches)
-        picture_sets = never_seen(corpus, SIZE)
-        for count in SHOWN:
+        picture_sets = unseen_pictures(corpus, SIZE)
+        for count in PICTURE_COUNTS:
             features = aligned_inputs([pictures[:count] for pictures in picture_sets], judge)
             asked = learned.picture_features(features)[corpus.artist]
             cosines["pictures"].append((asked * gallery).sum(1))

@@ -27,7 +27,7 @@ from lorarium.world.words import COLOURS, VOCABULARY, tokens
 
 SLOTS = 2 * len(ROLES)  # of an effect
 SIZE = 48
-LEAST = 36  # artists: fewer have too few axes for a network
+MIN_ARTISTS = 36  # artists: fewer have too few axes for a network
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,11 @@ class Examples:
         return len(self.group)
 
 
-def gather(zoo: Zoo, split: str = "train") -> Examples:
+def read_examples(zoo: Zoo, split: str = "train") -> Examples:
     """Sketches of a split's adapters, and of each at half its rank."""
     chosen = [e for e in zoo.entries if e.split == split and e.kind in ("style", "subject")]
     names = list(dict.fromkeys((e.kind, *e.of) for e in chosen))
-    if len(names) < LEAST or len(chosen) < 2 * len(names):
+    if len(names) < MIN_ARTISTS or len(chosen) < 2 * len(names):
         what = f"{len(chosen)} adapters of {len(names)} artists in the split {split}"
         raise LorariumError(what, where=str(zoo.folder), hint="mint more of them first")
     sketches: list[Sketch] = []
@@ -103,7 +103,7 @@ def picture_table(entries: Sequence[Entry], judge: nn.Module, count: int = POOL)
     return np.stack(vectors)
 
 
-class Worded(NamedTuple):
+class TextExamples(NamedTuple):
     """Texts as counts of words (n, vocabulary), and what judge A sees of whom they are about. Texts
     that name an artist's genre alone have its number, the others -1, and the artist's hues."""
 
@@ -113,7 +113,9 @@ class Worded(NamedTuple):
     hues: Array
 
 
-def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12) -> Worded:
+def text_examples(
+    judge: nn.Module, artists: int, individuals: int, pictures: int = 12
+) -> TextExamples:
     """Of train artists of each genre and train individuals of each class, for whom there are no
     adapters: words need none."""
     first = TRAIN_NUMBERS[0] + 100_000
@@ -137,4 +139,4 @@ def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12)
             genre.append(SEEN_GENRES.index(word) if style and general == 0 else -1)
             hues.append(hue)
     counts = np.stack(bags).astype(np.float64)
-    return Worded(counts, seen[rows].astype(np.float64), np.array(genre), np.stack(hues))
+    return TextExamples(counts, seen[rows].astype(np.float64), np.array(genre), np.stack(hues))

@@ -10,7 +10,7 @@ import torch
 
 from lorarium.adapter import Array
 from lorarium.descriptors.gram import unit
-from lorarium.recipes.describe_data import SLOTS, Examples, Worded, by_artist
+from lorarium.recipes.describe_data import SLOTS, Examples, TextExamples, by_artist
 
 WIDTH, SHARED = 128, 64
 RIDGE, WORD_RIDGE = 1.0, 1.0
@@ -90,7 +90,7 @@ def place(axes: Weights, x: Array, facts: Array) -> Array:
     return (x - axes["probe.mean"]) @ axes["probe.project"].T - f @ axes["probe.regress"].T
 
 
-def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> Weights:
+def aligned_maps(x: Array, artist: Array, pictures: Array, texts: TextExamples) -> Weights:
     """Into the space of what judge A sees of an artist, its main axes made more alike: pictures as
     they are, adapters (x, n by d) and words by ridge regression on it.
 
@@ -102,26 +102,26 @@ def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> We
     nonzero = sizes[:SHARED] > 1e-6 * sizes[0]
     W = axes[:SHARED][nonzero] / np.sqrt(sizes[:SHARED][nonzero])[:, None]
     adapters = _ridge(x, (seen[artist] - mean) @ W.T, RIDGE)
-    bags = np.concatenate([worded.bags, np.ones((len(worded.bags), 1))], 1)
-    looks = (worded.seen - mean) @ W.T
+    bags = np.concatenate([texts.bags, np.ones((len(texts.bags), 1))], 1)
+    looks = (texts.seen - mean) @ W.T
     words = _ridge(bags, looks, WORD_RIDGE)
     table, bias = words[:, :-1].T, words[:, -1]
     return {
         "adapters.map": adapters, "pictures.map": W, "pictures.mean": mean,
         "words.table": table, "words.bias": bias,
-        "words.hues": hues_of_words(worded, looks, table, bias),
+        "words.hues": hues_of_words(texts, looks, table, bias),
     }  # fmt: skip
 
 
-def hues_of_words(worded: Worded, looks: Array, table: Array, bias: Array) -> Array:
+def hues_of_words(texts: TextExamples, looks: Array, table: Array, bias: Array) -> Array:
     """The steps of all colours, from artists that look so (n, d)."""
-    artists = np.flatnonzero(worded.genre >= 0)
+    artists = np.flatnonzero(texts.genre >= 0)
     if not len(artists):
-        return np.zeros((worded.hues.shape[1], looks.shape[1]))
-    genre = worded.genre[artists]
+        return np.zeros((texts.hues.shape[1], looks.shape[1]))
+    genre = texts.genre[artists]
     first = artists[np.unique(genre, return_index=True)[1]]
-    genre_words = unit(worded.bags[first] @ table + bias)
-    return hue_steps(looks[artists], worded.hues[artists], genre, genre_words)
+    genre_words = unit(texts.bags[first] @ table + bias)
+    return hue_steps(looks[artists], texts.hues[artists], genre, genre_words)
 
 
 def hue_steps(x: Array, hues: Array, genre: Array, genre_words: Array) -> Array:

@@ -99,7 +99,7 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
     return replace(known, facts=np.c_[known.facts, np.array(rows, np.float32)])
 
 
-def fitted(known: Pairs, rates: Array, ridge: float, axes: int) -> Foreteller:
+def fit_predictor(known: Pairs, rates: Array, ridge: float, axes: int) -> Foreteller:
     """Linear in standardised numbers; `axes` = 0 leaves the descriptors out."""
     tensors = {}
     parts = [known.facts]
@@ -116,7 +116,7 @@ def fitted(known: Pairs, rates: Array, ridge: float, axes: int) -> Foreteller:
     return Foreteller({k: v.astype(np.float32) for k, v in tensors.items()})
 
 
-def crossed(known: Pairs, rates: Array, ridge: float, axes: int, seed: int = SEED) -> Array:
+def held_out_rates(known: Pairs, rates: Array, ridge: float, axes: int, seed: int = SEED) -> Array:
     """Foretold rates of pairs neither of whose adapters was learned from."""
     random = np.random.default_rng(seed)
     fold = random.integers(FOLDS, size=known.adapter_numbers.max() + 1)[known.adapter_numbers]
@@ -127,12 +127,12 @@ def crossed(known: Pairs, rates: Array, ridge: float, axes: int, seed: int = SEE
             rest = (fold[:, 0] != a) & (fold[:, 1] != b)
             if asked.any():
                 some = known.take(np.flatnonzero(asked))
-                net = fitted(known.take(np.flatnonzero(rest)), rates[rest], ridge, axes)
+                net = fit_predictor(known.take(np.flatnonzero(rest)), rates[rest], ridge, axes)
                 prediction[asked] = net.rates(some.facts, some.seen)
     return prediction
 
 
-def calibrated(net: Foreteller, prediction: Array, rates: Array) -> Foreteller:
+def calibrate(net: Foreteller, prediction: Array, rates: Array) -> Foreteller:
     """Soft shares as rates: a line for each of subject, style and both, through what was said of
     pairs that were not learned from."""
     lines = [
@@ -151,14 +151,14 @@ def rank(prediction: Array, rates: Array) -> float:
     return round(float(spearman(prediction[rows, best, 2], rates[rows, best, 2])), 4)
 
 
-def chosen(
+def choose_penalty(
     known: Pairs, soft: Array, truth: Array, choices: Sequence[int]
 ) -> tuple[float, int, float]:
     """The penalty and the number of axes that order held-out pairs best over several foldings, and
     how well they do."""
 
     def held(ridge: float, axes: int) -> float:
-        predictions = (crossed(known, soft, ridge, axes, SEED + k) for k in range(FOLDINGS))
+        predictions = (held_out_rates(known, soft, ridge, axes, SEED + k) for k in range(FOLDINGS))
         return round(float(np.mean([rank(one, truth) for one in predictions])), 4)
 
     score, ridge, axes = max((held(r, a), r, a) for r in RIDGES for a in choices)
@@ -182,10 +182,10 @@ def run(device: str, minutes: float) -> None:
     truth, wanted = np.concatenate(rates), np.concatenate(soft)
     known = read_pairs(cells)
     for path, facts in ((ASSET, known), (DRAFTED, with_drafts(known, cells, base))):
-        ridge, axes, held = chosen(facts, wanted, truth, AXES)
+        ridge, axes, held = choose_penalty(facts, wanted, truth, AXES)
         print(path.stem, {"ridge": ridge, "axes": axes, "spearman": held}, flush=True)
-        prediction = crossed(facts, wanted, ridge, axes)
-        net = calibrated(fitted(facts, wanted, ridge, axes), prediction, truth)
+        prediction = held_out_rates(facts, wanted, ridge, axes)
+        net = calibrate(fit_predictor(facts, wanted, ridge, axes), prediction, truth)
         card: dict[str, Any] = {
             "name": path.stem, "base_hash": base.hash, "world": world_mark(), "licence": "CC0-1.0",
             "data": "merges of train and validation pairs of merge.toml and zoo.toml, by judge A",

@@ -55,13 +55,13 @@ def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
     """Random pairs of usual recipes; styles that the language has words for, and no photographs."""
     random = np.random.default_rng(seed)
 
-    def those(kind: str) -> list[Entry]:
+    def entries_of(kind: str) -> list[Entry]:
         entries = [e for e in zoo.part(kind, split) if e.recipe in USUAL[kind]]
         if kind == "style":
             entries = [e for e in entries if e.of[0] in SEEN_GENRES and e.of[0] != PHOTO]
         return entries
 
-    subjects, styles = those("subject"), those("style")
+    subjects, styles = entries_of("subject"), entries_of("style")
     total = len(subjects) * len(styles)
     chosen = random.choice(total, min(count, total), replace=False)
     places = [(int(i) // len(styles), int(i) % len(styles)) for i in chosen]

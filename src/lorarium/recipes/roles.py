@@ -43,7 +43,7 @@ PLAN = FitConfig(
 )
 PAIRS, EACH = 8, 4  # of a step, and true pictures of each pair
 SHARE = 1.0  # of what judge A sees in predictions
-DRAWN, WHOLE = 0.1, 2  # share of what it says of whole pictures, and how many of each pair
+DRAWN, PICTURES = 0.1, 2  # share of what it says of whole pictures, and how many of each pair
 MORE = ("R0", "R5", "S0")  # of the stage `zoo`: R2 and S2 stay unseen, the rest adapts less
 ALONE = 0.15  # share of a pair's pictures that ask for one of the two only
 
@@ -124,7 +124,7 @@ def inherit(net: Roles, past: Path) -> bool:
     return fits
 
 
-def started(role_pairs: RolePairs, **numbers: Any) -> Roles:
+def initial_net(role_pairs: RolePairs, **numbers: Any) -> Roles:
     """A network that has learned nothing, for the modules that either role has."""
     rows, usual = [], []
     for module, branch in role_pairs.read[0].bank.branches.items():
@@ -132,8 +132,8 @@ def started(role_pairs: RolePairs, **numbers: Any) -> Roles:
         if module.part == "denoiser" and other is not None:
             assert branch.up is not None and branch.down is not None
             rows.append((module.part, module.path, branch.up.shape[1], branch.down.shape[2]))
-            both = [role_pairs.read[0].reading[module].norm, other.norm]
-            usual.append(torch.stack([n[n > 0].log().mean().exp() for n in both]))
+            norms = [role_pairs.read[0].reading[module].norm, other.norm]
+            usual.append(torch.stack([n[n > 0].log().mean().exp() for n in norms]))
     return Roles(RolesConfig(tuple(rows), **numbers), torch.stack(usual))
 
 
@@ -165,7 +165,7 @@ def train(
     words, perceptual, judge = Words(base), PerceptualLoss(base, share), load_judge("a")
     pass_loss = PassLoss(Rollout(base), judge, role_pairs.entries)
     torch.manual_seed(plan.seed)
-    net = started(role_pairs, **numbers)
+    net = initial_net(role_pairs, **numbers)
     if past is not None:
         inherit(net, past)
 
@@ -192,7 +192,7 @@ def train(
             if drawn:
                 index = torch.tensor(pairs)
                 sides = [read.take(index[:, r]) for r, read in enumerate(role_pairs.read)]
-                losses["both"] = drawn * pass_loss(net, sides, pairs, WHOLE, words, noise).mean()
+                losses["both"] = drawn * pass_loss(net, sides, pairs, PICTURES, words, noise).mean()
             return losses
 
         return loss
@@ -247,7 +247,7 @@ def ship(
 ) -> bool:
     """Write the asset if judge A passes more of what it draws for validation pairs."""
     words, judge = Words(base), load_judge("a")
-    before = started(known, hidden=net.config.hidden)
+    before = initial_net(known, hidden=net.config.hidden)
     there = inherit(before, asset)
     past = load_roles(asset).card.get("spent") if there else None
     scores = {name: round(score(known, n, words), 5) for name, n in (("roles", net), ("sum", None))}

@@ -24,7 +24,7 @@ from lorarium.recipes.describe import mark
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 
-MOST, ROOM = 60, 13 * 2**20  # adapters, and bytes of all of them
+MAX_ADAPTERS, ROOM = 60, 13 * 2**20  # adapters, and bytes of all of them
 CLASSES = 8  # of which an individual is taken
 OWN_START = 2  # the copy of the usual recipe that began at random numbers of its own
 
@@ -72,7 +72,7 @@ def pack(zoo: Zoo, out: Path, base_hash: str, *, split: str = "test") -> Sample:
         used += path.stat().st_size
         rows.append({"file": path.name, "kind": entry.kind, "of": entry.of,
                      "recipe": entry.recipe, "pictures": entry.pictures})  # fmt: skip
-        if len(rows) == MOST:
+        if len(rows) == MAX_ADAPTERS:
             break
     if not rows:
         raise LorariumError(f"no adapters of the split {split}", where=str(zoo.folder))

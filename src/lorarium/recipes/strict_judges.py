@@ -30,7 +30,7 @@ from lorarium.world.words import prompt, tokens
 FROM = {"a": "judge_a", "b": "judge_b"}
 PLAN = FitConfig(total=3_000_000, batch=COUNT, muon=1.5e-3, adam=1e-3, decay=0.6)
 TRUE_KINDS = ("touched",)
-KEPT = 400  # episodes; rendering costs as much as learning
+ROOM = 400  # episodes; rendering costs as much as learning
 FRESH = 0.15
 
 
@@ -124,7 +124,7 @@ class StrictEpisode:
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2), by_aspect
 
 
-def worn(x: Tensor, random: torch.Generator) -> Tensor:
+def roughen_pictures(x: Tensor, random: torch.Generator) -> Tensor:
     """Pictures in [-1, 1] as they come from models and files: noised, blurred, resized, shifted."""
     n, device = len(x), x.device
 
@@ -203,16 +203,18 @@ def go_on(half: str, folder: Path, bank: Path, minutes: float, plan: FitConfig =
                 fakes = Fakes(bank)  # the bank may still be growing
             if len(episodes) < 12 or random.random() < FRESH:
                 new = StrictEpisode(half, random)
-                if len(episodes) < KEPT:
+                if len(episodes) < ROOM:
                     episodes.append(new)
                 else:
-                    episodes[int(random.integers(KEPT))] = new
+                    episodes[int(random.integers(ROOM))] = new
                 chosen = new
             else:
                 chosen = episodes[int(random.integers(len(episodes)))]
             extra, held = chosen.extra(fakes, random)
             pictures = torch.cat([chosen.episode.pictures, extra])
-            x = worn(prepared(pictures), wear).contiguous(memory_format=torch.channels_last)
+            x = roughen_pictures(prepared(pictures), wear).contiguous(
+                memory_format=torch.channels_last
+            )
             return strict_losses(model, chosen.episode, x, held)
 
         return loss

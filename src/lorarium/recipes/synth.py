@@ -44,7 +44,7 @@ from lorarium.world.mark import world_mark
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.5  # share of individuals
-JUDGED = 1.0  # share of what judge A sees in predictions
+SHARE = 1.0  # share of what judge A sees in predictions
 DRAWN = 0.5  # and in whole pictures
 APART = 0.3  # and in their distance to true pictures
 EACH = 2  # pictures drawn with each LoRA
@@ -63,11 +63,11 @@ PLANS = {
     "cpu": _PLAN,
     "cuda": replace(_PLAN, total=8_000_000, batch=512, muon=4e-3, adam=3e-3, ema=0.997),
 }
-WHOM = "learned_last.json"  # beside the checkpoint, see `synth.wishes`
+LEARNED_FILE = "learned_last.json"  # beside the checkpoint, see `synth.wishes`
 WATCH = 250  # steps between looks at the validation loss
 
 
-def started(base: Base, config: SynthConfig, seed: int) -> Generator:
+def initial_generator(base: Base, config: SynthConfig, seed: int) -> Generator:
     """A generator that has learned nothing but judge A's way of looking."""
     torch.manual_seed(seed)
     net = Generator(config)
@@ -77,12 +77,12 @@ def started(base: Base, config: SynthConfig, seed: int) -> Generator:
 
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
-    sources: int = SOURCES["cpu"], workers: int = 0, share: float = JUDGED, drawn: float = DRAWN,
+    sources: int = SOURCES["cpu"], workers: int = 0, share: float = SHARE, drawn: float = DRAWN,
     **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder."""
     words = Words(base)
-    net = started(base, SynthConfig.of(base, **numbers), plan.seed)
+    net = initial_generator(base, SynthConfig.of(base, **numbers), plan.seed)
     perceptual, rollout = PerceptualLoss(base, share), Rollout(base)
     exam = [Exam(base, kind, words, net.eyes, perceptual) for kind in KINDS]
     if not (folder / "checkpoint.pt").exists():
@@ -132,7 +132,7 @@ def train(
         for seed, data in last:
             about = {"seed": seed, "subjects": subjects, "count": data.asked}
             if data.asked:
-                (folder / WHOM).write_text(json.dumps(about) + "\n")
+                (folder / LEARNED_FILE).write_text(json.dumps(about) + "\n")
     assert isinstance(trained, Generator)
     return trained, spent
 
@@ -173,11 +173,11 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     """Write the averaged weights of a run as the asset if judge A likes what they draw better."""
     with open_regular(checkpoint) as file:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    net = started(base, SynthConfig.of(base), 0)
+    net = initial_generator(base, SynthConfig.of(base), 0)
     net.load_state_dict(state["model"] | state["averaged"])
     net = net.half().float().eval().requires_grad_(False)  # as its file holds it
     words = Words(base)
-    perceptual = PerceptualLoss(base, JUDGED)
+    perceptual = PerceptualLoss(base, SHARE)
     exams = {kind: Exam(base, kind, words, net.eyes, perceptual) for kind in KINDS}
     scores = {kind: exam.scores(net) for kind, exam in exams.items()}
     floor = {kind: exam.alone() for kind, exam in exams.items()}
@@ -191,7 +191,7 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
             "plan": asdict(plan),
             "sources": SOURCES[device],
             "subjects": SUBJECTS,
-            "judged": JUDGED,
+            "judged": SHARE,
             "drawn": DRAWN,
             "apart": APART,
         },
@@ -201,7 +201,7 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
         "licence": "Apache-2.0",
         "scores": {"validation": scores, "base alone": floor},
     }
-    if (whom := checkpoint.with_name(WHOM)).exists():
+    if (whom := checkpoint.with_name(LEARNED_FILE)).exists():
         card[LAST] = json.loads(whom.read_text())
     strengths, card["scores"]["loudness"] = best_strengths(base, net)
     try:

@@ -78,7 +78,7 @@ def individual(
     return "subject", pictures, prompts, np.array([g == PHOTO for g in genres])
 
 
-def seen_by(eyes: Eyes, drawn: Drawn) -> Source:
+def embed_source(eyes: Eyes, drawn: Drawn) -> Source:
     return Source(*drawn, look(eyes, drawn[1]))
 
 
@@ -132,7 +132,7 @@ class Endless:
         return self.pool[int(self.random.integers(len(self.pool)))]
 
     def _add(self, drawn: Drawn) -> Source:
-        new = seen_by(self.eyes, drawn)
+        new = embed_source(self.eyes, drawn)
         if len(self.pool) < self.room:
             self.pool.append(new)
         else:

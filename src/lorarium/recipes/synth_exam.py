@@ -12,7 +12,7 @@ from lorarium.bases.base import Base
 from lorarium.bases.branches import Hook
 from lorarium.bases.stack import each
 from lorarium.recipes.perceptual import PerceptualLoss
-from lorarium.recipes.synth_data import Batch, Source, artist, individual, seen_by
+from lorarium.recipes.synth_data import Batch, Source, artist, embed_source, individual
 from lorarium.recipes.synth_loss import Words, batch_losses, losses_with
 from lorarium.synthesis.net import KINDS, Eyes, Generator
 from lorarium.training.fit import fit
@@ -20,7 +20,7 @@ from lorarium.training.recipe import Job, Recipe
 from lorarium.world.splits import artists, individuals
 
 COUNT = 12  # artists, and individuals
-SHOWN, ASKED = 12, 16  # pictures to learn from, and others to be tried on
+LEARNED, ASKED = 12, 16  # pictures to learn from, and others to be tried on
 SETS = (1, 4, 12)
 
 
@@ -60,7 +60,7 @@ class Exam:
     def trained(self, recipe: Recipe) -> float:
         """With LoRAs trained on the same twelve pictures."""
         jobs = [
-            Job(s.pictures[:SHOWN], s.prompts[:SHOWN], recipe, i)
+            Job(s.pictures[:LEARNED], s.prompts[:LEARNED], recipe, i)
             for i, s in enumerate(self.sources)
         ]
         made = [a for i in range(0, len(jobs), 6) for a in fit(self.base, jobs[i : i + 6])]
@@ -77,20 +77,20 @@ class Exam:
 
     def _batch(self, source: Source, count: int) -> Batch:
         kind = torch.tensor([KINDS.index(self.kind)])
-        asked = torch.from_numpy(source.pictures[None, SHOWN:])
-        return Batch(source.seen[None, :count], kind, asked, source.prompts[SHOWN:])
+        asked = torch.from_numpy(source.pictures[None, LEARNED:])
+        return Batch(source.seen[None, :count], kind, asked, source.prompts[LEARNED:])
 
 
 def _sources(kind: str, size: int, eyes: Eyes) -> list[Source]:
-    random, count = np.random.default_rng(7), SHOWN + ASKED
+    random, count = np.random.default_rng(7), LEARNED + ASKED
     if kind == "style":
         everyone = artists("validation", 2)
         chosen = [everyone[i] for i in np.linspace(0, len(everyone) - 1, COUNT).astype(int)]
-        return [seen_by(eyes, artist(a, "validation", count, size, random)) for a in chosen]
+        return [embed_source(eyes, artist(a, "validation", count, size, random)) for a in chosen]
     people = individuals("validation", 1)
     those = [people[i] for i in np.linspace(0, len(people) - 1, COUNT).astype(int)]
     drawn = [individual(it, "validation", count, size, random, others=0.0) for it in those]
-    return [seen_by(eyes, one) for one in drawn]
+    return [embed_source(eyes, one) for one in drawn]
 
 
 def _chance(seed: int) -> torch.Generator:

@@ -117,6 +117,6 @@ def _centred(values: Tensor, groups: Sequence[str]) -> Tensor:
     """Values less the mean of their group."""
     out = values.clone()
     for group in set(groups):
-        own = torch.tensor([g == group for g in groups])
-        out[own] -= values[own].mean(0)
+        members = torch.tensor([g == group for g in groups])
+        out[members] -= values[members].mean(0)
     return out

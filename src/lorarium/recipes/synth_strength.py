@@ -23,7 +23,7 @@ STRENGTHS = (0.75, 1.0, 1.25, 1.5, 2.0)
 # a score that much below the best is as good, if quieter: loud pictures please the judge that the
 # generator learned from a hair more, and look rougher to encoders that it did not
 ALIKE = 0.02
-WHO, CELLS, STEPS, SEED = 8, 8, 12, 5
+TARGETS, CELLS, STEPS, SEED = 8, 8, 12, 5
 
 
 def best_strengths(
@@ -35,9 +35,9 @@ def best_strengths(
     scores: dict[str, dict[str, float]] = {}
     for kind in KINDS:
         targets = (
-            style_targets("validation", 1, CELLS, base.size, seed=SEED, max_artists=WHO)
+            style_targets("validation", 1, CELLS, base.size, seed=SEED, max_artists=TARGETS)
             if kind == "style"
-            else subject_targets("validation", WHO, CELLS, base.size, seed=SEED)
+            else subject_targets("validation", TARGETS, CELLS, base.size, seed=SEED)
         )
         scores[kind] = {
             str(strength): _score(base, net, judge, targets, strength) for strength in STRENGTHS

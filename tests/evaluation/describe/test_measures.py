@@ -15,7 +15,7 @@ from lorarium.evaluation.describe.measures import (
     retrieval,
     structure,
 )
-from lorarium.evaluation.describe.retrieved import Answers, Retrieval, figures, paired
+from lorarium.evaluation.describe.retrieved import Answers, Retrieval, figures, paired_differences
 from lorarium.evaluation.describe.rows import Placed, VectorContender
 from lorarium.evaluation.describe.traces import r_squared
 from lorarium.evaluation.statistics import (
@@ -129,7 +129,7 @@ def test_paired_differences_are_on_the_same_queries():
         "probe": answers([1] * 8, [1] * 8),
         "raw": answers([0] * 8, [0.25] * 8),
     }
-    differences = {(p["row"], p["less"]): p for p in paired(rows, results)}
+    differences = {(p["row"], p["less"]): p for p in paired_differences(rows, results)}
     assert set(differences) == {("probe", "output"), ("probe", "raw"), ("output", "raw")}
     assert differences["probe", "output"]["r_at_1"] == {"mean": 1, "low": 1, "high": 1}
     assert differences["output", "raw"]["map"]["mean"] == pytest.approx(0.25)

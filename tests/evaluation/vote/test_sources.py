@@ -99,5 +99,5 @@ def test_ballots_and_verdicts_are_of_what_is_drawn(
     assert merge.held == (f"subject-{subject.of[0]}-{subject.of[1]}" in everyone.held)
     verdicts = judge_ballots("b", load_judge("b"), list(ballots.values())).verdicts
     assert verdicts[artist.name][sources.TRUE] == verdicts[artist.name][sources.WORDS]
-    assert len(verdicts[merge.target][sources.OTHER_HOW]) == 2
-    assert not any(verdicts[merge.target][sources.OTHER_HOW])
+    assert len(verdicts[merge.target][sources.OTHER_STYLE]) == 2
+    assert not any(verdicts[merge.target][sources.OTHER_STYLE])

@@ -69,7 +69,7 @@ def prompts(entry: Entry, count: int, seed: int) -> list[str]:
     return [f"a {kind} in sty1" for kind in kinds]
 
 
-def sampled(
+def sample_pictures(
     corpus: Corpus, base: Base, cache: Path, *, count: int, steps: int, seed: int, say: Say
 ) -> tuple[Array, Array]:
     """Pictures (n, count, s, s, 3) of every adapter from the same noise, and seconds."""
@@ -88,12 +88,12 @@ def sampled(
     return np.stack(pictures), np.array(seconds)
 
 
-def trained_on(corpus: Corpus, size: int) -> list[Array]:
+def training_pictures(corpus: Corpus, size: int) -> list[Array]:
     """The pictures each adapter was trained on."""
     return [_pool(entry, entry.pictures, size) for entry in corpus.entries]
 
 
-def never_seen(corpus: Corpus, size: int) -> list[Array]:
+def unseen_pictures(corpus: Corpus, size: int) -> list[Array]:
     """New pictures of each artist, in the order of their numbers."""
     first = [int(np.flatnonzero(corpus.artist == a)[0]) for a in range(corpus.artist.max() + 1)]
     return [_pool(corpus.entries[i], range(UNSEEN, UNSEEN + NEW), size) for i in first]
@@ -116,7 +116,7 @@ def picture_rows(
 ) -> list[DescriptorContender]:
     """Features of samples, and of the training pictures as the oracle."""
     rows: list[DescriptorContender] = []
-    true = trained_on(corpus, size)
+    true = training_pictures(corpus, size)
     for name, view in seen.items():
         if not view.head:
             continue

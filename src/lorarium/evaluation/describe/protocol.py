@@ -22,7 +22,7 @@ from lorarium.evaluation.describe.behaviour import behaviour, effects
 from lorarium.evaluation.describe.folds import Fold, folds
 from lorarium.evaluation.describe.measures import clusters, structure
 from lorarium.evaluation.describe.parts import parts
-from lorarium.evaluation.describe.retrieved import Result, figures, paired, retrieve
+from lorarium.evaluation.describe.retrieved import Result, figures, paired_differences, retrieve
 from lorarium.evaluation.describe.rows import DescriptorContender, FittedContender, weight_rows
 from lorarium.evaluation.describe.stability import stability
 from lorarium.evaluation.describe.traces import compact, traces
@@ -132,7 +132,7 @@ def _kind(
     size = base.size if base is not None else 48
     samples = None
     if base is not None and options.samples and seen:
-        samples = looks.sampled(
+        samples = looks.sample_pictures(
             corpus, base, cache, count=options.samples, steps=options.steps, seed=seed, say=say
         )
     rows = all_rows(corpus, learned, seen, samples, size)
@@ -160,7 +160,7 @@ def _kind(
         "groups": int(corpus.group.max()) + 1, "usual": corpus.usual,
         "recipes": {str(r): int((corpus.recipe == r).sum()) for r in np.unique(corpus.recipe)},
         "chance": 1 / (int(corpus.artist.max()) + 1),
-        "rows": table, "paired": paired(rows, results, seed=seed),
+        "rows": table, "paired": paired_differences(rows, results, seed=seed),
         "structure": _structure(rows, corpus, usual, seed),
         "stability": _stability(rows, corpus, plan),
         "traces": traces(corpus, readings),
@@ -253,10 +253,10 @@ def _questions(
         report["words"]["CLIP-like, samples"] = scenarios.asked_by_words(scores, about, seed=seed)
     if not seen:
         return report
-    training_pictures = looks.trained_on(corpus, size)
+    training_pictures = looks.training_pictures(corpus, size)
     sets = {
         "training pictures": ([training_pictures[i] for i in usual], artists),
-        "new pictures": (looks.never_seen(corpus, size), np.arange(corpus.artist.max() + 1)),
+        "new pictures": (looks.unseen_pictures(corpus, size), np.arange(corpus.artist.max() + 1)),
     }
     for name, (pictures, truth) in sets.items():
         if learned is not None and "judge A" in seen:

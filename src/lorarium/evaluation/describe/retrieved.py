@@ -78,7 +78,7 @@ def figures(result: Result, *, seed: int = 0) -> Figures:
     return report
 
 
-def paired(
+def paired_differences(
     rows: Sequence[DescriptorContender], results: Mapping[str, Result], *, seed: int = 0
 ) -> list[Figures]:
     """Each learned row less each other row, and the output side less each, on the same queries:

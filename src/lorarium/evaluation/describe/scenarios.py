@@ -41,11 +41,11 @@ def asked_by_vectors(
         "r_at_1": float((nearest == truth).mean()),
         "map": float(np.nanmean(average_precision(scores, relevant))),
         "null": float(np.mean(null)),
-        "strangers refused": refused(scores, truth, artists, odd),
+        "strangers refused": refusal_area(scores, truth, artists, odd),
     }
 
 
-def refused(scores: Array, truth: Array, artists: Array, odd: Array) -> float | None:
+def refusal_area(scores: Array, truth: Array, artists: Array, odd: Array) -> float | None:
     """Area under the curve of the best score as a sign that the query's artist is there: the odd
     artists are taken out of the gallery, then the others."""
     from sklearn.metrics import roc_auc_score

@@ -139,8 +139,8 @@ def _strangers(references: References, known: Array) -> Array:
     if references.strangers is None:
         return drawn_strangers(known.shape[1])
     # every second one may have set a threshold
-    given = references.strangers
-    return spread(given[1::2] if len(given) > 1 else given, MOST_GIVEN)
+    strangers = references.strangers
+    return spread(strangers[1::2] if len(strangers) > 1 else strangers, MOST_GIVEN)
 
 
 def _judge(

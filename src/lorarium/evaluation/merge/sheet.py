@@ -12,7 +12,7 @@ from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.merge.rows import MergeContender
 
-MOST = 16  # cells
+MAX_CELLS = 16  # cells
 SHORT = {
     "true renders": "true", "joint training": "joint",
     "subject's adapter alone, genre in words": "subject + word",
@@ -30,7 +30,7 @@ def write_sheet(
     force: bool = False,
 ) -> None:
     """The first picture of each, beside a picture of the subject and of the style."""
-    size, chosen = drawings.base.size, cells[:: max(1, -(-len(cells) // MOST))]
+    size, chosen = drawings.base.size, cells[:: max(1, -(-len(cells) // MAX_CELLS))]
     pictures = []
     for cell in chosen:
         pictures += [reference_pictures(entry, size)[0] for entry in cell.entries]

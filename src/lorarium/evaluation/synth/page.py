@@ -86,11 +86,11 @@ def summary(document: Figures) -> str:
 
 def _figures_of(rows: Mapping[str, Figures]) -> str:
     names = list(next(iter(rows.values()), {}))
-    lines = [[row, *(_said(f[name]) for name in names)] for row, f in rows.items()]
+    lines = [[row, *(_number_text(f[name]) for name in names)] for row, f in rows.items()]
     return table(("", *names), lines)
 
 
-def _said(value: Any) -> float | str:
+def _number_text(value: Any) -> float | str:
     return _interval(value) if value is None or isinstance(value, dict) else float(value)
 
 

@@ -26,7 +26,7 @@ from lorarium.evaluation.synth.rows import (
     ZooAdapters,
     base_rows,
     generated_rows,
-    timed,
+    make_timed,
     trained_rows,
     zoo_rows,
 )
@@ -155,7 +155,7 @@ def _drawn(
     folder.mkdir(parents=True, exist_ok=True)
     todo = [t for t in targets if not (folder / f"{t.name}.npz").exists()]
     if todo:
-        adapters, seconds = timed(row, todo)
+        adapters, seconds = make_timed(row, todo)
         seeds = [o.seed * 1000 + i for i in range(o.cells)]
         for target, adapter in zip(todo, adapters, strict=True):
             words = target.plain if row.plain else target.cells

@@ -140,7 +140,7 @@ class ZooAdapters:
         """By what judge A sees of the pictures."""
         return self.adapters[int((self.looks @ self._look(target.pictures)).argmax())]
 
-    def described(self, adapter: Adapter) -> Adapter:
+    def nearest_by_sketch(self, adapter: Adapter) -> Adapter:
         """The nearest to an adapter by the output side of its sketch."""
         known, asked = self._outputs, sketch(adapter).output
         mean = known.mean(0)
@@ -167,9 +167,9 @@ def zoo_rows(
             for i in random.integers(len(zoo_adapters.entries), size=len(targets))
         ]
 
-    def described(targets: Sequence[Target]) -> list[Adapter | None]:
+    def nearest_by_sketch(targets: Sequence[Target]) -> list[Adapter | None]:
         made = [synthesize(synth, base, t.pictures, kind=t.kind).adapter for t in targets]
-        return [zoo_adapters.described(adapter) for adapter in made]
+        return [zoo_adapters.nearest_by_sketch(adapter) for adapter in made]
 
     return [
         SynthContender("mean adapter", lambda targets: [mean] * len(targets)),
@@ -177,11 +177,13 @@ def zoo_rows(
         SynthContender(
             "nearest by pictures", lambda targets: [zoo_adapters.nearest(t) for t in targets]
         ),
-        SynthContender("nearest by descriptor", described, generated=True),
+        SynthContender("nearest by descriptor", nearest_by_sketch, generated=True),
     ]
 
 
-def timed(row: SynthContender, targets: Sequence[Target]) -> tuple[list[Adapter | None], float]:
+def make_timed(
+    row: SynthContender, targets: Sequence[Target]
+) -> tuple[list[Adapter | None], float]:
     """The adapters of a row, and seconds for each."""
     started = time.perf_counter()
     made = row.make(targets)

@@ -15,7 +15,7 @@ from lorarium.world.splits import HELD_GENRES, SEEN_CLASSES, SEEN_GENRES, artist
 
 Array = np.ndarray
 T = TypeVar("T")
-SHOWN = 12  # pictures at most that a LoRA is made from
+MAX_PICTURES = 12  # pictures at most that a LoRA is made from
 JUDGED_BY = {"style": 12, "subject": 5}  # pictures that no adapter was made from
 
 
@@ -52,7 +52,7 @@ def style_targets(
     chosen = _spread(artists(split, per_genre, SEEN_GENRES), max_artists)
     for style in [*chosen, *artists(split, held, HELD_GENRES[split])]:
         of, hard = (style.genre, style.number), style.genre not in SEEN_GENRES
-        pictures, prompts = pool("style", of, split, range(SHOWN), size)
+        pictures, prompts = pool("style", of, split, range(MAX_PICTURES), size)
         references, _ = pool("style", of, split, _reference_numbers("style"), size)
         true = render(people, [style] * cells, views, size)
         word = "sty1" if hard else style.genre
@@ -71,7 +71,7 @@ def subject_targets(split: str, count: int, cells: int, size: int, *, seed: int)
     targets = []
     for subject in _spread(individuals(split, 1), count):
         of = (subject.kind, subject.number)
-        pictures, prompts = pool("subject", of, split, range(SHOWN), size)
+        pictures, prompts = pool("subject", of, split, range(MAX_PICTURES), size)
         references, _ = pool(
             "subject", of, split, range(UNSEEN, UNSEEN + JUDGED_BY["subject"]), size
         )

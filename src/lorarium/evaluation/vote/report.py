@@ -60,20 +60,20 @@ def summary(document: Mapping[str, Any]) -> str:
         for pair in figures["agreement"]:
             names = " and ".join(plain(voter) for voter in pair["voters"])
             lines.append(
-                f"  {names}: kappa {_said(pair['kappa'])}, without controls"
-                f" {_said(pair['kappa without controls'])} on {pair['cells']} cells"
+                f"  {names}: kappa {_figure(pair['kappa'])}, without controls"
+                f" {_figure(pair['kappa without controls'])} on {pair['cells']} cells"
             )
         lines += [f"  named: {plain(line)}" for line in figures["named"]]
     for judge in document.get("judges", ()):
         for kind, figures in judge["kinds"].items():
             lines.append(
-                f"judge {plain(judge['judge'])}, {kind}: Spearman {_said(figures['spearman'])},"
+                f"judge {plain(judge['judge'])}, {kind}: Spearman {_figure(figures['spearman'])},"
                 f" mean difference {figures['mean difference']:+.3f}, absolute"
                 f" {figures['mean absolute difference']:.3f}, kappa with the majority"
-                f" {_said(figures['kappa with the majority'])}"
+                f" {_figure(figures['kappa with the majority'])}"
             )
     return "\n".join(lines)
 
 
-def _said(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

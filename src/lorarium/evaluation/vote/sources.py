@@ -28,7 +28,7 @@ from lorarium.evaluation.vote.targets import (
     VoteTargets,
     cell_name,
     strangers_of,
-    swapped,
+    swap_entry,
 )
 from lorarium.formats import read, write
 from lorarium.synthesis.make import synthesize
@@ -39,7 +39,7 @@ from lorarium.training.recipe import Job, Recipe
 Array = np.ndarray
 Say = Callable[[str], None]
 TRUE, STRANGER = "true renders", "strangers"
-OTHER_WHO, OTHER_HOW = "strangers in the style", "the subject by strangers"
+OTHER_SUBJECT, OTHER_STYLE = "strangers in the style", "the subject by strangers"
 WORDS = "base, in words"
 GENERATED = {"generated, 12 pictures": 12, "generated, 1 picture": 1}
 LIBRARY = "library LoRA, 120 steps"
@@ -162,8 +162,8 @@ def draw_merged(
         name = cell_name(cell)
         store.keep(name, TRUE, true_pictures, cell, count, side)
         store.keep(name, STRANGER, strangers_of_cell, cell, count, side)
-        store.keep(name, OTHER_WHO, true_pictures, swapped(cell, 0), count, side)
-        store.keep(name, OTHER_HOW, true_pictures, swapped(cell, 1), count, side)
+        store.keep(name, OTHER_SUBJECT, true_pictures, swap_entry(cell, 0), count, side)
+        store.keep(name, OTHER_STYLE, true_pictures, swap_entry(cell, 1), count, side)
         for method in names:
             row = named(MERGES, method)
 
@@ -181,10 +181,10 @@ def _number(name: str) -> int:
 CONTROLS = {
     "style": {TRUE: "yes", STRANGER: "no"},
     "subject": {TRUE: "yes", STRANGER: "no"},
-    "merge": {TRUE: "both", STRANGER: "neither", OTHER_WHO: "style", OTHER_HOW: "subject"},
+    "merge": {TRUE: "both", STRANGER: "neither", OTHER_SUBJECT: "style", OTHER_STYLE: "subject"},
 }
 SINGLE = (TRUE, STRANGER, WORDS, LIBRARY, *map(trained_name, CHECKPOINTS), *GENERATED)
-PAIRED = (TRUE, STRANGER, OTHER_WHO, OTHER_HOW, *MERGED, SLOW)
+PAIRED = (TRUE, STRANGER, OTHER_SUBJECT, OTHER_STYLE, *MERGED, SLOW)
 
 
 def ballots(store: PictureStore, everyone: VoteTargets) -> list[Ballot]:

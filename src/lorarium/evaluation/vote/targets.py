@@ -114,7 +114,7 @@ def strangers_of(target: Target, which: Sequence[int]) -> Array:
     return render(people, [Style(word, number + OTHER)] * len(views), views, side)
 
 
-def swapped(cell: Cell, place: int) -> Cell:
+def swap_entry(cell: Cell, place: int) -> Cell:
     """The cell with another individual of the class (0) or artist of the genre (1)."""
     entries = list(cell.entries)
     word, number = entries[place].of

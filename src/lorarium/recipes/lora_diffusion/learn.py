@@ -220,7 +220,7 @@ def ridge(e: Examples, weight: float) -> Array:
 
 
 @torch.no_grad()
-def sampled(
+def sample_adapters(
     g: Generators, name: str, conditions: Array, *, steps: int = 50, guidance: float = 1.5,
     seed: int = 0,
 ) -> list[Adapter]:  # fmt: skip

@@ -16,7 +16,7 @@ from lorarium.recipes.lora_diffusion.learn import (
     condition,
     linear,
     pooled,
-    sampled,
+    sample_adapters,
 )
 from lorarium.recipes.lora_diffusion.mixture import mixture
 
@@ -42,7 +42,7 @@ def paper_rows(base: Base, g: Generators, *, seed: int = 0) -> list[SynthContend
         return [mixture(base, some, t.pictures, t.prompts, seed=seed)[0] for t in targets]
 
     def diffusion(name: str) -> Make:
-        return lambda targets: list(sampled(g, name, conditions(targets), seed=seed))
+        return lambda targets: list(sample_adapters(g, name, conditions(targets), seed=seed))
 
     return [
         SynthContender("PCA-Gaussian", gaussian),
