@@ -57,7 +57,7 @@ def test_fewer_numbers_say_the_same(corpus):
 def test_no_adapter_has_no_effect(corpus):
     """Pictures of the bare base differ in nothing from those of the bare base."""
     base = micro(WHOLE)
-    view = looks.View(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
+    view = looks.EncoderHead(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
     words = looks.prompts(corpus.entries[0], 2, 0)
     plain = looks.sample(base, words, steps=1, seed=0)
     drawn = np.stack([plain] * len(corpus.entries))
