@@ -40,8 +40,8 @@ def page(document: Figures) -> str:
     parts = [f"<h1>{_text('Descriptors on ' + str(document['zoo']))}</h1>"]
     parts.append(f"<p>Split {_text(document['options']['split'])}, base "
                  f"{_text(str(document['base_hash'])[:12])}.</p>")  # fmt: skip
-    for kind, found in document["kinds"].items():
-        parts += _kind(kind, found)
+    for kind, report in document["kinds"].items():
+        parts += _kind(kind, report)
     if document["skipped"]:
         items = "".join(f"<li>{_text(reason)}</li>" for reason in document["skipped"])
         parts.append(f"<h2>Not measured</h2><ul>{items}</ul>")
@@ -55,57 +55,57 @@ def page(document: Figures) -> str:
 def summary(document: Figures) -> str:
     """R@1 of every row by split, for a terminal."""
     lines = []
-    for kind, found in document["kinds"].items():
-        head = f"{found['artists']} {'artists' if kind == 'style' else 'individuals'}"
-        lines.append(f"{kind}: {found['adapters']} adapters of {head}, R@1")
+    for kind, report in document["kinds"].items():
+        head = f"{report['artists']} {'artists' if kind == 'style' else 'individuals'}"
+        lines.append(f"{kind}: {report['adapters']} adapters of {head}, R@1")
         lines.append(f"{'':28}" + "".join(f"{split:>9}" for split in SPLITS))
-        for row in found["rows"]:
-            said = [_number(row["splits"].get(s, {}).get("r_at_1")) for s in SPLITS]
-            lines.append(f"{plain(row['name'])[:27]:28}" + "".join(f"{text:>9}" for text in said))
+        for row in report["rows"]:
+            rates = [_number(row["splits"].get(s, {}).get("r_at_1")) for s in SPLITS]
+            lines.append(f"{plain(row['name'])[:27]:28}" + "".join(f"{text:>9}" for text in rates))
     return "\n".join(lines)
 
 
-def _kind(kind: str, found: Figures) -> list[str]:
-    who = "artists" if kind == "style" else "individuals"
+def _kind(kind: str, report: Figures) -> list[str]:
+    members = "artists" if kind == "style" else "individuals"
     parts = [
-        f"<h2>{_text(kind.capitalize())}s: {found['adapters']} adapters of {found['artists']} "
-        f"{who} in {found['groups']} groups</h2>",
-        f"<p>The usual recipe is {_text(found['usual'])}. <b>same</b>: its copies ask each other; "
+        f"<h2>{_text(kind.capitalize())}s: {report['adapters']} adapters of {report['artists']} "
+        f"{members} in {report['groups']} groups</h2>",
+        f"<p>The usual recipe is {_text(report['usual'])}. <b>same</b>: its copies ask each other; "
         "<b>cross</b>: other recipes ask them; <b>random</b>: so do adapters of random recipes. "
         "A group is a genre or a class.</p>",
     ]
     for split in SPLITS:
         rows = [
             [row["name"], *(row["splits"][split].get(key) for key, _ in FIGURES)]
-            for row in found["rows"]
+            for row in report["rows"]
             if split in row["splits"]
         ]
         if rows:
             parts.append(f"<h3>Retrieval, {split}</h3>")
             parts.append(table(["", *(name for _, name in FIGURES)], rows))
-    parts += ["<h3>Clusters</h3>", _clusters(found["rows"])]
-    parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(found["rows"])]
-    parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(found["paired"])]
-    for truth, maps in found["structure"].items():
+    parts += ["<h3>Clusters</h3>", _clusters(report["rows"])]
+    parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(report["rows"])]
+    parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(report["paired"])]
+    for truth, maps in report["structure"].items():
         parts.append(f"<h3>Structure beside {_text(truth)}</h3>{_nested(maps)}")
-    for row, changes in found["stability"].items():
+    for row, changes in report["stability"].items():
         parts.append(f"<h3>After a change: {_text(row)}</h3>{_nested(changes)}")
-    parts.append(f"<h3>What else can be read (R²)</h3>{_nested(found['traces'])}")
-    parts.append(f"<h3>Which part carries what</h3>{_parts(found['parts'])}")
-    if "behaviour" in found:
+    parts.append(f"<h3>What else can be read (R²)</h3>{_nested(report['traces'])}")
+    parts.append(f"<h3>Which part carries what</h3>{_parts(report['parts'])}")
+    if "behaviour" in report:
         parts.append("<h3>What it does to pictures, foretold from weights</h3>")
-        parts.append(_nested(found["behaviour"]))
-    for question, answers in found["questions"].items():
+        parts.append(_nested(report["behaviour"]))
+    for question, answers in report["questions"].items():
         flat = {
             f"{name}, {part}" if part else name: figures
-            for name, whole in answers.items()
-            for part, figures in (whole.items() if question == "words" else [("", whole)])
+            for name, by_part in answers.items()
+            for part, figures in (by_part.items() if question == "words" else [("", by_part)])
         }
         if flat:
             parts.append(f"<h3>Asked by {_text(question)}</h3>{_nested(flat)}")
-    if found["map"]:
-        parts.append(f"<h3>Map by {_text(found['map']['row'])}</h3>")
-        parts += [_map(found["map"]["points"], by) for by in ("group", "artist", "recipe")]
+    if report["map"]:
+        parts.append(f"<h3>Map by {_text(report['map']['row'])}</h3>")
+        parts += [_map(report["map"]["points"], by) for by in ("group", "artist", "recipe")]
     return parts
 
 
@@ -153,18 +153,18 @@ def _nested(named: Mapping[str, Figures]) -> str:
     return table(["", *keys], [[name, *(f.get(k) for k in keys)] for name, f in named.items()])
 
 
-def _parts(found: Mapping[str, Figures]) -> str:
+def _parts(selections: Mapping[str, Figures]) -> str:
     """A row for each selection of modules and reading of it."""
     lines = []
-    for selection, row in found.items():
+    for selection, row in selections.items():
         for name in ("output", "probe", "input"):
-            told = row.get(name, {})
+            reading = row.get(name, {})
             hits = [
-                told.get(s, {}).get(key) for s in ("same", "cross") for key in ("r_at_1", "map")
+                reading.get(s, {}).get(key) for s in ("same", "cross") for key in ("r_at_1", "map")
             ]
-            if told:
+            if reading:
                 lines.append([selection, row["adapters"], row["energy"], name, *hits,
-                              told.get("recipe"), told.get("recipe by chance")])  # fmt: skip
+                              reading.get("recipe"), reading.get("recipe by chance")])  # fmt: skip
     figures = [f"{name} {split}" for split in ("same", "cross") for name in ("R@1", "mAP")]
     head = ["modules", "adapters", "energy", "read by", *figures, "same recipe", "chance"]
     return table(head, lines)
@@ -186,8 +186,8 @@ def _hue(word: str) -> str:
     return f"hsl({turn % 360} {55 + turn % 3 * 15}% {42 + turn % 5 * 5}%)"
 
 
-def _interval(found: Figures) -> str:
-    return f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+def _interval(interval: Figures) -> str:
+    return f"{interval['mean']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
 
 
 def _number(value: Any) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 
 from lorarium.errors import one_line, plain
 from lorarium.evaluation.describe.page import STYLE, table
-from lorarium.evaluation.files.drawing import BASE_NAME, Contender, DrawnPictures
+from lorarium.evaluation.files.drawing import BASE_NAME, DrawnPictures, FileContender
 from lorarium.evaluation.judging.comparison import Array, Aspect
 from lorarium.pictures import enlarged, grid, labelled, write_png
 
@@ -53,8 +53,8 @@ def summary(document: Figures) -> str:
         lines.append(head + "".join(f"{a:>9}" for a in [*aspects, "both"][: _columns(aspects)]))
         for row in _ordered(judge["rows"]):
             values = [row["aspects"][a]["passes"] for a in aspects] + [row["passes"]]
-            shown = "".join(_rate(v) for v in values[: _columns(aspects)])
-            lines.append(f"{one_line(row['name'], 41):42}{row['grade']:9.3f}{shown}")
+            rates = "".join(_rate(v) for v in values[: _columns(aspects)])
+            lines.append(f"{one_line(row['name'], 41):42}{row['grade']:9.3f}{rates}")
         lines.append(f"  {judge['sentence']}")
         lines += [f"  note: {one_line(note)}" for note in judge["notes"]]
         if "books" in judge:
@@ -74,14 +74,14 @@ def summary(document: Figures) -> str:
 
 def write_sheet(
     path: Path,
-    rows: Sequence[Contender],
+    rows: Sequence[FileContender],
     drawn: DrawnPictures,
     references: Mapping[Aspect, Array],
     *,
     force: bool = False,
 ) -> None:
     """The first picture of each prompt and file, and of the base; above them references."""
-    rows = [*rows, Contender(BASE_NAME, None, 1.0, "")]
+    rows = [*rows, FileContender(BASE_NAME, None, 1.0, "")]
     settings, size = drawn.settings, drawn[rows[0]].shape[1]
     known = [r for pictures in references.values() for r in pictures]
     columns = len(rows)

@@ -19,13 +19,13 @@ def page(document: Figures) -> str:
     title = f"Merges on {document['zoo']}"
     parts = [f"<h1>{_text(title)}</h1>", _lead(document)]
     for name in ("headline", "screening", "of three", "of four"):
-        if found := document.get(name):
-            parts += _section(name, found)
+        if section := document.get(name):
+            parts += _section(name, section)
     for name, points in document.get("curves", {}).items():
         lines = [[p["row"], *(p[key] for key in RATES)] for p in points]
         parts.append(f"<h2>Curve: {_text(name)}</h2>{table(['', *RATES], lines)}")
-    if found := document.get("distances"):
-        lines = [[name, value] for name, value in sorted(found.items(), key=lambda p: p[1])]
+    if distances := document.get("distances"):
+        lines = [[name, value] for name, value in sorted(distances.items(), key=lambda p: p[1])]
         parts.append(f"<h2>Distance to true pictures</h2>{table(['', 'MMD²'], lines)}")
     if document["skipped"]:
         items = "".join(f"<li>{_text(reason)}</li>" for reason in document["skipped"])
@@ -39,11 +39,11 @@ def page(document: Figures) -> str:
 
 def summary(document: Figures) -> str:
     """Pass rates of every row of the largest table, for a terminal."""
-    found = document.get("headline") or document["screening"]
-    cells = " x ".join(map(str, found["cells"]))
-    lines = [f"{cells} cells, {found['pictures']} pictures each; share that passes as"]
+    section = document.get("headline") or document["screening"]
+    cells = " x ".join(map(str, section["cells"]))
+    lines = [f"{cells} cells, {section['pictures']} pictures each; share that passes as"]
     lines.append(f"{'':42}" + "".join(f"{key:>9}" for key in RATES[:3]))
-    for row in sorted(found["rows"], key=lambda row: -row["both"]):
+    for row in sorted(section["rows"], key=lambda row: -row["both"]):
         values = "".join(f"{row[key]:9.3f}" for key in RATES[:3])
         lines.append(f"{plain(row['name'])[:41]:42}{values}")
     return "\n".join(lines)
@@ -57,21 +57,21 @@ def _lead(document: Figures) -> str:
     )
 
 
-def _section(name: str, found: Figures) -> list[str]:
-    cells = " x ".join(map(str, found["cells"]))
-    shown = [*RATES, *(k for k in found["rows"][0] if "_like" in k), *COSTS]
+def _section(name: str, section: Figures) -> list[str]:
+    cells = " x ".join(map(str, section["cells"]))
+    columns = [*RATES, *(k for k in section["rows"][0] if "_like" in k), *COSTS]
     lines = [
-        [row["name"], *(row[key] for key in shown)]
-        for row in sorted(found["rows"], key=lambda row: -row["both"])
+        [row["name"], *(row[key] for key in columns)]
+        for row in sorted(section["rows"], key=lambda row: -row["both"])
     ]
     pairs = [
         [f"{p['row']} less {p['less']}",
          f"{p['both']['mean']:+.3f} [{p['both']['low']:+.3f}, {p['both']['high']:+.3f}]"]
-        for p in found["paired"]
+        for p in section["paired"]
     ]  # fmt: skip
     return [
-        f"<h2>{_text(name.capitalize())}: {cells} cells, {found['pictures']} pictures each</h2>",
-        table(["", *shown], lines),
+        f"<h2>{_text(name.capitalize())}: {cells} cells, {section['pictures']} pictures each</h2>",
+        table(["", *columns], lines),
         "<h3>Paired differences of “both”, with 95% intervals</h3>",
         table(["", "both"], pairs),
     ]
