@@ -78,7 +78,7 @@ class Rotation:
 def rotation_of_rows(
     blocks: Array, rescale: Array | None = None, constraint: float = 0.0
 ) -> Rotation:
-    """LyCORIS: `blocks` (n, b, b) of OFT or (stages, n, b, b) of BOFT, the skew part of which counts.
+    """LyCORIS: `blocks` (n, b, b) of OFT or (stages, n, b, b) of BOFT, whose skew part counts.
 
     `constraint` bounds the norm of all blocks together, per row of the weight.
     """

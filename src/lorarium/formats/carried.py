@@ -41,14 +41,19 @@ TITLES = {
 }
 
 
+def divide(key: str) -> tuple[str, str]:
+    """A key as the name of its module and a suffix of the table, "" when it has none."""
+    for pieces in (2, 1):
+        head, *tail = key.rsplit(".", pieces)
+        if ".".join(tail) in _KINDS:
+            return head, ".".join(tail)
+    return key, ""
+
+
 def kind_of(key: str, array: Array) -> str:
     """The kind of a tensor that is no delta of ours, "" when it is not recognised."""
-    for pieces in (2, 1):
-        kind = _KINDS.get(".".join(key.rsplit(".", pieces)[1:]), "")
-        if kind == "oft" and array.ndim == 4:
-            return "boft"
-        if kind:
-            return kind
+    if kind := _KINDS.get(divide(key)[1]):
+        return "boft" if kind == "oft" and array.ndim == 4 else kind
     if key.startswith("bundle_emb.") or (key.startswith("<") and key.endswith(">")):
         return "embedding"
     return ""
@@ -59,6 +64,7 @@ def counts(tensors: Iterable[tuple[str, Array]]) -> dict[str, int]:
     stems: dict[str, set[str]] = {}
     for key, array in tensors:
         kind = kind_of(key, array)
-        stem = key if not kind else key.rpartition(".")[0].removesuffix(".weight")
+        apart = kind in ("", "norm", "embedding")  # two norms of one attention are two
+        stem = key.rpartition(".")[0] if kind and apart else divide(key)[0]
         stems.setdefault(kind or "opaque", set()).add(stem)
     return {kind: len(found) for kind, found in stems.items()}
