@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from lorarium.adapter import Array
 
@@ -29,6 +29,8 @@ _KINDS = {
     "set_bias": "set-weight",
     "reshape_weight": "reshape-weight",
 }
+SCALES = ("query_norm.scale", "key_norm.scale")
+_SILENT = ("alpha", "weight")
 TITLES = {
     "oft": "OFT",
     "boft": "BOFT",
@@ -59,12 +61,26 @@ def kind_of(key: str, array: Array) -> str:
     return ""
 
 
-def counts(tensors: Iterable[tuple[str, Array]]) -> dict[str, int]:
+def kinds_of(tensors: Mapping[str, Array]) -> dict[str, str]:
+    """The kind of each of these; what says nothing by itself (alpha, weight) has its module's."""
+    kinds = {key: kind_of(key, array) for key, array in tensors.items()}
+    modules = {divide(key)[0]: kind for key, kind in kinds.items() if kind}
+    return {key: kind or modules.get(own(key)[0], "") for key, kind in kinds.items()}
+
+
+def own(key: str) -> tuple[str, str]:
+    """A key as the name of its module and its suffix, be it one that says nothing by itself."""
+    stem, tail = divide(key)
+    if not tail and (last := key.rpartition(".")[2]) in _SILENT:
+        return key[: -len(last) - 1], last
+    return stem, tail
+
+
+def counts(tensors: Mapping[str, Array]) -> dict[str, int]:
     """Modules of each kind; tensors that are not recognised count one by one as `opaque`."""
     stems: dict[str, set[str]] = {}
-    for key, array in tensors:
-        kind = kind_of(key, array)
+    for key, kind in kinds_of(tensors).items():
         apart = kind in ("", "norm", "embedding")  # two norms of one attention are two
-        stem = key.rpartition(".")[0] if kind and apart else divide(key)[0]
-        stems.setdefault(kind or "opaque", set()).add(stem)
+        stem = key.rpartition(".")[0] if kind and apart else own(key)[0]
+        stems.setdefault(kind or "opaque", set()).add(stem if kind else key)
     return {kind: len(found) for kind, found in stems.items()}

@@ -68,7 +68,7 @@ def lower_on(
 
 def require_no_rotations(adapter: Adapter) -> None:
     """Refuse what has no rank as it stands, with the way to give it one."""
-    kinds = carried.counts(adapter.opaque.items())
+    kinds = carried.counts(adapter.opaque)
     count = kinds.get("oft", 0) + kinds.get("boft", 0)
     if count:
         names = " and ".join(name.upper() for name in ("oft", "boft") if name in kinds)
