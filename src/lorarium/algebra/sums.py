@@ -245,7 +245,8 @@ def _opaque(adapters: Sequence[Adapter], weights: Sequence[Weight]) -> dict[str,
             raise LorariumError(
                 f"{len(adapter.opaque)} tensors of a kind that cannot be weighted or added",
                 where=name,
-                hint="use weight 1 for the one adapter that has them, or remove them",
+                hint="use weight 1 for the one adapter that has them; "
+                "resize --base lowers OFT and BOFT to LoRA",
             )
         kept.update(adapter.opaque)
     return kept
