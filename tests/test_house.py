@@ -24,6 +24,7 @@ ROOMS = (
     ("models", "world", "encoders"),
     ("formats",),
     ("algebra",),
+    ("remote",),
     ("adapter", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}

@@ -16,9 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from lorarium.remote import RemotePath, as_place, open_remote
+
+from . import partial
 from .detect import detect
 from .header import DTYPES, is_header_start, load_header, open_regular
-from .reading import Source, group_keys, read_report
+from .reading import Source, as_source, group_keys, interpret, read_report
 from .report import FamilyGuess
 
 LAYOUTS = 4096
@@ -38,7 +41,14 @@ _seen: OrderedDict[Hashable, FamilyGuess] = OrderedDict()
 
 def detect_file(path: str | os.PathLike[str]) -> FamilyGuess:
     """Which base a file is for; no tensor is read. Example: `detect_file("ink.safetensors").id`."""
-    path = Path(path)
+    place = as_place(path)
+    if isinstance(place, RemotePath):
+        raw, _ = partial.glance(open_remote(place), place)
+        return interpret(as_source(raw))[1].family
+    return _detect_local(place)
+
+
+def _detect_local(path: Path) -> FamilyGuess:
     text = _header(path)
     if text is None:
         return read_report(path)[1].family

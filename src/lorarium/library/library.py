@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorarium.errors import LorariumError
 from lorarium.library import folder as place
+from lorarium.remote import as_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ class Library:
         try:
             return index(
                 self.store,
-                [Path(folder) for folder in folders],
+                [as_place(folder) for folder in folders],
                 self.encoders,
                 workers=workers,
                 ray=ray,
@@ -86,7 +87,11 @@ class Library:
         """`index` again whenever something changed, until Ctrl-C; see `watch`."""
         from lorarium.library.watch import watch
 
-        watch(self.store, [Path(folder) for folder in folders], self.encoders, told, **options)
+        places = [as_place(folder) for folder in folders]
+        here = [folder for folder in places if isinstance(folder, Path)]
+        if len(here) < len(places):
+            raise LorariumError("only folders of this machine can be watched")
+        watch(self.store, here, self.encoders, told, **options)
 
     def refresh(self) -> None:
         """See what has been written since; answers before that come from one state."""
@@ -163,7 +168,7 @@ class Library:
         """Where an adapter comes from, as far as the library knows; see `lineage`."""
         from lorarium.library.lineage import lineage
 
-        return lineage(self.view, Path(path))
+        return lineage(self.view, as_place(path))
 
     def clusters(self, where: str | None = None, *, least: int = 3) -> list[Cluster]:
         """Groups of like adapters with names from their metadata; see `clusters`."""
