@@ -44,11 +44,17 @@ def moto() -> Iterator[str]:
 
 
 def put(url: str, key: str, content: bytes) -> None:
-    """An object, or with an empty key's place a bucket, over moto's plain HTTP."""
-    request = urllib.request.Request(f"{url}/{key}", data=content, method="PUT")
-    urllib.request.urlopen(request, timeout=20).close()
+    """An object; its bucket is made when it is not there."""
+    import s3fs
+
+    system = s3fs.S3FileSystem(endpoint_url=url, use_listings_cache=False)
+    bucket = key.partition("/")[0]
+    if not system.exists(bucket):
+        system.mkdir(bucket)
+    system.pipe_file(key, content)
 
 
 def delete(url: str, key: str) -> None:
-    request = urllib.request.Request(f"{url}/{key}", method="DELETE")
-    urllib.request.urlopen(request, timeout=20).close()
+    import s3fs
+
+    s3fs.S3FileSystem(endpoint_url=url, use_listings_cache=False).rm_file(key)

@@ -23,7 +23,6 @@ pytest.importorskip("moto")
 @pytest.fixture(scope="module")
 def store() -> Iterator[str]:
     with moto() as url:
-        put(url, "bucket", b"")
         yield url
 
 
@@ -79,7 +78,8 @@ def test_inspecting_and_indexing(store: str, tmp_path: Path) -> None:
         ("s3://bucket/empty/folder", "there is no tensor file here"),
     ],
 )
-def test_what_is_not_there(address: str, words: str) -> None:
+def test_what_is_not_there(store: str, address: str, words: str) -> None:
+    put(store, "bucket/other/x.bin", b"x")
     [found] = inspect_files([address])
     assert words in found.error and "\n" not in found.error
 

@@ -91,6 +91,7 @@ def index(
         if todo.read or todo.gone or todo.moved:
             store.tidy(FILES)
         fill(store, encoders, lambda n: progress(len(todo.read), len(todo.read), "vectors"))
+        store.take_snapshots()
     report.bad.sort()
     report.seconds = time.perf_counter() - started
     return report

@@ -2,6 +2,7 @@
 
 A table has a column that names its rows; `put` replaces rows of the same name, in one commit.
 There is no unique constraint behind that: it holds because a library has one writer at a time.
+What was taken a snapshot of and has not been written to since is read without LanceDB.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
 from lorarium.library.folder import damaged
+from lorarium.library.snapshot import MOST_ROWS, Snapshots
 
 OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
 CHUNK = 1000
@@ -34,6 +36,8 @@ class Store:
         self.folder = folder
         self._connection: Any = None
         self._tables: dict[str, Any] = {}
+        self._snapshots = Snapshots(folder)
+        self._mapped: dict[str, pa.Table | None] = {}
 
     def names(self) -> set[str]:
         """Tables that were committed; a kill while one was made leaves a folder without a state."""
@@ -46,23 +50,60 @@ class Store:
     def refresh(self) -> None:
         """See what other processes have written since."""
         self._tables.clear()
+        self._mapped.clear()
+
+    def take_snapshots(self) -> None:
+        """Of all small tables, by the one who holds the library's lock."""
+        names = self.names()
+        self._snapshots.forget(names)
+        self.refresh()
+        for name in sorted(names):
+            if self._snapshot(name) is not None:
+                continue
+            state = self._snapshots.state(name)
+            small = self.count(name) <= MOST_ROWS
+            with self._guarded():
+                columns = self._open(name).schema.names
+            table = self.read(name, columns, places=True) if small else None
+            if table is not None:
+                self._snapshots.write(name, table, state)
+            self._mapped.pop(name, None)
+
+    def _snapshot(self, name: str) -> pa.Table | None:
+        if name not in self._mapped:
+            opened = name in self._tables  # then its state stays the one it was opened in
+            self._mapped[name] = None if opened else self._snapshots.read(name)
+        return self._mapped[name]
+
+    def _writing(self, name: str) -> Any:
+        """The table, of which what was mapped is no longer true."""
+        self._mapped[name] = None
+        return self._open(name)
 
     def version(self, name: str) -> int:
         with self._guarded():
             return int(self._open(name).version)
 
     def count(self, name: str) -> int:
+        if (mapped := self._snapshot(name)) is not None:
+            return len(mapped)
         with self._guarded():
             return int(self._open(name).count_rows())
 
     def read(self, name: str, columns: Sequence[str], *, places: bool = False) -> pa.Table:
         """Whole columns; with `places` also where each row lies, for `at`."""
+        if (mapped := self._snapshot(name)) is not None:
+            return mapped.select([*columns, *([PLACE] if places else [])])
         with self._guarded():
             query = self._open(name).search().select(list(columns)).limit(None)
             return (query.with_row_id(True) if places else query).to_arrow()
 
     def at(self, name: str, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """The rows at these places, in this order."""
+        if (mapped := self._snapshot(name)) is not None:
+            rows = {place: row for row, place in enumerate(mapped[PLACE].to_pylist())}
+            found = mapped.select(list(columns))
+            return found.take(pa.array([rows[place] for place in places], pa.int64()))
         with self._guarded():
             table = self._open(name)
             if not places:
@@ -74,6 +115,10 @@ class Store:
 
     def pick(self, name: str, key: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """The rows whose `key` is one of `values` (hex digits), in no particular order."""
+        if (mapped := self._snapshot(name)) is not None:
+            wanted = set(values)
+            rows = [i for i, value in enumerate(mapped[key].to_pylist()) if value in wanted]
+            return mapped.select(list(columns)).take(pa.array(rows, pa.int64()))
         with self._guarded():
             table = self._open(name)
             parts = [
@@ -89,30 +134,31 @@ class Store:
             if name not in self._tables and name not in self.names():
                 # a kill in between leaves an empty table, which the next run fills
                 self._tables[name] = self._connect().create_table(name, schema=rows.schema)
-            merge = self._open(name).merge_insert(key)
+            merge = self._writing(name).merge_insert(key)
             merge.when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
     def remove(self, name: str, key: str, values: Sequence[str]) -> None:
         with self._guarded():
             for some in _chunks(values):
-                self._open(name).delete(_among(key, some))
+                self._writing(name).delete(_among(key, some))
 
     def drop(self, name: str) -> None:
         with self._guarded():
             self._tables.pop(name, None)
+            self._mapped.pop(name, None)
             self._connect().drop_table(name)
 
     def tidy(self, name: str) -> None:
         """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
         with self._guarded():
-            self._open(name).optimize(cleanup_older_than=OLD)
+            self._writing(name).optimize(cleanup_older_than=OLD)
 
     def make_index(self, name: str) -> None:
         """An approximate index over `vector` by cosine, unless there is one."""
         from lancedb.index import IvfRq
 
         with self._guarded():
-            table = self._open(name)
+            table = self._writing(name)
             if not table.list_indices():
                 table.create_index(VECTOR, config=IvfRq(distance_type="cosine"))
 
