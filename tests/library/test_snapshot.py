@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import lorarium
-from lorarium.library import Library, snapshot
+from lorarium.library import Library
 from lorarium.library.schema import SCHEMA
 from lorarium.library.snapshot import FOLDER
 from lorarium.library.spaces import FILES
@@ -35,13 +35,13 @@ def paths(store: Store) -> list[str]:
 
 def without(library: Library) -> Store:
     """The store as LanceDB has it."""
-    store = Store(library.store.folder)
+    store = Store(library.store.home)
     store._mapped = dict.fromkeys(store.names())
     return store
 
 
 def test_every_question_has_one_answer(made: Library) -> None:
-    fast, slow = Store(made.store.folder), without(made)
+    fast, slow = Store(made.store.home), without(made)
     assert fast.names() == slow.names()
     for name in fast.names():
         key = "key" if name == FILES else "name" if name == "calibrations" else "id"
@@ -75,7 +75,7 @@ def test_a_search_imports_neither_lancedb_nor_pandas(made: Library, tmp_path: Pa
 
 
 def test_what_is_written_later_is_seen(made: Library, tmp_path: Path) -> None:
-    reader = Store(made.store.folder)
+    reader = Store(made.store.home)
     assert paths(reader) == ["a", "b", "c", "d"]
     writer = without(made)  # killed before it could take a snapshot
     row = writer.read(FILES, SCHEMA.names).slice(0, 1).to_pylist()[0]
@@ -85,13 +85,13 @@ def test_what_is_written_later_is_seen(made: Library, tmp_path: Path) -> None:
     reader.refresh()
     assert paths(reader) == ["a", "b", "c", "d", "new"]
     writer.remove(FILES, "key", ["00ff"])
-    assert paths(Store(made.store.folder)) == ["a", "b", "c", "d"]
+    assert paths(Store(made.store.home)) == ["a", "b", "c", "d"]
     assert paths(writer) == ["a", "b", "c", "d"]
     # the same rows, but another state: the snapshot is not asked
-    fresh = Store(made.store.folder)
+    fresh = Store(made.store.home)
     assert fresh._snapshot(FILES) is None
     made.index([tmp_path / "loras"], workers=0)
-    assert Store(made.store.folder)._snapshot(FILES) is not None
+    assert Store(made.store.home)._snapshot(FILES) is not None
 
 
 def test_a_table_made_anew_is_another(made: Library) -> None:
@@ -99,7 +99,7 @@ def test_a_table_made_anew_is_another(made: Library) -> None:
     rows = writer.read(FILES, SCHEMA.names).slice(0, 2)
     writer.drop(FILES)
     writer.put(FILES, "key", rows)
-    assert len(paths(Store(made.store.folder))) == 2
+    assert len(paths(Store(made.store.home))) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0", None, "cut"])
@@ -109,14 +109,13 @@ def test_a_damaged_snapshot_is_passed_over(made: Library, damage: bytes | str | 
         path.unlink()
         if damage is not None:
             path.write_bytes(whole[: len(whole) // 2] if isinstance(damage, str) else damage)
-    assert paths(Store(made.store.folder)) == ["a", "b", "c", "d"]
+    assert paths(Store(made.store.home)) == ["a", "b", "c", "d"]
 
 
 def test_large_tables_have_none(
     made: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lorarium.library.store.MOST_ROWS", 4)
-    monkeypatch.setattr(snapshot, "MOST_ROWS", 4)
     write(tmp_path / "loras", {"e": ink(9)})
     made.index([tmp_path / "loras"], workers=0)
     assert not (made.folder / FOLDER / f"{FILES}.arrow").exists()

@@ -12,7 +12,6 @@ import struct
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 

@@ -67,7 +67,7 @@ def index(
     """Bring the library up to date with the folders; `only` leaves files for a later run."""
     started = time.perf_counter()
     report = Indexed()
-    with place.writing(store.folder.parent):
+    with place.writing(store.home):
         store.refresh()
         found = scan(folders)
         known = read_known(store)

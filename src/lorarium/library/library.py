@@ -48,9 +48,9 @@ class Library:
         from lorarium.library.learned import default_encoders
         from lorarium.library.store import Store
 
-        self.folder = Path(path) if path is not None else place.default_folder()
+        self.folder = as_place(path) if path is not None else place.default_folder()
         self.encoders = default_encoders() if encoders is None else dict(encoders)
-        self.store = Store(self.folder / place.STORE)
+        self.store = Store(self.folder)
         self._view: View | None = None
 
     def register(self, encoder: Encoder) -> None:

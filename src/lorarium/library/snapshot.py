@@ -43,12 +43,9 @@ class Snapshots:
             return None
 
     def write(self, name: str, table: pa.Table, state: bytes) -> None:
-        """Keep a table that was read while the store was in a state, unless it is large."""
+        """Keep a table that was read while the store was in a state."""
         path = self.folder / (name + _END)
         try:
-            if len(table) > MOST_ROWS:
-                path.unlink(missing_ok=True)
-                return
             self.folder.mkdir(exist_ok=True)
             sink = pa.BufferOutputStream()
             marked = table.combine_chunks().replace_schema_metadata({_STATE: state})
@@ -58,7 +55,7 @@ class Snapshots:
         except (OSError, LorariumError):
             pass  # what is only faster is no reason to fail
 
-    def forget(self, names: set[str]) -> None:
+    def forget_others(self, names: set[str]) -> None:
         """Take away those of tables other than these."""
         try:
             for path in self.folder.glob("*" + _END):

@@ -7,6 +7,7 @@ What was taken a snapshot of and has not been written to since is read without L
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +19,10 @@ import pyarrow as pa
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
-from lorarium.library.folder import damaged
+from lorarium.library.folder import STORE, damaged
+from lorarium.library.lease import BucketFolder
 from lorarium.library.snapshot import MOST_ROWS, Snapshots
+from lorarium.remote import RemotePath
 
 OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
 CHUNK = 1000
@@ -30,20 +33,25 @@ PLACE = "_rowid"  # LanceDB's name for it
 
 
 class Store:
-    """The tables of one library folder; opened at the first use."""
+    """The tables of one library, in a folder or in object storage; opened at the first use."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, home: Path | RemotePath) -> None:
+        self.home = home
+        self._bucket: BucketFolder | None = None
         self._connection: Any = None
         self._tables: dict[str, Any] = {}
-        self._snapshots = Snapshots(folder)
+        local = None if isinstance(home, RemotePath) else home
+        self._snapshots = Snapshots(local / STORE) if local else None
         self._mapped: dict[str, pa.Table | None] = {}
 
     def names(self) -> set[str]:
         """Tables that were committed; a kill while one was made leaves a folder without a state."""
+        if isinstance(self.home, RemotePath):
+            self._bucket = self._bucket or BucketFolder(self.home)
+            return self._bucket.tables(STORE, SUFFIX)
         return {
             path.name.removesuffix(SUFFIX)
-            for path in self.folder.glob("*" + SUFFIX)
+            for path in (self.home / STORE).glob("*" + SUFFIX)
             if any(path.glob("_versions/*.manifest"))
         }
 
@@ -54,25 +62,24 @@ class Store:
 
     def take_snapshots(self) -> None:
         """Of all small tables, by the one who holds the library's lock."""
-        names = self.names()
-        self._snapshots.forget(names)
+        if self._snapshots is None:
+            return
         self.refresh()
-        for name in sorted(names):
-            if self._snapshot(name) is not None:
-                continue
-            state = self._snapshots.state(name)
-            small = self.count(name) <= MOST_ROWS
-            with self._guarded():
-                columns = self._open(name).schema.names
-            table = self.read(name, columns, places=True) if small else None
-            if table is not None:
-                self._snapshots.write(name, table, state)
-            self._mapped.pop(name, None)
+        small = {name for name in self.names() if self.count(name) <= MOST_ROWS}
+        self._snapshots.forget_others(small)
+        for name in sorted(small):
+            if self._snapshot(name) is None:
+                state = self._snapshots.state(name)
+                with self._guarded():
+                    columns = self._open(name).schema.names
+                self._snapshots.write(name, self.read(name, columns, places=True), state)
+                self._mapped.pop(name)
 
     def _snapshot(self, name: str) -> pa.Table | None:
         if name not in self._mapped:
-            opened = name in self._tables  # then its state stays the one it was opened in
-            self._mapped[name] = None if opened else self._snapshots.read(name)
+            # one that was opened stays in the state that it was opened in
+            able = self._snapshots is not None and name not in self._tables
+            self._mapped[name] = self._snapshots.read(name) if able else None
         return self._mapped[name]
 
     def _writing(self, name: str) -> Any:
@@ -173,7 +180,7 @@ class Store:
         if self._connection is None:
             import lancedb
 
-            self._connection = lancedb.connect(str(self.folder))
+            self._connection = lancedb.connect(**_address(self.home))
         return self._connection
 
     def _open(self, name: str) -> Any:
@@ -193,8 +200,20 @@ class Store:
             reason = reason.splitlines()[0][:300]
             if re.search(r"read-only|permission denied|no space|disk quota", str(error), re.I):
                 what = f"the library cannot be written ({reason})"
-                raise LorariumError(what, where=str(self.folder.parent)) from None
-            raise damaged(self.folder.parent, reason) from None
+                raise LorariumError(what, where=str(self.home)) from None
+            raise damaged(self.home, reason) from None
+
+
+def _address(home: Path | RemotePath) -> dict[str, Any]:
+    """Where LanceDB finds the tables; in object storage by the environment that AWS's tools take."""
+    if not isinstance(home, RemotePath):
+        return {"uri": str(home / STORE)}
+    options = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        plain = endpoint.lower().startswith("http://")
+        options = {"aws_endpoint": endpoint, "allow_http": str(plain).lower()}
+    return {"uri": f"{home.address.rstrip('/')}/{STORE}", "storage_options": options}
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -42,7 +42,7 @@ class Tidied:
 
 def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
     """Carry out what is chosen in a plan, as far as the files are still what it says."""
-    folder = store.folder.parent
+    folder = _local(store)
     place.check(folder)
     with place.writing(folder):
         problems = []
@@ -69,6 +69,14 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
             store.remove(FILES, "key", [key_of(path) for path in moved if path in known])
             store.take_snapshots()
     return Tidied(run if moves else "", tuple(moved), tuple(problems))
+
+
+def _local(store: Store) -> Path:
+    """The library's folder, where the trash lies."""
+    if isinstance(store.home, RemotePath):
+        what = "only a library on this machine moves files"
+        raise LorariumError(what, where=str(store.home))
+    return store.home
 
 
 def _against(item: Item, plan: Plan) -> str:
@@ -106,7 +114,7 @@ def _config_changed(path: Path, made: int) -> bool:
 
 def undo_run(store: Store, run: str, on_move: OnMove) -> Tidied:
     """Put back what a run moved and what is still away; the last run when none is named."""
-    folder = store.folder.parent
+    folder = _local(store)
     place.check(folder)
     trash = folder / TRASH
     with place.writing(folder):

@@ -27,8 +27,8 @@ class BucketFile:
     def __init__(self, path: RemotePath) -> None:
         self.path, self.bytes_read = path, 0
         self._key = path.address.partition("://")[2]
-        with _guarded(path):
-            self._system = _system()
+        with guarded(path):
+            self._system = open_system()
             facts = self._system.info(self._key)
         if facts["type"] != "file":
             raise LorariumError("this is a folder", where=str(path), hint="name a file in it")
@@ -44,7 +44,7 @@ class BucketFile:
         step = 8 * CHUNK
         for begin in range(start, stop, step):
             end = min(stop, begin + step)
-            with _guarded(self.path):
+            with guarded(self.path):
                 bucket, key, _ = self._system.split_path(self._key)
                 condition = {"IfMatch": f'"{self.version}"'} if self.version else {}
                 answer = self._system.call_s3(
@@ -66,8 +66,8 @@ def _body(answer: Any) -> bytes:
 
 def walk(path: RemotePath) -> Iterator[Version]:
     """Every object below a bucket or a folder of it."""
-    with _guarded(path):
-        found = _system().find(path.address.partition("://")[2], detail=True)
+    with guarded(path):
+        found = open_system().find(path.address.partition("://")[2], detail=True)
         if len(found) > MOST_FILES:
             raise LorariumError(f"more than {MOST_FILES} files", where=str(path))
         for key, facts in found.items():
@@ -75,14 +75,14 @@ def walk(path: RemotePath) -> Iterator[Version]:
             yield Version(RemotePath("s3", f"s3://{key}"), int(facts["size"]), version)
 
 
-def _system() -> Any:
+def open_system() -> Any:
     import s3fs
 
     return s3fs.S3FileSystem(config_kwargs=_CONFIG, use_listings_cache=False)
 
 
 @contextmanager
-def _guarded(path: RemotePath) -> Iterator[None]:
+def guarded(path: RemotePath) -> Iterator[None]:
     where = str(path)
     need_packages("s3://", ("s3fs",), "remote")
     try:
