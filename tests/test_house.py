@@ -29,6 +29,7 @@ ROOMS = (
     ("formats",),
     ("algebra",),
     ("notebook",),
+    ("remote",),
     ("adapter", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}

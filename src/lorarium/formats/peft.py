@@ -124,11 +124,15 @@ def header_configs(metadata: Mapping[str, str], where: str) -> dict[str, Config]
 
 def read_config(folder: Path) -> Config:
     path = inside(folder, CONFIG)
+    return config_of_text(read_text(path, "the PEFT config", _LIMIT), str(path))
+
+
+def config_of_text(text: str | bytes, where: str) -> Config:
     try:
-        data = json.loads(read_text(path, "the PEFT config", _LIMIT))
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise LorariumError(f"the PEFT config is not readable: {error}", where=str(path)) from None
-    return parse_config(data, str(path))
+        raise LorariumError(f"the PEFT config is not readable: {error}", where=where) from None
+    return parse_config(data, where)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorarium.adapter import Adapter, Array
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, listed, quoted
 from lorarium.files import is_folder, is_regular
 from lorarium.formats.families.embedded import EMBEDDED
+from lorarium.remote import RemotePath, as_place, list_files, local_copy
 
-from . import carried, container, experts, peft, positional, rotations
+from . import carried, container, experts, header, peft, positional, rotations
 from .detect import FITTING, detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
@@ -39,7 +40,7 @@ class Source:
 
 
 def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
-    """The adapter in a file or a PEFT folder, in any known dialect.
+    """The adapter in a file, a PEFT folder or a remote file, in any known dialect.
 
     `family` overrules what the tensors say. Example: `read("style.safetensors").parts()`.
     """
@@ -50,23 +51,43 @@ def read_report(path: str | os.PathLike[str], family: str | None = None) -> tupl
     """The adapter, and what became of every key of the file."""
     if family is not None and family not in FAMILIES:
         raise LorariumError(f"unknown family {family!r}", hint=f"one of {', '.join(FAMILIES)}")
-    return interpret(open_source(Path(path)), family)
+    return interpret(open_source(as_place(path)), family)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path | RemotePath) -> Source:
+    if isinstance(path, RemotePath):
+        return _open_remote(path)
     if is_folder(path):
         return _open_folder(path)
     raw = container.load(path)
     if raw.container != "safetensors" and (listed := positional.from_list(raw.tensors)):
         raw = replace(raw, tensors=listed[0], metadata={**raw.metadata, **listed[1]})
     if path.name in peft.WEIGHTS and is_regular(path.parent / peft.CONFIG):
-        config = peft.read_config(path.parent)
+        return as_source(raw, peft.read_config(path.parent))
+    return as_source(raw)
+
+
+def as_source(raw: container.RawFile, config: peft.Config | None = None) -> Source:
+    """Tensors with the scales of the config beside them, or else of one in their header."""
+    where = str(raw.path)
+    if config is not None:
         scales = _config_scales({"": config})
         metadata = {**raw.metadata, **_stated({"": config})}
-        return Source(str(path), raw.tensors, metadata, scales, "peft", config.warnings)
-    configs = peft.header_configs(raw.metadata, str(path))
+        return Source(where, raw.tensors, metadata, scales, "peft", config.warnings)
+    configs = peft.header_configs(raw.metadata, where)
     warnings = tuple(warning for config in configs.values() for warning in config.warnings)
-    return Source(str(path), raw.tensors, raw.metadata, _config_scales(configs), None, warnings)
+    return Source(where, raw.tensors, raw.metadata, _config_scales(configs), None, warnings)
+
+
+def _open_remote(path: RemotePath) -> Source:
+    """All of a remote file, or of the one tensor file in a repository or folder."""
+    first, *more = (version.path for version in list_files(path, header.LORA_SUFFIXES))
+    if more:
+        names = listed([quoted(other.name) for other in (first, *more)])
+        raise LorariumError(f"it holds {names}", where=str(path), hint="name one of them")
+    along = (peft.CONFIG,) if first.name in peft.WEIGHTS else ()
+    with local_copy(first, along=along) as copy:
+        return replace(open_source(copy), path=str(first))
 
 
 def _open_folder(folder: Path) -> Source:

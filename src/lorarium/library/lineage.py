@@ -23,6 +23,7 @@ from lorarium.library.origins import Origin, Origins, Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.search import subject
 from lorarium.library.view import View
+from lorarium.remote import RemotePath
 
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
 LEAST = 0.04  # cosine with a merge of what went into it
@@ -145,7 +146,7 @@ class Lineage:
         }
 
 
-def lineage(view: View, path: Path) -> Lineage:
+def lineage(view: View, path: Path | RemotePath) -> Lineage:
     """Everything that the library can say about the descent of a file, indexed or not."""
     row = subject(view, path)
     family = str(row["family"])
