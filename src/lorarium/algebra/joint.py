@@ -22,7 +22,7 @@ def factors_of(delta: Delta, dtype: DTypeLike = None) -> tuple[Array, Array]:
     if isinstance(found, Product):
         full = found.B1.shape[1] * found.B2.shape[1] >= min(found.shape)
     elif isinstance(found, Kron):
-        full = found.ranks[0] * found.ranks[1] >= min(found.shape)
+        full = found.first.rank * found.second.rank >= min(found.shape)
     if full:
         U, S, V = canonical(delta, dense=True, dtype=dtype)
         return U * S, V.T
