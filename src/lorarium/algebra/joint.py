@@ -42,7 +42,7 @@ def stored_factors(B: Array, A: Array, shape: tuple[int, ...], dtype: DTypeLike)
         top = math.frexp(max(np.abs(B).max(initial=0), np.abs(A).max(initial=0)))[1]
         power = 0 if -6 <= top <= 14 else top
     B, A = np.ldexp(B, -power).astype(dtype), np.ldexp(A, -power).astype(dtype)
-    return low_rank(B, A, 2.0 ** (2 * power), shape)
+    return low_rank(B, A, float(np.ldexp(1.0, 2 * power)), shape)
 
 
 def joint_svd(deltas: Sequence[Delta]) -> tuple[Array, Array, list[Array]]:
