@@ -2,6 +2,7 @@
 
     python benchmarks/lineage.py            # the seeds that are reported
     python benchmarks/lineage.py tuning     # those that limits were chosen on
+    python benchmarks/lineage.py tuning show 3 5   # some of them, with what was not right
 
 Two questions for each file, "what was it made of" and "what did it go into". An answer is *right*
 when every parent that is called sure or likely is a true ancestor (or a file equal to one), the
@@ -26,7 +27,7 @@ from truth import CLASSES, Planted, Truth
 from lorarium.library import Library, Lineage
 
 TUNING = tuple((seed, "micro-1") for seed in (1, 3, 5, 101, 102, 103, 201))
-REPORTED = ((202, "micro-1"), (203, "micro-1"), (204, "micro-1"))
+REPORTED = tuple((seed, "micro-1") for seed in range(205, 210))
 COPIES = ("identical", "same weights", "scaled", "negated")
 NEAR_WEIGHT = 0.02  # of the true one, or of the largest
 SMALL = 0.06  # of the largest weight: what went into something with less need not be found
@@ -112,7 +113,11 @@ class Judge:
             for f in self.truth.present()
             if f.merged and f.path not in there and self._counts(f, mine)
         ]
-        return ("missed" if missing else "right"), []
+        if missing:
+            return "missed", []
+        told = {self.name(c.path) for c in answer.children if c.verdict != "cannot be told"}
+        known = [f.path for f in self.truth.present() if f.merged and self._counts(f, mine)]
+        return ("right" if told >= set(known) else "honest"), []
 
     def _counts(self, merge: Planted, mine: set[str]) -> bool:
         """Whether one of these is in a merge with more than next to nothing."""
@@ -175,6 +180,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main(words: list[str]) -> None:
     tuning = "tuning" in words
     seeds = TUNING if tuning else REPORTED
+    numbers = {int(word) for word in words if word.isdigit()}
+    seeds = tuple(pair for pair in seeds if not numbers or pair[0] in numbers)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         for seed, family in seeds:
