@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict
                     print("   ", [(c.path[-30:], c.note, c.relation) for c in answer.copies])
                     print("   ", answer.said)
                 else:
-                    print("   ", [c.to_json() for c in answer.children])
+                    print("   ", [(c.path[-25:], c.verdict, c.weight) for c in answer.children])
     return rows
 
 
@@ -187,6 +188,12 @@ def main(words: list[str]) -> None:
         for seed, family in seeds:
             rows += folder_results(seed, family, Path(temporary), "show" in words)
             print(f"{family} {seed}: {summary(rows)}", flush=True)
+    document = report(rows, seeds)
+    if not tuning and not numbers:
+        save("lineage", document)
+
+
+def report(rows: list[dict[str, Any]], seeds: Sequence[tuple[int, str]]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "machine": machine(),
         "seeds": [f"{family} {seed}" for seed, family in seeds],
@@ -204,8 +211,7 @@ def main(words: list[str]) -> None:
     document["all"] = summary(rows)
     document["not right"] = [row for row in rows if row["verdict"] != "right"]
     print("all", document["all"], document["seconds a file"], "s a file")
-    if not tuning:
-        save("lineage", document)
+    return document
 
 
 if __name__ == "__main__":
