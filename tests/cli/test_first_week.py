@@ -132,20 +132,27 @@ def test_options_that_nobody_can_mean(tmp_path: Path) -> None:
     assert "convert" in lorarium("convrt", a, out).stderr
 
 
-def test_a_resize_of_a_merge_is_none_of_its_parents(tmp_path: Path) -> None:
+def test_lineage_stays_right_beside_derived_files(tmp_path: Path) -> None:
     loras = tmp_path / "loras"
     loras.mkdir()
-    for seed in range(12):
+    for seed in range(6):
         save(loras / f"{seed}.safetensors", pairs(seed))
-    K, R, M, K2 = (str(loras / f"{name}.safetensors") for name in ("0", "1", "M", "K2"))
-    for words in (("merge", f"{K}:0.8", f"{R}:0.5", "-o", M), ("resize", M, K2, "--rank", "5")):
+    K, R, M, T, K2 = (str(loras / f"{name}.safetensors") for name in ("0", "1", "M", "T", "K2"))
+    ties = ("merge", K, R, "-o", T, "--method", "ties", "--rank", "8")
+    for words in (
+        ("merge", f"{K}:0.8", f"{R}:0.5", "-o", M),
+        ties,
+        ("resize", K, K2, "--rank", "3"),
+    ):
         assert not lorarium(*words, "--quiet").returncode
     library = str(tmp_path / "library")
     assert not lorarium("index", str(loras), "--library", library, "--workers", "0").returncode
-    made = answer("lineage", M, "--library", library)["merge"]["parents"]
-    assert {Path(p["path"]).stem for p in made} == {"0", "1"}
-    children = answer("lineage", M, "--library", library)["children"]
-    assert "K2" not in {Path(child["path"]).stem for child in children}
+
+    def parents(path: str) -> set[str]:
+        merge = answer("lineage", path, "--library", library)["merge"]
+        return {Path(p["path"]).stem for p in merge["parents"]} if merge else set()
+
+    assert parents(M) == parents(T) == {"0", "1"} and "M" not in parents(K2)
 
 
 def test_only_copies_are_bytes_to_win(tmp_path: Path) -> None:
