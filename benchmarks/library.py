@@ -40,7 +40,7 @@ from lorarium.library import Library
 from lorarium.library.filling import calibrate_spaces, vector_table
 from lorarium.library.folder import STORE, create
 from lorarium.library.schema import SCHEMA
-from lorarium.library.search import judged, matched
+from lorarium.library.search import closeness, matched
 from lorarium.library.spaces import APPROXIMATE, BUILT_IN, FILES, Encoder
 from lorarium.library.store import VECTOR, Store
 from lorarium.library.view import View, matrix
@@ -428,7 +428,7 @@ def ask(view: View, encoder: Encoder, query: np.ndarray, where: str | None = Non
     space = view.space(encoder, "sd1")
     near = space.nearest(query, 10, view.allowed(where))
     matches = matched(view, near, 10)
-    judged(space, query, near, matches, {"adapter"})
+    closeness(space, query, near, matches, {"adapter"})
     return [str(match.facts["id"]) for match in matches]
 
 

@@ -48,7 +48,7 @@ def counts(known: Calibration, query: np.ndarray, vectors: np.ndarray) -> bool:
     scores = np.sort(vectors @ query)[::-1]
     found = vectors[(vectors @ query).argmax()]
     theirs = around(search(vectors)(found, AROUND_FOUND + TWINS), AROUND_FOUND)
-    least = known.least(scores, theirs)
+    least = known.neighbour_threshold(scores, theirs)
     assert least is not None
     return bool(scores[0] >= least)
 
@@ -121,8 +121,8 @@ def test_twins_do_not_raise_the_bar() -> None:
     vectors = unit(np.random.default_rng(3).standard_normal((150, 64)))
     twice = np.concatenate([vectors, vectors])
     sides = np.linspace(0.4, 0.3, 10), np.linspace(0.4, 0.3, 5)
-    alone = calibrated(vectors, vectors).least(*sides)
-    twins = calibrated(twice, twice).least(*sides)
+    alone = calibrated(vectors, vectors).neighbour_threshold(*sides)
+    twins = calibrated(twice, twice).neighbour_threshold(*sides)
     assert alone is not None and twins is not None and abs(alone - twins) < 0.05
 
 
@@ -131,4 +131,7 @@ def test_copies_alone_stand_for_themselves() -> None:
     vectors = np.repeat(one, 120, axis=0)
     known = calibrated(vectors, vectors)
     near = search(vectors)(one[0], 10)
-    assert len(around(near, 10)) == 1 and known.least(around(near, 10), around(near, 5)) is not None
+    assert (
+        len(around(near, 10)) == 1
+        and known.neighbour_threshold(around(near, 10), around(near, 5)) is not None
+    )

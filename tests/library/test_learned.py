@@ -108,10 +108,10 @@ def test_what_true_matches_reach_is_the_least(library: Library, home: Path) -> N
     card = learned.read_card(home / "a.safetensors")
     assert set(card["least"]) == {"pictures", "words"}
     encoder = library.encoders["aligned"]
-    assert encoder.least == card["least"]
-    by_chance = Library(home / "library", {**BUILT_IN, "aligned": replace(encoder, least={})})
+    assert encoder.thresholds == card["least"]
+    by_chance = Library(home / "library", {**BUILT_IN, "aligned": replace(encoder, thresholds={})})
     plain = by_chance.search("red ink")
-    strict = replace(encoder, least={"words": 0.999})
+    strict = replace(encoder, thresholds={"words": 0.999})
     answer = Library(home / "library", {**BUILT_IN, "aligned": strict}).search("red ink")
     assert answer.close is False and answer.threshold == 0.999 > plain.threshold
     # what is known of words says nothing about pictures

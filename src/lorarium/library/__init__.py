@@ -32,5 +32,6 @@ __all__ = ["Answer", "Encoder", "Indexed", "Library", "Lineage", "Match", "Sampl
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    return found
+    module = importlib.import_module(f".{_HOMES[name]}", __name__)
+    public = globals()[name] = getattr(module, name)
+    return public

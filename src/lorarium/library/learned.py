@@ -29,19 +29,19 @@ def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
         version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     open_ = functools.cache(functools.partial(learned.load_learned, path))
     families = frozenset({str(card["family"])})
-    found = Encoder(
+    probe = Encoder(
         "probe", version, lambda s: open_().probes([s])[0], families=families, stored=PROBE_SIZE
     )
-    both = Encoder(
+    aligned = Encoder(
         "aligned",
         version,
         lambda s: open_().aligned([s])[0],
         pictures=lambda paths: _pictures(open_(), paths),
         words=lambda text: _words(open_(), text),
         families=families,
-        least={kind: float(score) for kind, score in card.get("least", {}).items()},
+        thresholds={kind: float(score) for kind, score in card.get("least", {}).items()},
     )
-    return {**BUILT_IN, found.name: found, both.name: both}
+    return {**BUILT_IN, probe.name: probe, aligned.name: aligned}
 
 
 def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
@@ -54,9 +54,9 @@ def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
 
 def _words(networks: Learned, text: str) -> Array:
     """Texts were learned with an article, which people leave out."""
-    said = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
+    prompt = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
     try:
-        return networks.words([said])[0]
+        return networks.words([prompt])[0]
     except LorariumError as error:
         hint = f"{error.hint}; --where 'text ~ WORD' looks in names, titles and tags"
         raise LorariumError(error.what, where="words", hint=hint) from None

@@ -87,7 +87,7 @@ class Library:
             self.refresh()
 
     def watch(
-        self, folders: Iterable[PathLike], told: Callable[[Indexed], None], **options: Any
+        self, folders: Iterable[PathLike], on_report: Callable[[Indexed], None], **options: Any
     ) -> None:
         """`index` again whenever something changed, until Ctrl-C; see `watch`."""
         from lorarium.library.watch import watch
@@ -96,7 +96,7 @@ class Library:
         here = [folder for folder in places if isinstance(folder, Path)]
         if len(here) < len(places):
             raise LorariumError("only folders of this machine can be watched")
-        watch(self.store, here, self.encoders, told, **options)
+        watch(self.store, here, self.encoders, on_report, **options)
 
     def refresh(self) -> None:
         """See what has been written since; answers before that come from one state."""
@@ -179,7 +179,7 @@ class Library:
         """Groups of like adapters with names from their metadata; see `clusters`."""
         from lorarium.library.clusters import clusters
 
-        return clusters(self.view, where, least=least)
+        return clusters(self.view, where, min_size=least)
 
     def map(
         self,

@@ -84,8 +84,8 @@ class Members:
         column = self.view.files["fingerprint"].to_pylist()
         ids = self.view.files["id"].to_pylist()
         same = {i for i, mark in zip(ids, column, strict=True) if i and mark == fingerprint}
-        found = [m for m in self.of_ids(sorted(same)) if m.row["family"] == self.family]
-        return sorted(found, key=lambda m: (len(m.path), m.path))
+        members = [m for m in self.of_ids(sorted(same)) if m.row["family"] == self.family]
+        return sorted(members, key=lambda m: (len(m.path), m.path))
 
     def weights(self, member: Member) -> Weights | None:
         """None when the file is gone or is not what it was."""
@@ -111,8 +111,8 @@ class Members:
         """What `b` is to `a` by the weights of both; by the sketches where a file is gone."""
         one, two = str(a.row["id"] or a.path), str(b.row["id"] or b.path)
         if (one, two) not in self._relations:
-            self._relations[one, two] = found = self._relation(a, b)
-            self._relations[two, one] = None if found is None else turned(found)
+            self._relations[one, two] = relation = self._relation(a, b)
+            self._relations[two, one] = None if relation is None else turned(relation)
         return self._relations[one, two]
 
     def _relation(self, a: Member, b: Member) -> Relation | None:

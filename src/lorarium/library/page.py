@@ -84,17 +84,17 @@ def gather(view: View, where: str | None, seed: int, marked: Sequence[Path] = ()
     allowed = view.allowed(where)
     marks = {str(path.resolve()) for path in marked}
     cluster_of = {path: c.name for c in clusters(view, where) for path in c.paths}
-    found = []
+    layouts = []
     for family, _ in view.families().most_common():
         ids, vectors = family_vectors(view, family, allowed)
         if ids:
-            found.append((family, ids, *places(vectors, seed)))
-    if not found:
+            layouts.append((family, ids, *places(vectors, seed)))
+    if not layouts:
         raise LorariumError("there is nothing to draw", hint="index a folder, or change --where")
-    corners = squares([len(ids) for _, ids, _, _ in found])
+    corners = squares([len(ids) for _, ids, _, _ in layouts])
     rows: list[dict[str, Any]] = []
     xy, panels = [], []
-    for (family, ids, unit, _), (x, y, side) in zip(found, corners, strict=True):
+    for (family, ids, unit, _), (x, y, side) in zip(layouts, corners, strict=True):
         rows += [_row(files, marks) for files in view.rows(ids) if files]
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))
@@ -106,7 +106,7 @@ def gather(view: View, where: str | None, seed: int, marked: Sequence[Path] = ()
         row["cluster"] = cluster_of.get(row["path"], "")
         row["shown"] = row["path"][len(common) :]
         row["folder"] = os.path.dirname(row["shown"])
-    methods = {method for *_, method in found}
+    methods = {method for *_, method in layouts}
     return Points(rows, np.concatenate(xy), panels, " and ".join(sorted(methods)))
 
 

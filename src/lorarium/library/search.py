@@ -193,7 +193,7 @@ def search(
     matches = matched(view, near, k, own)
     if relate and len(queries) == len(rows) == 1:
         matches = _related(view, rows[0], matches)
-    verdict = judged(here, vector, near, matches, kinds)
+    verdict = closeness(here, vector, near, matches, kinds)
     return Answer(family, encoder.name, tuple(matches), **verdict)
 
 
@@ -249,8 +249,8 @@ def _listed(view: View, where: str | None, k: int) -> Answer:
     if where is None:
         raise LorariumError("what should be searched for?", hint="a file, words, or a filter")
     files = view.files.filter(view.mask(where))
-    found = [Match(1.0, (str(row["path"]),), row) for row in files.slice(0, k).to_pylist()]
-    return Answer("", "", tuple(found), more=len(files) - len(found))
+    matches = [Match(1.0, (str(row["path"]),), row) for row in files.slice(0, k).to_pylist()]
+    return Answer("", "", tuple(matches), more=len(files) - len(matches))
 
 
 def _family_for(view: View, kinds: set[Kind], allowed: set[str] | None) -> str:
@@ -269,32 +269,32 @@ def _encoder(view: View, kinds: set[Kind], family: str, name: str) -> Encoder:
         return view.encoders[name]
     if kinds == {"adapter"}:
         return for_adapters(view.encoders, family, view.tables)
-    found = for_kinds(view.encoders, set(kinds), family)
-    if found is None:
+    encoder = for_kinds(view.encoders, set(kinds), family)
+    if encoder is None:
         what = " and ".join(sorted(kind for kind in kinds if kind != "adapter"))
         raise LorariumError(
             f"searching {family} adapters by {what} needs an encoder that puts both in one space, "
             "and there is none for this base model",
             hint=INSTEAD["pictures" if "pictures" in kinds else "words"],
         )
-    return found
+    return encoder
 
 
 def _vector(
     view: View, encoder: Encoder, queries: Sequence[Query], rows: Sequence[dict[str, Any]]
 ) -> Array:
     """The mean of the unit vectors of all queries, again of length one."""
-    found: list[Array | None] = [encoder.full(Sketch.from_bytes(row["sketch"])) for row in rows]
+    vectors: list[Array | None] = [encoder.full(Sketch.from_bytes(row["sketch"])) for row in rows]
     pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
     if pictures:
         assert encoder.pictures is not None
-        found.append(unit(encoder.pictures(pictures)))
+        vectors.append(unit(encoder.pictures(pictures)))
     for query in queries:
         if query.kind == "words":
             assert encoder.words is not None
-            found.append(unit(encoder.words(query.content)))
-    known = [v for v in found if v is not None]
-    mixed = unit(np.sum(known, axis=0)) if len(known) == len(found) else None
+            vectors.append(unit(encoder.words(query.content)))
+    known = [v for v in vectors if v is not None]
+    mixed = unit(np.sum(known, axis=0)) if len(known) == len(vectors) else None
     if mixed is None:
         raise LorariumError(f"the query has no direction in the space {encoder.name}")
     return mixed
@@ -304,10 +304,10 @@ def picture_files(path: Path) -> list[Path]:
     """A picture itself, or those of a folder."""
     if not is_folder(path):
         return [path]
-    found = files_inside(path, PICTURES)
-    if not found:
+    pictures = files_inside(path, PICTURES)
+    if not pictures:
         raise LorariumError("there is no picture in this folder", where=str(path))
-    return found
+    return pictures
 
 
 def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[Match]:
@@ -322,7 +322,7 @@ def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[
     ]
 
 
-def judged(
+def closeness(
     space: Space, vector: Array, near: Near, matches: Sequence[Match], kinds: set[Kind]
 ) -> dict[str, Any]:
     """Whether the best match is near, by the rules in `calibrate`."""
@@ -330,19 +330,19 @@ def judged(
     if not matches or known is None:
         return {}
     best = matches[0]
-    found = near.vectors[str(best.facts["id"])]
-    by_chance = chance(vector, found, known.mean, space.count)
+    match_vector = near.vectors[str(best.facts["id"])]
+    by_chance = chance(vector, match_vector, known.mean, space.count)
     if by_chance is None:
         return {}
     rules = [by_chance]
     share = None
     if kinds == {"adapter"}:
         share = known.share(best.score)
-        theirs = around(space.glance(found, AROUND_FOUND + TWINS), AROUND_FOUND)
-        least = known.least(around(near, AROUND_QUERY), theirs)
-        rules += [] if least is None else [least]
+        theirs = around(space.glance(match_vector, AROUND_FOUND + TWINS), AROUND_FOUND)
+        threshold = known.neighbour_threshold(around(near, AROUND_QUERY), theirs)
+        rules += [] if threshold is None else [threshold]
     if len(kinds) == 1:
-        rules += [least for kind, least in space.encoder.least.items() if kind in kinds]
+        rules += [t for kind, t in space.encoder.thresholds.items() if kind in kinds]
     return {
         "threshold": max(rules),
         "close": best.score >= max(rules),

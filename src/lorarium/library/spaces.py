@@ -33,7 +33,7 @@ class Encoder:
     With `pictures` or `words` a library can be searched by them: they give vectors of the same
     space. Raise `version` when vectors change; `families` limits it, None stands for all. Of a
     vector longer than `stored` a shorter one is stored, by adding up its pieces when it `folds` as
-    sketches do; the nearest by that are compared in full, from their sketches. `least` is the
+    sketches do; the nearest by that are compared in full, from their sketches. `thresholds` is the
     cosine that all but one in twenty true matches reach, by kind of query, where that is known.
     """
 
@@ -45,7 +45,7 @@ class Encoder:
     families: frozenset[str] | None = None
     stored: int = MOST
     folds: bool = False
-    least: Mapping[str, float] = field(default_factory=dict, hash=False)
+    thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def knows(self, family: str) -> bool:
         return self.families is None or family in self.families
@@ -115,13 +115,13 @@ def read_sketches(store: Store, ids: Sequence[str]) -> Iterator[tuple[str, Sketc
     rows = store.pick(FILES, "id", list(ids), ["id", "sketch"])
     seen: set[str] = set()
     for id, data in zip(rows["id"].to_pylist(), rows["sketch"], strict=True):
-        sketch = None if id in seen else opened(data.as_py())
+        sketch = None if id in seen else decode_sketch(data.as_py())
         if sketch is not None:
             seen.add(id)
             yield id, sketch
 
 
-def opened(data: bytes | None) -> Sketch | None:
+def decode_sketch(data: bytes | None) -> Sketch | None:
     """A stored sketch; None for none, and for one of another version: its file is to be read."""
     try:
         return None if data is None else Sketch.from_bytes(data)

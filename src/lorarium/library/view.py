@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import GLANCED, SCREENED, Exact
 from lorarium.library.schema import FACTS
-from lorarium.library.spaces import APPROXIMATE, FILES, FINE, Encoder, opened
+from lorarium.library.spaces import APPROXIMATE, FILES, FINE, Encoder, decode_sketch
 from lorarium.library.store import PLACE, VECTOR, Store
 from lorarium.library.where import where as parse
 
@@ -66,8 +66,8 @@ class Space:
     @functools.cached_property
     def longer(self) -> bool:
         """Whether full vectors are longer than the stored ones."""
-        found = self.view.store.pick(self.name, "id", self.ids[:1], [VECTOR])
-        size = matrix(found).shape[1]
+        stored = self.view.store.pick(self.name, "id", self.ids[:1], [VECTOR])
+        size = matrix(stored).shape[1]
         return any(vector.size > size for vector in self.full(self.ids[:1]).values())
 
     def sample(self) -> Array:
@@ -134,8 +134,8 @@ class Held:
         return [self.ids[row] for row in rows], scores
 
     def vectors(self, ids: Sequence[str]) -> dict[str, Array]:
-        found = self.exact.vectors[[self.position[id] for id in ids]].astype(np.float32)
-        return dict(zip(ids, found, strict=True))
+        rows = self.exact.vectors[[self.position[id] for id in ids]].astype(np.float32)
+        return dict(zip(ids, rows, strict=True))
 
 
 def matrix(table: pa.Table) -> Array:
@@ -176,11 +176,11 @@ class View:
     @functools.cached_property
     def of_content(self) -> dict[str, list[int]]:
         """Rows of `files` by content id."""
-        found: dict[str, list[int]] = {}
+        rows_of_id: dict[str, list[int]] = {}
         for row, id in enumerate(self.files["id"].to_pylist()):
             if id:
-                found.setdefault(id, []).append(row)
-        return found
+                rows_of_id.setdefault(id, []).append(row)
+        return rows_of_id
 
     def families(self) -> Counter[str]:
         columns = self.files.select(["family", "described"]).to_pydict()
@@ -234,5 +234,5 @@ class View:
         rows = pa.array([self.of_content[id][0] for id in known], pa.int64())
         places = self._files[PLACE].take(rows).to_pylist()
         data = self.store.at(FILES, places, ["sketch"])["sketch"].to_pylist()
-        made = {id: opened(bytes_) for id, bytes_ in zip(known, data, strict=True)}
+        made = {id: decode_sketch(bytes_) for id, bytes_ in zip(known, data, strict=True)}
         return {id: sketch for id, sketch in made.items() if sketch is not None}
