@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from deltas import difference, matrix
 from lorarium import LorariumError, algebra, formats
 from lorarium.cli import cli
-from lorarium.cli.merge import parsed
+from lorarium.cli.merge import parse_options
 from lorarium.formats import container
 from lorarium.formats.example import example
 from lorarium.mergers import METHODS, merge
@@ -109,13 +109,13 @@ def test_the_network_of_lora_rar_is_an_option(files, tmp_path):
 def test_option_values():
     given = ["steps=3", "lr=1e-3", "prompts=5", "prompts=a=b", "prompts=x", "pictures=2"]
     expected = {"steps": 3, "lr": 0.001, "prompts": ["5", "a=b", "x"], "pictures": ["2"]}
-    assert parsed(given, "ziplora") == expected
-    assert parsed(["mu=inf"], "np-lora") == {"mu": float("inf")}
+    assert parse_options(given, "ziplora") == expected
+    assert parse_options(["mu=inf"], "np-lora") == {"mu": float("inf")}
     with pytest.raises(LorariumError, match="density was given twice"):
-        parsed(["density=0.1", "density=0.2"], "ties")
+        parse_options(["density=0.1", "density=0.2"], "ties")
     for text in ("density", "=3"):
         with pytest.raises(LorariumError, match="is not NAME=VALUE"):
-            parsed([text], "ties")
+            parse_options([text], "ties")
 
 
 @pytest.mark.parametrize(
