@@ -19,10 +19,10 @@ from lorarium.mergers import METHODS, merge
 
 def few(**options):
     """An example of two blocks of the narrowest layers."""
-    whole = example(**options)
+    adapter = example(**options)
     blocks = ("down_blocks.0.attentions.0", "up_blocks.3.attentions.0")
-    deltas = {m: d for m, d in whole.items() if m.path.startswith(blocks)}
-    return whole.with_(deltas=deltas)
+    deltas = {m: d for m, d in adapter.items() if m.path.startswith(blocks)}
+    return adapter.with_(deltas=deltas)
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def test_the_file_is_what_python_makes(files, tmp_path, method):
     adapters = [formats.read(name) for name in files]
     seed = {"seed": 3} if "seed" in METHODS[method].options else {}
     expected = merge(adapters, [0.7, 1.0], method=method, **seed)
-    found = formats.read(out)
-    assert found.dialect == adapters[0].dialect and set(found) == set(expected)
+    merged = formats.read(out)
+    assert merged.dialect == adapters[0].dialect and set(merged) == set(expected)
     for module, delta in expected.items():
-        assert difference(matrix(found[module]), matrix(delta)) < 2e-3
+        assert difference(matrix(merged[module]), matrix(delta)) < 2e-3
     if "total" in document:
         assert 0 <= document["total"]["relative"] < 1
 
