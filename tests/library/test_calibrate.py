@@ -46,18 +46,18 @@ def calibrated(sample: np.ndarray, vectors: np.ndarray) -> Calibration:
 def counts(known: Calibration, query: np.ndarray, vectors: np.ndarray) -> bool:
     """Whether rule 2 counts the nearest."""
     scores = np.sort(vectors @ query)[::-1]
-    found = vectors[(vectors @ query).argmax()]
-    theirs = around(search(vectors)(found, AROUND_FOUND + TWINS), AROUND_FOUND)
-    least = known.neighbour_threshold(scores, theirs)
-    assert least is not None
-    return bool(scores[0] >= least)
+    match = vectors[(vectors @ query).argmax()]
+    theirs = around(search(vectors)(match, AROUND_FOUND + TWINS), AROUND_FOUND)
+    threshold = known.neighbour_threshold(scores, theirs)
+    assert threshold is not None
+    return bool(scores[0] >= threshold)
 
 
 def floor(query: np.ndarray, vectors: np.ndarray) -> float:
     best = vectors[(vectors @ query).argmax()]
-    found = chance(query, best, vectors.mean(axis=0), len(vectors))
-    assert found is not None
-    return found
+    score = chance(query, best, vectors.mean(axis=0), len(vectors))
+    assert score is not None
+    return score
 
 
 def test_strangers_are_rarely_taken_for_near() -> None:
@@ -97,7 +97,7 @@ def test_strangers_of_a_narrow_genre_are_told_by_how_their_scores_stand() -> Non
     vectors, members, strangers = drawn(artists, 3), drawn(artists, 1), drawn(others, 1)
     among = vectors @ vectors.T - 2 * np.eye(len(vectors))
 
-    def said(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def scores_of(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores = queries @ vectors.T
         ours, theirs = (-np.sort(-table, 1) for table in (scores, among))
         return scores.max(1), standing(scores, ours, theirs).max(1)
@@ -105,7 +105,9 @@ def test_strangers_of_a_narrow_genre_are_told_by_how_their_scores_stand() -> Non
     def area(one: np.ndarray, other: np.ndarray) -> float:
         return float((one[:, None] > other[None]).mean())
 
-    plain, stands = (area(a, b) for a, b in zip(said(members), said(strangers), strict=True))
+    plain, stands = (
+        area(a, b) for a, b in zip(scores_of(members), scores_of(strangers), strict=True)
+    )
     assert stands > plain + 0.02, (stands, plain)
 
 

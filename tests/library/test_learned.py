@@ -89,9 +89,9 @@ def test_pictures_words_and_mixes_meet_adapters(library: Library, home: Path) ->
 
     networks = load_learned(home / "a.safetensors")
     shots = networks.pictures(read_pictures(picture_files([home / "shots"]), 48))
-    said = networks.words(["a red ink"])[0]
-    asks = {(home / "shots",): shots, ("red ink",): said, ("a red ink",): said}
-    asks[home / "shots", "red ink"] = shots + said
+    words_vector = networks.words(["a red ink"])[0]
+    asks = {(home / "shots",): shots, ("red ink",): words_vector, ("a red ink",): words_vector}
+    asks[home / "shots", "red ink"] = shots + words_vector
     for queries, vector in asks.items():
         answer = library.search(*queries, k=40)
         assert answer.space == "aligned" and answer.close is not None
@@ -123,9 +123,9 @@ def test_as_a_person_types_it(library: Library, home: Path) -> None:
     here = ["search", "--library", str(home / "library"), "--json", "-k", "3"]
     asked = [*here, "--pictures", str(home / "shots"), "--words", "red ink"]
     done = CliRunner().invoke(cli, asked, standalone_mode=False, catch_exceptions=False)
-    found = json.loads(done.stdout)
-    assert [q["kind"] for q in found["queries"]] == ["pictures", "words"]
-    assert found["space"] == "aligned" and len(found["matches"]) == 3
+    answer = json.loads(done.stdout)
+    assert [q["kind"] for q in answer["queries"]] == ["pictures", "words"]
+    assert answer["space"] == "aligned" and len(answer["matches"]) == 3
 
 
 def test_what_cannot_be_is_one_line(library: Library, home: Path, tmp_path: Path) -> None:

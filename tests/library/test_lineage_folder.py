@@ -179,5 +179,5 @@ def test_headers_that_say_nothing(header: dict[str, str]) -> None:
 def test_a_header_with_weights_that_are_none() -> None:
     header = {"lorarium.method": "sum", "lorarium.inputs": json.dumps(["ab" * 16, "cd" * 16])}
     for weights in ("[1, NaN]", '["1", 2]', "[1]", "7"):
-        said = statement(header | {"lorarium.options": f'{{"weights": {weights}}}'})
-        assert said is not None and said.weights == ()
+        claim = statement(header | {"lorarium.options": f'{{"weights": {weights}}}'})
+        assert claim is not None and claim.weights == ()

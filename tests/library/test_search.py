@@ -90,14 +90,14 @@ def test_an_adapter_in_memory(made: Library) -> None:
 
 def test_several_adapters_are_looked_for_together(made: Library, tmp_path: Path) -> None:
     paths = write(tmp_path, {"a": of_kind(1, 8), "b": of_kind(2, 8)})
-    found = {name.split("-")[0] for name in names(made.search(*paths, k=6))}
-    assert found == {"kind1", "kind2"}
+    kinds = {name.split("-")[0] for name in names(made.search(*paths, k=6))}
+    assert kinds == {"kind1", "kind2"}
 
 
 def test_filters(made: Library, tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"query": of_kind(5, 9)})
-    found = names(made.search(path, k=5, where="not tags = kind5"))
-    assert len(found) == 5 and not any(name.startswith("kind5") for name in found)
+    matches = names(made.search(path, k=5, where="not tags = kind5"))
+    assert len(matches) == 5 and not any(name.startswith("kind5") for name in matches)
     assert made.search(path, where="rank > 99").matches == ()
     listed = made.search(where="tags = kind7", k=99)
     assert sorted(names(listed)) == ["kind7-0", "kind7-1", "kind7-2"]

@@ -105,10 +105,10 @@ def test_a_table_made_anew_is_another(made: Library) -> None:
 @pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0", None, "cut"])
 def test_a_damaged_snapshot_is_passed_over(made: Library, damage: bytes | str | None) -> None:
     for path in (made.folder / FOLDER).iterdir():
-        whole = path.read_bytes()
+        content = path.read_bytes()
         path.unlink()
         if damage is not None:
-            path.write_bytes(whole[: len(whole) // 2] if isinstance(damage, str) else damage)
+            path.write_bytes(content[: len(content) // 2] if isinstance(damage, str) else damage)
     assert paths(Store(made.store.home)) == ["a", "b", "c", "d"]
 
 
