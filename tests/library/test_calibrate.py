@@ -21,7 +21,7 @@ from lorarium.library.calibrate import (
     to_row,
 )
 from lorarium.library.exact import Exact
-from lorarium.library.view import Near
+from lorarium.library.snapshot import Near
 
 
 def unit(x: np.ndarray) -> np.ndarray:

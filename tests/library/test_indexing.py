@@ -200,15 +200,15 @@ def test_processes_and_one_process_agree(loras: Path, tmp_path: Path) -> None:
 
 
 def test_a_new_space_is_filled_from_the_sketches(loras: Path, tmp_path: Path) -> None:
-    from lorarium.library import Encoder
+    from lorarium.library import VectorSpace
 
     made = library(tmp_path / "library", loras)
     shutil.rmtree(loras / "never", ignore_errors=True)
-    made.register(Encoder("style", "7", lambda s: s.output[:5]))
+    made.register(VectorSpace("style", "7", lambda s: s.output[:5]))
     assert made.search(loras / "a.safetensors").space == "output"  # until it is filled
     made.index([loras], workers=0)
     assert made.search(loras / "a.safetensors").space == "style"
-    made.register(Encoder("style", "8", lambda s: s.output[:6]))
+    made.register(VectorSpace("style", "8", lambda s: s.output[:6]))
     made.index([loras], workers=0)
     assert {name for name in made.store.names() if name.startswith("style")} == {"style.8.micro-1"}
 
@@ -255,7 +255,7 @@ def test_broken_tables(loras: Path, tmp_path: Path) -> None:
     for path in (made.folder / "store").rglob("*.lance"):
         if path.is_file():
             path.write_bytes(b"x" * 100)
-    assert len(Library(made.folder)) == 4  # from the snapshot, while there is one
+    assert len(Library(made.folder)) == 4  # from the mapped table, while there is one
     shutil.rmtree(made.folder / "snapshot")
     made.refresh()
     for ask in (lambda: len(Library(made.folder)), lambda: made.index([loras], workers=0)):

@@ -66,7 +66,7 @@ def expected(library: Library, home: Path, query: np.ndarray) -> dict[str, float
     networks = load_learned(home / "a.safetensors")
     ids = library.to_arrow()["id"].to_pylist()
     paths = library.to_arrow()["path"].to_pylist()
-    sketches = library.view.sketches(ids)
+    sketches = library.snapshot.sketches(ids)
     vectors = networks.aligned([sketches[id] for id in ids])
     return dict(zip(paths, (vectors @ (query / np.linalg.norm(query))).tolist(), strict=True))
 
@@ -77,7 +77,7 @@ def test_adapters_are_compared_by_the_probe(library: Library, home: Path) -> Non
     assert answer.space == "probe" and answer.close is not None and len(answer.matches) == 31
     networks = load_learned(home / "a.safetensors")
     ids = dict(zip(*(library.to_arrow()[n].to_pylist() for n in ("path", "id")), strict=True))
-    held = library.view.sketches(list(ids.values()))
+    held = library.snapshot.sketches(list(ids.values()))
     best = answer.matches[0]
     one, two = networks.probes([held[ids[str(path)]], held[ids[best.paths[0]]]])
     assert best.score == pytest.approx(float(one @ two), abs=2e-3)

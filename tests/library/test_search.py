@@ -13,7 +13,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
-from lorarium.library import Encoder, Library
+from lorarium.library import Library, VectorSpace
 from lorarium.library.search import Query, as_query
 from lorarium.library.spaces import BUILT_IN
 from tests.library.zoo import FAMILY, each, ink, library, write
@@ -161,12 +161,12 @@ def test_what_a_query_is(tmp_path: Path) -> None:
 def test_pictures_and_words_once_an_encoder_knows_them(made: Library, tmp_path: Path) -> None:
     """An encoder that knows twelve colours: the grey of a picture and a number in words."""
     lines = np.random.default_rng(0).standard_normal((KINDS, 32))
-    sketches = made.view.sketches(made.view.space(BUILT_IN["output"], FAMILY).ids)
+    sketches = made.snapshot.sketches(made.snapshot.space(BUILT_IN["output"], FAMILY).ids)
     kind_of = {
         sketch.output.tobytes(): int(rows[0]["title"].split()[1])
-        for sketch, rows in zip(sketches.values(), made.view.rows(list(sketches)), strict=True)
+        for sketch, rows in zip(sketches.values(), made.snapshot.rows(list(sketches)), strict=True)
     }
-    encoder = Encoder(
+    encoder = VectorSpace(
         "aligned",
         "1",
         lambda s: lines[kind_of[s.output.tobytes()]] if s.output.tobytes() in kind_of else None,

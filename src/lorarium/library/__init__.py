@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from .lineage import Lineage
     from .samples import Sample, sample
     from .search import Answer, Match
-    from .spaces import Encoder
+    from .spaces import VectorSpace
 
 _HOMES = {
     "Answer": "search",
-    "Encoder": "spaces",
+    "VectorSpace": "spaces",
     "Indexed": "indexing",
     "Library": "library",
     "Lineage": "lineage",
@@ -26,7 +26,7 @@ _HOMES = {
     "Sample": "samples",
     "sample": "samples",
 }
-__all__ = ["Answer", "Encoder", "Indexed", "Library", "Lineage", "Match", "Sample", "sample"]
+__all__ = ["Answer", "Indexed", "Library", "Lineage", "Match", "Sample", "VectorSpace", "sample"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@
    each of a sample of the library's own adapters out and look for its nearest: the `ALPHA`
    quantile of how those stand is the least that counts. A query that is like the library's own is
    then turned away in at most `ALPHA` of cases, whatever the distribution. For pictures and words
-   an encoder may bring such a quantile of plain scores with it (`Encoder.thresholds`), from the
+   an encoder may bring such a quantile of plain scores with it (`VectorSpace.thresholds`), from the
    matches it was validated on.
 """
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.library.compare import NEAR_COSINE
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import BUILT_IN
-from lorarium.library.view import View
 
 SCREEN = 256  # coordinates of the first comparison of all pairs
 BLOCK = 2048
@@ -21,13 +21,15 @@ LEAST_CUT, LEAST_CUT_OF_MANY = 0.3, 0.5
 Row = Mapping[str, Any]
 
 
-def candidate_pairs(view: View, by_id: Mapping[str, Row]) -> Iterator[tuple[str, str, float]]:
+def candidate_pairs(
+    snapshot: Snapshot, by_id: Mapping[str, Row]
+) -> Iterator[tuple[str, str, float]]:
     """Ids of two contents of one family, and about their cosine."""
     product = BUILT_IN["product"]
-    for family in view.families():
-        if product.table(family) not in view.tables:
+    for family in snapshot.families():
+        if product.table(family) not in snapshot.tables:
             continue
-        space = view.space(product, family)
+        space = snapshot.space(product, family)
         ids = [id for id in space.stored.ids if id in by_id]
         rows = [space.stored.position[id] for id in ids]
         min_cosine = LEAST_CUT if len(ids) <= BLOCK else LEAST_CUT_OF_MANY

@@ -15,8 +15,8 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.errors import one_line
 from lorarium.library.calibrate import chance
+from lorarium.library.snapshot import WHOLE, Snapshot
 from lorarium.library.spaces import for_adapters
-from lorarium.library.view import WHOLE, View
 
 LARGEST = 20_000  # adapters that are clustered together; others join the nearest of them
 DIRECT, COORDINATES = 5_000, 256  # more of them are clustered after a PCA to so many coordinates
@@ -44,22 +44,24 @@ class Cluster:
         }
 
 
-def clusters(view: View, where: str | None = None, *, min_size: int = 3) -> list[Cluster]:
+def clusters(snapshot: Snapshot, where: str | None = None, *, min_size: int = 3) -> list[Cluster]:
     """All clusters of at least `min_size` contents, the largest first, without what is in none."""
-    allowed = view.allowed(where)
+    allowed = snapshot.allowed(where)
     all_clusters = []
-    for family in sorted(view.families()):
-        ids, vectors = family_vectors(view, family, allowed)
-        all_clusters += _of_family(view, family, ids, vectors, grouped(vectors, min_size))
+    for family in sorted(snapshot.families()):
+        ids, vectors = family_vectors(snapshot, family, allowed)
+        all_clusters += _of_family(snapshot, family, ids, vectors, grouped(vectors, min_size))
     return sorted(all_clusters, key=lambda c: (-len(c.paths), c.name))
 
 
-def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[list[str], Array]:
+def family_vectors(
+    snapshot: Snapshot, family: str, allowed: set[str] | None
+) -> tuple[list[str], Array]:
     """Ids and unit vectors (n, d), in order of the ids."""
-    encoder = for_adapters(view.encoders, family, view.tables)
-    if encoder.table(family) not in view.tables:
+    encoder = for_adapters(snapshot.encoders, family, snapshot.tables)
+    if encoder.table(family) not in snapshot.tables:
         return [], np.zeros((0, 0), np.float32)
-    space = view.space(encoder, family)
+    space = snapshot.space(encoder, family)
     ids = sorted(id for id in space.ids if allowed is None or id in allowed)
     if len(ids) <= WHOLE and space.longer:
         full = space.full(ids)
@@ -113,9 +115,9 @@ def _only_close(vectors: Array, labels: Array, min_size: int) -> Array:
 
 
 def _of_family(
-    view: View, family: str, ids: Sequence[str], vectors: Array, labels: Array
+    snapshot: Snapshot, family: str, ids: Sequence[str], vectors: Array, labels: Array
 ) -> list[Cluster]:
-    files = view.rows(ids)
+    files = snapshot.rows(ids)
     members = {k: np.flatnonzero(labels == k) for k in sorted(set(labels.tolist()) - {-1})}
     bags = {k: Counter(w for i in rows for w in bag(files[i])) for k, rows in members.items()}
     spread = Counter(word for counts in bags.values() for word in counts)

@@ -16,7 +16,7 @@ from lorarium.library.candidates import candidate_pairs
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, SCALED, Relation, compare
 from lorarium.library.held import HeldWeights
 from lorarium.library.keeper import Contestant, order, reason, surplus
-from lorarium.library.view import View
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.weights import Weights
 
 IDENTICAL = "identical bytes"
@@ -77,14 +77,14 @@ class Group:
         }
 
 
-def duplicates(view: View, where: str | None = None) -> list[Group]:
+def duplicates(snapshot: Snapshot, where: str | None = None) -> list[Group]:
     """All groups, copies first, the largest gain first; no file is a copy in two of them."""
-    return groups_of(Links(view, prints_of(view, where)))
+    return groups_of(Links(snapshot, prints_of(snapshot, where)))
 
 
-def prints_of(view: View, where: str | None = None) -> list[Print]:
+def prints_of(snapshot: Snapshot, where: str | None = None) -> list[Print]:
     """The files that could be read, by their bytes and then by their fingerprints."""
-    files = view.files if where is None else view.files.filter(view.mask(where))
+    files = snapshot.files if where is None else snapshot.files.filter(snapshot.mask(where))
     rows = [row for row in files.to_pylist() if row["id"]]
     contents = [Content(same) for same in _by(rows, lambda row: row["id"])]
     return [Print(same) for same in _by(contents, lambda content: content.print)]
@@ -201,12 +201,12 @@ class Link:
 class Links:
     """What the candidates among the prints are to one another."""
 
-    def __init__(self, view: View, prints: Sequence[Print]) -> None:
+    def __init__(self, snapshot: Snapshot, prints: Sequence[Print]) -> None:
         self.prints = prints
         by_id = {p.row["id"]: p for p in prints if p.row["described"]}
         held = HeldWeights()
         self.all: list[Link] = []
-        pairs = candidate_pairs(view, {id: p.row for id, p in by_id.items()})
+        pairs = candidate_pairs(snapshot, {id: p.row for id, p in by_id.items()})
         for one, other, cosine in sorted(pairs):
             first, second = by_id[one], by_id[other]
             a, b = held.weights(first.row), held.weights(second.row)

@@ -12,13 +12,13 @@ from lorarium.adapter import Array
 from lorarium.descriptors import learned
 from lorarium.descriptors.learned import Learned
 from lorarium.errors import LorariumError, missing_extra
-from lorarium.library.spaces import BUILT_IN, Encoder
+from lorarium.library.spaces import BUILT_IN, VectorSpace
 
 PROBE_SIZE = 2048  # room for its vector whole
 PICTURE = 48  # pixels of a side that judge A sees
 
 
-def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
+def default_encoders(asset: Path | None = None) -> dict[str, VectorSpace]:
     """The built-in spaces, and the learned ones where an asset of this version is there."""
     path = learned.ASSET if asset is None else asset
     try:
@@ -29,10 +29,10 @@ def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
         version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     open_ = functools.cache(functools.partial(learned.load_learned, path))
     families = frozenset({str(card["family"])})
-    probe = Encoder(
+    probe = VectorSpace(
         "probe", version, lambda s: open_().probes([s])[0], families=families, stored=PROBE_SIZE
     )
-    aligned = Encoder(
+    aligned = VectorSpace(
         "aligned",
         version,
         lambda s: open_().aligned([s])[0],

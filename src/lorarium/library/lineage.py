@@ -22,7 +22,7 @@ from lorarium.library.members import Member, Members, turned
 from lorarium.library.origins import COUNTS, Origin, Origins, Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.search import subject
-from lorarium.library.view import View
+from lorarium.library.snapshot import Snapshot
 from lorarium.remote import RemotePath
 
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
@@ -32,7 +32,7 @@ MOST = 20  # listed of each sort
 CHILDREN = 40  # candidates that may be merges of this one
 ONE_RATIO = 0.02  # by how much the weights of a whole may differ for it to be a part
 
-_SEARCHERS: weakref.WeakKeyDictionary[View, dict[str, Searcher]] = weakref.WeakKeyDictionary()
+_SEARCHERS: weakref.WeakKeyDictionary[Snapshot, dict[str, Searcher]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -146,13 +146,13 @@ class Lineage:
         }
 
 
-def lineage(view: View, path: Path | RemotePath) -> Lineage:
+def lineage(snapshot: Snapshot, path: Path | RemotePath) -> Lineage:
     """Everything that the library can say about the descent of a file, indexed or not."""
-    row = subject(view, path)
+    row = subject(snapshot, path)
     family = str(row["family"])
-    view.need_family(family)
-    searchers = _SEARCHERS.setdefault(view, {})
-    searcher = searchers.setdefault(family, Searcher(Members(view, family)))
+    snapshot.need_family(family)
+    searchers = _SEARCHERS.setdefault(snapshot, {})
+    searcher = searchers.setdefault(family, Searcher(Members(snapshot, family)))
     return _Question(searcher, Member(row, Sketch.from_bytes(row["sketch"]))).answer()
 
 

@@ -1,8 +1,8 @@
 """Small tables once more, as they are when mapped into memory: reading them needs no LanceDB,
 whose import alone takes two seconds.
 
-A snapshot says which manifests the table's folder held when it was taken. Every commit of the store
-writes another manifest, so a snapshot that names just those that are there is the table's state;
+A mapped table says which manifests its folder held when it was written. Every commit of the store
+writes another manifest, so one that names just those that are there is the table's state;
 any other is left alone, as is one that is damaged.
 """
 
@@ -19,20 +19,20 @@ from lorarium.formats.target import write_atomically
 from lorarium.library import arrow
 
 arrow.settle()
-FOLDER = "snapshot"  # beside the store
+FOLDER = "snapshot"  # beside the store; its name on disk stays
 MOST_ROWS = 2000  # of a table, which with their sketches are 60 MB
 _STATE = b"lorarium.state"
 _END = ".arrow"
 
 
-class Snapshots:
+class MappedTables:
     """Those of one store's tables, whose folders are `*.lance` in `store`."""
 
     def __init__(self, store: Path) -> None:
         self.store, self.folder = store, store.with_name(FOLDER)
 
     def read(self, name: str) -> pa.Table | None:
-        """The whole table, or nothing when there is no snapshot of its present state."""
+        """The whole table, or nothing when none was mapped of its present state."""
         try:
             with pa.memory_map(str(self.folder / (name + _END))) as source:
                 table = pa.ipc.open_file(source).read_all()

@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import GLANCED, SCREENED, Exact
 from lorarium.library.schema import FACTS
-from lorarium.library.spaces import APPROXIMATE, FILES, FINE, Encoder, decode_sketch
+from lorarium.library.spaces import APPROXIMATE, FILES, FINE, VectorSpace, decode_sketch
 from lorarium.library.store import PLACE, VECTOR, Store
 from lorarium.library.where import where as parse
 
@@ -34,39 +34,39 @@ class Near:
     vectors: Mapping[str, Array]
 
 
-class Space:
+class FamilySpace:
     """The vectors of one family under one encoder: ids and unit vectors in the same order."""
 
-    def __init__(self, view: View, encoder: Encoder, family: str) -> None:
-        self.view, self.encoder = view, encoder
+    def __init__(self, snapshot: Snapshot, encoder: VectorSpace, family: str) -> None:
+        self.snapshot, self.encoder = snapshot, encoder
         self.name = encoder.table(family)
-        self.count = view.store.count(self.name)
+        self.count = snapshot.store.count(self.name)
         self.large = self.count >= APPROXIMATE
 
     @functools.cached_property
     def ids(self) -> list[str]:
-        return self.view.store.read(self.name, ["id"])["id"].to_pylist()
+        return self.snapshot.store.read(self.name, ["id"])["id"].to_pylist()
 
     @functools.cached_property
-    def stored(self) -> Held:
+    def stored(self) -> VectorTable:
         """All stored vectors."""
-        table = self.view.store.read(self.name, ["id", VECTOR])
-        return Held(table["id"].to_pylist(), Exact(matrix(table)))
+        table = self.snapshot.store.read(self.name, ["id", VECTOR])
+        return VectorTable(table["id"].to_pylist(), Exact(matrix(table)))
 
     @functools.cached_property
-    def in_full(self) -> Held:
+    def in_full(self) -> VectorTable:
         """All full vectors."""
         full = self.full(self.ids)
-        return Held(list(full), Exact(np.stack([*full.values()])))
+        return VectorTable(list(full), Exact(np.stack([*full.values()])))
 
     @property
     def calibration(self) -> Calibration | None:
-        return self.view.calibrations.get(self.name)
+        return self.snapshot.calibrations.get(self.name)
 
     @functools.cached_property
     def longer(self) -> bool:
         """Whether full vectors are longer than the stored ones."""
-        stored = self.view.store.pick(self.name, "id", self.ids[:1], [VECTOR])
+        stored = self.snapshot.store.pick(self.name, "id", self.ids[:1], [VECTOR])
         size = matrix(stored).shape[1]
         return any(vector.size > size for vector in self.full(self.ids[:1]).values())
 
@@ -80,7 +80,7 @@ class Space:
 
     def full(self, ids: Sequence[str]) -> dict[str, Array]:
         """The vectors of some adapters in full, from their sketches."""
-        made = {id: self.encoder.full(sketch) for id, sketch in self.view.sketches(ids).items()}
+        made = {id: self.encoder.full(sketch) for id, sketch in self.snapshot.sketches(ids).items()}
         return {id: vector for id, vector in made.items() if vector is not None}
 
     def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
@@ -109,17 +109,17 @@ class Space:
         if short is None:
             return Near([], np.zeros(0, np.float32), {})
         if self.large and allowed is None:
-            return Near(*self.view.store.nearest(self.name, "id", short, k), {})
+            return Near(*self.snapshot.store.nearest(self.name, "id", short, k), {})
         return Near(*self.stored.nearest(short, k, allowed, screened), {})
 
     def _vectors(self, ids: Sequence[str]) -> dict[str, Array]:
         if not self.large:
             return self.stored.vectors(ids)
-        rows = self.view.store.pick(self.name, "id", ids, ["id", VECTOR])
+        rows = self.snapshot.store.pick(self.name, "id", ids, ["id", VECTOR])
         return dict(zip(rows["id"].to_pylist(), matrix(rows).astype(np.float32), strict=True))
 
 
-class Held:
+class VectorTable:
     """Vectors in memory, by id."""
 
     def __init__(self, ids: list[str], exact: Exact) -> None:
@@ -144,13 +144,13 @@ def matrix(table: pa.Table) -> Array:
     return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
 
 
-class View:
+class Snapshot:
     """Files and vector spaces as they were when they were first asked for."""
 
-    def __init__(self, store: Store, encoders: Mapping[str, Encoder]) -> None:
+    def __init__(self, store: Store, encoders: Mapping[str, VectorSpace]) -> None:
         self.store, self.encoders = store, encoders
         self.tables = store.names()
-        self._spaces: dict[str, Space] = {}
+        self._spaces: dict[str, FamilySpace] = {}
 
     @functools.cached_property
     def _files(self) -> pa.Table:
@@ -203,7 +203,7 @@ class View:
         facts = iter(self.files.take(flat).to_pylist())
         return [[next(facts) for _ in rows] for rows in wanted]
 
-    def space(self, encoder: Encoder, family: str) -> Space:
+    def space(self, encoder: VectorSpace, family: str) -> FamilySpace:
         """The vectors of a family; `index` must have filled them."""
         name = encoder.table(family)
         if name not in self.tables:
@@ -213,7 +213,7 @@ class View:
                 hint="run `lorarium index` again on a folder of it",
             )
         if name not in self._spaces:
-            self._spaces[name] = Space(self, encoder, family)
+            self._spaces[name] = FamilySpace(self, encoder, family)
         return self._spaces[name]
 
     def need_family(self, family: str) -> None:

@@ -68,7 +68,7 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
             moved = _follow(journal.apply(), problems, on_move)
             known = {item.path for item in fit}
             store.remove(FILES, "key", [key_of(path) for path in moved if path in known])
-            store.take_snapshots()
+            store.write_mapped_tables()
     return Tidied(run if moves else "", tuple(moved), tuple(problems))
 
 

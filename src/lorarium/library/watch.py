@@ -14,7 +14,7 @@ from typing import Any
 from lorarium.errors import LorariumError
 from lorarium.library.indexing import Indexed, index
 from lorarium.library.scan import Entry, Signature, scan
-from lorarium.library.spaces import Encoder
+from lorarium.library.spaces import VectorSpace
 from lorarium.library.store import Store
 
 SECONDS = 3.0
@@ -23,7 +23,7 @@ SECONDS = 3.0
 def watch(
     store: Store,
     folders: Sequence[Path],
-    encoders: dict[str, Encoder],
+    encoders: dict[str, VectorSpace],
     on_report: Callable[[Indexed], None],
     *,
     every: float = SECONDS,
