@@ -251,7 +251,7 @@ class _Question:
 
 def _is_open(theirs: Origins) -> bool:
     """Whether other files than those that are told may have gone into it."""
-    if theirs.said is not None and len(theirs.said.inputs) > 1 and theirs.agrees is not False:
+    if theirs.claim is not None and len(theirs.claim.inputs) > 1 and theirs.agrees is not False:
         return theirs.absent > 0
     return theirs.verdict == UNKNOWN or theirs.rest > ROUNDING
 
@@ -308,9 +308,9 @@ def _merge(origins: Origins | None) -> Merge | None:
 
 
 def _said(origins: Origins | None) -> Said | None:
-    if origins is None or origins.said is None:
+    if origins is None or origins.claim is None:
         return None
-    return Said(origins.said.method, origins.said.inputs, origins.agrees, origins.absent)
+    return Said(origins.claim.method, origins.claim.inputs, origins.agrees, origins.absent)
 
 
 def _run_note(a: Any, b: Any, start: float) -> str:
@@ -322,4 +322,4 @@ def _run_note(a: Any, b: Any, start: float) -> str:
     return "the same run, or trained again from the same start"
 
 
-__all__: Sequence[str] = ["Lineage", "Merge", "Parent", "Relative", "Said", "lineage"]
+__all__: Sequence[str] = ["Lineage", "Merge", "Parent", "Relative", "HeaderStatement", "lineage"]

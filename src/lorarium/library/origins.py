@@ -59,7 +59,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Origins:
-    """`said` is the header's statement, `agrees` whether the weights bear it out (None when that
+    """`claim` is the header's statement, `agrees` whether the weights bear it out (None when that
     cannot be told), `absent` how many of its inputs are not here; `via` the file that the target
     was cut from and has its origins through."""
 
@@ -119,7 +119,7 @@ class Searcher:
         if fuller:
             return self._inherited(asked, fuller, said)
         claims = [said] if said else []
-        claims += [s for o, r in copies if r.name in (SAME, SCALED) and (s := self._said(o))]
+        claims += [s for o, r in copies if r.name in (SAME, SCALED) and (s := self._statement_of(o))]
         claim = next((s for s in claims if len(s.inputs) > 1), None)
         claimed = [
             f[0] for mark in (claim.inputs if claim else ()) if (f := self._named(mark, asked))
@@ -129,7 +129,7 @@ class Searcher:
             return fitted and replace(fitted, said=said)
         return self._with_claim(asked, target, claim, fitted)
 
-    def _said(self, member: Member) -> Statement | None:
+    def _statement_of(self, member: Member) -> Statement | None:
         factored = self.members.factored(member)
         return None if factored is None else statement(factored.metadata)
 
@@ -222,12 +222,21 @@ class Searcher:
         files = {s.index: {m.path for m in pool.origin(s).files} for s in found.sources}
         sources = []
         for s in found.sources:
-            own = self.solved(pool.able[pool.chosen[s.index]])
+            parents = self._parents(pool.able[pool.chosen[s.index]])
             others = set().union(*(paths for i, paths in files.items() if i != s.index))
-            doubtful = own is not None and bool(own.paths & others)
+            doubtful = bool(parents & others)
             sources.append(replace(s, verdict=UNKNOWN) if doubtful else s)
         verdict = UNKNOWN if any(s.verdict == UNKNOWN for s in sources) else found.verdict
         return replace(found, sources=tuple(sources), verdict=verdict)
+
+    def _parents(self, member: Member) -> set[str]:
+        """What it was made of, by its header where it is just being solved itself."""
+        own = self.solved(member)
+        if own is not None:
+            return own.paths
+        said = self._statement_of(member)
+        marks = said.inputs if said is not None and len(said.inputs) > 1 else ()
+        return {m.path for mark in marks for m in self._named(mark, member)}
 
     def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
         """The sum that sketches see when a file that may be a parent is gone."""
@@ -292,9 +301,9 @@ class Searcher:
         named = {m.path for files in inputs for m in files}
         if fitted is not None and fitted.verdict == SURE:
             marked = tuple(
-                replace(o, said=any(m.path in named for m in o.files)) for o in fitted.origins
+                replace(o, said_by_file=any(m.path in named for m in o.files)) for o in fitted.origins
             )
-            agrees = True if all(o.said for o in marked) and not absent else agrees
+            agrees = True if all(o.said_by_file for o in marked) and not absent else agrees
             return replace(fitted, origins=marked, said=claim, agrees=agrees, absent=absent)
         if agrees is False:
             return fitted and replace(fitted, said=claim, agrees=False, absent=absent)
@@ -304,7 +313,7 @@ class Searcher:
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
                 made.append(
-                    Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said=True)
+                    Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said_by_file=True)
                 )
         if not made:
             return replace(fitted, said=claim, absent=absent) if fitted else None

@@ -58,10 +58,6 @@ class Explanation:
     varies: bool
     verdict: str
 
-    @property
-    def whole(self) -> bool:
-        return self.verdict == SURE
-
 
 def explain(equations: Equations, able: Sequence[int]) -> Explanation | None:
     """The best sum of the candidates that are `able`; None when there is none worth a word."""
