@@ -54,7 +54,7 @@ def stems(items: object) -> list[str]:
 @pytest.mark.parametrize("name", MERGES)
 def test_merges(made: Library, name: str) -> None:
     merge = ask(made, name).merge
-    assert merge is not None and merge.whole and merge.exact
+    assert merge is not None and merge.complete and merge.exact
     weights = {Path(p.path).stem: p.weight for p in merge.parents}
     assert weights.keys() == {str(i) for i in MERGES[name]}
     for parent, weight in MERGES[name].items():
@@ -112,7 +112,9 @@ def test_a_parent_that_nobody_knows(made: Library, tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"merge": merged({3: 0.8, 7: 0.8, 999: 0.8})})
     merge = made.lineage(path).merge
     assert (
-        merge is not None and not merge.whole and merge.explained == pytest.approx(2 / 3, abs=0.1)
+        merge is not None
+        and not merge.complete
+        and merge.explained == pytest.approx(2 / 3, abs=0.1)
     )
     assert set(stems(merge.parents)) == {"3", "7"}
     assert all(p.weight == pytest.approx(0.8, abs=0.01) for p in merge.parents)

@@ -92,7 +92,7 @@ def prints_of(snapshot: Snapshot, where: str | None = None) -> list[Print]:
 
 def groups_of(links: Links) -> list[Group]:
     clusters = links.clusters()
-    contents = [content for found in links.prints for content in found.contents]
+    contents = [content for fingerprint in links.prints for content in fingerprint.contents]
     groups = [content.group() for content in contents if len(content.rows) > 1]
     groups += [c.group() for c in clusters if len(c.contents) > 1]
     groups += links.other_groups(clusters)
@@ -166,13 +166,13 @@ class Cluster:
 
     @property
     def contents(self) -> list[Content]:
-        return [content for found, _ in self.joined for content in found.contents]
+        return [content for fingerprint, _ in self.joined for content in fingerprint.contents]
 
     def group(self) -> Group:
         members = [
-            (found.contestant(content.row), relation)
-            for found, relation in self.joined
-            for content in found.contents
+            (fingerprint.contestant(content.row), relation)
+            for fingerprint, relation in self.joined
+            for content in fingerprint.contents
         ]
         members.sort(key=lambda member: order(member[0]))
         (keeper, _), *others = members
@@ -217,9 +217,9 @@ class Links:
                 relation = unchecked if abs(cosine) >= NEAR_COSINE else None
             if relation is not None:
                 self.all.append(Link(first, second, relation))
-                for found, weights in ((first, a), (second, b)):
+                for fingerprint, weights in ((first, a), (second, b)):
                     if weights is not None:
-                        found.measure(weights)
+                        fingerprint.measure(weights)
         self._share_precision()
 
     def _share_precision(self) -> None:
@@ -228,16 +228,18 @@ class Links:
         nearest: dict[int, tuple[float, Print]] = {}
         for link in self.all:
             if link.relation.refactored:
-                for found, other in ((link.one, link.other), (link.other, link.one)):
+                for fingerprint, other in ((link.one, link.other), (link.other, link.one)):
                     near = link.relation.error, other
-                    nearest[id(found)] = min(nearest.get(id(found), near), near, key=lambda n: n[0])
+                    nearest[id(fingerprint)] = min(
+                        nearest.get(id(fingerprint), near), near, key=lambda n: n[0]
+                    )
         coarser = {}
-        for found in self.prints:
-            error, other = nearest.get(id(found), (math.inf, found))
-            if other.bits < found.bits and error < OF_ROUNDING * other.rounding:
-                coarser[id(found)] = other.bits
-        for found in self.prints:
-            found.bits = coarser.get(id(found), found.bits)
+        for fingerprint in self.prints:
+            error, other = nearest.get(id(fingerprint), (math.inf, fingerprint))
+            if other.bits < fingerprint.bits and error < OF_ROUNDING * other.rounding:
+                coarser[id(fingerprint)] = other.bits
+        for fingerprint in self.prints:
+            fingerprint.bits = coarser.get(id(fingerprint), fingerprint.bits)
 
     def clusters(self) -> list[Cluster]:
         """Each print joins a finer one that it is a rounding of, the nearest first."""
@@ -251,16 +253,16 @@ class Links:
                 finer.setdefault(id(second), []).append(choice)
         self.home: dict[int, Cluster] = {}
         clusters = []
-        for found in ordered:
-            choices = finer.get(id(found))
+        for fingerprint in ordered:
+            choices = finer.get(id(fingerprint))
             if choices:
                 error, _, to = min(choices, key=lambda choice: choice[:2])
                 cluster = self.home[id(to)]
-                cluster.joined.append((found, Relation(SAME, 1.0, error)))
+                cluster.joined.append((fingerprint, Relation(SAME, 1.0, error)))
             else:
-                cluster = Cluster(found)
+                cluster = Cluster(fingerprint)
                 clusters.append(cluster)
-            self.home[id(found)] = cluster
+            self.home[id(fingerprint)] = cluster
         return clusters
 
     def other_groups(self, clusters: Sequence[Cluster]) -> list[Group]:

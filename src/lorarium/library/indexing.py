@@ -69,13 +69,13 @@ def index(
     report = Indexed()
     with place.writing(store.home):
         store.refresh()
-        found = scan(folders)
+        listing = scan(folders)
         known = read_known(store)
         by_suffix = readers()
-        todo = plan(found, known, folders, by_suffix)
-        _need_files(folders, found.entries, todo)
+        todo = plan(listing, known, folders, by_suffix)
+        _need_files(folders, listing.entries, todo)
         todo.read = [entry for entry in todo.read if only(entry)]
-        report.closed = found.closed
+        report.closed = listing.closed
         report.unchanged = todo.unchanged
         if todo.moved:
             _move(store, todo)

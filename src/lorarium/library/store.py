@@ -109,16 +109,16 @@ class Store:
         """The rows at these places, in this order."""
         if (mapped := self._mapped_table(name)) is not None:
             rows = {place: row for row, place in enumerate(mapped[PLACE].to_pylist())}
-            found = mapped.select(list(columns))
-            return found.take(pa.array([rows[place] for place in places], pa.int64()))
+            subset = mapped.select(list(columns))
+            return subset.take(pa.array([rows[place] for place in places], pa.int64()))
         with self._guarded():
             table = self._open(name)
             if not places:
                 return pa.schema([table.schema.field(c) for c in columns]).empty_table()
             query = table.take_row_ids(sorted(set(places))).select(list(columns))
-            found = query.with_row_id().to_arrow()  # in an order of its own
-            rows = {place: row for row, place in enumerate(found[PLACE].to_pylist())}
-            return found.select(list(columns)).take([rows[place] for place in places])
+            subset = query.with_row_id().to_arrow()  # in an order of its own
+            rows = {place: row for row, place in enumerate(subset[PLACE].to_pylist())}
+            return subset.select(list(columns)).take([rows[place] for place in places])
 
     def pick(self, name: str, key: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """The rows whose `key` is one of `values` (hex digits), in no particular order."""
@@ -173,8 +173,8 @@ class Store:
         """Through the index: names of the nearest rows and their cosines."""
         with self._guarded():
             query = self._open(name).search(vector).distance_type("cosine").refine_factor(10)
-            found = query.limit(k).select([key, "_distance"]).to_arrow()
-            return found[key].to_pylist(), 1 - found["_distance"].to_numpy()
+            neighbours = query.limit(k).select([key, "_distance"]).to_arrow()
+            return neighbours[key].to_pylist(), 1 - neighbours["_distance"].to_numpy()
 
     def _connect(self) -> Any:
         if self._connection is None:
