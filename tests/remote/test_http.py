@@ -142,7 +142,7 @@ def test_every_fault_is_one_line(
     monkeypatch.setattr(reader, "SLOWEST", 2**20)
     server.before = before  # type: ignore[assignment]
     with pytest.raises(LorariumError) as caught:
-        file = reader.HttpFile(f"{server.url}/file.bin", shown="there", timeout=0.5)
+        file = reader.HttpFile(f"{server.url}/file.bin", label="there", timeout=0.5)
         file.read(200_000, 10)
     assert words in str(caught.value) and "\n" not in str(caught.value)
     assert str(caught.value).startswith("there: ")

@@ -40,10 +40,10 @@ def fingerprint(adapter: Adapter) -> str:
     """
     digest = hashlib.blake2b(VERSION, digest_size=16)
     for module, delta in adapter.items():
-        found = _digest(delta)
-        if found is not None:
+        delta_digest = _digest(delta)
+        if delta_digest is not None:
             address = f"{module.part}:{module.path}".encode()
-            digest.update(struct.pack("<I", len(address)) + address + found)
+            digest.update(struct.pack("<I", len(address)) + address + delta_digest)
     for key, array in adapter.opaque.items():
         raw = np.ascontiguousarray(array)
         digest.update(_hash(b"opaque", key.encode(), str(raw.dtype).encode(), raw.tobytes()))
@@ -77,11 +77,11 @@ def _probe(module: Module, change: Delta) -> tuple[Array, Array, Array]:
     bits = np.unpackbits(np.frombuffer(stream, np.uint8, offset=4 * PROBES))
     probes = bits[: sum(shape) * PROBES].astype(np.float32) * 2 - 1
     left = probes[: shape[0] * PROBES].reshape(shape[0], PROBES)
-    found = form(change, np.float32)
-    if isinstance(found, Vector):
-        return places, signs, (left.T @ found.b).astype(np.float64) * found.scale
+    matrix = form(change, np.float32)
+    if isinstance(matrix, Vector):
+        return places, signs, (left.T @ matrix.b).astype(np.float64) * matrix.scale
     right = probes[shape[0] * PROBES :].reshape(shape[1], PROBES)
-    image = apply(found, right)
+    image = apply(matrix, right)
     return places, signs, np.einsum("ij,ij->j", left, image, dtype=np.float64)
 
 
@@ -119,12 +119,12 @@ def _low_rank(delta: LowRank) -> bytes | None:
 
 def _kron_sides(delta: Kronecker) -> list[Side]:
     sides: list[Side] = []
-    for whole, a, b, core in (
+    for matrix, a, b, core in (
         (delta.w1, delta.w1_a, delta.w1_b, None),
         (delta.w2, delta.w2_a, delta.w2_b, delta.t2),
     ):
-        if whole is not None:
-            sides.append(_whole(flat(_wide(whole))))
+        if matrix is not None:
+            sides.append(_full(flat(_wide(matrix))))
         else:
             assert a is not None and b is not None
             sides.append(_side(a, b, core))
@@ -220,7 +220,7 @@ def _tucker(up: Array, core: Array, down: Array) -> Side:
     return digest, exponent, int(sign)
 
 
-def _whole(values: Array) -> Side:
+def _full(values: Array) -> Side:
     if not values.any():
         return None
     sign = int(_signs(values.reshape(1, -1))[0, 0])
@@ -229,7 +229,7 @@ def _whole(values: Array) -> Side:
 
 
 def _scaled(kind: bytes, scale: float, values: Array) -> bytes | None:
-    return _finish(kind, scale, [_whole(values)])
+    return _finish(kind, scale, [_full(values)])
 
 
 def _finish(kind: bytes, scale: float, sides: list[Side]) -> bytes | None:

@@ -96,14 +96,14 @@ def _total(rule: Rule, a: Adapter | Delta, b: Adapter | Delta, dtype: DTypeLike)
 
 
 def _by_module(rule: Rule, a: Adapter, b: Adapter, dtype: DTypeLike) -> dict[Module, float]:
-    found = {}
+    products = {}
     for module, delta in a.items():
         if module in b.deltas:
             try:
-                found[module] = _pair(rule, delta, b.deltas[module], dtype)
+                products[module] = _pair(rule, delta, b.deltas[module], dtype)
             except LorariumError as error:
                 raise LorariumError(error.what, where=str(module), hint=error.hint) from None
-    return found
+    return products
 
 
 def _pair(rule: Rule, a: Delta, b: Delta, dtype: DTypeLike) -> float:
@@ -116,13 +116,13 @@ def _pair(rule: Rule, a: Delta, b: Delta, dtype: DTypeLike) -> float:
     return rule(left, right)
 
 
-def _cheaper(found: Form) -> Form:
+def _cheaper(matrix: Form) -> Form:
     """A product of products as factors, where these are less work than its entries."""
-    if not isinstance(found, Product):
-        return found
-    (out, n), ranks = found.shape, (found.B1.shape[1], found.B2.shape[1])
+    if not isinstance(matrix, Product):
+        return matrix
+    (out, n), ranks = matrix.shape, (matrix.B1.shape[1], matrix.B2.shape[1])
     many = (ranks[0] * ranks[1]) ** 2 * (out + n) > out * n * sum(ranks)
-    return found if many else lowered_factors(found)
+    return matrix if many else lowered_factors(matrix)
 
 
 def _dot(x: Array, y: Array) -> float:
