@@ -28,7 +28,7 @@ from module_tables import NETS, build
 from lorarium.formats import detect_file
 from lorarium.formats.families import FAMILIES
 from lorarium.formats.reading import Source, interpret
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 # Classes whose modules are another's: their adapters are of that family.
 SAME_AS = {
@@ -195,7 +195,7 @@ def sparse(folder: Path) -> list[Path]:
     """Files with a true header and a payload of holes, of each layout in each rank."""
     paths = []
     for family, dialect in LAYOUTS:
-        made = synthesise(family, dialect, keep=lambda part, name: part == "denoiser")
+        made = make_fixture(family, dialect, keep=lambda part, name: part == "denoiser")
         for rank in RANKS:
             header: dict[str, Any] = {"__metadata__": {"ss_network_dim": str(rank)}}
             position = 0

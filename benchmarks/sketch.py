@@ -33,7 +33,7 @@ from lorarium.descriptors import describe, fold, kernel
 from lorarium.descriptors.gram import centred, cosines
 from lorarium.descriptors.sketch import OUTPUT, PRODUCT, sketch
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 SEED = 0
 SIZES = (512, 1024, 2048, 4096, 8192, 16384)
@@ -63,7 +63,7 @@ def speed() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         for name, (family, rank, keep) in FILES.items():
             path = Path(folder) / "x.safetensors"
-            synthesise(family, "diffusers", rank=rank, seed=SEED, keep=keep).save(path)
+            make_fixture(family, "diffusers", rank=rank, seed=SEED, keep=keep).save(path)
             adapter = formats.read(path)
             repeats = 5 if path.stat().st_size > 2**26 else 30
 

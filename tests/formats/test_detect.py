@@ -10,7 +10,7 @@ import pytest
 from lorarium.formats import container, read_report
 from lorarium.formats.families import table
 from lorarium.formats.report import FamilyGuess
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 
 def guess(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> FamilyGuess:
@@ -75,7 +75,7 @@ def test_distilled_sdxl_by_its_depths(family: str, dialect: str, tmp_path: Path)
     def attention(part: str, name: str) -> bool:
         return part == "denoiser" and "attn" in name
 
-    made = synthesise(family, dialect, keep=attention)
+    made = make_fixture(family, dialect, keep=attention)
     _, report = read_report(made.save(tmp_path / "x.safetensors"))
     assert (report.family.id, report.family.alternatives) == (family, ())
 
@@ -86,7 +86,7 @@ def test_the_smaller_koala(tmp_path: Path) -> None:
     def attention(part: str, name: str) -> bool:
         return part == "denoiser" and "attn" in name and name in smaller
 
-    made = synthesise("koala", "diffusers", keep=attention)
+    made = make_fixture("koala", "diffusers", keep=attention)
     _, report = read_report(made.save(tmp_path / "x.safetensors"))
     assert (report.family.id, report.family.alternatives) == ("koala", ())
 
@@ -95,7 +95,7 @@ def test_sdxl_blocks_as_b_lora_trains_them(tmp_path: Path) -> None:
     def style(part: str, name: str) -> bool:
         return name.startswith("up_blocks.0.attentions.1.") and "attn" in name
 
-    made = synthesise("sdxl", "diffusers-double", keep=style)
+    made = make_fixture("sdxl", "diffusers-double", keep=style)
     _, report = read_report(made.save(tmp_path / "x.safetensors"))
     assert (report.family.id, report.dialect) == ("sdxl", "diffusers-double")
 

@@ -14,7 +14,7 @@ from lorarium.formats import read, read_report, write
 from lorarium.formats.families import FAMILIES, table
 from lorarium.formats.reading import Source, interpret
 from lorarium.formats.report import Report
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from lorarium.formats.verify import difference
 from lorarium.mergers import merge
 
@@ -120,7 +120,7 @@ def test_unknown_keeps_its_names_and_changes_dotted_dialects(tmp_path: Path) -> 
 def test_files_of_different_bases_never_merge(tmp_path: Path) -> None:
     files = {}
     for family in ("flux1", "qwen-image"):
-        made = synthesise(family, "diffusers", every=False)
+        made = make_fixture(family, "diffusers", every=False)
         files[family] = read(made.save(tmp_path / f"{family}.safetensors"), family)
     stranger = files["flux1"].with_(family="unknown")
     for pair in (("flux1", "qwen-image"), ("flux1", "unknown")):
@@ -136,7 +136,7 @@ def test_one_module_of_each_sort_goes_there_and_back(
     def path(name: str, dialect: str) -> Path:
         return tmp_path / (name if dialect == "peft" else f"{name}.safetensors")
 
-    made = synthesise(family, dialect, rank=1, alpha=0.5, every=False)
+    made = make_fixture(family, dialect, rank=1, alpha=0.5, every=False)
     adapter, report = read_report(made.save(path("source", dialect)), family)
     assert report.count("mapped") == len(report.keys) and not report.refused()
     other = DIALECTS[DIALECTS.index(dialect) - 1]
@@ -151,8 +151,10 @@ def test_one_module_of_each_sort_goes_there_and_back(
 
 
 def test_an_expert_is_kept_through_files_that_cannot_say_it(tmp_path: Path) -> None:
-    made = synthesise("wan-14b", "diffusers", every=False, keep=lambda part, name: "attn1" in name)
-    both = read(made.save(tmp_path / "x.safetensors"), "wan-14b")
+    made = make_fixture(
+        "wan-14b", "diffusers", every=False, keep=lambda part, name: "attn1" in name
+    )
+    both = read(attention.save(tmp_path / "x.safetensors"), "wan-14b")
     assert set(both.parts()) == {"denoiser", "denoiser_2"}
     low = both.with_(deltas={m: d for m, d in both.items() if m.part == "denoiser_2"})
     write(low, tmp_path / "y.safetensors", "kohya")

@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import read_report, write
 from lorarium.formats.dialects import DIALECTS, TARGETS
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import KINDS, Synthetic, Weight, synthesise, weights
+from lorarium.formats.synthesise import KINDS, Synthetic, Weight, make_fixture, weights
 from lorarium.formats.verify import difference
 
 # what a whole matrix of each kind takes of a test's time decides how large it may be
@@ -43,7 +43,7 @@ def mixed(family: str, dialect: str, kinds: tuple[str, ...]) -> Synthetic:
     for kind, part, name in choices(family, dialect, kinds):
         chosen[kind].add((part, name))
     files = [
-        synthesise(family, dialect, kind, rank=2, alpha=1, every=False, seed=number,
+        make_fixture(family, dialect, kind, rank=2, alpha=1, every=False, seed=number,
                    keep=lambda part, name, kind=kind: (part, name) in chosen[kind])
         for number, kind in enumerate(kinds)
     ]  # fmt: skip

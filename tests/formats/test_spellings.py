@@ -14,7 +14,7 @@ from lorarium.cli.convert import command
 from lorarium.errors import LorariumError
 from lorarium.formats import container, convert, positional, programs, read, read_report, write
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from tests.formats.oracle import dense
 
 RNG = np.random.default_rng(3)
@@ -161,7 +161,7 @@ def test_a_bare_list_of_ups_and_downs(tmp_path: Path) -> None:
 def test_for_a_program_the_dialect_follows_from_the_family(tmp_path: Path) -> None:
     made = {}
     for family in ("sdxl", "qwen-image"):
-        file = synthesise(family, "diffusers", keep=lambda part, name: "attn" in name)
+        file = make_fixture(family, "diffusers", keep=lambda part, name: "attn" in name)
         made[family] = file.save(tmp_path / f"{family}.safetensors")
     for family, dialect in (("sdxl", "kohya"), ("qwen-image", "comfy")):
         out = tmp_path / f"{family}-out.safetensors"

@@ -19,7 +19,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.formats.example import example
 from lorarium.formats.inspect import inspect_file, inspect_files
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from tests.remote.server import Answer, Server, hub, serving
 
 # what needs no tensor's entries
@@ -39,7 +39,7 @@ def write(path: Path, seed: int = 0, to: str = "kohya") -> Path:
 def test_the_header_says_what_the_file_says(
     server: Server, folder: Path, family: str, dialect: str
 ) -> None:
-    made = synthesise(family, dialect, keep=lambda part, name: "att" in name)
+    made = make_fixture(family, dialect, keep=lambda part, name: "att" in name)
     path = made.save(folder / "x.safetensors")
     here, there = inspect_file(path), inspect_file(f"{server.url}/x.safetensors")
     for name in OF_HEADER:

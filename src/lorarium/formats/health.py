@@ -236,14 +236,13 @@ def _stamps(adapter: Adapter, report: Report, training: Mapping[str, Any]) -> It
         yield _finding("stamp-family", [], message)
     ranks = {delta.rank: delta for _, delta in adapter.items() if isinstance(delta, LowRank)}
     rank, alpha = training.get("rank"), training.get("alpha")
-    if ranks and rank and all(rank != found for found in ranks):
-        found = _some(sorted(ranks))
-        yield _finding("stamp-rank", [], f"the metadata says rank {rank}, the tensors have {found}")
+    if ranks and rank and all(rank != actual for actual in ranks):
+        message = f"the metadata says rank {rank}, the tensors have {_some(sorted(ranks))}"
+        yield _finding("stamp-rank", [], message)
     elif ranks and alpha and "kohya" in report.dialect:
         alphas = {round(d.scale * d.rank, 4) for _, d in adapter.items() if isinstance(d, LowRank)}
-        if not any(math.isclose(alpha, found, rel_tol=0.01) for found in alphas):
-            found = _some(sorted(alphas))
-            message = f"the metadata says alpha {alpha}, the tensors have {found}"
+        if not any(math.isclose(alpha, actual, rel_tol=0.01) for actual in alphas):
+            message = f"the metadata says alpha {alpha}, the tensors have {_some(sorted(alphas))}"
             yield _finding("stamp-alpha", [], message)
 
 
