@@ -160,8 +160,10 @@ def test_peft_patterns(tmp_path: Path) -> None:
     folder = peft_folder(
         tmp_path, alpha_pattern={"fc1": 4, r"^text_model\.encoder\.layers\.\d+\.mlp\.fc2$": 16}
     )
-    found = scales(read(folder, "sd1"))
-    assert found == {"fc1": 1.0, "fc2": 4.0} | {f"{x}_proj": 2.0 for x in ("q", "k", "v", "out")}
+    module_scales = scales(read(folder, "sd1"))
+    assert module_scales == {"fc1": 1.0, "fc2": 4.0} | {
+        f"{x}_proj": 2.0 for x in ("q", "k", "v", "out")
+    }
     assert set(scales(read(peft_folder(tmp_path, use_rslora=True), "sd1")).values()) == {4.0}
 
 
@@ -245,8 +247,8 @@ def test_scale_in_the_header_of_a_diffusers_file(tmp_path: Path) -> None:
         {"lora_adapter_metadata": json.dumps(note)},
     )
     adapter = read(tmp_path / "x.safetensors", "sd1")
-    found = {(module.part, delta.scale) for module, delta in adapter.items()}
-    assert found == {("denoiser", 0.5), ("text_encoder", 3.0)}
+    part_scales = {(module.part, delta.scale) for module, delta in adapter.items()}
+    assert part_scales == {("denoiser", 0.5), ("text_encoder", 3.0)}
     write(adapter, tmp_path / "y.safetensors")
     again = read(tmp_path / "y.safetensors", "sd1")
     assert {delta.scale for _, delta in again.items()} == {1.0}

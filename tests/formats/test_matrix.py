@@ -130,11 +130,11 @@ def there(adapter: Adapter, path: Path, dialect: str) -> Adapter | None:
     assert written.verified and written.worst_error == 0.0
     refused = {fate.name: fate.reason for fate in written.refused()}
     assert all(refused.values())
-    found, report = read_report(path, adapter.family)
+    read_back, report = read_report(path, adapter.family)
     assert report.count("mapped") == len(report.keys) and not report.warnings
-    kept = {module for module in adapter if str(module) not in refused}
-    assert set(found) >= kept
-    for module in kept:
-        assert difference(adapter[module], found[module]) == 0.0, str(module)
-        assert isinstance(found[module], Dora) == isinstance(adapter[module], Dora)
-    return found
+    written_modules = {module for module in adapter if str(module) not in refused}
+    assert set(read_back) >= written_modules
+    for module in written_modules:
+        assert difference(adapter[module], read_back[module]) == 0.0, str(module)
+        assert isinstance(read_back[module], Dora) == isinstance(adapter[module], Dora)
+    return read_back

@@ -102,12 +102,12 @@ def test_each_kind_in_each_dialect_that_has_it(
         assert written.verified and written.worst_error == 0.0
         refused = {module.name for module in written.refused()}
         assert all(module.reason for module in written.refused())
-        kept = {module for module in adapter if str(module) not in refused}
+        written_modules = {module for module in adapter if str(module) not in refused}
         if target in ("kohya", "comfy"):
             assert not refused
         there = read(path, family)
-        assert kept <= set(there.deltas)
-        same_changes(adapter, there, kept)
+        assert written_modules <= set(there.deltas)
+        same_changes(adapter, there, written_modules)
 
 
 @pytest.mark.parametrize("target", TARGETS)
