@@ -262,8 +262,9 @@ def full_sdxl() -> dict[str, Any]:
             row["peak_over_file"] = row["peak_bytes"] / figures["file_bytes"]
             figures[task] = row
             print(
-                f"SDXL rank {RANK}, {row['modules']} modules, {figures['file_bytes'] / 1e6:.0f} MB, "
-                f"{task}: {row['wall']:.2f} s (cpu {row['cpu']:.2f}), "
+                f"SDXL rank {RANK}, {row['modules']} modules, "
+                f"{figures['file_bytes'] / 1e6:.0f} MB, {task}: {row['wall']:.2f} s "
+                f"(cpu {row['cpu']:.2f}), "
                 f"peak {row['peak_bytes'] / 1e6:.0f} MB = {row['peak_over_file']:.2f} of the file "
                 f"(python alone {row['python_bytes'] / 1e6:.0f} MB)",
                 flush=True,
