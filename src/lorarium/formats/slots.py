@@ -115,8 +115,8 @@ def _hadamard(slots: Slots, scale: ScaleOf | None) -> tuple[Hadamard, set[str]]:
 def _kronecker(slots: Slots, scale: ScaleOf | None) -> tuple[Kronecker, set[str]]:
     names: list[str] = []
     for side in ("w1", "w2"):
-        name = f"lokr_{side}"
-        names += [name] if name in slots else [f"{name}_a", f"{name}_b"]
+        slot = f"lokr_{side}"
+        names += [slot] if slot in slots else [f"{slot}_a", f"{slot}_b"]
     if "lokr_t2" in slots and "lokr_w2" not in slots:
         names.append("lokr_t2")
     fields: dict[str, Any] = {name.removeprefix("lokr_"): _need(slots, name) for name in names}
