@@ -27,7 +27,7 @@ from lorarium.algebra.forms import (
     rows,
 )
 from lorarium.algebra.lower import low_rank, lowered_factors
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.algebra.stacks import CHUNK_BYTES, finite, low_rank_stacks
 from lorarium.errors import LorariumError
 
@@ -207,7 +207,7 @@ def _kron_svd(m: Kron, rank: int | None) -> Canonical:
     return Canonical(U, products[order] * products.dtype.type(abs(m.scale)), V)
 
 
-def _thin_svd(side: Side) -> tuple[Array, Array, Array]:
+def _thin_svd(side: KronFactor) -> tuple[Array, Array, Array]:
     """Through the factors that it is the product of when they are thin: the SVD of a large product
     takes minutes."""
     rank = side.rank

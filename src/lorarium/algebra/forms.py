@@ -22,7 +22,7 @@ from lorarium.adapter import (
     LowRank,
 )
 from lorarium.algebra.dtypes import DTypeLike, compute_dtype
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.errors import LorariumError
 
 BLOCK = 2**22  # entries of ΔW that are alive at once when it is walked in blocks of rows
@@ -54,8 +54,8 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Kron:
-    first: Side  # W1 (o1, i1)
-    second: Side  # W2 (o2, n2)
+    first: KronFactor  # W1 (o1, i1)
+    second: KronFactor  # W2 (o2, n2)
     scale: float
 
     @property
@@ -212,15 +212,15 @@ def _kron(delta: Kronecker, dtype: DTypeLike) -> Kron:
     w1, w1a, w1b, w2, w2a, w2b, t2 = _widen(
         dtype, delta.w1, delta.w1_a, delta.w1_b, delta.w2, delta.w2_a, delta.w2_b, delta.t2
     )
-    first = Side(
+    first = KronFactor(
         None if w1 is None else flat(w1), None if w1 is not None else (flat(w1a), flat(w1b))
     )
     if w2 is not None:
-        return Kron(first, Side(flat(w2)), delta.scale)
-    return Kron(first, Side(None, _half(w2a, w2b, t2)), delta.scale)
+        return Kron(first, KronFactor(flat(w2)), delta.scale)
+    return Kron(first, KronFactor(None, _half(w2a, w2b, t2)), delta.scale)
 
 
-def _kron_apply(first: Side, second: Side, x: Array) -> Array:
+def _kron_apply(first: KronFactor, second: KronFactor, x: Array) -> Array:
     """(W1 ⊗ W2) x, by the side first that leaves less in between."""
     (o1, i1), (o2, n2) = first.shape, second.shape
     if i1 * o2 <= o1 * n2:

@@ -28,7 +28,7 @@ from lorarium.algebra.forms import (
     rows,
 )
 from lorarium.algebra.lower import lowered_factors
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.errors import LorariumError
 
 Rule = Callable[[Form, Form], float]
@@ -185,7 +185,7 @@ def _gram_in(a: Form, b: Form) -> float:
     return a.scale**2 * total
 
 
-def _side_dot(a: Side, b: Side) -> float:
+def _side_dot(a: KronFactor, b: KronFactor) -> float:
     """<W, V>."""
     if a.thin and b.thin:
         (B, A), (D, C) = a.pair, b.pair  # type: ignore[misc]
@@ -193,7 +193,7 @@ def _side_dot(a: Side, b: Side) -> float:
     return _dot(a.array, b.array)
 
 
-def _side_gram(a: Side, b: Side) -> float:
+def _side_gram(a: KronFactor, b: KronFactor) -> float:
     """‖Wᵀ V‖² = <W Wᵀ, V Vᵀ>."""
     if a.thin and b.thin:
         (B, A), (D, C) = a.pair, b.pair  # type: ignore[misc]

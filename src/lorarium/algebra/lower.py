@@ -12,7 +12,7 @@ import numpy as np
 
 from lorarium.adapter import Array, Delta, LowRank
 from lorarium.algebra.forms import Factors, Form, FullMatrix, Kron, Product, Vector, form
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.errors import LorariumError
 
 
@@ -92,7 +92,7 @@ def _khatri_rao(X: Array, Y: Array) -> Array:
     return (X[:, None, :] * Y[None, :, :]).reshape(-1, X.shape[1])
 
 
-def _thin(side: Side) -> tuple[Array, Array]:
+def _thin(side: KronFactor) -> tuple[Array, Array]:
     """(o, rank) @ (rank, i): its own factors where it has them, else the identity beside it."""
     rank, (o, i) = side.rank, side.shape
     if side.pair is not None and side.pair[0].shape[1] == rank < min(o, i):

@@ -13,7 +13,7 @@ MOST_FORMED = 2**27  # entries that a product of factors may have; 18432 x 4608 
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class KronFactor:
     """`matrix` (rows, columns), or the two factors it is the product of."""
 
     matrix: Array | None
@@ -60,9 +60,9 @@ class Side:
         return self.pair[0] @ (self.pair[1] @ x)
 
     @property
-    def T(self) -> Side:
+    def T(self) -> KronFactor:
         pair = None if self.pair is None else (self.pair[1].T, self.pair[0].T)
-        return Side(None if self.matrix is None else self.matrix.T, pair)
+        return KronFactor(None if self.matrix is None else self.matrix.T, pair)
 
 
 def need_formable(rows: int, columns: int) -> None:

@@ -94,10 +94,10 @@ def guarded(path: RemotePath) -> Iterator[None]:
     except PermissionError:
         raise refused(403, where, LOGIN) from None
     except Exception as error:  # of botocore, aiohttp and fsspec, each with their own
-        raise _told(error, where) from None
+        raise _bucket_error(error, where) from None
 
 
-def _told(error: Exception, where: str) -> LorariumError:
+def _bucket_error(error: Exception, where: str) -> LorariumError:
     answer = getattr(error, "response", None) or {}
     meta = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
     status = meta.get("HTTPStatusCode")
