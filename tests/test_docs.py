@@ -18,7 +18,7 @@ from lorarium import formats
 from lorarium.cli import cli
 from lorarium.cli import commands as help_lines
 from lorarium.formats.example import example
-from lorarium.formats.health import CODES
+from lorarium.formats.inspection.health import CODES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

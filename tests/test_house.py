@@ -205,7 +205,7 @@ def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
         "import lorarium",
         "import sys; sys.argv = ['lorarium', '--help']\n"
         "from lorarium.cli import cli; cli(standalone_mode=False)",
-        "import lorarium.formats.inspect",
+        "import lorarium.formats.inspection.inspect",
         "import lorarium.cli.inspect",
         "import lorarium.cli.index, lorarium.cli.search, lorarium.cli.map",
         "from lorarium import Library",

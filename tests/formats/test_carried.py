@@ -9,7 +9,7 @@ import pytest
 
 from lorarium.formats import convert, read, read_report
 from lorarium.formats.container import load, save
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 
 KOHYA = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_"
 COMFY = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_"

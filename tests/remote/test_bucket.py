@@ -15,7 +15,7 @@ import lorarium
 from lorarium import formats
 from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
-from lorarium.formats.inspect import inspect_file, inspect_files
+from lorarium.formats.inspection.inspect import inspect_file, inspect_files
 from lorarium.library import Library, lease
 from lorarium.remote import as_place, open_remote
 from tests.library.zoo import ink, write

@@ -18,7 +18,7 @@ from lorarium.cli import main
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.formats.example import example
-from lorarium.formats.inspect import inspect_file, inspect_files
+from lorarium.formats.inspection.inspect import inspect_file, inspect_files
 from lorarium.formats.synthesise import make_fixture
 from tests.remote.server import Answer, Server, hub, serving
 

@@ -20,14 +20,14 @@ from lorarium.errors import LorariumError, file_error, one_line, without_secrets
 from lorarium.files import is_folder, is_inside
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
-from lorarium.formats.hashes import Hashes, hash_file
 from lorarium.formats.header import LORA_SUFFIXES
-from lorarium.formats.health import Finding, check, check_header
-from lorarium.formats.metadata import TriggerWord, tag_shares, training, trigger_words
+from lorarium.formats.inspection.hashes import Hashes, hash_file
+from lorarium.formats.inspection.health import Finding, check, check_header
+from lorarium.formats.inspection.metadata import TriggerWord, tag_shares, training, trigger_words
+from lorarium.formats.inspection.sidecars import Sidecar, find_sidecars
 from lorarium.formats.partial import BytesRead, glance, remote_config
 from lorarium.formats.reading import as_source, interpret
 from lorarium.formats.report import FamilyGuess, Report
-from lorarium.formats.sidecars import Sidecar, find_sidecars
 from lorarium.notebook import html_table
 from lorarium.remote import RemotePath, as_place, list_files, local_copy, open_remote
 

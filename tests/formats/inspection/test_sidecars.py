@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lorarium.formats.sidecars import find_sidecars
+from lorarium.formats.inspection.sidecars import find_sidecars
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 

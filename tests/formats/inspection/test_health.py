@@ -14,8 +14,8 @@ from lorarium import formats
 from lorarium.adapter import Adapter, Delta, LowRank, Module
 from lorarium.formats.container import load, save
 from lorarium.formats.example import example
-from lorarium.formats.health import CODES, all_finite
-from lorarium.formats.inspect import Inspection, inspect_file
+from lorarium.formats.inspection.health import CODES, all_finite
+from lorarium.formats.inspection.inspect import Inspection, inspect_file
 
 UP = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_up.weight"
 DOWN = UP.replace("lora_up", "lora_down")

@@ -14,7 +14,7 @@ from typing import Any
 
 from lorarium.errors import LorariumError
 from lorarium.formats.header import open_regular
-from lorarium.formats.metadata import number, table, text, words
+from lorarium.formats.inspection.metadata import number, table, text, words
 
 MAX_TEXT_BYTES = 4 * 2**20
 MAX_PICTURE_BYTES = 64 * 2**20

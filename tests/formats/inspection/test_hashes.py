@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.formats.container import load, save
-from lorarium.formats.hashes import hash_file
+from lorarium.formats.inspection.hashes import hash_file
 
 
 def test_hashes_follow_their_definitions(tmp_path: Path) -> None:

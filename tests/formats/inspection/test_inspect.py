@@ -12,7 +12,7 @@ from lorarium import formats
 from lorarium.adapter import Module
 from lorarium.algebra import norm
 from lorarium.formats.example import example
-from lorarium.formats.inspect import block_of, inspect_file, inspect_files, tensor_files
+from lorarium.formats.inspection.inspect import block_of, inspect_file, inspect_files, tensor_files
 from tests.timing import best_seconds
 
 CONTRACT = {

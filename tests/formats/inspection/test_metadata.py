@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorarium.formats.metadata import training, trigger_words
+from lorarium.formats.inspection.metadata import training, trigger_words
 
 KOHYA = {
     "ss_output_name": "inkwash",
