@@ -152,15 +152,15 @@ class Kronecker:
             ("w1", self.w1, self.w1_a, self.w1_b, None),
             ("w2", self.w2, self.w2_a, self.w2_b, self.t2),
         )
-        for name, whole, a, b, core in sides:
-            if whole is None:
+        for name, matrix, a, b, core in sides:
+            if matrix is None:
                 if a is None or b is None:
                     raise LorariumError(f"{name} is missing, whole or as {name}_a and {name}_b")
                 shape = _product_shape(name, a, b, core)
             elif a is not None or b is not None or core is not None:
                 raise LorariumError(f"{name} is there whole and in factors")
             else:
-                shape = whole.shape
+                shape = matrix.shape
             if len(shape) < 2 or (name == "w1" and math.prod(shape[2:]) != 1):
                 raise LorariumError(f"{name} {dims(shape)} is not a matrix")
         _need_weight(self)
@@ -181,10 +181,10 @@ class Kronecker:
 
 
 def _matrix_shape(
-    whole: Array | None, a: Array | None, b: Array | None, tucker: Array | None
+    matrix: Array | None, a: Array | None, b: Array | None, tucker: Array | None
 ) -> tuple[int, ...]:
-    if whole is not None:
-        return tuple(whole.shape)
+    if matrix is not None:
+        return tuple(matrix.shape)
     assert a is not None and b is not None
     if tucker is not None:
         return (a.shape[1], b.shape[1], *tucker.shape[2:])
@@ -302,8 +302,8 @@ def _need_weight(delta: Any) -> None:
         raise LorariumError(f"its scale is no number but {type(scale).__name__}")
     size: Any = abs(scale)
     if not size <= LARGEST_SCALE:  # an int of any length can be compared, not converted
-        shown = scale if isinstance(scale, float) else "out of range"
-        raise LorariumError(f"its scale is {shown}")
+        number = scale if isinstance(scale, float) else "out of range"
+        raise LorariumError(f"its scale is {number}")
     object.__setattr__(delta, "scale", float(scale))
 
 

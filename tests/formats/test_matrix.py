@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import read_report, write
 from lorarium.formats.dialects import DIALECTS, TARGETS
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import KINDS, Synthetic, Weight, synthesise, weights
+from lorarium.formats.synthesise import KINDS, Synthetic, Weight, make_fixture, weights
 from lorarium.formats.verify import difference
 
 # what a whole matrix of each kind takes of a test's time decides how large it may be
@@ -43,7 +43,7 @@ def mixed(family: str, dialect: str, kinds: tuple[str, ...]) -> Synthetic:
     for kind, part, name in choices(family, dialect, kinds):
         chosen[kind].add((part, name))
     files = [
-        synthesise(family, dialect, kind, rank=2, alpha=1, every=False, seed=number,
+        make_fixture(family, dialect, kind, rank=2, alpha=1, every=False, seed=number,
                    keep=lambda part, name, kind=kind: (part, name) in chosen[kind])
         for number, kind in enumerate(kinds)
     ]  # fmt: skip
@@ -130,11 +130,11 @@ def there(adapter: Adapter, path: Path, dialect: str) -> Adapter | None:
     assert written.verified and written.worst_error == 0.0
     refused = {fate.name: fate.reason for fate in written.refused()}
     assert all(refused.values())
-    found, report = read_report(path, adapter.family)
+    read_back, report = read_report(path, adapter.family)
     assert report.count("mapped") == len(report.keys) and not report.warnings
-    kept = {module for module in adapter if str(module) not in refused}
-    assert set(found) >= kept
-    for module in kept:
-        assert difference(adapter[module], found[module]) == 0.0, str(module)
-        assert isinstance(found[module], Dora) == isinstance(adapter[module], Dora)
-    return found
+    written_modules = {module for module in adapter if str(module) not in refused}
+    assert set(read_back) >= written_modules
+    for module in written_modules:
+        assert difference(adapter[module], read_back[module]) == 0.0, str(module)
+        assert isinstance(read_back[module], Dora) == isinstance(adapter[module], Dora)
+    return read_back

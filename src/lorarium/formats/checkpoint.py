@@ -150,8 +150,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     for file in files:
         header = load_header(file)
         check_with_library(file)
-        with open_regular(file) as opened:
-            buffer = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        with open_regular(file) as stream:
+            buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         if twice := tensors.keys() & header.tensors.keys():
             raise LorariumError(f"{quoted(min(twice))} is in two files", where=str(path))
         # in the order of the payload, so that a file is read from front to back
@@ -174,12 +174,12 @@ def _files(path: Path) -> list[Path]:
         return [path]
     inside = [path / name for name in ("unet", "transformer") if (path / name).is_dir()]
     folder = inside[0] if inside else path
-    found = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    plain = [file for file in found if file.name == "diffusion_pytorch_model.safetensors"]
+    candidates = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
+    plain = [file for file in candidates if file.name == "diffusion_pytorch_model.safetensors"]
     if plain:
         return plain
     sets: dict[str, list[Path]] = {}  # shards of one variant belong together
-    for file in found:
+    for file in candidates:
         sets.setdefault(file.name.partition("-0")[0].removesuffix(".safetensors"), []).append(file)
     if len(sets) != 1:
         what = f"has {len(sets) or 'no'} files diffusion_pytorch_model*.safetensors to choose from"
@@ -351,8 +351,8 @@ def rewrite(
         if check is not None:
             check()
 
-    kept = (*checkpoint.files, *inputs)
-    write_atomically(out, chunks(), checked, force=force, inputs=kept)
+    all_inputs = (*checkpoint.files, *inputs)
+    write_atomically(out, chunks(), checked, force=force, inputs=all_inputs)
 
 
 _CHUNK = 2**24
