@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lorarium.adapter import Adapter, Dora
+from lorarium.adapter import Adapter, Dora, kind_name
 from lorarium.errors import LorariumError
 from lorarium.formats import read_report, write
 from lorarium.formats.dialects import DIALECTS, TARGETS
@@ -138,3 +138,12 @@ def there(adapter: Adapter, path: Path, dialect: str) -> Adapter | None:
         assert difference(adapter[module], found[module]) == 0.0, str(module)
         assert isinstance(found[module], Dora) == isinstance(adapter[module], Dora)
     return found
+
+
+def test_a_file_of_the_matrix_has_each_kind_in_each_network(tmp_path: Path) -> None:
+    made = mixed("sdxl", "kohya", kinds_of("kohya")[0])
+    adapter, report = read_report(made.save(tmp_path / "x.safetensors"), "sdxl")
+    assert report.kinds.keys() >= {"lora", "locon", "loha", "lokr", "dora", "full", "bias"}
+    for part in ("denoiser", "text_encoder", "text_encoder_2"):
+        found = {kind_name(delta) for module, delta in adapter.items() if module.part == part}
+        assert found >= {"lora", "loha", "lokr", "dora", "full", "bias"}
