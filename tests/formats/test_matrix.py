@@ -21,7 +21,7 @@ from lorarium.formats.synthesise import KINDS, Synthetic, Weight, synthesise, we
 from lorarium.formats.verify import difference
 
 # what a whole matrix of each kind takes of a test's time decides how large it may be
-LARGEST = {"full": 2**20, "lokr-whole": 2**22, "lokr": 2**23}
+LARGEST = {"full": 2**21, "lokr-whole": 2**22, "lokr": 2**23}
 
 
 SPELLED = ("kohya", "diffusers", "peft", "comfy")  # what people are offered; the rest by turns
@@ -61,11 +61,12 @@ def choices(family: str, dialect: str, kinds: tuple[str, ...]) -> Iterator[tuple
     known = sorted(weights(family, dialect, False), key=lambda weight: math.prod(weight.shape))
     taken = set()
     for part in FAMILIES[family].parts:
-        for kind, convolution in [*((kind, False) for kind in kinds), (kinds[0], True)]:
+        axes = {kinds[0]: (2,)}  # the first kind on a matrix, and at the end on a kernel
+        for kind, wanted in [*((kind, axes.get(kind)) for kind in kinds), (kinds[0], (3, 4, 5))]:
             for weight in known:
                 if (part, weight.name) in taken or weight.part != part:
                     continue
-                if can_be(kind, weight) and (not convolution or len(weight.shape) > 2):
+                if can_be(kind, weight) and (wanted is None or len(weight.shape) in wanted):
                     taken.add((part, weight.name))
                     yield kind, part, weight.name
                     break

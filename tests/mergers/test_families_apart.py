@@ -25,9 +25,9 @@ def adapter(family: str, shape: tuple[int, ...] = (8, 8), path: str = NAME) -> A
     return Adapter({("denoiser", path): LowRank(up, down)}, family)
 
 
-def matrix(shape: tuple[int, ...]) -> tuple[int, ...]:
+def matrix(shape: tuple[int, ...]) -> tuple[int, int]:
     """A kernel of one by one may be left out: SD 1's projections are SD 2's but for that."""
-    return shape[:2] if math.prod(shape[2:]) == 1 else shape
+    return shape[0], math.prod(shape[1:])
 
 
 def test_no_two_names_go_together() -> None:
