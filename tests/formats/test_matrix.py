@@ -59,10 +59,11 @@ def choices(family: str, dialect: str, kinds: tuple[str, ...]) -> Iterator[tuple
     """The smallest module of each network that can be of a kind and is of no other yet; of a
     convolution there is a plain LoRA too."""
     known = sorted(weights(family, dialect, False), key=lambda weight: math.prod(weight.shape))
+    first = sorted(kinds, key=lambda kind: LARGEST.get(kind, 2**40))
     taken = set()
     for part in FAMILIES[family].parts:
         axes = {kinds[0]: (2,)}  # the first kind on a matrix, and at the end on a kernel
-        for kind, wanted in [*((kind, axes.get(kind)) for kind in kinds), (kinds[0], (3, 4, 5))]:
+        for kind, wanted in [*((kind, axes.get(kind)) for kind in first), (kinds[0], (3, 4, 5))]:
             for weight in known:
                 if (part, weight.name) in taken or weight.part != part:
                     continue
