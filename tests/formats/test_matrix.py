@@ -59,7 +59,7 @@ def choices(family: str, dialect: str, kinds: tuple[str, ...]) -> Iterator[tuple
     """The smallest module of each network that can be of a kind and is of no other yet; of a
     convolution there is a plain LoRA too."""
     known = sorted(weights(family, dialect, False), key=lambda weight: math.prod(weight.shape))
-    first = sorted(kinds, key=lambda kind: LARGEST.get(kind, 2**40))
+    first = sorted(kinds, key=lambda kind: (kind != "bias", LARGEST.get(kind, 2**40)))
     taken = set()
     for part in FAMILIES[family].parts:
         axes = {kinds[0]: (2,)}  # the first kind on a matrix, and at the end on a kernel
