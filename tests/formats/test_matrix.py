@@ -43,7 +43,7 @@ def mixed(family: str, dialect: str, kinds: tuple[str, ...]) -> Synthetic:
     for kind, part, name in choices(family, dialect, kinds):
         chosen[kind].add((part, name))
     files = [
-        synthesise(family, dialect, kind, rank=2, alpha=1, every=False, seed=number,
+        synthesise(family, dialect, kind, rank=2, alpha=1, seed=number,
                    keep=lambda part, name, kind=kind: (part, name) in chosen[kind])
         for number, kind in enumerate(kinds)
     ]  # fmt: skip
@@ -58,7 +58,11 @@ def mixed(family: str, dialect: str, kinds: tuple[str, ...]) -> Synthetic:
 def choices(family: str, dialect: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
     """The smallest module of each network that can be of a kind and is of no other yet; of a
     convolution there is a plain LoRA too."""
-    known = sorted(weights(family, dialect, False), key=lambda weight: math.prod(weight.shape))
+    known = [
+        weight  # each sort of module once, before any comes again
+        for every in (False, True)
+        for weight in sorted(weights(family, dialect, every), key=lambda w: math.prod(w.shape))
+    ]
     first = sorted(kinds, key=lambda kind: (kind != "bias", LARGEST.get(kind, 2**40)))
     taken = set()
     for part in FAMILIES[family].parts:
