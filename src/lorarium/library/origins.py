@@ -222,12 +222,21 @@ class Searcher:
         files = {s.index: {m.path for m in pool.origin(s).files} for s in found.sources}
         sources = []
         for s in found.sources:
-            own = self.solved(pool.able[pool.chosen[s.index]])
+            parents = self._parents(pool.able[pool.chosen[s.index]])
             others = set().union(*(paths for i, paths in files.items() if i != s.index))
-            doubtful = own is not None and bool(own.paths & others)
+            doubtful = bool(parents & others)
             sources.append(replace(s, verdict=UNKNOWN) if doubtful else s)
         verdict = UNKNOWN if any(s.verdict == UNKNOWN for s in sources) else found.verdict
         return replace(found, sources=tuple(sources), verdict=verdict)
+
+    def _parents(self, member: Member) -> set[str]:
+        """What it was made of, by its header where it is just being solved itself."""
+        own = self.solved(member)
+        if own is not None:
+            return own.paths
+        said = self._said(member)
+        marks = said.inputs if said is not None and len(said.inputs) > 1 else ()
+        return {m.path for mark in marks for m in self._named(mark, member)}
 
     def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
         """The sum that sketches see when a file that may be a parent is gone."""
