@@ -31,7 +31,8 @@ ROOMS = (
     ("algebra",),
     ("notebook",),
     ("remote",),
-    ("adapter", "errors", "files"),
+    ("adapter",),
+    ("soundness", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
 TORCH_ROOMS = {"bases", "training", "encoders", "synthesis", "recipes", "evaluation"}
