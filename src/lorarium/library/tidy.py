@@ -22,6 +22,7 @@ from lorarium.library.scan import key_of
 from lorarium.library.spaces import FILES
 from lorarium.library.store import Store
 from lorarium.library.tidy_plan import Item, Plan, state_now
+from lorarium.remote import RemotePath
 
 TRASH = "trash"
 OnMove = Callable[[str, str], None]  # a path, and what stood against its move, or nothing
