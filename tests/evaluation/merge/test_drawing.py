@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from lorarium.evaluation.merge.cells import Cell  # noqa: E402
-from lorarium.evaluation.merge.drawing import PictureCache  # noqa: E402
-from lorarium.evaluation.merge.rows import MERGES, named  # noqa: E402
-from lorarium.training.manifest import Entry  # noqa: E402
-from lorarium.training.recipe import Recipe  # noqa: E402
+from lorarium.evaluation.merge.cells import Cell
+from lorarium.evaluation.merge.drawing import PictureCache
+from lorarium.evaluation.merge.rows import MERGES, named
+from lorarium.training.manifest import Entry
+from lorarium.training.recipe import Recipe
 
 
 def test_pictures_drawn_before_the_class_was_renamed_are_recognised(tmp_path: Path) -> None:
