@@ -18,12 +18,12 @@ import torch
 from machine import machine, save
 
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import write_png
 from lorarium.evaluation.files.drawing import DrawSettings, contenders
 from lorarium.evaluation.files.protocol import References, evaluate_files
 from lorarium.evaluation.judging.comparison import Aspect
 from lorarium.evaluation.judging.open_judge import open_judges
 from lorarium.evaluation.synth.targets import JUDGED_BY, pool
+from lorarium.pictures import write_png
 from lorarium.training.manifest import UNSEEN
 from lorarium.training.run import train
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES

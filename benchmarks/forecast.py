@@ -22,7 +22,7 @@ from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import members, table
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman, two_way_bootstrap
-from lorarium.mergers.foretold import ASSET, DRAFTED, WAYS, shipped
+from lorarium.forecasts.rates import ASSET, DRAFTED, SETTINGS, shipped
 from lorarium.recipes.forecast import (
     LEARNED,
     PICTURES,
@@ -84,12 +84,12 @@ def main() -> None:
     fixed = first.mean(0).argmax()
     document: dict[str, object] = {
         "machine": machine(), "cells": shape, "pictures": asked.pictures, "judge": asked.judge,
-        "rates": {w.name: truth[:, i].mean(0).round(4).tolist() for i, w in enumerate(WAYS)},
-        "fixed": WAYS[fixed].name, "ways": {},
+        "rates": {w.name: truth[:, i].mean(0).round(4).tolist() for i, w in enumerate(SETTINGS)},
+        "fixed": SETTINGS[fixed].name, "ways": {},
     }  # fmt: skip
     for name, rate in predictions.items():
         way = rate[:, :, 2].argmax(1)
-        ways = [[WAYS[i]] for i in way]
+        ways = [[SETTINGS[i]] for i in way]
         more = judge_cells(drawings, cells, judge, asked.pictures, 1, ways).rates[:, 0]
         at = rate[rows, way], (truth[rows, way] + more) / 2
         gain = (second[rows, way] - second[:, fixed]).reshape(*shape, 1)
@@ -101,7 +101,7 @@ def main() -> None:
             "said": at[0].mean(0).round(4).tolist(), "found": at[1].mean(0).round(4).tolist(),
             "regret": round(float((best - second[rows, way]).mean()), 4),
             "above the best fixed way": vars(two_way_bootstrap(gain, seed=0)),
-            "chosen": {w.name: int((way == i).sum()) for i, w in enumerate(WAYS)},
+            "chosen": {w.name: int((way == i).sum()) for i, w in enumerate(SETTINGS)},
         }  # fmt: skip
     document["regret of the best fixed way"] = round(float((best - second[:, fixed]).mean()), 4)
     for key, value in document.items():

@@ -94,7 +94,6 @@ def commands() -> dict[str, list[str]]:
     rows["search-words.json"] = ["search", "--words", "red ink", *LIBRARY]
     rows["search-picture.json"] = ["search", "--pictures", "one.png", *LIBRARY]
     rows["search-where.json"] = ["search", "--where", "rank >= 4", *LIBRARY]
-    rows["duplicates.json"] = ["duplicates", *LIBRARY]
     rows["lineage.json"] = ["lineage", "sd1-sum.safetensors", *LIBRARY]
     rows["cluster.json"] = ["cluster", *LIBRARY]
     rows["one.png"] = ["render", "--prompt", "a cat in sty1", "--lora", f"{ARTIST}:0.8",
@@ -106,8 +105,7 @@ def commands() -> dict[str, list[str]]:
     rows["synth-between.safetensors"] = ["synth", "--between", ARTIST, ARTIST_2, "--no-sheet"]
     rows["train.safetensors"] = ["train", "one.png", "--steps", "3", "--batch", "2", "--no-sheet"]
     rows["world.png"] = ["world", "sheet"]
-    order = {"one.png": -2, "index.json": 1, "search-": 2, "duplicates": 2, "lineage": 2,
-             "cluster": 2}  # fmt: skip
+    order = {"one.png": -2, "index.json": 1, "search-": 2, "lineage": 2, "cluster": 2}
     rank = {n: next((v for k, v in order.items() if n.startswith(k)), 0) for n in rows}
     return dict(sorted(rows.items(), key=lambda row: rank[row[0]]))
 

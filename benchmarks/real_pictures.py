@@ -21,8 +21,8 @@ from machine import machine, save
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, losses, open_base
 from lorarium.bases.branches import applied
-from lorarium.bases.pictures import read_pictures
 from lorarium.bases.stack import Stack
+from lorarium.pictures import read_pictures
 from lorarium.training.fit import fit
 from lorarium.training.recipe import Job, Recipe
 
@@ -41,7 +41,7 @@ def loss(base: Base, pictures: np.ndarray, prompt: str, adapter: Adapter | None 
     total = 0.0
     with applied(base, branches):
         for i in range(TIMES):
-            t = base.time(torch.full((len(x),), (i + 0.5) / TIMES))
+            t = base.sample_time(torch.full((len(x),), (i + 0.5) / TIMES))
             noise = torch.randn(x.shape, generator=random)
             total += float(losses(base, x, text, t, noise).mean())
     return total / TIMES

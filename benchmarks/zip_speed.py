@@ -26,7 +26,7 @@ from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.evaluation.merge.cells import Cell, members, table
 from lorarium.formats import read
 from lorarium.mergers.lora_rar import ASSET, Network, load_network
-from lorarium.training.distil import Chorus, Lesson, distillation, fit_gains
+from lorarium.training.distil import AdapterEnsemble, DistillationSet, distillation, fit_gains
 from lorarium.training.manifest import pool_cell
 from lorarium.training.mint import job_of
 
@@ -43,7 +43,7 @@ SDXL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def lesson(base: Base, cell: Cell, k: int, *, seen: bool) -> Lesson:
+def distillation_set(base: Base, cell: Cell, k: int, *, seen: bool) -> DistillationSet:
     """What an adapter was trained on, or pictures that it has not seen."""
     entry = cell.entries[k]
     if seen:
@@ -54,13 +54,15 @@ def lesson(base: Base, cell: Cell, k: int, *, seen: bool) -> Lesson:
         others = [i for i in range(32) if i not in entry.pictures][: len(pictures)]
         prompts = tuple(pool_cell(entry, i)[3] for i in others)
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return Lesson(base.to_latent(x), prompts)
+    return DistillationSet(base.to_latent(x), prompts)
 
 
 def zip_lora(base: Base, cell: Cell) -> dict[str, Any]:
     adapters = [read(path) for path in cell.paths]
-    learned, held_out = ([lesson(base, cell, k, seen=s) for k in (0, 1)] for s in (True, False))
-    chorus = Chorus(base, adapters)
+    learned, held_out = (
+        [distillation_set(base, cell, k, seen=s) for k in (0, 1)] for s in (True, False)
+    )
+    ensemble = AdapterEnsemble(base, adapters)
 
     def validation(gains: Any) -> float:
         rows = {
@@ -68,10 +70,10 @@ def zip_lora(base: Base, cell: Cell) -> dict[str, Any]:
         }
         with torch.no_grad():
             random = torch.Generator().manual_seed(99)
-            values = [distillation(chorus, held_out, rows, random, 16) for _ in range(4)]
+            values = [distillation(ensemble, held_out, rows, random, 16) for _ in range(4)]
         return float(torch.stack(values).mean())
 
-    curve = {0: validation(chorus.ones())}
+    curve = {0: validation(ensemble.ones())}
     seconds = {}
     for steps in STEPS:
         began = time.perf_counter()

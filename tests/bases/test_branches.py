@@ -32,13 +32,13 @@ def predicted(base: MicroBase, prompts: list[str] = PROMPTS) -> torch.Tensor:
 
 def changed(base: MicroBase, changes: dict[Module, torch.Tensor]) -> torch.Tensor:
     """What the base says with changed weights."""
-    kept = {m: layer_of(base, m).weight.data.clone() for m in changes}
+    weights = {m: layer_of(base, m).weight.data.clone() for m in changes}
     for m, change in changes.items():
         layer_of(base, m).weight.data += change
     try:
         return predicted(base)
     finally:
-        for m, weight in kept.items():
+        for m, weight in weights.items():
             layer_of(base, m).weight.data = weight
 
 

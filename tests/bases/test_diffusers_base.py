@@ -138,9 +138,9 @@ MAKERS = {"sd1": sd1, "sdxl": sdxl, "flux1": flux}
 
 @pytest.fixture(params=sorted(MAKERS))
 def base(request: pytest.FixtureRequest) -> Base:
-    found = from_pipeline(MAKERS[request.param]())
-    assert found.family == request.param
-    return found
+    base = from_pipeline(MAKERS[request.param]())
+    assert base.family == request.param
+    return base
 
 
 def test_modules_are_named_as_the_family_names_them(base: Base) -> None:
@@ -193,13 +193,13 @@ def test_the_loss_is_that_of_the_prediction_type(kind: str) -> None:
     scheduler = pipeline.scheduler
     noisy = scheduler.add_noise(x, noise, index)
     with torch.no_grad():
-        said = pipeline.unet(noisy, index, text["hidden"]).sample
+        output = pipeline.unet(noisy, index, text["hidden"]).sample
         ours = losses(base, x, text, (index + 1) / 1000, noise)
     wanted = {"epsilon": noise, "sample": x}.get(kind)
     if wanted is None:
         wanted = scheduler.get_velocity(x, noise, index)
     torch.testing.assert_close(
-        ours, (said - wanted).square().flatten(1).mean(1), rtol=2e-3, atol=1e-4
+        ours, (output - wanted).square().flatten(1).mean(1), rtol=2e-3, atol=1e-4
     )
 
 

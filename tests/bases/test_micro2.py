@@ -21,14 +21,14 @@ PROMPTS = ["a red cat in ink", "The dog, by sty1"]
 
 
 def test_start_words_and_end_are_framed() -> None:
-    found = framed(torch.tensor([[5, 6, 0, 0], [0, 0, 0, 0]]))
-    assert found[0, :5].tolist() == [START, 5, 6, END, 0]
-    assert found[1, :3].tolist() == [START, END, 0]
+    rows = framed(torch.tensor([[5, 6, 0, 0], [0, 0, 0, 0]]))
+    assert rows[0, :5].tolist() == [START, 5, 6, END, 0]
+    assert rows[1, :3].tolist() == [START, END, 0]
 
 
 def test_times_run_from_noise_to_the_picture() -> None:
     base = random_base()
-    alpha, sigma = base.level(torch.tensor(base.times(4)))
+    alpha, sigma = base.alpha_sigma(torch.tensor(base.times(4)))
     assert alpha[0] < 0.01 and alpha[-1] == 1 and sigma[-1] == 0
     assert torch.allclose(alpha**2 + sigma**2, torch.ones(5))
     assert bool((alpha.diff() > 0).all())
@@ -135,8 +135,8 @@ def test_predictions_take_gradients_to_the_words() -> None:
     base.text_encoder.requires_grad_(True)
     x = torch.randn(1, 8, 12, 12)
     t = torch.tensor([0.6])
-    said = base.predict(mixed(base, x, torch.randn_like(x), t), t, base.encode(["a cat"]))
-    said.square().mean().backward()
+    prediction = base.predict(mixed(base, x, torch.randn_like(x), t), t, base.encode(["a cat"]))
+    prediction.square().mean().backward()
     table = base.text_encoder.text_model.embeddings.token_embedding.weight
     assert table.grad is not None and float(table.grad.abs().sum()) > 0
 
@@ -165,9 +165,9 @@ def test_an_adapter_trained_here_draws_the_same_in_diffusers(tmp_path: Path) -> 
 
     import lorarium.bases.micro2_vae  # noqa: F401
     from lorarium.bases.base import open_base
-    from lorarium.bases.pictures import write_png
     from lorarium.formats import read
     from lorarium.formats.inspect import inspect_file
+    from lorarium.pictures import write_png
     from lorarium.training.recipe import Recipe
     from lorarium.training.run import train
     from tests.bases.micro2 import full_base
@@ -183,15 +183,20 @@ def test_an_adapter_trained_here_draws_the_same_in_diffusers(tmp_path: Path) -> 
         [tmp_path / "p0.png", tmp_path / "p1.png"], target, prompt="a cat in sty1", recipe=recipe,
         base=str(tmp_path / "base"), sheet=False,
     )  # fmt: skip
-    found = inspect_file(target)
-    assert found.family.id == "micro-2" and set(found.parts) == {"denoiser", "text_encoder"}
+    inspection = inspect_file(target)
+    assert inspection.family.id == "micro-2" and set(inspection.parts) == {
+        "denoiser",
+        "text_encoder",
+    }
     base, adapter = open_base(tmp_path / "base"), read(target)
     pipeline = DiffusionPipeline.from_pretrained(tmp_path / "base")
     pipeline.set_progress_bar_config(disable=True)
     pipeline.load_lora_weights(str(target))
-    said = {"num_inference_steps": 4, "height": 48, "width": 48, "output_type": "np"}
+    settings = {"num_inference_steps": 4, "height": 48, "width": 48, "output_type": "np"}
     noise = starting_noise([3], base.noise_shape(48))
-    theirs = pipeline(["a cat in sty1"], latents=noise, guidance_scale=base.guidance, **said).images
+    theirs = pipeline(
+        ["a cat in sty1"], latents=noise, guidance_scale=base.guidance, **settings
+    ).images
     ours = sample(base, ["a cat in sty1"], adapters=[(adapter, 1.0)], steps=4, seed=3)
     bare = sample(base, ["a cat in sty1"], steps=4, seed=3)
     assert np.abs(theirs - ours / 255).max() < 1e-3 + 0.5 / 255

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.interop
 
 def test_file_round_trip_keeps_the_hash(tmp_path: Path) -> None:
     base = micro()
-    found = save_micro(base.model, tmp_path / "base.safetensors")
+    digest = save_micro(base.model, tmp_path / "base.safetensors")
     back = open_base(tmp_path / "base.safetensors")
-    assert back.hash == base.hash == found
+    assert back.hash == base.hash == digest
     assert back.size == TINY.size
 
 
@@ -45,7 +45,7 @@ def test_what_does_not_match_is_refused(tmp_path: Path, entry: str, words: str) 
 
 
 def test_no_file_and_no_safetensors_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(LorariumError, match="no such base"):
+    with pytest.raises(LorariumError, match="no such micro-1 base"):
         load_micro(tmp_path / "gone.safetensors")
     (tmp_path / "x.safetensors").write_bytes(b"nonsense")
     with pytest.raises(LorariumError, match="safetensors"):
@@ -58,9 +58,9 @@ def test_the_family_table_is_the_network() -> None:
     base = micro(WHOLE)
     table = FAMILIES["micro-1"].parts
     for part in ("denoiser", "text_encoder"):
-        found = {m.path: shape for m, shape in modules(base, "all", (part,)).items()}
-        assert found == dict(table[part].shapes)
-        biased = {p for p in found if base.networks[part].get_submodule(p).bias is not None}
+        shapes = {m.path: shape for m, shape in modules(base, "all", (part,)).items()}
+        assert shapes == dict(table[part].shapes)
+        biased = {p for p in shapes if base.networks[part].get_submodule(p).bias is not None}
         assert biased == table[part].biased
 
 

@@ -13,24 +13,24 @@ from lorarium.bases.rounded import rounded
 from tests.bases.tiny import micro
 
 
-def said(base, x):
+def predicted(base, x):
     return base.predict(x, torch.full((len(x),), 0.6), base.encode(["a cat"] * len(x)))
 
 
 def test_rounding_lasts_as_long_as_it_is_asked_for(monkeypatch):
     base = micro()
     x = torch.randn(2, *base.noise_shape(base.size), generator=torch.Generator().manual_seed(1))
-    before = said(base, x)
+    before = predicted(base, x)
     monkeypatch.setattr(module, "pays", lambda base: True)
     monkeypatch.setattr(module, "LEAST", 8)
     with rounded(base):
         x.requires_grad_()
-        within = said(base, x)
+        within = predicted(base, x)
         (pull,) = torch.autograd.grad(within.square().sum(), x)
-    (true,) = torch.autograd.grad(said(base, x).square().sum(), x)
+    (true,) = torch.autograd.grad(predicted(base, x).square().sum(), x)
     assert 0 < (within - before).norm() < 0.02 * before.norm()
     assert 0 < (pull - true).norm() < 0.05 * true.norm()
-    assert torch.equal(said(base, x), before)
+    assert torch.equal(predicted(base, x), before)
 
 
 def test_where_it_does_not_pay_nothing_changes(monkeypatch):
@@ -38,5 +38,5 @@ def test_where_it_does_not_pay_nothing_changes(monkeypatch):
     x = torch.randn(1, *base.noise_shape(base.size))
     monkeypatch.setattr(module, "pays", lambda base: False)
     with rounded(base):
-        assert torch.equal(said(base, x), said(base, x))
+        assert torch.equal(predicted(base, x), predicted(base, x))
         assert all("forward" not in vars(m) for m in base.networks["denoiser"].modules())

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
 from lorarium.descriptors import learned
-from lorarium.mergers import foretold
-from lorarium.mergers.drafts import style_words, subject_words
+from lorarium.forecasts import rates
+from lorarium.forecasts.drafts import style_words, subject_words
+from lorarium.pictures import write_png
 
 pytestmark = pytest.mark.interop
 
@@ -35,7 +35,7 @@ def trigger_words(path: Path) -> list[str]:
 def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learned, "ASSET", foretold.ASSET.with_name("describe.safetensors"))
+    monkeypatch.setattr(learned, "ASSET", rates.ASSET.with_name("describe.safetensors"))
     learned.shipped.cache_clear()
     random = np.random.default_rng(0)
     for name in ("cat", "ink"):
@@ -52,7 +52,7 @@ def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     assert trigger_words(ink) == trigger_words(made) == ["in sty1"]
     for pair in ((cat, made), (ink, cat)):  # the files say which is the style
         told = json.loads(run("forecast", *pair, "--drafts", "--json"))
-        assert told["note"] == "" and len(told["expected"]) == len(foretold.WAYS)
+        assert told["note"] == "" and len(told["expected"]) == len(rates.SETTINGS)
     learned.shipped.cache_clear()
 
 

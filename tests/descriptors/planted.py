@@ -25,12 +25,12 @@ def planted(
     """B holds a direction or two of its style and noise, A starts at `init` and hardly moves."""
     deltas = {}
     for number, path in enumerate(PATHS):
-        own = np.random.default_rng([style, draw, number, 1])
+        random = np.random.default_rng([style, draw, number, 1])
         shared = np.random.default_rng([style, number, 2]).standard_normal((168, 2))
         seed = [draw, style, number, 3] if init is None else [init, number, 4]
         A = np.random.default_rng(seed).standard_normal((r, 168))
-        B = content * shared @ own.standard_normal((2, r)) + own.standard_normal((168, r))
-        A = A + moved * own.standard_normal(A.shape)
+        B = content * shared @ random.standard_normal((2, r)) + random.standard_normal((168, r))
+        A = A + moved * random.standard_normal(A.shape)
         deltas[Module("denoiser", path)] = LowRank(B.astype("f4"), A.astype("f4"))
     return Adapter(deltas, "micro-1", {"lorarium.base": "micro-1"})
 

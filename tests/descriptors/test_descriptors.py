@@ -13,25 +13,25 @@ EXACT = sorted(set(DESCRIPTORS) - set(SKETCHED))
 
 def gallery(name: str, styles: int = 5, **options):
     adapters, labels = zoo(styles, 4, **options)
-    found = descriptor(name).fit(adapters)
-    return found, np.stack([found.describe(a) for a in adapters]), labels
+    fitted = descriptor(name).fit(adapters)
+    return fitted, np.stack([fitted.describe(a) for a in adapters]), labels
 
 
-def hits(found, vectors, labels, queries) -> float:
+def hits(fitted, vectors, labels, queries) -> float:
     """Share of queries whose nearest neighbour has their style."""
     right = 0
     for style, query in queries:
-        v = found.describe(query)
-        near = vectors @ v if found.metric == "cosine" else -np.linalg.norm(vectors - v, axis=1)
+        v = fitted.describe(query)
+        near = vectors @ v if fitted.metric == "cosine" else -np.linalg.norm(vectors - v, axis=1)
         right += labels[int(near.argmax())] == style
     return right / len(queries)
 
 
 @pytest.mark.parametrize("name", DESCRIPTORS)
 def test_every_descriptor_keeps_the_contract(name):
-    found, vectors, _ = gallery(name)
-    assert found.name == name and found.metric in ("cosine", "euclidean")
-    assert vectors.shape == (20, found.size) and vectors.dtype == np.float32
+    fitted, vectors, _ = gallery(name)
+    assert fitted.name == name and fitted.metric in ("cosine", "euclidean")
+    assert vectors.shape == (20, fitted.size) and vectors.dtype == np.float32
     assert np.isfinite(vectors).all() and vectors.std(0).max() > 0
     again, others, _ = gallery(name)
     np.testing.assert_array_equal(vectors, others)
@@ -61,21 +61,21 @@ def test_first_tier_descriptors_take_either(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "least"),
+    ("name", "floor"),
     [("output", 1.0), ("sketch-output", 1.0), ("product", 0.7), ("sketch-product", 0.7)],
 )
-def test_content_is_found_again(name, least):
-    found, vectors, labels = gallery(name, init=3)
+def test_content_is_found_again(name, floor):
+    fitted, vectors, labels = gallery(name, init=3)
     queries = [(s, planted(s, 40 + d, init=3)) for s in range(5) for d in range(3)]
-    assert hits(found, vectors, labels, queries) >= least
+    assert hits(fitted, vectors, labels, queries) >= floor
 
 
 def test_only_the_output_side_finds_content_across_initialisations():
     rates = {}
     for name in ("raw", "output", "sketch-output", "input"):
-        found, vectors, labels = gallery(name, init=3)
+        fitted, vectors, labels = gallery(name, init=3)
         queries = [(s, planted(s, 40 + d)) for s in range(5) for d in range(6)]
-        rates[name] = hits(found, vectors, labels, queries)
+        rates[name] = hits(fitted, vectors, labels, queries)
     assert min(rates["output"], rates["sketch-output"]) >= 0.9
     assert rates["raw"] <= 0.75 and rates["input"] <= 0.5
 
@@ -84,8 +84,8 @@ def test_sketches_agree_with_the_kernels_they_stand_for():
     adapters, _ = zoo(4, 3, init=1)
     for name in ("product", "output", "input"):
         vectors = [
-            np.stack([found.describe(a) for a in adapters])
-            for found in (descriptor(n).fit(adapters) for n in (name, f"sketch-{name}"))
+            np.stack([fitted.describe(a) for a in adapters])
+            for fitted in (descriptor(n).fit(adapters) for n in (name, f"sketch-{name}"))
         ]
         exact, rough = (v @ v.T for v in vectors)
         assert np.corrcoef(exact.reshape(-1), rough.reshape(-1))[0, 1] > 0.97
@@ -93,18 +93,18 @@ def test_sketches_agree_with_the_kernels_they_stand_for():
 
 def test_spectra_tell_recipes_apart():
     weak, strong = zoo(1, 5, r=2)[0], zoo(1, 5, r=8)[0]
-    found = descriptor("spectra").fit([*weak, *strong])
+    fitted = descriptor("spectra").fit([*weak, *strong])
     queries = [(0, planted(7, 7, r=2)), (1, planted(7, 8, r=8))]
-    vectors = np.stack([found.describe(a) for a in [*weak, *strong]])
-    assert hits(found, vectors, [0] * 5 + [1] * 5, queries) == 1
+    vectors = np.stack([fitted.describe(a) for a in [*weak, *strong]])
+    assert hits(fitted, vectors, [0] * 5 + [1] * 5, queries) == 1
 
 
 def test_centroids_of_few_shots():
-    found, vectors, labels = gallery("output", content=1.0)
+    fitted, vectors, labels = gallery("output", content=1.0)
     names, rows = centroids(vectors, labels)
     assert names == list(range(5)) and np.linalg.norm(rows, axis=1) == pytest.approx(1)
     queries = [(s, planted(s, 40 + d, content=1.0)) for s in range(5) for d in range(3)]
-    assert hits(found, rows, names, queries) >= 0.9
+    assert hits(fitted, rows, names, queries) >= 0.9
 
 
 def test_drift_is_in_standard_deviations_of_a_style():

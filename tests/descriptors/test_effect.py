@@ -8,7 +8,7 @@ import pytest
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import recompress
 from lorarium.descriptors.effect import DIRECTIONS, SIZE, activations, effect
-from lorarium.descriptors.select import ROLES, role_of
+from lorarium.descriptors.select import MODULE_ROLES, role_of
 from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.formats.families import FAMILIES
 from tests.descriptors.planted import planted
@@ -46,7 +46,9 @@ def test_cosines_are_those_of_what_is_added() -> None:
     ups = [random.standard_normal((168, 2)) for _ in range(4)]
     ups += [ups[0] + 0.5 * ups[1]]
     down = random.standard_normal((2, 168))
-    means = [effect(adapter(Q, up, down)).reshape(2, len(ROLES), -1)[0].ravel() for up in ups]
+    means = [
+        effect(adapter(Q, up, down)).reshape(2, len(MODULE_ROLES), -1)[0].ravel() for up in ups
+    ]
     exact = [(up @ down @ mean).ravel() for up in ups]
     gaps = [
         cosine(means[i], means[j]) - cosine(exact[i], exact[j]) for i in range(5) for j in range(i)
@@ -56,10 +58,10 @@ def test_cosines_are_those_of_what_is_added() -> None:
 
 def test_it_is_blind_to_rank_and_kept_in_a_sketch() -> None:
     one = planted(1, 0)
-    whole, wider = sketch(one), sketch(recompress(one, rank=8)[0])
-    assert cosine(whole.effect, wider.effect) > 0.999
-    again = Sketch.from_bytes(whole.to_bytes())
-    np.testing.assert_array_equal(again.effect, whole.effect)
+    original, wider = sketch(one), sketch(recompress(one, rank=8)[0])
+    assert cosine(original.effect, wider.effect) > 0.999
+    again = Sketch.from_bytes(original.to_bytes())
+    np.testing.assert_array_equal(again.effect, original.effect)
     unknown = sketch(one.with_(family="unknown"))
     assert unknown.effect.size == 0 and Sketch.from_bytes(unknown.to_bytes()).effect.size == 0
 
@@ -67,11 +69,11 @@ def test_it_is_blind_to_rank_and_kept_in_a_sketch() -> None:
 @pytest.mark.parametrize("family", ["sd1", "sdxl", "flux1", "micro-1"])
 def test_roles_cover_attention_and_feed_forward(family: str) -> None:
     paths = FAMILIES[family].parts["denoiser"].shapes
-    found = {path: role_of(Module("denoiser", path)) for path in paths}
-    assert {role for role in found.values() if role} == set(ROLES)
-    assert not any(role for path, role in found.items() if "norm" in path or "time" in path)
+    roles = {path: role_of(Module("denoiser", path)) for path in paths}
+    assert {role for role in roles.values() if role} == set(MODULE_ROLES)
+    assert not any(role for path, role in roles.items() if "norm" in path or "time" in path)
     assert role_of(Module("text_encoder", Q.path)) is None
-    ins = [p for p, role in found.items() if role and role.startswith("feed-forward in")]
+    ins = [p for p, role in roles.items() if role and role.startswith("feed-forward in")]
     assert ins and all(p.endswith(("net.0.proj", "proj_mlp")) for p in ins)
 
 
@@ -81,7 +83,7 @@ def test_the_shipped_file_is_what_the_recipe_measures() -> None:
     from lorarium.recipes.activations import measure
 
     known = activations("micro-1")
-    found = measure(open_base(), pictures=32)
-    assert known is not None and set(found) == set(known)
-    near = [cosine(found[path][:, 0], known[path][:, 0]) for path in known]
+    measured = measure(open_base(), pictures=32)
+    assert known is not None and set(measured) == set(known)
+    near = [cosine(measured[path][:, 0], known[path][:, 0]) for path in known]
     assert np.median(near) > 0.97 and min(near) > 0.8  # of 32 pictures, not 512

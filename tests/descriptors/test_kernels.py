@@ -18,11 +18,11 @@ EXACT = {"product": algebra.inner, "output": algebra.gram_out, "input": algebra.
 @pytest.mark.parametrize("kind", EXACT)
 def test_equals_the_algebra_module_by_module(kind, monkeypatch):
     monkeypatch.setattr(kernels, "TILE", 64)  # several tiles
-    found = [adapter(1), adapter(2, r=5), adapter(3).with_(deltas={})]
+    adapters = [adapter(1), adapter(2, r=5), adapter(3).with_(deltas={})]
     half = dict(list(adapter(2).items())[:6])
-    found.append(adapter(2).with_(deltas=half))
-    K = kernel(found, kind=kind)
-    matrices = [{m: d for m, d in a.items() if len(d.shape) > 1} for a in found]
+    adapters.append(adapter(2).with_(deltas=half))
+    K = kernel(adapters, kind=kind)
+    matrices = [{m: d for m, d in a.items() if len(d.shape) > 1} for a in adapters]
     for i, a in enumerate(matrices):
         for j, b in enumerate(matrices):
             terms = [
@@ -31,7 +31,7 @@ def test_equals_the_algebra_module_by_module(kind, monkeypatch):
             ]
             expected = sum(terms) / np.sqrt(len(a) * len(b)) if a and b else 0
             assert K[i, j] == pytest.approx(expected, abs=1e-5)
-    np.testing.assert_allclose(kernel(found, found[:2], kind=kind), K[:, :2], atol=1e-6)
+    np.testing.assert_allclose(kernel(adapters, adapters[:2], kind=kind), K[:, :2], atol=1e-6)
 
 
 @settings(max_examples=20)
@@ -67,14 +67,14 @@ def test_output_side_says_what_and_input_side_who():
 
 
 def test_a_selection_is_the_kernel_of_the_selected_modules():
-    found, _ = zoo(2, 2)
-    part = [Adapter({m: d for m, d in a.items() if "attn2" in m.path}, a.family) for a in found]
-    np.testing.assert_allclose(kernel(found, selection="cross"), kernel(part), atol=1e-12)
+    adapters, _ = zoo(2, 2)
+    part = [Adapter({m: d for m, d in a.items() if "attn2" in m.path}, a.family) for a in adapters]
+    np.testing.assert_allclose(kernel(adapters, selection="cross"), kernel(part), atol=1e-12)
     assert len(PATHS) == 12
     with pytest.raises(LorariumError, match="no selection of modules 'nose'"):
-        kernel(found, selection="nose")
+        kernel(adapters, selection="nose")
     with pytest.raises(LorariumError, match="no kernel 'taste'"):
-        kernel(found, kind="taste")
+        kernel(adapters, kind="taste")
 
 
 def test_axes_place_fitted_vectors_where_they_are_and_keep_the_geometry():
@@ -87,8 +87,8 @@ def test_axes_place_fitted_vectors_where_they_are_and_keep_the_geometry():
     _, S, Vt = np.linalg.svd(inside, full_matrices=False)
     y = np.random.default_rng(1).standard_normal((3, 40))
     expected = (y - X.mean(0)) @ Vt[:8].T
-    found = axes.place(y @ X.T)
-    np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-9)
+    placed = axes.place(y @ X.T)
+    np.testing.assert_allclose(np.abs(placed), np.abs(expected), atol=1e-9)
     np.testing.assert_allclose(axes.L, S[:8] ** 2)
     assert np.diag(cosines(X @ X.T)) == pytest.approx(1)
 

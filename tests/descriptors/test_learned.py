@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from lorarium import trained
 from lorarium.descriptors import learned
 from lorarium.descriptors.effect import SIZE
 from lorarium.descriptors.gram import unit
@@ -28,7 +29,7 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
         return random.standard_normal(shape).astype(np.float32)
 
     axes = np.ascontiguousarray(np.linalg.qr(draw(SIZE, 3))[0].T)
-    found = {
+    arrays = {
         "probe.mean": 0.001 * draw(SIZE), "probe.project": draw(K, SIZE),
         "probe.roles": np.ones(24, "f4"),
         "probe.regress": 0.1 * draw(K, FACTS), "probe.share": np.array([0.5], "f4"),
@@ -36,11 +37,11 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
         "nuisance.axes": axes, "nuisance.keep": np.ones(3, "f4"),
         "words.table": draw(len(VOCABULARY), D), "words.hues": draw(len(COLOURS), D),
     }  # fmt: skip
-    found |= {
+    arrays |= {
         "adapters.map": draw(D, SIZE), "words.bias": draw(D),
         "pictures.mean": draw(PICTURE), "pictures.map": draw(D, PICTURE),
     }  # fmt: skip
-    return found
+    return arrays
 
 
 def written(path: Path, **changes: object) -> Path:
@@ -69,11 +70,11 @@ def test_a_colour_is_a_step_inside_a_genre_or_a_subjects_own(small: Learned) -> 
 def test_vectors_are_of_unit_length_and_one_at_a_time_is_the_same(small: Learned) -> None:
     adapters = [planted(1, d) for d in range(3)]
     for kind in (Probe, Aligned):
-        found = kind(small).fit([])
-        together = found.describe_all(adapters)
-        assert together.shape == (3, found.size) and together.dtype == np.float32
+        descriptor = kind(small).fit([])
+        together = descriptor.describe_all(adapters)
+        assert together.shape == (3, descriptor.size) and together.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, rtol=1e-5)
-        np.testing.assert_allclose(found.describe(sketch(adapters[1])), together[1], atol=1e-5)
+        np.testing.assert_allclose(descriptor.describe(sketch(adapters[1])), together[1], atol=1e-5)
     assert Probe(small).size == K + REST
 
 
@@ -83,15 +84,15 @@ def test_the_part_without_learning_forgets_the_axes_of_nuisance() -> None:
     one = sketch(planted(1, 1))
     axes = held["nuisance.axes"]
     by_hand = fold(one.effect - one.effect @ axes.T @ axes, REST)
-    found = plain.probes([one])[0]
-    assert (found[:K] == 0).all()
-    np.testing.assert_allclose(found[K:], by_hand / np.linalg.norm(by_hand), atol=1e-5)
+    vectors = plain.probes([one])[0]
+    assert (vectors[:K] == 0).all()
+    np.testing.assert_allclose(vectors[K:], by_hand / np.linalg.norm(by_hand), atol=1e-5)
 
 
 def test_words_are_sums_of_words(small: Learned) -> None:
-    found = small.words(["a red ink", "ink a red", "a blue ink"])
-    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
-    assert np.abs(found[0] - found[2]).max() > 1e-3
+    vectors = small.words(["a red ink", "ink a red", "a blue ink"])
+    np.testing.assert_allclose(vectors[0], vectors[1], atol=1e-6)
+    assert np.abs(vectors[0] - vectors[2]).max() > 1e-3
     with pytest.raises(LorariumError, match="has no word 'rde'"):
         small.words(["a rde ink"])
     assert small.picture_features(np.ones((2, PICTURE), "f4")).shape == (2, D)
@@ -111,16 +112,21 @@ def test_assets_round_trip_and_bad_ones_are_one_line(
     np.testing.assert_allclose(read.probes([one]), same.probes([one]), atol=1e-5)
     with pytest.raises(LorariumError, match="sketches of version 99"):
         load_learned(written(tmp_path / "b.safetensors", sketch=99))
+    monkeypatch.setattr(trained, "ASSETS", tmp_path)  # of what ships it says how to make it again
     (tmp_path / "c.safetensors").write_bytes(b"no tensors")
     save_file({"a": np.zeros(1)}, tmp_path / "d.safetensors")
-    for name, words in (("c", "cannot be read"), ("d", "is no learned"), ("e", "there is no")):
+    for name, words in (
+        ("c", "cannot be read"),
+        ("d", "not a learned"),
+        ("e", "there is no"),
+    ):
         with pytest.raises(LorariumError, match=words) as error:
             load_learned(tmp_path / f"{name}.safetensors")
         assert "recipes describe" in str(error.value) and "\n" not in str(error.value)
     monkeypatch.setattr(learned, "ASSET", tmp_path / "e.safetensors")
     learned.shipped.cache_clear()
     for ask in (lambda: learned.probe(planted(1, 1)), lambda: learned.aligned_words("a ink")):
-        with pytest.raises(LorariumError, match="there is no learned descriptor yet"):
+        with pytest.raises(LorariumError, match="there is no such learned descriptor"):
             ask()
     monkeypatch.setattr(learned, "ASSET", tmp_path / "a.safetensors")
     assert learned.aligned(planted(1, 1)) @ learned.aligned_words("a ink") <= 1

@@ -28,11 +28,11 @@ def files(folder: Path) -> list[Path]:
 
 def test_files_in_the_order_named_and_bad_ones_in_words(tmp_path):
     paths = files(tmp_path)
-    found = list(describe_many(paths))
-    assert [row.path for row in found] == [str(path) for path in paths]
-    assert [bool(row.error) for row in found] == [False, False, True, True, False]
-    assert all((row.sketch is None) == bool(row.error) for row in found)
-    assert "missing.safetensors" in found[3].error
+    rows = list(describe_many(paths))
+    assert [row.path for row in rows] == [str(path) for path in paths]
+    assert [bool(row.error) for row in rows] == [False, False, True, True, False]
+    assert all((row.sketch is None) == bool(row.error) for row in rows)
+    assert "missing.safetensors" in rows[3].error
 
 
 def test_processes_find_the_same(tmp_path):

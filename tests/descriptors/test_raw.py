@@ -14,11 +14,11 @@ STYLES, DRAWS, WIDTH = 8, 8, 300
 def styled(style: int, draw: int, strength: float) -> Adapter:
     """Factors that are a style's plus isotropic noise."""
     rng = np.random.default_rng([style, draw, 9])
-    own = np.random.default_rng([style, 8])
+    style_random = np.random.default_rng([style, 8])
     deltas = {}
     for path in ("a", "b"):
         up, down = (
-            strength * own.standard_normal(shape) + rng.standard_normal(shape)
+            strength * style_random.standard_normal(shape) + rng.standard_normal(shape)
             for shape in ((WIDTH, 2), (2, WIDTH))
         )
         deltas["denoiser", path] = LowRank(up.astype("f4"), down.astype("f4"))
@@ -30,12 +30,12 @@ def run(calibration: str, strength: float, **options):
     pairs = [(s, d) for s in range(STYLES) for d in range(DRAWS)]
     order = np.random.default_rng(0).permutation(len(pairs))
     pairs = [pairs[i] for i in order]
-    found = descriptor("raw", calibration=calibration, **options)
-    found.fit([styled(s, d, strength) for s, d in pairs])
-    labels = [pairs[i][0] for i in found.members]
+    fitted = descriptor("raw", calibration=calibration, **options)
+    fitted.fit([styled(s, d, strength) for s, d in pairs])
+    labels = [pairs[i][0] for i in fitted.members]
     tests = [(s, 100 + d) for s in range(STYLES) for d in range(4)]
-    queries = np.stack([found.describe(styled(s, d, strength)) for s, d in tests])
-    return found, labels, queries, [s for s, _ in tests]
+    queries = np.stack([fitted.describe(styled(s, d, strength)) for s, d in tests])
+    return fitted, labels, queries, [s for s, _ in tests]
 
 
 def test_products_are_those_of_the_flattened_factors():
@@ -51,23 +51,23 @@ def test_products_are_those_of_the_flattened_factors():
 
 
 def test_coordinates_are_principal_components():
-    found, _, queries, _ = run("none", 0.35, size=10)
-    assert found.gallery.shape == (STYLES * DRAWS, 10) and queries.shape[1] == found.size == 10
-    covariance = found.gallery.T @ found.gallery
+    fitted, _, queries, _ = run("none", 0.35, size=10)
+    assert fitted.gallery.shape == (STYLES * DRAWS, 10) and queries.shape[1] == fitted.size == 10
+    covariance = fitted.gallery.T @ fitted.gallery
     np.testing.assert_allclose(covariance, np.diag(np.diag(covariance)), atol=1e-6)
-    again = np.stack([found.describe(a) for a in found._adapters[:5]])
-    np.testing.assert_allclose(again, found.gallery[:5], rtol=1e-3, atol=1e-3)
+    again = np.stack([fitted.describe(a) for a in fitted._adapters[:5]])
+    np.testing.assert_allclose(again, fitted.gallery[:5], rtol=1e-3, atol=1e-3)
 
 
-def length(found, queries) -> float:
+def length(fitted, queries) -> float:
     """Of queries over that of the gallery."""
-    root = [np.sqrt(np.square(points).sum(1).mean()) for points in (queries, found.gallery)]
+    root = [np.sqrt(np.square(points).sum(1).mean()) for points in (queries, fitted.gallery)]
     return root[0] / root[1]
 
 
 def test_queries_shrink_without_calibration_and_calibrations_mend_it():
-    found = {c: run(c, 0.4, size=20) for c in CALIBRATIONS[:4]}
-    lengths = {c: length(f, queries) for c, (f, _, queries, _) in found.items()}
+    runs = {c: run(c, 0.4, size=20) for c in CALIBRATIONS[:4]}
+    lengths = {c: length(f, queries) for c, (f, _, queries, _) in runs.items()}
     assert lengths["none"] < 0.5
     for calibration in ("moments", "gain", "split"):
         assert lengths[calibration] == pytest.approx(1, abs=0.25)
@@ -76,21 +76,21 @@ def test_queries_shrink_without_calibration_and_calibrations_mend_it():
 def test_without_drift_the_means_differ_by_chance_alone():
     drifts = {}
     for calibration in ("none", "split"):
-        found, labels, queries, tags = run(calibration, 0.4, size=STYLES - 1)
-        drifts[calibration] = drift(found.gallery, labels, queries, tags)
+        fitted, labels, queries, tags = run(calibration, 0.4, size=STYLES - 1)
+        drifts[calibration] = drift(fitted.gallery, labels, queries, tags)
     chance = np.sqrt(1 / 4 + 1 / 4)  # four queries and four points of the gallery in a style
     assert drifts["split"] < 1.5 * chance and drifts["none"] > 3 * chance
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_strong_styles_are_found_by_all(calibration):
-    found, labels, queries, tags = run(calibration, 0.8)
+    fitted, labels, queries, tags = run(calibration, 0.8)
     right = 0
     for query, tag in zip(queries, tags, strict=True):
-        if found.metric == "cosine":
-            near = found.gallery @ query
+        if fitted.metric == "cosine":
+            near = fitted.gallery @ query
         else:
-            near = -np.linalg.norm(found.gallery - query, axis=1)
+            near = -np.linalg.norm(fitted.gallery - query, axis=1)
         right += labels[int(near.argmax())] == tag
     assert right >= 0.9 * len(tags)
 

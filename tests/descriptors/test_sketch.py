@@ -100,8 +100,8 @@ def test_very_uneven_factors_are_no_matter(power):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_is_sketched_by_its_change(kind):
     a = make(kind)
-    whole = Dense(algebra.dense_delta(a))
-    close(sketch(one(a)), sketch(one(whole)), 1e-5)
+    dense = Dense(algebra.dense_delta(a))
+    close(sketch(one(a)), sketch(one(dense)), 1e-5)
     assert sketch(one(a)).fact("norm") == pytest.approx(algebra.norm(a), rel=1e-5)
 
 
@@ -127,9 +127,9 @@ def test_high_ranks_are_sketched_by_their_change_too(dtype):
     """They are read in the order of the file, several at a time."""
     pairs = [algebra.cast(make("lora", seed, r=17), dtype) for seed in range(3)]
     places = [("denoiser", name) for name in "xyz"]
-    whole = {p: Dense(algebra.dense_delta(d)) for p, d in zip(places, pairs, strict=True)}
+    dense = {p: Dense(algebra.dense_delta(d)) for p, d in zip(places, pairs, strict=True)}
     ours = Adapter(dict(zip(places, pairs, strict=True)), "sd1")
-    close(sketch(ours), sketch(Adapter(whole, "sd1")), 1e-5)
+    close(sketch(ours), sketch(Adapter(dense, "sd1")), 1e-5)
 
 
 def test_half_precision_survives_a_process_that_flushes_subnormals(monkeypatch):
@@ -180,8 +180,8 @@ def test_modules_that_one_lacks_count_as_zeros():
     a = wide(1)
     half = a.with_(deltas=dict(list(a.items())[:12]))
     rest = a.with_(deltas=dict(list(a.items())[12:]))
-    whole = sketch(a).product
-    assert norm(whole - sketch(half).product - sketch(rest).product) <= 5e-4 * norm(whole)
+    product = sketch(a).product
+    assert norm(product - sketch(half).product - sketch(rest).product) <= 5e-4 * norm(product)
     # twelve modules of twelve against twenty-four: 12 / sqrt(12 * 24)
     assert output_similarity(sketch(a), sketch(half)) == pytest.approx(0.707, abs=0.05)
     zero = LowRank(np.zeros((5, 2), np.float32), np.ones((2, 7), np.float32))

@@ -6,7 +6,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
-from lorarium.encoders.store import ASSETS  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.judges import Judge, Thresholds, load_judge, prototype  # noqa: E402
 from lorarium.evaluation.statistics import equal_error_rate  # noqa: E402
@@ -23,6 +22,7 @@ from lorarium.evaluation.world_checks import (  # noqa: E402
     histogram_scores,
     outlines,
 )
+from lorarium.trained import ASSETS  # noqa: E402
 from lorarium.world.scene import Style, Subject, View, render  # noqa: E402
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES  # noqa: E402
 from lorarium.world.styles import GENRES  # noqa: E402

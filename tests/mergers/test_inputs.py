@@ -8,7 +8,7 @@ import pytest
 from deltas import adapter, difference, dora, fused, make, matrix
 from lorarium import LorariumError, algebra
 from lorarium.adapter import Adapter, LowRank
-from lorarium.mergers import METHODS, merge, merge_with_report, options_of, summary
+from lorarium.mergers import METHODS, merge, merge_with_report
 
 LOW = ("lora", "locon", "tucker", "loha")
 FREE = [m for m in METHODS if m not in ("ssr", "ziplora", "lora-rar", "roles")]
@@ -26,8 +26,8 @@ def own(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_says_what_it_is(method):
-    assert 20 < len(summary(method)) < 100 and summary(method).endswith(".")
-    assert options_of("ties") == {"density": 0.5, "election": "total"}
+    assert 20 < len(METHODS[method].summary) < 100 and METHODS[method].summary.endswith(".")
+    assert METHODS["ties"].options == {"density": 0.5, "election": "total"}
 
 
 @pytest.mark.parametrize("method", METHODS)

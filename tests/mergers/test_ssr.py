@@ -66,7 +66,7 @@ def inputs_of(base, adapter, prompt, module):
             text = dict(base.encode([prompt]))
             if base.distilled:
                 text["guidance"] = torch.full((1,), base.guidance)
-            base.predict(noise * base.level(t)[1].reshape(1, 1, 1, 1), t, text)
+            base.predict(noise * base.alpha_sigma(t)[1].reshape(1, 1, 1, 1), t, text)
     finally:
         handle.remove()
         for m, weight in kept.items():

@@ -7,7 +7,7 @@ import pytest
 from deltas import adapter, difference, make, matrix
 from lorarium import LorariumError, algebra
 from lorarium.adapter import Adapter, LowRank
-from lorarium.mergers import METHODS, merge, merge_with_report
+from lorarium.mergers import METHODS, merge, merge_with_report, method
 from lorarium.mergers.weights_file import read_weights
 
 LOW = ("lora", "locon", "tucker", "loha")
@@ -125,8 +125,10 @@ def test_an_unknown_family_is_not_taken_for_that_of_the_others():
     assert merge([a.with_(family="unknown")] * 2).family == "unknown"
 
 
-def test_methods_are_a_plain_dictionary():
-    assert METHODS["sum"]([adapter(1)], None)
+def test_a_name_stands_for_one_method_only():
+    with pytest.raises(ValueError, match="two merge methods are called 'sum'"):
+        method("sum", group="sums")(METHODS["svd"].function)
+    assert METHODS["sum"].function.__name__ == "merge_sum"
 
 
 def test_mixed_ranks_and_kinds_become_ordinary_factors():

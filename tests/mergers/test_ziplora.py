@@ -25,11 +25,11 @@ def micro_pair():
 
 
 def lessons_of(base):
-    from lorarium.training.distil import Lesson
+    from lorarium.training.distil import DistillationSet
 
     random = torch.Generator().manual_seed(1)
     shape = (3, *base.noise_shape(base.size))
-    return [Lesson(torch.randn(shape, generator=random), [p] * 3) for p in PROMPTS]
+    return [DistillationSet(torch.randn(shape, generator=random), [p] * 3) for p in PROMPTS]
 
 
 def reference(base, adapters, lessons, steps, lr, weight, seed):
@@ -61,7 +61,7 @@ def reference(base, adapters, lessons, steps, lr, weight, seed):
         return functional_call(base.networks["denoiser"], denoiser, args)
 
     for _ in range(steps):
-        t = base.time(torch.rand(1, generator=random).clamp(1e-4, 1 - 1e-4))
+        t = base.sample_time(torch.rand(1, generator=random).clamp(1e-4, 1 - 1e-4))
         noise = torch.randn(1, *lessons[0].latents.shape[1:], generator=random)
         loss = torch.zeros(())
         for k, lesson in enumerate(lessons):
@@ -70,7 +70,7 @@ def reference(base, adapters, lessons, steps, lr, weight, seed):
             merged = {m: sum(d[m] * g for d, g in zip(D, gains[m], strict=True)) for m in modules}
             wanted = said(x, t, PROMPTS[k], D[k]).detach()
             error = said(x, t, PROMPTS[k], merged) - wanted
-            loss = loss + base.weight(t) * error.square().mean()
+            loss = loss + base.loss_weight(t) * error.square().mean()
         for a, b in gains.values():
             loss = loss + weight * (a @ b / a.norm() / b.norm()).abs()
         adam.zero_grad()
@@ -114,18 +114,18 @@ def test_the_result_is_the_weighted_columns(micro_pair):
 
 
 def test_it_comes_nearer_than_the_sum(micro_pair):
-    from lorarium.training.distil import Chorus, distillation, fit_gains
+    from lorarium.training.distil import AdapterEnsemble, distillation, fit_gains
 
     base, adapters = micro_pair
     adapters = [algebra.scale(a, 15.0) for a in adapters]
     lessons = lessons_of(base)
     gains, _ = fit_gains(base, adapters, lessons, steps=40, lr=0.02, weight=0.0, batch=2)
-    chorus = Chorus(base, adapters)
+    ensemble = AdapterEnsemble(base, adapters)
     learned = {m: [torch.from_numpy(g) for g in row] for m, row in gains.items()}
     with torch.no_grad():
         before, after = (
-            float(distillation(chorus, lessons, g, torch.Generator().manual_seed(9), 16))
-            for g in (chorus.ones(), learned)
+            float(distillation(ensemble, lessons, g, torch.Generator().manual_seed(9), 16))
+            for g in (ensemble.ones(), learned)
         )
     assert after < 0.8 * before
 
@@ -145,7 +145,7 @@ def test_the_penalty_keeps_columns_apart(micro_pair):
 
 
 def test_pictures_of_ones_own_and_seeds(micro_pair, tmp_path):
-    from lorarium.bases.pictures import write_png
+    from lorarium.pictures import write_png
 
     base, adapters = micro_pair
     for k in range(2):

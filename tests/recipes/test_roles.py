@@ -20,7 +20,7 @@ from lorarium.formats import container  # noqa: E402
 from lorarium.mergers import merge, merge_with_report  # noqa: E402
 from lorarium.mergers.roles import load_roles  # noqa: E402
 from lorarium.recipes import roles as stage  # noqa: E402
-from lorarium.training.roles import Roles  # noqa: E402
+from lorarium.training.roles import RoleNet  # noqa: E402
 from tests.bases.tiny import micro  # noqa: E402
 from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
@@ -44,7 +44,7 @@ def stirred(zoo: tuple[Zoo, MicroBase], tmp_path_factory: pytest.TempPathFactory
     return path
 
 
-def any_net(zoo: Zoo, base: MicroBase) -> Roles:
+def any_net(zoo: Zoo, base: MicroBase) -> RoleNet:
     torch.manual_seed(5)
     net = stage.initial_net(stage.role_pairs_of(zoo, base, "train"), hidden=8)
     with torch.no_grad():

@@ -29,9 +29,11 @@ def test_loudness_multiplies_what_was_found() -> None:
     with torch.no_grad():
         seen = plain.net.eyes(torch.randn(2, 3, 48, 48).tanh())[None]
         style, subject = (torch.tensor([KINDS.index(k)]) for k in ("style", "subject"))
-        twice = written(plain.net, base, 2 * plain.net.found(seen, style))
-        assert torch.equal(stronger.found(seen, subject), plain.net.found(seen, subject))
-        made = written(stronger, base, stronger.found(seen, style))
+        twice = written(plain.net, base, 2 * plain.net.query_answers(seen, style))
+        assert torch.equal(
+            stronger.query_answers(seen, subject), plain.net.query_answers(seen, subject)
+        )
+        made = written(stronger, base, stronger.query_answers(seen, style))
     for module, delta in made.items():
         assert np.allclose(delta.up, twice[module].up, atol=1e-6)
 

@@ -71,7 +71,7 @@ def test_equal_seeds_start_equally_whatever_else_differs() -> None:
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped() -> None:
     one = job(3, 1)
-    whole = fit(BASE, [one])[0]
+    uninterrupted = fit(BASE, [one])[0]
     first = Fit(BASE, [one])
     for _ in range(3):
         first.step()
@@ -79,7 +79,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped() -> None:
     second.resume(first.state())
     while second.done < second.steps:
         second.step()
-    assert apart(whole, second.adapters()[0]) < 1e-6
+    assert apart(uninterrupted, second.adapters()[0]) < 1e-6
 
 
 def test_a_state_of_something_else_is_refused() -> None:
@@ -111,14 +111,14 @@ def error(one: Job, adapter: Adapter | None) -> float:
 
 
 def test_prior_pictures_keep_the_class() -> None:
-    own = job(3, 1, steps=40, prior=1.0, lr=1e-2)
+    plain = job(3, 1, steps=40, prior=1.0, lr=1e-2)
     class_pictures = np.full((2, TINY.size, TINY.size, 3), 90, np.uint8)
-    kept = replace(own, prior_pictures=class_pictures, prior_prompts=("a cat", "a cat"))
-    run = Fit(BASE, [kept])
+    with_class = replace(plain, prior_pictures=class_pictures, prior_prompts=("a cat", "a cat"))
+    run = Fit(BASE, [with_class])
     assert run.plan[0].rows.shape == (40, 4)
     assert run.plan[0].rows[:, 2:].min() == 3
-    with_prior = fit(BASE, [kept])[0]
-    assert apart(with_prior, fit(BASE, [own])[0]) > 0.01
+    adapter = fit(BASE, [with_class])[0]
+    assert apart(adapter, fit(BASE, [plain])[0]) > 0.01
 
 
 def test_chance_is_a_function_of_seed_and_step() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lorarium.bases.pictures import write_png
 from lorarium.errors import LorariumError
 from lorarium.formats import read
+from lorarium.pictures import write_png
 from lorarium.recipes import zoo
 from lorarium.training.fit import fit
 from lorarium.training.manifest import pool_cell, read_manifest
@@ -122,13 +122,13 @@ def test_the_zoo_is_as_promised() -> None:
     assert len({e.of for e in tests["style"]}) >= 64
     assert len({e.of for e in tests["subject"]}) >= 40
     for of in {e.of for e in tests["subject"]}:
-        mine = [e for e in tests["subject"] if e.of == of]
-        assert len([e for e in mine if e.recipe == "S0"]) == 4 and len(mine) == 5
-        assert all(len(e.pictures) in (3, 4, 5, 6) for e in mine)
+        adapters = [e for e in tests["subject"] if e.of == of]
+        assert len([e for e in adapters if e.recipe == "S0"]) == 4 and len(adapters) == 5
+        assert all(len(e.pictures) in (3, 4, 5, 6) for e in adapters)
     for of in {e.of for e in tests["style"]}:
-        mine = [e for e in tests["style"] if e.of == of]
-        usual = [e for e in mine if e.recipe == "R0"]
-        assert len(usual) >= 4 and len({e.recipe for e in mine} - {"R0", "random"}) >= 3
+        adapters = [e for e in tests["style"] if e.of == of]
+        usual = [e for e in adapters if e.recipe == "R0"]
+        assert len(usual) >= 4 and len({e.recipe for e in adapters} - {"R0", "random"}) >= 3
         assert len({e.init_seed for e in usual}) == 3 and min(len(e.pictures) for e in usual) == 3
         assert len({e.pictures for e in usual}) == 4 and len({e.seed for e in usual}) == 4
     assert {e.split for e in entries if e.recipe == "random"} == {"test"}
@@ -153,8 +153,8 @@ def test_motifs_and_captions(tmp_path: Path) -> None:
     few = SMALL.replace("rank = 2\n", "rank = 2\nmotifs = 2\npictures = 5\ncaptioned = 0.0\n")
     manifest = read_manifest(recipe(tmp_path, few))
     first, *_, other = [e for e in manifest.entries if e.kind == "style"]
-    shown = {pool_cell(first, i)[0].kind for i in first.pictures}
-    assert len(first.pictures) == 5 and len(shown) == 2 and not first.captioned
+    kinds = {pool_cell(first, i)[0].kind for i in first.pictures}
+    assert len(first.pictures) == 5 and len(kinds) == 2 and not first.captioned
     base = micro(WHOLE)
     assert set(job_of(first, base).prompts) == {"in sty1"}
     assert other.recipe == "R1" and len(other.pictures) == 12 and other.captioned
@@ -165,9 +165,9 @@ def test_motifs_and_captions(tmp_path: Path) -> None:
 
 def test_groups_share_what_a_batch_must_share() -> None:
     entries = zoo.manifest().entries
-    found = list(groups(entries, 8))
-    assert sorted(e.id for g in found for e in g) == sorted(e.id for e in entries)
-    for group in found:
+    batches = list(groups(entries, 8))
+    assert sorted(e.id for g in batches for e in g) == sorted(e.id for e in entries)
+    for group in batches:
         assert len(group) <= 8
         assert len({(e.numbers.steps, e.numbers.batch, e.numbers.targets) for e in group}) == 1
 

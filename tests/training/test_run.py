@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lorarium.bases.pictures import write_png
 from lorarium.errors import LorariumError
 from lorarium.formats import read
 from lorarium.formats.metadata import training
+from lorarium.pictures import write_png
 from lorarium.training.recipe import Job, Recipe
-from lorarium.training.run import said, train, without_name
+from lorarium.training.run import fill_prompt, train, without_name
 from lorarium.training.tour import world_tour
 from tests.bases.tiny import WHOLE, micro
 
@@ -66,9 +66,9 @@ def test_a_style_is_learned_both_ways_round(folder: Path, tmp_path: Path) -> Non
 def test_mirror_images_stand_beside_the_pictures() -> None:
     pictures = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)
     job = Job(pictures, ("a", "b"), mirror=True)
-    assert job.said == ("a", "b", "a", "b")
-    np.testing.assert_array_equal(job.shown[2:], pictures[:, :, ::-1])
-    assert job.shown[:2].tobytes() == pictures.tobytes()
+    assert job.training_prompts == ("a", "b", "a", "b")
+    np.testing.assert_array_equal(job.training_pictures[2:], pictures[:, :, ::-1])
+    assert job.training_pictures[:2].tobytes() == pictures.tobytes()
 
 
 def test_ctrl_c_loses_nothing(folder: Path, tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ def test_nothing_is_written_over_unasked(folder: Path, tmp_path: Path) -> None:
 
 
 def test_prompts() -> None:
-    assert said("a {} in sty1", "red cat") == "a red cat in sty1"
-    assert said("a {} in sty1", None) == "a in sty1"
-    assert said("a sub1 cat", "a cat in ink") == "a cat in ink"
-    assert said("a sub1 cat", None) == "a sub1 cat"
+    assert fill_prompt("a {} in sty1", "red cat") == "a red cat in sty1"
+    assert fill_prompt("a {} in sty1", None) == "a in sty1"
+    assert fill_prompt("a sub1 cat", "a cat in ink") == "a cat in ink"
+    assert fill_prompt("a sub1 cat", None) == "a sub1 cat"
     assert without_name("a sub1 cat") == "a cat"
     assert without_name("a {} in sty1") == "a"
 

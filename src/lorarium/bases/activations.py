@@ -76,6 +76,6 @@ def _draw(base: Base, prompts: Sequence[str], steps: int, seed: int, size: int) 
     x = starting_noise([seed + i for i in range(len(prompts))], shape).to(base.device)
     # not the scheduler's own times: some begin a short run with hardly any noise
     times = [torch.full((len(x),), 1 - i / steps, device=x.device) for i in range(steps + 1)]
-    x = x * rows(base.level(times[0])[1], x)
+    x = x * rows(base.alpha_sigma(times[0])[1], x)
     for now, then in pairwise(times):
         x = step(base, x, base.predict(x, now, text), now, then)

@@ -1,7 +1,8 @@
 """The one interface of every base model, and `open_base`, which finds the backend of a name.
 
-All bases speak of clean pictures: `predict` returns the clean latent, `level` says how a noisy
-one is mixed (x_t = alpha x + sigma noise), so sampling, training and merging are written once.
+All bases speak of clean pictures: `predict` returns the clean latent, `alpha_sigma` says how a
+noisy one is mixed (x_t = alpha x + sigma noise), so sampling, training and merging are written
+once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from lorarium.adapter import Module
 from lorarium.bases.device import resolve_device
 from lorarium.errors import LorariumError
 from lorarium.files import exists
+from lorarium.formats.families.embedded import SHIPPED
 
 Text = Mapping[str, Tensor]  # what the encoders say: tensors by name, one row per prompt
 
@@ -43,13 +45,13 @@ class Base(Protocol):
     def predict(self, x: Tensor, t: Tensor, text: Text) -> Tensor:
         """Noisy latents (n, c, h, w) and times (n,) -> clean latents."""
 
-    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """alpha and sigma at times (n,)."""
 
-    def weight(self, t: Tensor) -> Tensor:
+    def loss_weight(self, t: Tensor) -> Tensor:
         """What the base's own training multiplies the squared error of `predict` by, (n,)."""
 
-    def time(self, share: Tensor) -> Tensor:
+    def sample_time(self, share: Tensor) -> Tensor:
         """Uniform numbers in (0, 1) -> times as often as the base was trained on them."""
 
     def times(self, steps: int) -> list[float]:
@@ -67,14 +69,14 @@ class Base(Protocol):
 
 def mixed(base: Base, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     """The noisy latents of clean ones."""
-    alpha, sigma = (rows(v, x) for v in base.level(t))
+    alpha, sigma = (rows(v, x) for v in base.alpha_sigma(t))
     return alpha * x + sigma * noise
 
 
 def losses(base: Base, x: Tensor, text: Text, t: Tensor, noise: Tensor) -> Tensor:
     """The base's own training loss of each row, (n,)."""
-    said = base.predict(mixed(base, x, noise, t), t, text)
-    return base.weight(t) * (said - x).square().flatten(1).mean(1)
+    prediction = base.predict(mixed(base, x, noise, t), t, text)
+    return base.loss_weight(t) * (prediction - x).square().flatten(1).mean(1)
 
 
 def rows(v: Tensor, like: Tensor) -> Tensor:
@@ -131,23 +133,23 @@ def modules(
             f"no targets are called {targets!r}", hint=f"there are {', '.join(TARGETS)}"
         )
     chosen = TARGETS[targets]
-    found: dict[Module, tuple[int, ...]] = {}
+    shapes: dict[Module, tuple[int, ...]] = {}
     for part in sorted(set(parts) & set(base.networks)):
         for path, layer in base.networks[part].named_modules():
             if chosen(path, layer):
-                found[Module(part, path)] = tuple(layer.weight.shape)
-    return dict(sorted(found.items()))
+                shapes[Module(part, path)] = tuple(layer.weight.shape)
+    return dict(sorted(shapes.items()))
 
 
 def open_base(where: str | Path | None = None, device: str = "cpu") -> Base:
     """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
     hub name of diffusers."""
     place = str(resolve_device(device))  # before anything large is read
-    name = str(where or "micro-1")
-    if name == "micro-1" or name.endswith(".safetensors"):
+    name = str(where or SHIPPED)
+    if name == SHIPPED or name.endswith(".safetensors"):
         from lorarium.bases.micro_base import load_micro
 
-        return load_micro(None if name == "micro-1" else Path(name), place)
+        return load_micro(None if name == SHIPPED else Path(name), place)
     if exists(Path(name) / "lorarium.json"):
         from lorarium.bases.micro2_folder import load_folder
 

@@ -80,8 +80,8 @@ def _linear(x: Tensor, y: Tensor, down: Tensor, up: Tensor, gain: Tensor | None)
         return flat.addmm_(h.reshape(-1, h.shape[-1]), up[0].T).view(y.shape)
     if len(x) % k:
         raise LorariumError(f"{len(x)} rows cannot be shared by {k} adapters")
-    found: Tensor = _Beside.apply(x, y, down, up if gain is None else up * gain[:, None])
-    return found
+    result: Tensor = _Beside.apply(x, y, down, up if gain is None else up * gain[:, None])
+    return result
 
 
 class _Beside(torch.autograd.Function):

@@ -75,7 +75,7 @@ class Embeddings(nn.Module):
         self.position_embedding = nn.Embedding(c.max_position_embeddings, c.hidden_size)
 
 
-class Encoder(nn.Module):
+class TextLayers(nn.Module):
     def __init__(self, c: TextConfig) -> None:
         super().__init__()
         self.layers = nn.ModuleList([Layer(c) for _ in range(c.num_hidden_layers)])
@@ -89,7 +89,7 @@ class TextModel(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
-        self.encoder = Encoder(config)
+        self.encoder = TextLayers(config)
         self.final_layer_norm = nn.LayerNorm(config.hidden_size)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -50,8 +50,8 @@ class DiffusersBase:
     def to_latent(self, pictures: Tensor) -> Tensor:
         vae = self.pipeline.vae
         with torch.no_grad():
-            found = vae.encode(pictures.to(self.device, vae.dtype)).latent_dist.mode()
-        return ((found - self._shift) * vae.config.scaling_factor).float()
+            latents = vae.encode(pictures.to(self.device, vae.dtype)).latent_dist.mode()
+        return ((latents - self._shift) * vae.config.scaling_factor).float()
 
     def to_pictures(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
@@ -86,21 +86,23 @@ class UNetBase(DiffusersBase):
         self.kind = self.scheduler.config.prediction_type
         if self.kind not in ("epsilon", "v_prediction", "sample"):
             raise LorariumError(f"a base that predicts {self.kind} is not known")
-        kept = self.scheduler.alphas_cumprod.float()
-        self.shares = torch.cat([torch.ones(1), kept]).to(self.device)  # index 0 is the picture
+        alphas_bar = self.scheduler.alphas_cumprod.float()
+        self.shares = torch.cat([torch.ones(1), alphas_bar]).to(
+            self.device
+        )  # index 0 is the picture
 
     def encode(self, prompts: Sequence[str]) -> Text:
-        said = list(prompts)
+        words = list(prompts)
         if not self.wide:
-            hidden, _ = self.pipeline.encode_prompt(said, self.device, 1, False)
+            hidden, _ = self.pipeline.encode_prompt(words, self.device, 1, False)
             return {"hidden": hidden}
-        found = self.pipeline.encode_prompt(
-            said, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
+        encoded = self.pipeline.encode_prompt(
+            words, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
-        hidden, pooled = found[0], found[2]
+        hidden, pooled = encoded[0], encoded[2]
         if self.pipeline.config.get("force_zeros_for_empty_prompt", False):
-            spoken = torch.tensor([bool(p) for p in said], device=self.device)
-            hidden, pooled = (v * rows(spoken.to(v.dtype), v) for v in (hidden, pooled))
+            has_words = torch.tensor([bool(p) for p in words], device=self.device)
+            hidden, pooled = (v * rows(has_words.to(v.dtype), v) for v in (hidden, pooled))
         return {"hidden": hidden, "pooled": pooled}
 
     def predict(self, x: Tensor, t: Tensor, text: Text) -> Tensor:
@@ -109,33 +111,33 @@ class UNetBase(DiffusersBase):
             side = x.shape[-1] * self.scale
             ids = torch.tensor([[side, side, 0, 0, side, side]] * len(x), device=x.device)
             added = {"text_embeds": text["pooled"], "time_ids": ids.to(self.dtype)}
-        said = self.denoiser(
+        prediction = self.denoiser(
             x.to(self.dtype),
             self._index(t) - 1,
             encoder_hidden_states=text["hidden"].to(self.dtype),
             added_cond_kwargs=added,
         ).sample.float()
         if self.kind == "sample":
-            return said
-        alpha, sigma = (rows(v, x) for v in self.level(t))
+            return prediction
+        alpha, sigma = (rows(v, x) for v in self.alpha_sigma(t))
         if self.kind == "v_prediction":
-            return alpha * x - sigma * said
-        return (x - sigma * said) / alpha
+            return alpha * x - sigma * prediction
+        return (x - sigma * prediction) / alpha
 
     def _index(self, t: Tensor) -> Tensor:
         return (t * (len(self.shares) - 1)).round().long()
 
-    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         share = self.shares.to(t.device)[self._index(t)]
         return share.sqrt(), (1 - share).sqrt()
 
-    def weight(self, t: Tensor) -> Tensor:
-        alpha, sigma = self.level(t)
+    def loss_weight(self, t: Tensor) -> Tensor:
+        alpha, sigma = self.alpha_sigma(t)
         if self.kind == "sample":
             return torch.ones_like(t)
         return sigma**-2 if self.kind == "v_prediction" else (alpha / sigma) ** 2
 
-    def time(self, share: Tensor) -> Tensor:
+    def sample_time(self, share: Tensor) -> Tensor:
         count = len(self.shares) - 1
         return ((share * count).floor() + 1) / count
 
@@ -181,16 +183,16 @@ class FluxBase(DiffusersBase):
             txt_ids=torch.zeros(text["hidden"].shape[1], 3, device=x.device, dtype=self.dtype),
             img_ids=ids,
         ).sample
-        said = velocity.view(n, h // 2, w // 2, c, 2, 2).permute(0, 3, 1, 4, 2, 5)
-        return x - rows(t, x) * said.reshape(x.shape).float()
+        unpacked = velocity.view(n, h // 2, w // 2, c, 2, 2).permute(0, 3, 1, 4, 2, 5)
+        return x - rows(t, x) * unpacked.reshape(x.shape).float()
 
-    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - t, t
 
-    def weight(self, t: Tensor) -> Tensor:
+    def loss_weight(self, t: Tensor) -> Tensor:
         return t.clamp(min=0.02) ** -2
 
-    def time(self, share: Tensor) -> Tensor:
+    def sample_time(self, share: Tensor) -> Tensor:
         return torch.sigmoid(torch.special.ndtri(share))
 
     def times(self, steps: int) -> list[float]:

@@ -101,14 +101,14 @@ class Micro2Base:
     def _step(self, t: Tensor) -> Tensor:
         return (t * STEPS).round().long().clamp(1, STEPS) - 1
 
-    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         bar = torch.where(t * STEPS < 0.5, torch.ones_like(t), self.bars[self._step(t)])
         return bar.sqrt(), (1 - bar).sqrt()
 
-    def weight(self, t: Tensor) -> Tensor:
-        return self.level(t)[1].clamp(min=LEAST_NOISE) ** -2
+    def loss_weight(self, t: Tensor) -> Tensor:
+        return self.alpha_sigma(t)[1].clamp(min=LEAST_NOISE) ** -2
 
-    def time(self, share: Tensor) -> Tensor:
+    def sample_time(self, share: Tensor) -> Tensor:
         return torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.special.ndtri(share))
 
     def times(self, steps: int) -> list[float]:

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
+from torch import Tensor
 
+from lorarium import trained
 from lorarium.bases.clip_text import TextConfig, TextModel
 from lorarium.bases.micro2 import END, FAMILY, PLACES, START, STEPS, Micro2Base
 from lorarium.bases.patch_codec import PATCH, PatchCodec
 from lorarium.bases.unet import UNet, unet_config
 from lorarium.errors import LorariumError
-from lorarium.formats import container
-from lorarium.formats.target import write_atomically
-from lorarium.world.mark import same_world, world_mark
+from lorarium.trained import FileKind, write_json
+from lorarium.world.mark import require_this_world, world_mark
 from lorarium.world.words import SILENT, VOCABULARY
 
+PART = FileKind("part of a micro-2 base", card=False)
 UNKNOWN = END + 1
 ROWS = END + 2  # of the token table that ships
 SCHEDULER = {
@@ -55,42 +55,34 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
     """Write the base in half precision, with what it stands on."""
     text: TextModel = base.text_encoder.text_model
     table = text.embeddings.token_embedding.weight[:ROWS]
-    said = {**text.config.for_transformers(), "dtype": "float32", "vocab_size": ROWS,
-            "bos_token_id": START, "eos_token_id": END, "pad_token_id": 0}  # fmt: skip
+    text_config = {**text.config.for_transformers(), "dtype": "float32", "vocab_size": ROWS,
+                   "bos_token_id": START, "eos_token_id": END, "pad_token_id": 0}  # fmt: skip
     codec = {"_class_name": "LinearCodec", "latent_channels": base.unet.config.in_channels,
              "block_out_channels": [1] * PATCH.bit_length(), "scaling_factor": 1.0}  # fmt: skip
-    _json(folder / "model_index.json", INDEX)
-    _json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
+    write_json(folder / "model_index.json", INDEX)
+    write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
     _part(folder / "unet", "config.json", base.unet.config.for_diffusers(),
           "diffusion_pytorch_model.safetensors", base.unet.state_dict())  # fmt: skip
     _part(folder / "vae", "config.json", codec,
-          "diffusion_pytorch_model.safetensors", base.codec.state_dict(), whole=True)  # fmt: skip
+          "diffusion_pytorch_model.safetensors", base.codec.state_dict(),
+          full_precision=True)  # fmt: skip
     weights = {f"text_model.{k}": v for k, v in text.state_dict().items()}
     weights["text_model.embeddings.token_embedding.weight"] = table
-    _part(folder / "text_encoder", "config.json", said, "model.safetensors", weights)
+    _part(folder / "text_encoder", "config.json", text_config, "model.safetensors", weights)
     _tokenizer(folder / "tokenizer")
     shipped = load_folder(folder, unsigned=True)
-    _json(folder / "lorarium.json", {"family": FAMILY, "world": world_mark(),
-                                     "hash": shipped.hash, **card})  # fmt: skip
+    index = {"family": FAMILY, "world": world_mark(), "hash": shipped.hash, **card}
+    write_json(folder / "lorarium.json", index)
 
 
 def _part(
     folder: Path, name: str, config: Mapping[str, Any], file: str, weights: Mapping[str, Tensor],
-    whole: bool = False,
+    full_precision: bool = False,
 ) -> None:  # fmt: skip
-    _json(folder / name, config)
-    kept = torch.float32 if whole else torch.float16
-    container.save(
-        folder / file,
-        {k: v.detach().cpu().to(kept).contiguous().numpy() for k, v in weights.items()},
-        {"format": "pt"},
-        force=True,
-    )
-
-
-def _json(path: Path, value: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, [(json.dumps(value, indent=1) + "\n").encode()], force=True)
+    write_json(folder / name, config)
+    dtype = torch.float32 if full_precision else torch.float16
+    arrays = {k: v.detach().cpu().to(dtype).contiguous().numpy() for k, v in weights.items()}
+    trained.save(folder / file, PART, arrays, header={"format": "pt"})
 
 
 def _tokenizer(folder: Path) -> None:
@@ -104,7 +96,7 @@ def _tokenizer(folder: Path) -> None:
     ]  # fmt: skip
     silent = r"\b(" + "|".join(sorted(SILENT)) + r")\b"
     token = {"id": "<start>", "type_id": 0}, {"id": "<end>", "type_id": 0}
-    _json(folder / "tokenizer.json", {
+    write_json(folder / "tokenizer.json", {
         "version": "1.0",
         "added_tokens": special,
         "normalizer": {"type": "Sequence", "normalizers": [
@@ -125,7 +117,7 @@ def _tokenizer(folder: Path) -> None:
         },
         "model": {"type": "WordLevel", "vocab": names, "unk_token": "<unknown>"},
     })  # fmt: skip
-    _json(folder / "tokenizer_config.json", {
+    write_json(folder / "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": PLACES,
         "pad_token": "<nothing>", "bos_token": "<start>", "eos_token": "<end>",
         "unk_token": "<unknown>",
@@ -137,41 +129,30 @@ def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) ->
     index = _read(folder / "lorarium.json") if not unsigned else {"family": FAMILY}
     if index.get("family") != FAMILY:
         raise LorariumError(f"not a {FAMILY} base", where=str(folder))
-    if not unsigned and not same_world(str(index.get("world", "")), world_mark()):
-        raise LorariumError(
-            "made for another world or vocabulary", where=str(folder),
-            hint="use the base that ships with this version, or train one",
-        )  # fmt: skip
-    try:
+    if not unsigned:
+        require_this_world(index.get("world", ""), folder)
+    with trained.fitting(folder):
         unet = UNet(unet_config(_read(folder / "unet" / "config.json")))
-        said = _read(folder / "text_encoder" / "config.json")
-        text = TextModel(TextConfig(**{k: said[k] for k in TextConfig.__dataclass_fields__}))
+        text_config = _read(folder / "text_encoder" / "config.json")
+        text = TextModel(TextConfig(**{k: text_config[k] for k in TextConfig.__dataclass_fields__}))
         codec = PatchCodec(unet.config.in_channels)
-        _fill(unet, folder / "unet" / "diffusion_pytorch_model.safetensors")
-        _fill(text, folder / "text_encoder" / "model.safetensors", "text_model.")
-        _fill(codec, folder / "vae" / "diffusion_pytorch_model.safetensors")
-    except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError):
-        raise LorariumError("its weights do not fit its configuration", where=str(folder)) from None
+        for net, file, head in (
+            (unet, "unet/diffusion_pytorch_model.safetensors", ""),
+            (text, "text_encoder/model.safetensors", "text_model."),
+            (codec, "vae/diffusion_pytorch_model.safetensors", ""),
+        ):
+            trained.fill(net, trained.load(folder / file, PART).floats(head))
     base = Micro2Base(unet, text, codec, device)
     if not unsigned and base.hash != index.get("hash"):
         raise LorariumError("its weights do not have the hash that it names", where=str(folder))
     return base
 
 
-def _fill(net: nn.Module, path: Path, head: str = "") -> None:
-    try:
-        with safe_open(path, "pt") as file:
-            weights = {k.removeprefix(head): file.get_tensor(k).float() for k in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise LorariumError(f"not a safetensors file ({error})", where=str(path)) from None
-    net.load_state_dict(weights)
-
-
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
-        found = json.loads(Path(path).read_text("utf-8"))
+        config = json.loads(Path(path).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise LorariumError(f"cannot be read ({error})", where=str(path)) from None
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise LorariumError("is not a configuration", where=str(path))
-    return found
+    return config

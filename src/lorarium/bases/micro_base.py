@@ -10,19 +10,26 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from lorarium import trained
 from lorarium.bases.base import Text
 from lorarium.bases.micro import Micro, MicroConfig, text_mask
 from lorarium.errors import LorariumError
-from lorarium.files import exists, require_regular
-from lorarium.formats import container
-from lorarium.world.mark import same_world, world_mark
+from lorarium.formats.families.embedded import SHIPPED
+from lorarium.trained import FileKind
+from lorarium.world.mark import require_this_world, world_mark
 from lorarium.world.words import tokens
 
-FAMILY = "micro-1"
-ASSET = Path(__file__).parent.parent / "assets" / "micro-1.safetensors"
+FAMILY = SHIPPED
+ASSET = trained.asset(FAMILY)
+KIND = FileKind(
+    "micro-1 base",
+    "lorarium.recipes base",
+    {"kind": "base", "family": FAMILY},
+    prefix="lorarium.",
+    card=False,
+)
 
 
 class MicroBase:
@@ -53,13 +60,13 @@ class MicroBase:
     def predict(self, x: Tensor, t: Tensor, text: Text) -> Tensor:
         return self.model.denoiser(x, t, text["hidden"], text["mask"])
 
-    def level(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
         return 1 - t, t
 
-    def weight(self, t: Tensor) -> Tensor:
+    def loss_weight(self, t: Tensor) -> Tensor:
         return t.clamp(min=self.model.config.least_noise) ** -2
 
-    def time(self, share: Tensor) -> Tensor:
+    def sample_time(self, share: Tensor) -> Tensor:
         c = self.model.config
         return torch.sigmoid(c.time_mean + c.time_spread * torch.special.ndtri(share))
 
@@ -91,54 +98,27 @@ def weights_hash(weights: Mapping[str, Tensor]) -> str:
 def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) -> str:
     """Write the base, rounded to half precision, with all that it stands on; the hash of the
     rounded weights is returned."""
-    weights = {name: tensor.detach().cpu().half() for name, tensor in model.state_dict().items()}
-    found = weights_hash({name: tensor.float() for name, tensor in weights.items()})
-    metadata = {
-        **(card or {}),
-        "lorarium.kind": "base",
-        "lorarium.family": FAMILY,
-        "lorarium.config": json.dumps(asdict(model.config)),
-        "lorarium.world": world_mark(),
-        "lorarium.hash": found,
+    weights = trained.half_weights(model)
+    base_hash = weights_hash({k: torch.from_numpy(v).float() for k, v in weights.items()})
+    header = {
+        **{key.removeprefix(KIND.prefix): text for key, text in (card or {}).items()},
+        "config": json.dumps(asdict(model.config)),
+        "world": world_mark(),
+        "hash": base_hash,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    container.save(
-        path, {name: tensor.numpy() for name, tensor in weights.items()}, metadata, force=True
-    )
-    return found
+    trained.save(path, KIND, weights, header=header)
+    return base_hash
 
 
 def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:
     """The base of a file (the shipped one by default), refused if what it stands on changed."""
     path = path or Path(os.environ.get("LORARIUM_MICRO", ASSET))
-    if not exists(path):
-        hint = "train it with `python -m lorarium.recipes base`" if path == ASSET else ""
-        raise LorariumError("no such base", where=str(path), hint=hint)
-    require_regular(path)
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise LorariumError(f"not a safetensors file ({error})", where=str(path)) from None
-    _check(metadata, path)
-    try:
-        model = Micro(MicroConfig(**json.loads(metadata["lorarium.config"])))
-        model.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError):
-        raise LorariumError("its weights do not fit its configuration", where=str(path)) from None
+    file = trained.load(path, KIND)
+    require_this_world(file.header.get("world", ""), path)
+    with trained.fitting(path):
+        model = Micro(MicroConfig(**json.loads(file.header["config"])))
+        trained.fill(model, file.floats())
     base = MicroBase(model, device)
-    if base.hash != metadata.get("lorarium.hash"):
+    if base.hash != file.header.get("hash"):
         raise LorariumError("its weights do not have the hash that it names", where=str(path))
     return base
-
-
-def _check(metadata: Mapping[str, str], path: Path) -> None:
-    if metadata.get("lorarium.kind") != "base" or metadata.get("lorarium.family") != FAMILY:
-        raise LorariumError(f"not a {FAMILY} base", where=str(path))
-    if not same_world(metadata.get("lorarium.world", ""), world_mark()):
-        raise LorariumError(
-            "made for another world or vocabulary",
-            where=str(path),
-            hint="use the base that ships with this version, or train one",
-        )

@@ -12,13 +12,13 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.bases.sampling import STEPS, sample
 from lorarium.bases.stack import Rule, read_schedule
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
 from lorarium.formats import read
 from lorarium.formats.target import check_target
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
 MOST = 10_000  # pictures of one call
 
@@ -78,7 +78,7 @@ def save_render(
     pictures: np.ndarray,
     out: Path,
     prompts: Sequence[str],
-    how: dict[str, object],
+    settings: dict[str, object],
     as_grid: bool = False,
     scale: int = 1,
     *,
@@ -87,7 +87,7 @@ def save_render(
     """Write one PNG, a labelled grid (a row per prompt), or numbered files; the paths of them."""
     paths = render_paths(out, len(pictures), as_grid, force=force)
     pictures = enlarged(pictures, scale)
-    text = {"lorarium": json.dumps({"version": __version__, "prompts": list(prompts), **how})}
+    text = {"lorarium": json.dumps({"version": __version__, "prompts": list(prompts), **settings})}
     columns = len(pictures) // len(prompts)
     if as_grid:
         sheet = grid(pictures, columns)
@@ -98,7 +98,7 @@ def save_render(
         write_png(out, pictures[0], text, force=force)
         return paths
     for i, path in enumerate(paths):
-        one = {**how, "prompts": [prompts[i // columns]], "picture": i % columns}
+        one = {**settings, "prompts": [prompts[i // columns]], "picture": i % columns}
         text = {"lorarium": json.dumps({"version": __version__, **one})}
         write_png(path, pictures[i], text, force=force)
     return paths

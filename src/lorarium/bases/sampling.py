@@ -60,8 +60,8 @@ def sample(
     with applied(base, beside):
         for start in range(0, len(prompts), batch):
             x = starting_noise(seeds[start : start + batch], shape).to(base.device)
-            said = list(prompts[start : start + batch])
-            latents = _denoise(base, x, said, stack, steps, guidance, progress)
+            chunk = list(prompts[start : start + batch])
+            latents = _denoise(base, x, chunk, stack, steps, guidance, progress)
             made.append(base.to_pictures(latents).float().cpu())
     pictures = torch.cat(made).clamp(-1, 1).permute(0, 2, 3, 1)
     return ((pictures + 1) * 127.5).round().to(torch.uint8).numpy()
@@ -85,17 +85,17 @@ def _denoise(
 ) -> Tensor:
     twice = guidance != 1 and not base.distilled
     # a prompt and its empty twin stand side by side, so that shares of the batch stay whole
-    said = [words for p in prompts for words in (p, "")] if twice else prompts
+    lines = [words for p in prompts for words in (p, "")] if twice else prompts
     times = base.times(steps)
-    x = x * base.level(torch.full((1,), times[0], device=x.device))[1]
+    x = x * base.alpha_sigma(torch.full((1,), times[0], device=x.device))[1]
     text: Text | None = None
     for i in range(steps):
         if stack is not None and (i == 0 or stack.schedule):
             stack.set(i / steps)
         if text is None or (stack is not None and stack.schedule):
-            text = dict(base.encode(said))
+            text = dict(base.encode(lines))
             if base.distilled:
-                text["guidance"] = torch.full((len(said),), guidance, device=x.device)
+                text["guidance"] = torch.full((len(lines),), guidance, device=x.device)
         now = torch.full((len(x),), times[i], device=x.device)
         then = torch.full((len(x),), times[i + 1], device=x.device)
         if twice:
@@ -112,6 +112,6 @@ def _denoise(
 
 def step(base: Base, x: Tensor, x0: Tensor, now: Tensor, then: Tensor) -> Tensor:
     """From one noise level to the next, along the noise that is left."""
-    (a, s), (a2, s2) = base.level(now), base.level(then)
+    (a, s), (a2, s2) = base.alpha_sigma(now), base.alpha_sigma(then)
     noise = (x - rows(a, x) * x0) / rows(s, x)
     return rows(a2, x) * x0 + rows(s2, x) * noise

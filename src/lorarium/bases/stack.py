@@ -46,12 +46,12 @@ def read_schedule(path: Path) -> tuple[Rule, ...]:
     """Rules from JSON: `[{"lora": 0, "start": 0.5, "block": "transformer_blocks.0",
     "weight": 0}]`."""
     try:
-        found = json.loads(read_text(path, "the schedule"))
+        rules = json.loads(read_text(path, "the schedule"))
     except (ValueError, RecursionError) as error:
         raise LorariumError(f"cannot read a schedule ({error})", where=str(path)) from None
-    if not isinstance(found, list):
+    if not isinstance(rules, list):
         raise LorariumError("a schedule is a list of rules", where=str(path))
-    return tuple(_rule(row, f"{path}, rule {i + 1}") for i, row in enumerate(found))
+    return tuple(_rule(row, f"{path}, rule {i + 1}") for i, row in enumerate(rules))
 
 
 def _rule(row: Any, where: str) -> Rule:
@@ -87,7 +87,7 @@ class Stack:
         self.weights = [_weight(w) for _, w in adapters]
         self.branches: dict[Module, Branch] = {}
         self._owners: dict[Module, list[int]] = {}
-        self._whole: dict[Module, list[tuple[int, Tensor]]] = {}
+        self._dense: dict[Module, list[tuple[int, Tensor]]] = {}
         self._bias: dict[Module, list[tuple[int, Tensor]]] = {}
         for adapter, _ in adapters:
             check_family(base, adapter)
@@ -114,14 +114,14 @@ class Stack:
                 ups.append(up)
                 owners += [i] * len(down)
             else:
-                whole = dense_change(delta, layer, base)
-                self._whole.setdefault(module, []).append((i, whole))
+                change = dense_change(delta, layer, base)
+                self._dense.setdefault(module, []).append((i, change))
         self._owners[module] = owners
         self.branches[module] = Branch(
             torch.cat(downs)[None] if downs else None,
             torch.cat(ups, 1)[None] if ups else None,
             torch.ones(1, len(owners), device=base.device) if owners else None,
-            torch.zeros_like(self._whole[module][0][1]) if module in self._whole else None,
+            torch.zeros_like(self._dense[module][0][1]) if module in self._dense else None,
             torch.zeros_like(self._bias[module][0][1]) if module in self._bias else None,
         )
 
@@ -132,7 +132,7 @@ class Stack:
             if branch.gain is not None:
                 branch.gain.copy_(torch.tensor([[gains[i] for i in self._owners[module]]]))
             for target, terms in (
-                (branch.dense, self._whole.get(module, [])),
+                (branch.dense, self._dense.get(module, [])),
                 (branch.bias, self._bias.get(module, [])),
             ):
                 if target is not None:

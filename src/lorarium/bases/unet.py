@@ -256,11 +256,11 @@ def step_features(step: Tensor, width: int) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], 1)
 
 
-def unet_config(said: Mapping[str, Any]) -> UNetConfig:
+def unet_config(config: Mapping[str, Any]) -> UNetConfig:
     """The fields of a diffusers config that this network knows."""
     known: dict[str, Any] = {
-        k: tuple(said[k]) if isinstance(said[k], list) else said[k]
+        k: tuple(config[k]) if isinstance(config[k], list) else config[k]
         for k in UNetConfig.__dataclass_fields__
-        if k in said
+        if k in config
     }
     return UNetConfig(**known)

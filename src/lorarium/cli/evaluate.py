@@ -35,8 +35,10 @@ judge_option = click.option(
 
 @click.group("evaluate", cls=Group)
 def command() -> None:
-    """Measure descriptors, merges and generators where the truth is known, files of any base with
-    judges of your own, or anything by blind votes."""
+    """Measure descriptors, merges and generators where the truth is known.
+
+    Or files of any base with judges of your own, or anything by blind votes.
+    """
 
 
 command.add_command(files)

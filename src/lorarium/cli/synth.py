@@ -21,7 +21,7 @@ from lorarium.cli.suggest import Choice
 from lorarium.errors import LorariumError
 
 if TYPE_CHECKING:
-    from lorarium.synthesis.make import Made
+    from lorarium.synthesis.make import SynthesisResult
 
 
 @click.command("synth")
@@ -91,9 +91,9 @@ def command(
         return _between(between, Path(out), count, rank, force, as_json, quiet)
     if count != 1:
         raise click.UsageError("--count goes with --between")
-    from lorarium.synthesis.run import synth
+    from lorarium.synthesis.run import synthesize_files
 
-    made = synth(
+    made = synthesize_files(
         pictures,
         out,
         kind=kind,
@@ -119,7 +119,7 @@ def command(
         )
 
 
-def facts(made: Made) -> dict[str, Any]:
+def facts(made: SynthesisResult) -> dict[str, Any]:
     """What --json says of a generated adapter."""
     return {
         "family": made.adapter.family,

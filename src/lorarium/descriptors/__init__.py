@@ -7,10 +7,9 @@
 from typing import Any
 
 from lorarium.descriptors.facts import fact_names
-from lorarium.descriptors.kernels import InputKernel, OutputKernel, ProductKernel, kernel
+from lorarium.descriptors.kernels import kernel
 from lorarium.descriptors.many import Described, describe, describe_many
-from lorarium.descriptors.protocol import Descriptor
-from lorarium.descriptors.raw import RawFactors
+from lorarium.descriptors.protocol import DESCRIPTORS, Descriptor, find_descriptors
 from lorarium.descriptors.select import SELECTIONS, choose
 from lorarium.descriptors.sketch import (
     SKETCH_VERSION,
@@ -21,32 +20,8 @@ from lorarium.descriptors.sketch import (
     product_cosine,
     product_inner,
 )
-from lorarium.descriptors.sketched import (
-    SketchedEffect,
-    SketchedInput,
-    SketchedOutput,
-    SketchedProduct,
-)
-from lorarium.descriptors.spectra import Spectra
 from lorarium.descriptors.styles import centroids, drift
-from lorarium.descriptors.tokens import Tokens
 from lorarium.errors import LorariumError
-
-DESCRIPTORS: dict[str, type[Descriptor]] = {
-    kind.name: kind
-    for kind in (
-        RawFactors,
-        ProductKernel,
-        OutputKernel,
-        InputKernel,
-        SketchedProduct,
-        SketchedOutput,
-        SketchedInput,
-        SketchedEffect,
-        Spectra,
-        Tokens,
-    )
-}
 
 
 def descriptor(name: str, **options: Any) -> Descriptor:
@@ -55,6 +30,8 @@ def descriptor(name: str, **options: Any) -> Descriptor:
         raise LorariumError(f"no descriptor {name!r}", hint="one of " + ", ".join(DESCRIPTORS))
     return DESCRIPTORS[name](**options)
 
+
+find_descriptors()
 
 __all__ = [
     "DESCRIPTORS",

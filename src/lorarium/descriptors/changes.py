@@ -32,8 +32,8 @@ def changes(adapter: Adapter) -> Iterator[tuple[Module, Linear]]:
 
 def matrices(adapter: Adapter, selection: str = "all") -> dict[Module, Linear]:
     """The changes of a selection of modules that are matrices, not vectors."""
-    found = {module: change for module, change in changes(adapter) if len(change.shape) > 1}
-    return {module: found[module] for module in choose(found, selection, adapter.family)}
+    by_module = {module: change for module, change in changes(adapter) if len(change.shape) > 1}
+    return {module: by_module[module] for module in choose(by_module, selection, adapter.family)}
 
 
 def _pieces(native: Native, change: Linear) -> Iterator[tuple[str, Linear]]:
@@ -42,16 +42,16 @@ def _pieces(native: Native, change: Linear) -> Iterator[tuple[str, Linear]]:
     if counts is None:  # not the shape of this weight: it meets no other anyway
         yield native.name, change
         return
-    whole = swap(change) if native.swapped else None
-    cut = [whole] if whole is not None else split(change, counts, native.name)
+    swapped = swap(change) if native.swapped else None
+    cut = [swapped] if swapped is not None else split(change, counts, native.name)
     if cut is not None and len(cut) == len(native.paths):
         yield from zip(native.paths, cut, strict=True)  # type: ignore[arg-type]
         return
     ends = np.cumsum(counts)
     spans = [(int(end) - count, int(end)) for count, end in zip(counts, ends, strict=True)]
-    found = matrix_form(change)
+    matrix = matrix_form(change)
     if native.swapped:
-        yield native.paths[0], Dense(np.concatenate([rows(found, *s) for s in spans[::-1]]))
+        yield native.paths[0], Dense(np.concatenate([rows(matrix, *s) for s in spans[::-1]]))
         return
     for path, span in zip(native.paths, spans, strict=True):
-        yield path, Dense(rows(found, *span), found.scale)
+        yield path, Dense(rows(matrix, *span), matrix.scale)

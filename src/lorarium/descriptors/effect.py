@@ -14,22 +14,23 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import load_file
 
+from lorarium import trained
 from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra.forms import apply, matrix_form
 from lorarium.descriptors.changes import changes
 from lorarium.descriptors.probes import address, probes, windows
-from lorarium.descriptors.select import ROLES, role_of
+from lorarium.descriptors.select import MODULE_ROLES, role_of
+from lorarium.trained import FileKind
 
-ASSETS = Path(__file__).parent.parent / "assets"
+KIND = FileKind("file of activations", "lorarium.recipes.activations", beside=False)
 DIRECTIONS = 4
 SLOT = 512  # numbers for all modules of a role
-SIZE = 2 * len(ROLES) * SLOT
+SIZE = 2 * len(MODULE_ROLES) * SLOT
 
 
 def asset(family: str) -> Path:
-    return ASSETS / f"activations.{family}.safetensors"
+    return trained.asset(f"activations.{family}")
 
 
 @cache
@@ -38,7 +39,7 @@ def activations(family: str) -> Mapping[str, Array] | None:
     path = asset(family)
     if family != Path(family).name or not path.is_file():
         return None
-    return {name: array.astype(np.float32) for name, array in load_file(path).items()}
+    return trained.load(path, KIND).floats()
 
 
 def effect(adapter: Adapter) -> Array:
@@ -47,7 +48,7 @@ def effect(adapter: Adapter) -> Array:
     known = activations(adapter.family)
     if known is None:
         return np.zeros(0)
-    found = np.zeros((2, len(ROLES), SLOT))
+    slots = np.zeros((2, len(MODULE_ROLES), SLOT))
     for module, change in changes(adapter):
         role, seen = role_of(module), known.get(module.path)
         if role is None or seen is None or math.prod(change.shape[1:]) != len(seen):
@@ -56,8 +57,8 @@ def effect(adapter: Adapter) -> Array:
         for kind, part in enumerate((added[:, :1], added[:, 1:])):
             size = float(np.linalg.norm(part))
             if size:
-                found[kind, ROLES.index(role)] += _sketched(module, part.reshape(-1) / size)
-    return found.reshape(-1)
+                slots[kind, MODULE_ROLES.index(role)] += _sketched(module, part.reshape(-1) / size)
+    return slots.reshape(-1)
 
 
 def _sketched(module: Module, vector: Array) -> Array:

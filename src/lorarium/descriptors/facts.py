@@ -56,12 +56,12 @@ def _block(module: Module, family: str) -> int:
     return min(place, BLOCKS - 1)
 
 
-def facts(adapter: Adapter, found: Sequence[Projected]) -> Array:
+def facts(adapter: Adapter, projections: Sequence[Projected]) -> Array:
     """float32 (SIZE,): everything 0 for an adapter that changes nothing."""
-    modules = [module for part in found for module in part.modules]
-    square = np.concatenate([part.square for part in found] or [np.zeros(0)])
-    fourth = np.concatenate([part.fourth for part in found] or [np.zeros(0)])
-    ranks = np.array([part.rank for part in found for _ in part.modules], np.intp)
+    modules = [module for part in projections for module in part.modules]
+    square = np.concatenate([part.square for part in projections] or [np.zeros(0)])
+    fourth = np.concatenate([part.fourth for part in projections] or [np.zeros(0)])
+    ranks = np.array([part.rank for part in projections for _ in part.modules], np.intp)
     energy = square / (square.sum() or 1)
     spread = np.divide(square**2, fourth, out=np.zeros_like(square), where=fourth > 0)
     matrix = spread > 0
@@ -79,7 +79,7 @@ def facts(adapter: Adapter, found: Sequence[Projected]) -> Array:
 
     kinds = [kind_name(delta) for _, delta in adapter.items()]
     stored = np.sort(ranks[ranks > 0])
-    whole = by(np.zeros(len(modules), np.intp), 1)
+    overall = by(np.zeros(len(modules), np.intp), 1)
     sort_energy, sort_rank, sort_count = by(sorts, len(SORTS))
     block_energy, block_rank, _ = by(places, BLOCKS)
     general = [
@@ -91,7 +91,7 @@ def facts(adapter: Adapter, found: Sequence[Projected]) -> Array:
         int(text.sum()),
         energy[text].sum(),
         *((stored[0], stored[len(stored) // 2], stored[-1]) if len(stored) else (0, 0, 0)),
-        whole[1][0],
+        overall[1][0],
     ]
     parts = (general, sort_energy, sort_rank, sort_count, block_energy, block_rank)
     return np.concatenate(parts).astype(np.float32)

@@ -20,7 +20,7 @@ from lorarium.algebra.lower import lowered_factors
 from lorarium.algebra.stacks import HINT, NOT_FINITE
 from lorarium.descriptors.changes import matrices
 from lorarium.descriptors.gram import Axes, unit
-from lorarium.descriptors.protocol import Item, as_adapters, check_family, one_family
+from lorarium.descriptors.protocol import Item, as_adapters, check_family, declared, one_family
 from lorarium.errors import LorariumError
 
 KINDS = ("product", "output", "input")
@@ -48,8 +48,8 @@ def kernel(
     total = np.zeros((len(rows), len(columns)))
     counts = np.zeros(len(rows)), np.zeros(len(columns))
     every = rows if others is None else [*rows, *columns]
-    for module in sorted({module for found in every for module in found}):
-        shapes = {matrix_shape(found[module]) for found in every if module in found}
+    for module in sorted({module for changes in every for module in changes}):
+        shapes = {matrix_shape(changes[module]) for changes in every if module in changes}
         if len(shapes) > 1:
             what = "shapes differ: " + " and ".join(map(str, sorted(shapes)))
             raise LorariumError(what, where=str(module), hint="are all for the same base model?")
@@ -105,18 +105,21 @@ class ExactKernel:
         return unit(self._axes.place(k))
 
 
+@declared
 class ProductKernel(ExactKernel):
     """<D, D'>: copies and continued runs."""
 
     kind = name = "product"
 
 
+@declared
 class OutputKernel(ExactKernel):
     """<D Dᵀ, D' D'ᵀ>: content."""
 
     kind = name = "output"
 
 
+@declared
 class InputKernel(ExactKernel):
     """<Dᵀ D, D'ᵀ D'>: initialisation."""
 
@@ -166,11 +169,11 @@ def _side(adapters: Sequence[Changes], module: Module, kind: str) -> _Side:
 
 def factors(change: Linear) -> tuple[Array, Array]:
     """B (out, r) with the scale in it and A (r, n), for any matrix; by its SVD if need be."""
-    found = form(change)
+    lowered = form(change)
     if lowering_cost(change).full and len(change.shape) > 1:
         svd = canonical(change, dense=True)
         return svd.U * svd.S, svd.V.T
-    pair = lowered_factors(found)
+    pair = lowered_factors(lowered)
     return pair.B * pair.B.dtype.type(pair.scale), pair.A
 
 

@@ -7,7 +7,6 @@ and know adapters of one base model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +14,8 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
+from lorarium import trained
 from lorarium.adapter import Array
 from lorarium.descriptors.effect import SIZE as EFFECT
 from lorarium.descriptors.facts import GENERAL
@@ -25,10 +24,11 @@ from lorarium.descriptors.protocol import Item, as_sketch, check_family
 from lorarium.descriptors.select import SORTS
 from lorarium.descriptors.sketch import SKETCH_VERSION, Sketch, fold
 from lorarium.errors import LorariumError, missing_extra
+from lorarium.trained import Card, FileKind
 
-ASSET = Path(__file__).parent.parent / "assets" / "describe.safetensors"
+ASSET = trained.asset("describe")
 FORMAT = "lorarium-describe/1"
-AGAIN = "train it: python -m lorarium.recipes describe"
+KIND = FileKind("learned descriptor", "lorarium.recipes describe", {"format": FORMAT})
 FACTS = len(GENERAL) + 3 * len(SORTS)  # those used: how an adapter was made
 REST = 6144  # numbers that stand for what is new about an artist
 PICTURE_HEADS = ("style", "identity", "picture")  # of judge A, what the picture tower reads
@@ -46,7 +46,7 @@ class Learned:
 
     family: str
     weights: Weights
-    card: dict[str, Any]
+    card: Card
 
     def probes(self, sketches: Sequence[Sketch]) -> Array:
         """(n, k) of unit length: the learned axes, then what is left of the effect when the
@@ -72,9 +72,9 @@ class Learned:
         """
         from lorarium.world.words import tokens
 
-        return np.stack([self._said({t for t in tokens(text) if t}) for text in texts])
+        return np.stack([self._prompt_vector({t for t in tokens(text) if t}) for text in texts])
 
-    def _said(self, numbers: set[int]) -> Array:
+    def _prompt_vector(self, numbers: set[int]) -> Array:
         from lorarium.world.splits import SEEN_GENRES
         from lorarium.world.words import COLOURS, VOCABULARY
 
@@ -82,10 +82,10 @@ class Learned:
         hues = [i for i, colour in enumerate(COLOURS) if colour in words]
         inside = bool(hues) and bool(words.keys() & set(SEEN_GENRES))
         rest = [n for word, n in words.items() if not (inside and word in COLOURS)]
-        found = unit(table[rest].sum(0) + self.weights["words.bias"])
+        vector = unit(table[rest].sum(0) + self.weights["words.bias"])
         if inside:
-            found = unit(found + self.weights["words.hues"][hues].mean(0))
-        return found
+            vector = unit(vector + self.weights["words.hues"][hues].mean(0))
+        return vector
 
     def picture_features(self, features: Array) -> Array:
         """(n, d) from means over pictures of the heads of judge A, (n, f)."""
@@ -120,28 +120,22 @@ def damped(x: Array, weights: Weights) -> Array:
 
 def load_learned(path: Path) -> Learned:
     """The networks in a file, refused when of another version of sketches."""
-    card = read_card(path)
-    with safe_open(path, "np") as file:
-        weights = {key: file.get_tensor(key).astype(np.float32) for key in file.keys()}
-    return Learned(str(card.get("family")), weights, card)
+    file = trained.load(path, KIND)
+    _check(file.card, path)
+    return Learned(str(file.card.get("family")), file.floats(), file.card)
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> Card:
     """What a file says of its networks; refused when of another version of sketches."""
-    if not path.is_file():
-        raise LorariumError("there is no learned descriptor yet", where=str(path), hint=AGAIN)
-    try:
-        with safe_open(path, "np") as file:
-            about = file.metadata() or {}
-        card = json.loads(about.get("card", "{}"))
-    except (OSError, SafetensorError, ValueError) as error:
-        raise LorariumError(f"cannot be read ({error})", where=str(path), hint=AGAIN) from None
-    if about.get("format") != FORMAT or not isinstance(card, dict):
-        raise LorariumError("is no learned descriptor", where=str(path), hint=AGAIN)
+    card = trained.read_card(path, KIND)
+    _check(card, path)
+    return card
+
+
+def _check(card: Card, path: Path) -> None:
     if card.get("sketch") != SKETCH_VERSION:
         what = f"was trained on sketches of version {card.get('sketch')}"
-        raise LorariumError(what, where=str(path), hint=AGAIN)
-    return card
+        raise LorariumError(what, where=str(path), hint=KIND.again)
 
 
 @lru_cache(maxsize=1)
@@ -184,7 +178,7 @@ def picture_features(pictures: Array, mark: str | None = None) -> Array:
         raise missing_extra(f"reading pictures needs {error.name}", "torch") from None
     judge = _judge(encoder)
     if mark is not None and mark != mark_of(judge):
-        raise LorariumError("the picture tower was trained with another judge A", hint=AGAIN)
+        raise LorariumError("the picture tower was trained with another judge A", hint=KIND.again)
     return np.concatenate([v.mean(0) for v in encode(judge, pictures, *PICTURE_HEADS)])
 
 
@@ -215,8 +209,8 @@ class _LearnedDescriptor:
 
     def describe_all(self, items: Sequence[Item]) -> Array:
         sketches = [as_sketch(item) for item in items]
-        found = self._learned.probes if self.name == "probe" else self._learned.aligned
-        return found(sketches)
+        encode = self._learned.probes if self.name == "probe" else self._learned.aligned
+        return encode(sketches)
 
 
 class Probe(_LearnedDescriptor):

@@ -59,10 +59,10 @@ def _sign_rows(d: int, count: int) -> Array:
 def _orthonormal(d: int, count: int) -> Array:
     wide = _sign_rows(d, count).astype(np.float64)
     if d >= count:
-        found = wide @ _inverse_root(wide.T @ wide / d)
+        frame = wide @ _inverse_root(wide.T @ wide / d)
     else:
-        found = _inverse_root(wide @ wide.T / count) @ wide
-    return found.astype(np.float32)
+        frame = _inverse_root(wide @ wide.T / count) @ wide
+    return frame.astype(np.float32)
 
 
 def windows(starts: Sequence[int], size: int, power: float = 1.0) -> Array:
@@ -90,11 +90,11 @@ def _scaled(length: int, power: float) -> Array:
 
 def _signs(name: str, count: int) -> Array:
     """A table of at least `count` signs; a longer one begins with the shorter one."""
-    found = _tables.get(name)
-    if found is None or len(found) < count:
+    table = _tables.get(name)
+    if table is None or len(table) < count:
         size = max(2**20, 1 << (count - 1).bit_length())
         bits = hashlib.shake_128(VERSION + name.encode()).digest(size // 8)
-        found = np.unpackbits(np.frombuffer(bits, np.uint8)).astype(np.float32) * 2 - 1
-        found.flags.writeable = False
-        _tables[name] = found
-    return found
+        table = np.unpackbits(np.frombuffer(bits, np.uint8)).astype(np.float32) * 2 - 1
+        table.flags.writeable = False
+        _tables[name] = table
+    return table

@@ -89,8 +89,8 @@ def _pair(module: Module, change: Linear) -> _Pair | None:
         B, A = change.up, change.down
         return _Pair(module, B.reshape(B.shape[:2]), A.reshape(len(A), -1), change.scale)
     if len(change.shape) < 2:
-        found = form(change)
-        return _Pair(module, found.b[:, None], np.ones((1, 1), found.b.dtype), found.scale)  # type: ignore[union-attr]
+        bias = form(change)
+        return _Pair(module, bias.b[:, None], np.ones((1, 1), bias.b.dtype), bias.scale)  # type: ignore[union-attr]
     if not isinstance(change, Kronecker) and not lowering_cost(change).full:
         factors = lowered_factors(form(change))
         return _Pair(module, factors.B, factors.A, factors.scale)
@@ -110,26 +110,26 @@ def _with_factors(pairs: list[_Pair], vectors: bool) -> Projected:
     P, Q = _probed(left, LEFT), _probed(right, RIGHT)
     Pt, Qt = P.transpose(0, 2, 1), Q.transpose(0, 2, 1)
     scale = np.array([p.scale for p in pairs])
-    both = BB.astype(np.float64) @ AA.astype(np.float64)
+    products = BB.astype(np.float64) @ AA.astype(np.float64)
     return Projected(
         [p.module for p in pairs],
         (Pt[:, :GRID] @ Q) * scale[:, None, None].astype(P.dtype),
         None if vectors else Pt @ (AA @ P),
         None if vectors else Qt @ (BB @ Q),
-        np.einsum("kii->k", both).clip(0) * scale**2,
-        np.einsum("kij,kji->k", both, both).clip(0) * scale**4,
+        np.einsum("kii->k", products).clip(0) * scale**2,
+        np.einsum("kij,kji->k", products, products).clip(0) * scale**4,
         (left.shape[2], right.shape[2]),
         0 if vectors else left.shape[1],
     )
 
 
 def _without_factors(module: Module, change: Linear) -> Projected:
-    found = matrix_form(change)
-    out, n = found.shape
+    matrix = matrix_form(change)
+    out, n = matrix.shape
     place = address(module)
     U = probes(out, LEFT) * windows([place.left], out).T
     V = probes(n, RIGHT) * windows([place.right], n).T
-    Y, Z = apply_transposed(found, U), apply(found, V)
+    Y, Z = apply_transposed(matrix, U), apply(matrix, V)
     output, input = Y.T @ Y, Z.T @ Z
     square = inner(change, change)
     if not (np.isfinite(square) and np.isfinite(output).all() and np.isfinite(input).all()):
@@ -137,7 +137,7 @@ def _without_factors(module: Module, change: Linear) -> Projected:
     fourth = (_estimated_square(output) + _estimated_square(input)) / 2
     sizes = np.array([square]), np.array([fourth])
     grid = Y[:, :GRID].T @ V
-    return Projected([module], grid[None], output[None], input[None], *sizes, found.shape, 0)
+    return Projected([module], grid[None], output[None], input[None], *sizes, matrix.shape, 0)
 
 
 def _estimated_square(gram: Array) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 
 Item = Adapter | Sketch
+DESCRIPTORS: dict[str, type[Descriptor]] = {}
 
 
 class Descriptor(Protocol):
@@ -31,10 +34,26 @@ class Descriptor(Protocol):
         """float32 (size,)."""
 
 
-def describe_all(found: Descriptor, items: Sequence[Item]) -> Array:
+def declared(kind: type[Any]) -> type[Any]:
+    """Declare a descriptor where it stands; `descriptor(kind.name)` then finds it."""
+    if kind.name in DESCRIPTORS:
+        raise ValueError(f"two descriptors are called {kind.name!r}")
+    DESCRIPTORS[kind.name] = kind
+    return kind
+
+
+def find_descriptors() -> None:
+    """Import every file of the room, and with it the descriptors that it declares."""
+    import lorarium.descriptors as room
+
+    for file in pkgutil.iter_modules(room.__path__):
+        importlib.import_module(f"{room.__name__}.{file.name}")
+
+
+def describe_all(descriptor: Descriptor, items: Sequence[Item]) -> Array:
     """Vectors (n, size) of many items; at once where a descriptor can."""
-    many = getattr(found, "describe_all", None)
-    return many(items) if many else np.stack([found.describe(item) for item in items])
+    many = getattr(descriptor, "describe_all", None)
+    return many(items) if many else np.stack([descriptor.describe(item) for item in items])
 
 
 def as_sketch(item: Item) -> Sketch:
@@ -43,11 +62,11 @@ def as_sketch(item: Item) -> Sketch:
 
 def as_adapters(items: Sequence[Item], name: str) -> list[Adapter]:
     """The items, when all are adapters of one family."""
-    found = [item for item in items if isinstance(item, Adapter)]
-    if len(found) < len(items):
+    adapters = [item for item in items if isinstance(item, Adapter)]
+    if len(adapters) < len(items):
         raise LorariumError(f"the descriptor {name} needs the factors, not a sketch of them")
-    one_family(found, name)
-    return found
+    one_family(adapters, name)
+    return adapters
 
 
 def one_family(items: Sequence[Item], name: str) -> str:

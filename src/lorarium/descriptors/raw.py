@@ -15,7 +15,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array, LowRank, Module
 from lorarium.descriptors.gram import Axes, unit
-from lorarium.descriptors.protocol import Item, as_adapters
+from lorarium.descriptors.protocol import Item, as_adapters, declared
 from lorarium.errors import LorariumError
 
 CALIBRATIONS = ("none", "moments", "gain", "split", "cosine")
@@ -24,6 +24,7 @@ FOLDS = 32  # of the jackknife
 Layout = dict[Module, tuple[tuple[int, ...], tuple[int, ...]]]
 
 
+@declared
 class RawFactors:
     """Principal coordinates of the flattened factors.
 
@@ -91,13 +92,13 @@ class RawFactors:
 
 def layout(adapter: Adapter) -> Layout:
     """The shapes of all factors, or a refusal: other kinds have no A and B."""
-    found: Layout = {}
+    shapes: Layout = {}
     for module, delta in adapter.items():
         if not isinstance(delta, LowRank) or delta.mid is not None:
             what = "raw factors exist of plain low-rank changes only"
             raise LorariumError(what, where=str(module), hint="take another descriptor")
-        found[module] = (delta.up.shape, delta.down.shape)
-    return found
+        shapes[module] = (delta.up.shape, delta.down.shape)
+    return shapes
 
 
 def products(rows: Sequence[Adapter], columns: Sequence[Adapter], wanted: Layout) -> Array:
@@ -132,12 +133,12 @@ def _jackknife_gain(K: Array, axes: Axes) -> Array:
     squares = np.zeros((n, len(axes.L)))
     fold = np.arange(n) % min(n, FOLDS)
     for number in np.unique(fold):
-        kept, out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        part = Axes.fit(K[np.ix_(kept, kept)], len(axes.L))
-        squares[out, : len(part.L)] = part.place(K[np.ix_(out, kept)]) ** 2
+        inside, outside = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        part = Axes.fit(K[np.ix_(inside, inside)], len(axes.L))
+        squares[outside, : len(part.L)] = part.place(K[np.ix_(outside, inside)]) ** 2
     spread = np.sqrt(squares.mean(0))
-    inside = np.sqrt((axes.coordinates**2).mean(0))
-    return _ratio(inside, spread)
+    fitted = np.sqrt((axes.coordinates**2).mean(0))
+    return _ratio(fitted, spread)
 
 
 def _ratio(a: Array, b: Array) -> Array:

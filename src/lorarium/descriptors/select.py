@@ -15,7 +15,7 @@ SORTS = ("q", "k", "v", "out", "feed-forward", "conv", "other")
 ATTENTION = SORTS[:4]
 # what a module of attention or feed-forward does in more detail; the latter, where most numbers
 # are, by chance in two
-ROLES = (
+MODULE_ROLES = (
     *(f"{what} {sort}" for what in ("self", "cross") for sort in ATTENTION),
     *(f"feed-forward {side} {half}" for side in ("in", "out") for half in (1, 2)),
 )
@@ -72,10 +72,10 @@ def block_of(module: Module) -> str:
         return module.part
     if module.path.startswith("mid_block."):
         return "mid_block"
-    if found := _UNET.match(module.path):
-        return f"{found[1]}.{'sampler' if 'samplers.' in module.path else found[2]}"
-    if found := _NUMBERED.match(module.path):
-        return f"{found[1]}.{found[2]}"
+    if match := _UNET.match(module.path):
+        return f"{match[1]}.{'sampler' if 'samplers.' in module.path else match[2]}"
+    if match := _NUMBERED.match(module.path):
+        return f"{match[1]}.{match[2]}"
     return "other"
 
 

@@ -36,7 +36,7 @@ _MAGIC = b"lsk\0"
 _TYPES = {"product": "<i2", "output": "i1", "input": "i1", "facts": "<f4", "effect": "i1"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sketch:
     """`output`, `input` and `effect` are unit vectors (zero where nothing is changed), so that an
     inner product is a cosine; `facts` are named by `fact`. The numbers are what the bytes hold."""
@@ -54,6 +54,10 @@ class Sketch:
             vector.flags.writeable = False
             object.__setattr__(self, name, vector)
 
+    def __repr__(self) -> str:
+        modules, norm = self.fact("modules"), self.fact("norm")
+        return f"Sketch({quoted(self.family)[1:-1]}, {modules:.0f} modules, norm {norm:.3g})"
+
     def fact(self, name: str) -> float:
         """One fact, as `fact_names` spells it: `norm`, `effective rank`, `energy q`..."""
         names = fact_names(self.family)
@@ -64,8 +68,8 @@ class Sketch:
     def to_bytes(self) -> bytes:
         """At most 32 KiB and 12 of `effect`, from which `from_bytes` makes the very same sketch."""
         family = self.family.encode()
-        whole, exponent = _sixteen_bits(self.product)
-        arrays = [whole, _eight_bits(self.output), _eight_bits(self.input), self.facts]
+        product, exponent = _sixteen_bits(self.product)
+        arrays = [product, _eight_bits(self.output), _eight_bits(self.input), self.facts]
         sizes = [len(array) for array in arrays]
         arrays.append(_eight_bits(self.effect))
         head = _HEAD.pack(_MAGIC, SKETCH_VERSION, len(family), *sizes, exponent)
@@ -104,12 +108,12 @@ def sketch(adapter: Adapter) -> Sketch:
     >>> sketch(read("ink.safetensors")).fact("effective rank")  # doctest: +SKIP
     """
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
-        found = list(project(adapter))
-        numbers = facts(adapter, found)
+        projections = list(project(adapter))
+        numbers = facts(adapter, projections)
     if not np.isfinite(numbers).all():
         raise LorariumError("the changes are too large to sketch", hint="see `lorarium inspect`")
     product, output, input = np.zeros(PRODUCT), np.zeros(OUTPUT), np.zeros(INPUT)
-    for part in found:
+    for part in projections:
         places = [address(module) for module in part.modules]
         _add(product, part.grid.reshape(len(places), -1), [p.slots[0] for p in places])
         if part.output is not None and part.input is not None:
@@ -117,10 +121,10 @@ def sketch(adapter: Adapter) -> Sketch:
             _add(output, rows, [p.slots[1] for p in places], scale)
             rows, scale = _rows(part.input, part.shape[1], [p.input for p in places])
             _add(input, rows, [p.slots[2] for p in places], scale)
-    whole, exponent = _sixteen_bits(product / math.sqrt(GRID * RIGHT))
+    rounded, exponent = _sixteen_bits(product / math.sqrt(GRID * RIGHT))
     units = _unit(_eight_bits(output)), _unit(_eight_bits(input))
     known = _unit(_eight_bits(effect(adapter)))
-    return Sketch(adapter.family, np.ldexp(whole, exponent), *units, numbers, known)
+    return Sketch(adapter.family, np.ldexp(rounded, exponent), *units, numbers, known)
 
 
 def product_inner(a: Sketch, b: Sketch) -> float:
@@ -204,8 +208,8 @@ def _eight_bits(vector: Array) -> Array:
     return np.rint(vector * (127 / peak)) if peak else np.zeros(vector.shape)
 
 
-def _unit(whole: Array) -> Array:
-    wide = whole.astype(np.float64)
+def _unit(integers: Array) -> Array:
+    wide = integers.astype(np.float64)
     size = np.sqrt((wide * wide).sum())
     return wide / size if size else wide
 

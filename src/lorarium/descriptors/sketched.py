@@ -10,7 +10,7 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.descriptors.effect import SIZE as EFFECT
 from lorarium.descriptors.gram import unit
-from lorarium.descriptors.protocol import Item, as_sketch, check_family, one_family
+from lorarium.descriptors.protocol import Item, as_sketch, check_family, declared, one_family
 from lorarium.descriptors.sketch import INPUT, OUTPUT, PRODUCT, fold
 from lorarium.errors import LorariumError
 
@@ -47,18 +47,22 @@ class SketchVector:
         return unit(fold(getattr(as_sketch(item), self.part), self.size))
 
 
+@declared
 class SketchedProduct(SketchVector):
     part, full, name = "product", PRODUCT, "sketch-product"
 
 
+@declared
 class SketchedOutput(SketchVector):
     part, full, name = "output", OUTPUT, "sketch-output"
 
 
+@declared
 class SketchedInput(SketchVector):
     part, full, name = "input", INPUT, "sketch-input"
 
 
+@declared
 class SketchedEffect(SketchVector):
     part, full, name = "effect", EFFECT, "sketch-effect"
 

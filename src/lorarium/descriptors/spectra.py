@@ -15,7 +15,7 @@ from lorarium.adapter import Adapter, Array
 from lorarium.algebra import effective_rank, spectra
 from lorarium.descriptors.changes import matrices
 from lorarium.descriptors.gram import unit
-from lorarium.descriptors.protocol import Item, as_adapters, check_family
+from lorarium.descriptors.protocol import Item, as_adapters, check_family, declared
 from lorarium.descriptors.select import SORTS, block_of, depth, sort_of
 from lorarium.errors import LorariumError
 
@@ -24,6 +24,7 @@ PLACES = 4  # thirds of the denoiser; the last is everything without a depth, te
 PER_GROUP = 3 + TOP
 
 
+@declared
 class Spectra:
     """Profiles brought to mean 0 and spread 1 over the fitted set, as unit vectors."""
 
@@ -61,7 +62,7 @@ def profile(adapter: Adapter) -> Array:
         place = depth(block_of(module), adapter.family)
         third = PLACES - 1 if place is None else int(place * 3)
         groups.setdefault((SORTS.index(sort_of(module)), third), []).append(S.astype(np.float64))
-    whole = sum(float(np.square(S).sum()) for many in groups.values() for S in many)
+    total = sum(float(np.square(S).sum()) for many in groups.values() for S in many)
     table = np.zeros((len(SORTS), PLACES, PER_GROUP))
     for (sort, third), many in groups.items():
         energy = np.array([np.square(S).sum() for S in many])
@@ -72,6 +73,6 @@ def profile(adapter: Adapter) -> Array:
         for row, S, square in zip(shares, many, energy, strict=True):
             row[: min(TOP, len(S))] = np.square(S[:TOP]) / (square or 1)
         ranks = np.array([effective_rank(S) for S in many])
-        general = energy.sum() / whole, np.log2(energy.sum()) / 2, weight @ ranks
+        general = energy.sum() / total, np.log2(energy.sum()) / 2, weight @ ranks
         table[sort, third] = np.concatenate([general, weight @ shares])
     return table.reshape(-1)

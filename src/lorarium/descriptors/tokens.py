@@ -17,13 +17,14 @@ from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra import canonical_stream
 from lorarium.descriptors.changes import matrices
 from lorarium.descriptors.probes import probes
-from lorarium.descriptors.protocol import Item, as_adapters, check_family
+from lorarium.descriptors.protocol import Item, as_adapters, check_family, declared
 from lorarium.errors import LorariumError
 
 TOP, PROBES = 4, 16
 FEATURES = 3 * PROBES + 1
 
 
+@declared
 class Tokens:
     """Tokens (modules, TOP, FEATURES) flattened, for the modules that the fitted set changes;
     what an adapter leaves alone is zero."""
@@ -49,15 +50,15 @@ class Tokens:
             raise LorariumError(f"{self.name} has not been fitted")
         [adapter] = as_adapters([item], self.name)
         check_family(adapter, self._family, self.name)
-        found = tokens(adapter, self.top, self.selection)
+        by_module = tokens(adapter, self.top, self.selection)
         nothing = np.zeros((self.top, FEATURES), np.float32)
-        return np.stack([found.get(module, nothing) for module in self.modules]).reshape(-1)
+        return np.stack([by_module.get(module, nothing) for module in self.modules]).reshape(-1)
 
 
 def tokens(adapter: Adapter, top: int = TOP, selection: str = "all") -> dict[Module, Array]:
     """Each module's strongest directions, float32 (top, FEATURES); log2 σ is the last feature."""
     part = adapter.with_(deltas=matrices(adapter, selection))
-    found = {}
+    by_module = {}
     for module, svd in canonical_stream(part, dense=True):
         U, S, V = svd.cut(top)
         alive = S > 0
@@ -72,5 +73,5 @@ def tokens(adapter: Adapter, top: int = TOP, selection: str = "all") -> dict[Mod
                 np.log2(S[alive])[None],
             ]
         ).T
-        found[module] = table
-    return found
+        by_module[module] = table
+    return by_module

@@ -23,7 +23,7 @@ from torch import nn
 
 from lorarium.encoders.encode import encode
 from lorarium.encoders.nets import JudgeNet
-from lorarium.encoders.store import Card, Encoder, load_encoder, shipped
+from lorarium.encoders.store import Card, PictureEncoder, load_encoder, shipped
 from lorarium.errors import LorariumError
 from lorarium.evaluation.patches import relative_distance
 from lorarium.evaluation.statistics import threshold_at
@@ -123,7 +123,7 @@ def prototype(vectors: Array) -> Array:
     return unit(unit(vectors).mean(0))
 
 
-def as_judge(encoder: Encoder) -> Judge:
+def as_judge(encoder: PictureEncoder) -> Judge:
     thresholds = encoder.card.get("thresholds")
     if not isinstance(encoder.net, JudgeNet) or not thresholds:
         raise LorariumError(

@@ -17,15 +17,17 @@ import pyarrow as pa
 
 from lorarium.adapter import Adapter, Array
 from lorarium.descriptors.sketch import Sketch
-from lorarium.errors import LorariumError, quoted
+from lorarium.errors import LorariumError, one_line, quoted
 from lorarium.files import exists, files_inside, is_folder
 from lorarium.formats import peft
-from lorarium.formats.inspect import LORA_SUFFIXES
+from lorarium.formats.header import LORA_SUFFIXES
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
 from lorarium.library.rows import adapter_row, read_row, readers
-from lorarium.library.scan import Entry, signature
+from lorarium.library.scan import Entry, remote_signature, signature, suffix_of
 from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
 from lorarium.library.view import Near, Space, View
+from lorarium.notebook import html_table
+from lorarium.remote import RemotePath, as_place, list_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +56,10 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
         return query
     if isinstance(query, Adapter):
         return Query("adapter", query)
-    text = os.fspath(query)
+    text = query if isinstance(query, str) else os.fspath(query)
+    path = as_place(text)
+    if isinstance(path, RemotePath) and kind in (None, "adapter"):
+        return Query("adapter", path)
     path = Path(text)
     suffix = path.suffix.lower()
     if kind is None:
@@ -88,6 +93,10 @@ class Match:
     facts: Mapping[str, Any]
     relation: str = ""  # to an adapter that was asked for, where they share weights
 
+    @property
+    def path(self) -> str:
+        return self.paths[0]
+
     def to_json(self) -> dict[str, Any]:
         names = ("family", "title", "tags", "words", "rank", "dialect", "dtype", "norm")
         return {
@@ -99,9 +108,13 @@ class Match:
         }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """`close` says whether the best is near; None where too few adapters are here to say."""
+@dataclass(frozen=True, repr=False)
+class Answer(Sequence[Match]):
+    """`close` says whether the best is near; None where too few adapters are here to say.
+
+    >>> for match in library.search("ink.safetensors"):  # doctest: +SKIP
+    ...     print(match.score, match.path)
+    """
 
     family: str
     space: str
@@ -110,6 +123,24 @@ class Answer:
     threshold: float | None = None
     nearer_than: float | None = None  # the share of the library's own nearest neighbours
     more: int = 0  # that a filter without a query lets through
+
+    def __len__(self) -> int:
+        return len(self.matches)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.matches[index]
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [(f"{m.score:.3f}", str(m.facts.get("title") or ""), m.path) for m in self.matches]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Answer({len(self)} of {self.family or 'any family'}, by {self.space or 'facts'})"
+        ]
+        return "\n".join([*lines, *(one_line("  ".join(filter(None, r))) for r in self._rows())])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows(), ("score", "title", "file"))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -177,10 +208,12 @@ def matched(view: View, near: Near, k: int, without: Collection[str] = ()) -> li
     return matches
 
 
-def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
+def subject(view: View, content: Adapter | Path | RemotePath) -> dict[str, Any]:
     """The row of an adapter that is asked about, as `index` would make it."""
     if isinstance(content, Adapter):
         return adapter_row(content)
+    if isinstance(content, RemotePath):
+        return _remote_subject(content)
     path = content.resolve()
     if is_folder(path):
         from lorarium import formats
@@ -189,13 +222,25 @@ def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
     state = signature(path)
     if state is None:
         raise LorariumError("this is no ordinary file", where=str(content))
-    entry = Entry(str(path), state)
-    row = read_row(entry, readers().get(path.suffix.lower(), ""))
+    return _subject_row(Entry(str(path), state), str(content))
+
+
+def _remote_subject(path: RemotePath) -> dict[str, Any]:
+    first, *more = list_files(path, LORA_SUFFIXES)
+    if more:
+        what, hint = f"it holds {len(more) + 1} files", "name one of them"
+        raise LorariumError(what, where=str(path), hint=hint)
+    state = remote_signature(first.size, first.version)
+    return _subject_row(Entry(first.path.address, state), str(path))
+
+
+def _subject_row(entry: Entry, content: str) -> dict[str, Any]:
+    row = read_row(entry, readers()[suffix_of(entry.path)])
     if row["error"]:
-        raise LorariumError(row["error"], where=str(content))
+        raise LorariumError(row["error"], where=content)
     if not row["described"]:
         why = ", ".join(row["health"]) or "its change is zero"
-        raise LorariumError(f"it cannot be compared ({why})", where=str(content))
+        raise LorariumError(f"it cannot be compared ({why})", where=content)
     return row
 
 

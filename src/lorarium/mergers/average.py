@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from lorarium.adapter import Adapter
-from lorarium.mergers.inputs import combine, prepare
+from lorarium.mergers.inputs import Inputs, combine
+from lorarium.mergers.registry import method
 from lorarium.mergers.sphere import shares
 
 
-def merge_average(
-    adapters: Sequence[Adapter], weights: Sequence[float] | None = None, **shared: Any
-) -> Adapter:
+@method("average", group="sums", require_shared=False)
+def merge_average(inputs: Inputs) -> Adapter:
     """The weighted mean: only the ratios of the weights count."""
-    inputs = prepare("average", adapters, weights, meet=False, **shared)
     return combine(inputs, shares(inputs))

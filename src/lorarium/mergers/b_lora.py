@@ -6,33 +6,29 @@ else is left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
-from lorarium.mergers.inputs import Weight, combine, compiled, prepare, two_different
+from lorarium.mergers.inputs import Inputs, Weight, combine, compiled, two_different
+from lorarium.mergers.registry import method
 
 # family -> (content, style), as the paper found them
 _PLACE = r"^denoiser:up_blocks\.0\.attentions\.{}\."
 BLOCKS = {"sdxl": (_PLACE.format(0), _PLACE.format(1))}
 
 
+@method("b-lora", group="subject and style", min_inputs=2, max_inputs=2, require_shared=False)
 def merge_b_lora(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     content: str | None = None,
     style: str | None = None,
-    **shared: Any,
 ) -> Adapter:
     """The subject's content block and the style's style block (SDXL), nothing else.
 
     For other models name the blocks: `content` and `style` are regular expressions searched in
     `part:path`.
     """
-    own = {"content": content, "style": style}
-    inputs = prepare("b-lora", adapters, weights, own, least=2, most=2, meet=False, **shared)
+    inputs.record(content=content, style=style)
     two_different(inputs)
     known = BLOCKS.get(inputs.family, (None, None))
     wanted = [content or known[0], style or known[1]]

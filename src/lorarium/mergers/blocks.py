@@ -71,8 +71,8 @@ def block_of(module: Module, family: str) -> str:
     if family in UNETS:
         return _unet_block(module.path)
     if family in FLUX:
-        found = _FLUX_BLOCK.match(module.path)
-        return f"{'S' if found[1] else 'D'}{int(found[2]):02d}" if found else "BASE"
+        match = _FLUX_BLOCK.match(module.path)
+        return f"{'S' if match[1] else 'D'}{int(match[2]):02d}" if match else "BASE"
     raise LorariumError(
         f"no blocks are named for the family {family!r}", hint="choose modules by pattern instead"
     )
@@ -116,10 +116,10 @@ def _expand(key: str, family: str, names: list[str]) -> list[str]:
     wanted = known.get(key.upper(), key)
     if wanted == "ALL":
         return names
-    found: list[str] = []
+    selected: list[str] = []
     for word in wanted.upper().split():
         if word in names:
-            found.append(word)
+            selected.append(word)
             continue
         ends = _RANGE.fullmatch(word)
         low = f"{ends[1]}{int(ends[2]):02d}" if ends else ""
@@ -129,8 +129,8 @@ def _expand(key: str, family: str, names: list[str]) -> list[str]:
                 f"no block or preset {word!r} for {family}",
                 hint=f"blocks {names[0]}, {names[1]}..{names[-1]}; presets " + ", ".join(known),
             )
-        found += names[names.index(low) : names.index(high) + 1]
-    return found
+        selected += names[names.index(low) : names.index(high) + 1]
+    return selected
 
 
 def _unet_block(path: str) -> str:
@@ -138,10 +138,10 @@ def _unet_block(path: str) -> str:
         return "M00"
     if path == "conv_in":
         return "IN00"
-    found = _UNET_LAYER.match(path)
-    if not found:
+    match = _UNET_LAYER.match(path)
+    if not match:
         return "BASE"
-    side, block, kind, layer = found[1], int(found[2]), found[3], int(found[4])
+    side, block, kind, layer = match[1], int(match[2]), match[3], int(match[4])
     if side == "down":
         return f"IN{3 * block + (3 if kind == 'downsamplers' else layer + 1):02d}"
     return f"OUT{3 * block + (2 if kind == 'upsamplers' else layer):02d}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import scale_columns
-from lorarium.mergers.inputs import Inputs, at, combine
+from lorarium.mergers.inputs import Inputs, combine, module_errors
 
 Gains = Mapping[Module, Sequence[Array | None]]  # (in,) for each adapter; None stands for ones
 
@@ -18,7 +18,7 @@ def weigh_columns(inputs: Inputs, gains: Gains) -> Adapter:
         m = gains[module][k] if module in gains else None
         if m is None or module not in inputs.modules:
             return delta
-        with at(module):
+        with module_errors(module):
             return scale_columns(delta, m, dtype=inputs.dtype)
 
     changed = [

@@ -10,37 +10,35 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Module
 from lorarium.mergers.dense_each import Rule, merge_each, random_of
 from lorarium.mergers.elect import ELECTIONS, elected, weighted_sum
-from lorarium.mergers.inputs import prepare
-from lorarium.mergers.options import choice, number, whole
+from lorarium.mergers.inputs import Inputs
+from lorarium.mergers.options import choice, number, require_int
+from lorarium.mergers.registry import method
 
 
+@method("dare-linear", group="entries")
 def merge_dare_linear(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     density: float = 0.5,
     seed: int = 0,
-    **shared: Any,
 ) -> Adapter:
     """Drop entries at random, rescale the rest, add them up."""
-    own = _own(density, seed)
-    inputs = prepare("dare-linear", adapters, weights, own, **shared)
-    return merge_each(inputs, _rule(own["density"], seed, weighted_sum))
+    density = _record(inputs, density, seed)
+    return merge_each(inputs, _rule(density, seed, weighted_sum))
 
 
+@method("dare-ties", group="entries")
 def merge_dare_ties(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     density: float = 0.5,
     seed: int = 0,
     election: str = "total",
-    **shared: Any,
 ) -> Adapter:
     """Drop entries at random, rescale the rest, average those with the elected sign."""
-    own = _own(density, seed) | {"election": choice("election", election, ELECTIONS)}
-    inputs = prepare("dare-ties", adapters, weights, own, **shared)
-    return merge_each(inputs, _rule(own["density"], seed, lambda xs, w: elected(xs, w, election)))
+    density = _record(inputs, density, seed)
+    inputs.record(election=choice("election", election, ELECTIONS))
+    return merge_each(inputs, _rule(density, seed, lambda xs, w: elected(xs, w, election)))
 
 
 def mask(seed: int, index: int, module: Module, shape: tuple[int, ...], density: float) -> Array:
@@ -48,18 +46,20 @@ def mask(seed: int, index: int, module: Module, shape: tuple[int, ...], density:
     return random_of(seed, index, module).random(shape, np.float32) < density
 
 
-def _own(density: float, seed: int) -> dict[str, Any]:
-    return {"density": number("density", density, 0, 1, above=True), "seed": whole("seed", seed, 0)}
+def _record(inputs: Inputs, density: float, seed: int) -> float:
+    density = number("density", density, 0, 1, above=True)
+    inputs.record(density=density, seed=require_int("seed", seed, 0))
+    return density
 
 
 def _rule(density: float, seed: int, total: Any) -> Rule:
     def rule(
         changes: Sequence[Array], weights: Sequence[float], indices: Sequence[int], module: Module
     ) -> Array:
-        kept = [
+        thinned = [
             x * mask(seed, k, module, x.shape, density) / x.dtype.type(density)
             for k, x in zip(indices, changes, strict=True)
         ]
-        return total(kept, weights)
+        return total(thinned, weights)
 
     return rule

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -11,45 +10,44 @@ from lorarium.adapter import Adapter, Array, Module
 from lorarium.errors import LorariumError
 from lorarium.mergers.dense_each import merge_each, random_of
 from lorarium.mergers.elect import ELECTIONS, elected
-from lorarium.mergers.inputs import prepare
-from lorarium.mergers.options import choice, number, whole
+from lorarium.mergers.inputs import Inputs
+from lorarium.mergers.options import choice, number, require_int
+from lorarium.mergers.registry import method
 
 
+@method("della", group="entries")
 def merge_della(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     density: float = 0.5,
     epsilon: float = 0.2,
     seed: int = 0,
     election: str = "total",
-    **shared: Any,
 ) -> Adapter:
     """Drop entries at random, small ones more often, rescale, average those that agree.
 
     The chance to stay rises in each row from density - epsilon / 2 to density + epsilon / 2.
     """
-    own = {
-        "density": number("density", density, 0, 1, above=True),
-        "epsilon": number("epsilon", epsilon, 0, 1),
-        "seed": whole("seed", seed, 0),
-        "election": choice("election", election, ELECTIONS),
-    }
+    inputs.record(
+        density=number("density", density, 0, 1, above=True),
+        epsilon=number("epsilon", epsilon, 0, 1),
+        seed=require_int("seed", seed, 0),
+        election=choice("election", election, ELECTIONS),
+    )
     if density - epsilon / 2 <= 0 or density + epsilon / 2 > 1:
         raise LorariumError(
             f"density {density:g} ± {epsilon / 2:g} leaves (0, 1]", hint="use a smaller epsilon"
         )
-    inputs = prepare("della", adapters, weights, own, **shared)
 
     def rule(
         changes: Sequence[Array], weights: Sequence[float], indices: Sequence[int], module: Module
     ) -> Array:
-        kept = []
+        thinned = []
         for k, x in zip(indices, changes, strict=True):
             stay = chances(x, density, epsilon)
             drawn = random_of(seed, k, module).random(x.shape, np.float32) < stay
-            kept.append(x * drawn / stay)
-        return elected(kept, weights, election)
+            thinned.append(x * drawn / stay)
+        return elected(thinned, weights, election)
 
     return merge_each(inputs, rule)
 

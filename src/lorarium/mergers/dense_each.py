@@ -22,7 +22,7 @@ from lorarium.algebra import (
     lowering_cost,
     narrowed,
 )
-from lorarium.mergers.inputs import Inputs, Term, at, finish, gathered
+from lorarium.mergers.inputs import Inputs, Term, finish, module_errors, with_deltas
 
 # changes (matrices or vectors), their weights, and the numbers of their adapters -> the merged one
 Rule = Callable[[Sequence[Array], Sequence[float], Sequence[int], Module], Array]
@@ -37,14 +37,14 @@ def merge_each(inputs: Inputs, rule: Rule) -> Adapter:
     deltas: dict[Module, Delta] = {}
     layers, vectors = [], []
     for module, terms in inputs.modules.items():
-        with at(module):
+        with module_errors(module):
             delta, layer = _one(inputs, module, terms, rule)
         if delta is not None:
             deltas[module] = delta
             layers += [layer] if layer else []
             vectors += [] if layer else [module]
     inputs.report.truncation = Report(tuple(layers), tuple(vectors))
-    return finish(inputs, gathered(inputs, deltas))
+    return finish(inputs, with_deltas(inputs, deltas))
 
 
 def _one(
@@ -57,8 +57,8 @@ def _one(
     if not D.any():
         return None, None
     if D.ndim == 1:
-        whole = narrowed(D, stored).reshape(first.shape)
-        return (Dense(whole) if isinstance(first, Dense) else Bias(whole)), None
+        vector = narrowed(D, stored).reshape(first.shape)
+        return (Dense(vector) if isinstance(first, Dense) else Bias(vector)), None
     if inputs.rank == "full":
         return Dense(narrowed(D, stored).reshape(first.shape)), None
     wanted = inputs.rank or sum(lowering_cost(term.delta).rank for term in terms)

@@ -18,22 +18,30 @@ from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra.forms import matrix_form, row_blocks, rows
 from lorarium.errors import LorariumError
 from lorarium.formats.target import check_target, write_atomically
-from lorarium.mergers.inputs import Inputs, at, by_module, combine, prepare, two_different
-from lorarium.mergers.options import number, whole
+from lorarium.mergers.inputs import (
+    Inputs,
+    MergeOptions,
+    by_module,
+    combine,
+    module_errors,
+    prepare,
+    two_different,
+)
+from lorarium.mergers.options import number, require_int
+from lorarium.mergers.registry import find_method, method
 
 STATIC = "static: each layer mixes its two LoRAs by their shares of the sampling steps"
 
 
+@method("k-lora", group="subject and style", min_inputs=2, max_inputs=2)
 def merge_k_lora(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     schedule: str | Path | None = None,
     alpha: float = 1.5,
     beta: float = 0.5,
     k: int = 0,
     force: bool = False,
-    **shared: Any,
 ) -> Adapter:
     """Per layer and step the subject or the style; in one file a static approximation of it.
 
@@ -44,8 +52,7 @@ def merge_k_lora(
     """
     if schedule is not None:
         check_target(schedule, force=force, suffixes=(".json",))
-    own = {"alpha": alpha, "beta": beta, "k": k}
-    inputs = prepare("k-lora", adapters, weights, own, least=2, most=2, **shared)
+    inputs.record(alpha=alpha, beta=beta, k=k)
     turns = _turns(inputs, alpha, beta, k)
     inputs.note(
         "the file is a static approximation of K-LoRA: render its two inputs with a schedule for "
@@ -72,14 +79,14 @@ def k_lora_schedule(
     **shared: Any,
 ) -> list[dict[str, Any]]:
     """The choice as rules of a schedule, for a render with both adapters at these weights."""
-    inputs = prepare("k-lora", adapters, weights, least=2, most=2, **shared)
+    inputs = prepare(find_method("k-lora"), adapters, weights, MergeOptions(**shared))
     return _rules(inputs, _turns(inputs, alpha, beta, k))
 
 
 def _turns(inputs: Inputs, alpha: float, beta: float, k: int) -> dict[Module, float]:
     """The share of the steps after which each shared layer is the style's."""
     alpha, beta = number("alpha", alpha, 0, 100), number("beta", beta, 0, 100)
-    k = whole("k", k, 0)
+    k = require_int("k", k, 0)
     two_different(inputs)
     tops: dict[Module, list[float]] = {}
     ratios = []
@@ -87,11 +94,11 @@ def _turns(inputs: Inputs, alpha: float, beta: float, k: int) -> dict[Module, fl
         if len(terms) < 2 or len(terms[0].delta.shape) < 2:
             continue
         count = k or _rank(terms[0].delta) * _rank(terms[1].delta)
-        with at(module):
-            found = [_top(term.delta, count, term.weight) for term in terms]
-        tops[module] = [top for top, _ in found]
-        if found[1][1]:
-            ratios.append(found[0][1] / found[1][1])
+        with module_errors(module):
+            sums = [_top(term.delta, count, term.weight) for term in terms]
+        tops[module] = [top for top, _ in sums]
+        if sums[1][1]:
+            ratios.append(sums[0][1] / sums[1][1])
     if not ratios or not sum(ratios):
         raise LorariumError("one of the adapters changes nothing", hint="give two that do")
     gamma = sum(ratios) / len(ratios)
@@ -107,15 +114,15 @@ def _turn(subject: float, style: float, alpha: float, beta: float) -> float:
 
 def _top(delta: Delta, count: int, weight: float) -> tuple[float, float]:
     """Sum of the `count` largest |entries| and of all, a block of rows of ΔW at a time."""
-    found = matrix_form(delta)
+    form = matrix_form(delta)
     best, total = np.zeros(0, np.float32), 0.0
-    for block in row_blocks(found):
-        size = np.abs(rows(found, *block)).reshape(-1)
+    for block in row_blocks(form):
+        size = np.abs(rows(form, *block)).reshape(-1)
         total += float(size.sum(dtype=np.float64))
         best = np.concatenate([best, size])
         if len(best) > count:
             best = np.partition(best, len(best) - count)[len(best) - count :]
-    scale = abs(found.scale * weight)
+    scale = abs(form.scale * weight)
     return scale * float(best.sum(dtype=np.float64)), scale * total
 
 

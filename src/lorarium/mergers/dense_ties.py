@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from lorarium.adapter import Adapter
 from lorarium.mergers.dense_each import merge_each
 from lorarium.mergers.elect import ELECTIONS, elected, largest
-from lorarium.mergers.inputs import prepare
+from lorarium.mergers.inputs import Inputs
 from lorarium.mergers.options import choice, number
+from lorarium.mergers.registry import method
 
 
+@method("ties", group="entries")
 def merge_ties(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     density: float = 0.5,
     election: str = "total",
-    **shared: Any,
 ) -> Adapter:
     """Keep the largest entries, elect a sign for each, average those that agree."""
     density = number("density", density, 0, 1, above=True)
-    own = {"density": density, "election": choice("election", election, ELECTIONS)}
+    inputs.record(density=density, election=choice("election", election, ELECTIONS))
     return merge_each(
-        prepare("ties", adapters, weights, own, **shared),
+        inputs,
         lambda changes, w, *_: elected([largest(x, density) for x in changes], w, election),
     )

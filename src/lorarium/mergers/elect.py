@@ -19,14 +19,14 @@ def largest(x: Array, density: float) -> Array:
     if not keep:
         return np.zeros_like(x)
     size = np.abs(x).reshape(-1)
-    kept = np.zeros(x.size, bool)
-    kept[np.argpartition(size, x.size - keep)[x.size - keep :]] = True
-    return x * kept.reshape(x.shape)
+    mask = np.zeros(x.size, bool)
+    mask[np.argpartition(size, x.size - keep)[x.size - keep :]] = True
+    return x * mask.reshape(x.shape)
 
 
-def elected(changes: Sequence[Array], weights: Sequence[float], how: str) -> Array:
+def elected(changes: Sequence[Array], weights: Sequence[float], election: str) -> Array:
     """Per entry the mean of the weighted values that have the majority's sign."""
-    votes = sum(x if how == "total" else np.sign(x) for x in changes)
+    votes = sum(x if election == "total" else np.sign(x) for x in changes)
     positive = votes >= 0
     total = np.zeros_like(changes[0])
     count = np.zeros_like(changes[0])

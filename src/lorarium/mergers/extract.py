@@ -74,9 +74,9 @@ def extract(
             deltas[module] = Bias(D.astype(stored))
             biases += 1
         elif D.any():
-            deltas[module], layer, whole = _low_rank(module, D, rank, energy, stored, seed)
+            deltas[module], layer, is_exact = truncated_layer(module, D, rank, energy, stored, seed)
             layers.append(layer)
-            exact += whole
+            exact += is_exact
         if progress is not None:
             progress(done, len(alike), "")
     if not deltas:
@@ -113,7 +113,7 @@ def _pair(first: Checkpoint, second: Checkpoint) -> tuple[Checkpoint, Checkpoint
     return first.seen_as(shared[0]), second.seen_as(shared[0])
 
 
-def _low_rank(
+def truncated_layer(
     module: Module, D: Array, rank: int, energy: float | None, stored: np.dtype, seed: int
 ) -> tuple[LowRank, Layer, bool]:
     matrix = D.reshape(len(D), -1)
@@ -150,13 +150,13 @@ def _missing(there: Checkpoint, here: Checkpoint, wanted: object) -> tuple[str, 
 
 def _beyond(first: Checkpoint, second: Checkpoint) -> list[str]:
     """Keys outside the modules that both have and that differ."""
-    found = []
+    keys = []
     for key in first.beyond():
         if key in second.tensors:
             a, b = first.tensor(key), second.tensor(key)
             if a.shape != b.shape or not _equal(a, b):
-                found.append(key)
-    return found
+                keys.append(key)
+    return keys
 
 
 def _equal(a: Array, b: Array) -> bool:

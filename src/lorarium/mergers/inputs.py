@@ -1,7 +1,7 @@
 """What all methods share: checked adapters, how much each counts where, and the finished result.
 
-A method calls `prepare`, makes changes module by module (or coefficients for `combine`), and ends
-in `finish`, which truncates, reports and stamps.
+A method is given what `prepare` checked, makes changes module by module (or coefficients for
+`combine`), and ends in `finish`, which truncates, reports and stamps.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from lorarium.algebra.inner import exact_sum
 from lorarium.errors import LorariumError
 from lorarium.mergers.blocks import block_of, block_weights
 from lorarium.mergers.provenance import stamp
+from lorarium.mergers.registry import Method
 
 Blocks = str | Mapping[str, float]
 Weight = float | Callable[[Module], float]
@@ -61,6 +62,24 @@ class MergeReport:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class MergeOptions:
+    """What every method understands.
+
+    `blocks` and `patterns` (regular expression -> factor, searched in `part:path`) hold for all
+    adapters, or are one per adapter; `only` leaves out every module it does not match. With
+    `normalize` all adapters are scaled to the geometric mean of their norms over the modules that
+    all have. `rank` truncates the result, or is "full" to allow full matrices.
+    """
+
+    blocks: Blocks | Sequence[Blocks | None] | None = None
+    patterns: Mapping[str, float] | Sequence[Mapping[str, float] | None] | None = None
+    only: str | None = None
+    normalize: bool = False
+    rank: int | str | None = None
+    dtype: DTypeLike = None
+
+
 @dataclass(frozen=True, eq=False)
 class Inputs:
     """Adapters of one family, weights by module, and what is asked of the result."""
@@ -72,8 +91,13 @@ class Inputs:
     family: str
     rank: int | str | None
     dtype: DTypeLike
+    shared: MergeOptions
     options: dict[str, Any]  # for the header
     report: MergeReport
+
+    def record(self, **options: Any) -> None:
+        """Options of the method's own, as they go into the header."""
+        self.options.update(options)
 
     def weight(self, index: int, module: Module) -> float:
         rule = self.rules[index]
@@ -82,7 +106,7 @@ class Inputs:
     @cached_property
     def modules(self) -> dict[Module, list[Term]]:
         """Each module that counts, with the adapters that change it."""
-        found: dict[Module, list[Term]] = {}
+        terms_of: dict[Module, list[Term]] = {}
         for module in sorted({m for adapter in self.adapters for m in adapter}):
             terms = [
                 Term(k, adapter.deltas[module], weight)
@@ -97,10 +121,10 @@ class Inputs:
                     hint="are all of them for the same base model?",
                 )
             if terms:
-                found[module] = terms
-        if not found and any(adapter.deltas for adapter in self.adapters):
+                terms_of[module] = terms
+        if not terms_of and any(adapter.deltas for adapter in self.adapters):
             raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
-        return found
+        return terms_of
 
     def weighted(self, index: int) -> Adapter:
         """One adapter with its weight in its scales; modules of weight 0 are left out."""
@@ -123,69 +147,58 @@ class Inputs:
 
 
 def prepare(
-    method: str,
+    method: Method,
     adapters: Sequence[Adapter],
-    weights: Sequence[float] | None,
-    own: Mapping[str, Any] | None = None,
-    *,
-    least: int = 1,
-    most: int | None = None,
-    meet: bool = True,
-    blocks: Blocks | Sequence[Blocks | None] | None = None,
-    patterns: Mapping[str, float] | Sequence[Mapping[str, float] | None] | None = None,
-    only: str | None = None,
-    normalize: bool = False,
-    rank: int | str | None = None,
-    dtype: DTypeLike = None,
+    weights: Sequence[float] | None = None,
+    shared: MergeOptions | None = None,
     report: MergeReport | None = None,
 ) -> Inputs:
-    """Check what every method is given; `own` are the method's options, for the header.
-
-    `blocks` and `patterns` (regular expression -> factor, searched in `part:path`) hold for all
-    adapters, or are one per adapter; `only` leaves out every module it does not match. With
-    `normalize` all adapters are scaled to the geometric mean of their norms over the modules that
-    all have. `meet` says that some module must be in two adapters.
-    """
+    """Check what every method is given, and what this one needs."""
+    shared = shared or MergeOptions()
     report = MergeReport() if report is None else report
-    report.truncation = report.rounding = None
-    _count(method, len(adapters), least, most)
+    _check_count(method, len(adapters))
     numbers = _checked(weights, len(adapters))
     family = _common_family(adapters)
+    rank = shared.rank
     if rank is not None and rank != "full" and (not isinstance(rank, int) or rank < 1):
         raise LorariumError(f"rank {rank!r} is neither a whole number above 0 nor 'full'")
-    _weigh(adapters, normalize, report)
+    _weigh(adapters, shared.normalize, report)
     factors = report.factors or (1.0,) * len(adapters)
     rules = tuple(
-        _rule(number * factor, spec, pattern, only, family)
+        _rule(number * factor, spec, pattern, shared.only, family)
         for number, factor, spec, pattern in zip(
-            numbers, factors, _each(blocks, numbers), _each(patterns, numbers), strict=True
+            numbers,
+            factors,
+            _each(shared.blocks, numbers),
+            _each(shared.patterns, numbers),
+            strict=True,
         )
     )
     options = {
-        **(own or {}),
         "weights": numbers,
-        "blocks": blocks,
-        "patterns": patterns,
-        "only": only,
+        "blocks": shared.blocks,
+        "patterns": shared.patterns,
+        "only": shared.only,
         "normalize": list(report.factors) or None,
         "rank": rank,
-        "dtype": None if dtype is None else np.dtype(dtype).name,
+        "dtype": None if shared.dtype is None else np.dtype(shared.dtype).name,
     }
     inputs = Inputs(
-        method, tuple(adapters), tuple(numbers), rules, family, rank, dtype, options, report
-    )
-    met = any(sum(m in a.deltas for a in adapters) > 1 for m in inputs.modules) if meet else True
-    if len(adapters) > 1 and not met:
-        parts = " and ".join(sorted({"+".join(a.parts()) for a in adapters}))
-        raise LorariumError(
-            f"no module is changed by two of these adapters (they change {parts})",
-            hint="the method 'sum' puts them side by side",
-        )
+        method.name, tuple(adapters), tuple(numbers), rules, family, rank, shared.dtype, shared,
+        options, report,
+    )  # fmt: skip
+    if len(adapters) > 1 and method.require_shared:
+        if not any(sum(m in a.deltas for a in adapters) > 1 for m in inputs.modules):
+            parts = " and ".join(sorted({"+".join(a.parts()) for a in adapters}))
+            raise LorariumError(
+                f"no module is changed by two of these adapters (they change {parts})",
+                hint="the method 'sum' puts them side by side",
+            )
     return inputs
 
 
 @contextmanager
-def at(module: Module) -> Iterator[None]:
+def module_errors(module: Module) -> Iterator[None]:
     """An error in here is one of this module."""
     try:
         yield
@@ -217,7 +230,7 @@ def by_module(table: Mapping[Module, Sequence[float]], count: int) -> list[Weigh
     return [column(k) for k in range(count)]
 
 
-def gathered(inputs: Inputs, deltas: Mapping[Module, Delta]) -> Adapter:
+def with_deltas(inputs: Inputs, deltas: Mapping[Module, Delta]) -> Adapter:
     """New changes as an adapter, with the tensors beside them that can be carried."""
     empty = [adapter.with_(deltas={}) for adapter in inputs.adapters]
     return add(empty, inputs.rules).with_(deltas=deltas)
@@ -248,16 +261,17 @@ def two_different(inputs: Inputs, first: str = "subject", second: str = "style")
         )
 
 
-def _count(method: str, count: int, least: int, most: int | None) -> None:
+def _check_count(method: Method, count: int) -> None:
     if not count:
         raise LorariumError("nothing to merge", hint="name at least one adapter")
-    if count < least:
+    if count < method.min_inputs:
         raise LorariumError(
-            f"the method {method!r} needs {least} adapters, not {count}", hint="name another"
+            f"the method {method.name!r} needs {method.min_inputs} adapters, not {count}",
+            hint="name another",
         )
-    if most is not None and count > most:
+    if method.max_inputs is not None and count > method.max_inputs:
         raise LorariumError(
-            f"the method {method!r} takes {most} adapters, not {count}",
+            f"the method {method.name!r} takes {method.max_inputs} adapters, not {count}",
             hint="merge them two by two, or use another method",
         )
 
@@ -336,8 +350,10 @@ def _even_out(norms: Sequence[float], report: MergeReport) -> None:
         )
     middle = math.exp(math.fsum(map(math.log, norms)) / len(norms))
     report.factors = tuple(middle / n for n in norms)
-    said = ", ".join(f"{n:.3g} (times {f:.3g})" for n, f in zip(norms, report.factors, strict=True))
-    report.notes.append(f"normalized to norm {middle:.3g} from {said}")
+    listing = ", ".join(
+        f"{n:.3g} (times {f:.3g})" for n, f in zip(norms, report.factors, strict=True)
+    )
+    report.notes.append(f"normalized to norm {middle:.3g} from {listing}")
 
 
 def _same(a: Adapter, b: Adapter, norm_a: float, norm_b: float) -> bool:

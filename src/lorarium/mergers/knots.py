@@ -7,34 +7,32 @@ factors; TIES merges the thin diag(S) V_kᵀ, and U times that is an ordinary ad
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra import dense_delta, joint_svd, narrowed, stored_factors
 from lorarium.mergers.elect import ELECTIONS, elected, largest
-from lorarium.mergers.inputs import Inputs, Term, at, finish, gathered, prepare
+from lorarium.mergers.inputs import Inputs, Term, finish, module_errors, with_deltas
 from lorarium.mergers.options import choice, number
+from lorarium.mergers.registry import method
 
 
+@method("knots", group="entries")
 def merge_knots(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     density: float = 0.5,
     election: str = "total",
-    **shared: Any,
 ) -> Adapter:
     """TIES on the right factors of the SVD of all changes side by side."""
     density = number("density", density, 0, 1, above=True)
-    own = {"density": density, "election": choice("election", election, ELECTIONS)}
-    inputs = prepare("knots", adapters, weights, own, **shared)
+    inputs.record(density=density, election=choice("election", election, ELECTIONS))
     deltas: dict[Module, Delta] = {}
     for module, terms in inputs.modules.items():
-        with at(module):
+        with module_errors(module):
             merged = _one(inputs, module, terms, density, election)
         if merged.rank != 0:
             deltas[module] = merged
-    return finish(inputs, gathered(inputs, deltas))
+    return finish(inputs, with_deltas(inputs, deltas))
 
 
 def _one(

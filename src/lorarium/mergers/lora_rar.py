@@ -24,8 +24,10 @@ from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
 from lorarium.formats import container
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.mergers.columns import weigh_columns
-from lorarium.mergers.inputs import Inputs, at, prepare, two_different
+from lorarium.mergers.inputs import Inputs, module_errors, two_different
+from lorarium.mergers.registry import method
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
 ASSET = Path(__file__).parent.parent / "assets" / "lora_rar.safetensors"  # of micro-1
@@ -62,12 +64,11 @@ class Network:
         return np.ascontiguousarray(m[:, 0]), np.ascontiguousarray(m[:, 1])
 
 
+@method("lora-rar", group="subject and style", min_inputs=2, max_inputs=2)
 def merge_lora_rar(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     network: Network | str | Path | None = None,
-    **shared: Any,
 ) -> Adapter:
     """A network's coefficients for each column of a subject and a style, in that order.
 
@@ -75,15 +76,14 @@ def merge_lora_rar(
     the same names; for micro-1 one ships.
     """
     given = None if network is None else _opened(network)
-    inputs = prepare("lora-rar", adapters, weights, least=2, most=2, **shared)
     two_different(inputs)
     net = given or _shipped(inputs)
-    inputs.options["network"] = net.sha256[:16] or None
+    inputs.record(network=net.sha256[:16] or None)
     _check_base(inputs, net)
     gains: dict[Module, Sequence[Array | None]] = {}
     for module, terms in inputs.modules.items():
         if len(terms) == 2 and net.reads(module, terms[0].delta):
-            with at(module):
+            with module_errors(module):
                 gains[module] = net.coefficients(terms[0].delta, terms[1].delta)
     if not gains:
         widths = ", ".join(map(str, sorted(net.inputs)))
@@ -102,7 +102,7 @@ def _opened(network: Network | str | Path) -> Network:
 
 
 def _shipped(inputs: Inputs) -> Network:
-    if inputs.family == "micro-1" and ASSET.is_file():
+    if inputs.family == SHIPPED and ASSET.is_file():
         return _asset(ASSET)
     raise LorariumError(
         "the method 'lora-rar' needs a trained network",

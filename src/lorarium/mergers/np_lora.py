@@ -7,26 +7,23 @@ the sum, μ = inf the hard projection.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.algebra import damp
-from lorarium.mergers.inputs import at, combine, prepare, two_different
+from lorarium.mergers.inputs import Inputs, combine, module_errors, two_different
 from lorarium.mergers.options import number
+from lorarium.mergers.registry import method
 
 
+@method("np-lora", group="subject and style", min_inputs=2)
 def merge_np_lora(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     mu: float = 0.5,
-    **shared: Any,
 ) -> Adapter:
     """Subjects first, the style last: what a subject has in the style's row space is damped."""
     mu = math.inf if mu == math.inf else number("mu", mu, 0, 1e9)
-    own = {"mu": str(mu) if mu == math.inf else mu}
-    inputs = prepare("np-lora", adapters, weights, own, least=2, **shared)
+    inputs.record(mu=str(mu) if mu == math.inf else mu)
     two_different(inputs)
     share = 1.0 if mu == math.inf else mu / (1 + mu)
     *subjects, style = inputs.adapters
@@ -35,7 +32,7 @@ def merge_np_lora(
     def damped(module: Module, delta: Delta) -> Delta:
         if module not in counts or len(delta.shape) < 2:
             return delta
-        with at(module):
+        with module_errors(module):
             return damp(delta, style[module], share, dtype=inputs.dtype)
 
     changed = [s.with_(deltas={m: damped(m, d) for m, d in s.items()}) for s in subjects]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lorarium.errors import LorariumError, missing_extra
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.mergers.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 MOST_PROMPTS = 8
 
 
-def opened(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
+def resolve_base(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
     """The base that was given or named, of the adapters' family; its hash goes into the header."""
     if importlib.util.find_spec("torch") is None:
         what = f"the method {inputs.method!r} runs the base model, which needs torch"
         raise missing_extra(what, "torch")
     from lorarium.bases.base import open_base
 
-    if base is None and inputs.family != "micro-1":
+    if base is None and inputs.family != SHIPPED:
         raise LorariumError(
             f"the method {inputs.method!r} needs the base model",
             hint="name it with --base, or use np-lora or knots, which need none",
@@ -42,25 +43,25 @@ def prompts_of(inputs: Inputs, given: str | Sequence[str] | None) -> list[list[s
     """The prompts of each adapter: one that was given, or those that its file names."""
     count = len(inputs.adapters)
     if given is not None:
-        said = [given] if isinstance(given, str) else [str(prompt) for prompt in given]
-        if len(said) != count:
+        prompts = [given] if isinstance(given, str) else [str(prompt) for prompt in given]
+        if len(prompts) != count:
             raise LorariumError(
-                f"{len(said)} prompts for {count} adapters",
+                f"{len(prompts)} prompts for {count} adapters",
                 hint="say --option prompts=... for each",
             )
-        found = [[prompt] for prompt in said]
+        by_adapter = [[prompt] for prompt in prompts]
     else:
-        found = [_named(inputs, k) for k in range(count)]
-    inputs.options["prompts"] = found
-    return found
+        by_adapter = [_named(inputs, k) for k in range(count)]
+    inputs.options["prompts"] = by_adapter
+    return by_adapter
 
 
 def _named(inputs: Inputs, k: int) -> list[str]:
     try:
-        found = json.loads(inputs.adapters[k].metadata.get("lorarium.prompts", "[]"))
+        stated = json.loads(inputs.adapters[k].metadata.get("lorarium.prompts", "[]"))
     except ValueError:
-        found = []
-    prompts = [p for p in found if isinstance(p, str)] if isinstance(found, list) else []
+        stated = []
+    prompts = [p for p in stated if isinstance(p, str)] if isinstance(stated, list) else []
     if not prompts:
         raise LorariumError(
             f"adapter {k + 1} does not say what it was trained to draw",

@@ -18,7 +18,7 @@ def number(name: str, value: Any, low: float, high: float, *, above: bool = Fals
     return float(value)
 
 
-def whole(name: str, value: Any, low: int = 1) -> int:
+def require_int(name: str, value: Any, low: int = 1) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < low:
         raise LorariumError(f"{name} {quoted(str(value))} is not a whole number from {low} on")
     return value

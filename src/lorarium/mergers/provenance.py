@@ -19,22 +19,22 @@ def stamp(
     result: Adapter, inputs: Sequence[Adapter], method: str, options: Mapping[str, Any]
 ) -> Adapter:
     """`result` with the metadata that all inputs agree on, and how it was made from them."""
-    kept = dict(inputs[0].metadata)
+    metadata = dict(inputs[0].metadata)
     for other in inputs[1:]:
-        kept = {k: v for k, v in kept.items() if other.metadata.get(k) == v}
+        metadata = {k: v for k, v in metadata.items() if other.metadata.get(k) == v}
     if not same_tensors(result, inputs[0]):
-        kept = {k: v for k, v in kept.items() if k not in OF_THE_BYTES}
+        metadata = {k: v for k, v in metadata.items() if k not in OF_THE_BYTES}
     unique = {id(adapter): adapter for adapter in inputs}
     with ThreadPoolExecutor() as pool:  # hashing lets other threads run
         prints = dict(zip(unique, pool.map(fingerprint, unique.values()), strict=True))
     given = {k: v for k, v in options.items() if v is not None}
-    kept |= {
+    metadata |= {
         "lorarium.version": __version__,
         "lorarium.method": method,
         "lorarium.options": json.dumps(given, sort_keys=True),
         "lorarium.inputs": json.dumps([prints[id(adapter)] for adapter in inputs]),
     }
-    return result.with_(metadata=kept)
+    return result.with_(metadata=metadata)
 
 
 def same_tensors(a: Adapter, b: Adapter) -> bool:

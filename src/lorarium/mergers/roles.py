@@ -20,7 +20,9 @@ from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import factored_svd, factors_of, stored_factors
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats import container
-from lorarium.mergers.inputs import Inputs, at, combine, prepare, two_different
+from lorarium.formats.families.embedded import SHIPPED
+from lorarium.mergers.inputs import Inputs, combine, module_errors, two_different
+from lorarium.mergers.registry import method
 
 ASSET = Path(__file__).parent.parent / "assets" / "roles.safetensors"  # of micro-1
 ROLES = ("subject", "style")
@@ -44,24 +46,22 @@ class _Reading:
     columns: Array  # (out, r)
 
 
+@method("roles", group="subject and style", min_inputs=2)
 def merge_roles(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     roles: str | Sequence[str] | None = None,
     network: Roles | str | Path | None = None,
-    **shared: Any,
 ) -> Adapter:
     """Subjects first, the style last: each role's gains by module, learned on true pictures.
 
     `roles` names another order, one for each adapter, like "style,subject".
     """
-    inputs = prepare("roles", adapters, weights, least=2, **shared)
-    mine = _roles_of(roles, len(adapters))
-    inputs.options["roles"] = list(mine)
+    order = _roles_of(roles, len(inputs.adapters))
+    inputs.record(roles=list(order))
     two_different(inputs)
     net = network if isinstance(network, Roles) else _opened(inputs, network)
-    inputs.options["network"] = str(net.card.get("name", "")) or None
+    inputs.record(network=str(net.card.get("name", "")) or None)
     known = net.card.get("base_hash")
     for k, adapter in enumerate(inputs.adapters):
         own = adapter.metadata.get("lorarium.base_hash")
@@ -75,10 +75,12 @@ def merge_roles(
     for module, terms in inputs.modules.items():
         if module in net.place and len(terms[0].delta.shape) == 2:
             read += 1
-            with at(module):
-                whole = [factors_of(t.delta, np.float32) for t in terms]
-                passed = counted(net, module, whole, [ROLES.index(mine[t.owner]) for t in terms])
-                for term, (B, A) in zip(terms, passed, strict=True):
+            with module_errors(module):
+                factors = [factors_of(t.delta, np.float32) for t in terms]
+                damped = damped_factors(
+                    net, module, factors, [ROLES.index(order[t.owner]) for t in terms]
+                )
+                for term, (B, A) in zip(terms, damped, strict=True):
                     stored = inputs.stored(module)
                     changed[term.owner][module] = stored_factors(B, A, term.delta.shape, stored)
     if not read:
@@ -88,41 +90,43 @@ def merge_roles(
     return combine(inputs, adapters=made)
 
 
-def counted(
+def damped_factors(
     net: Roles, module: Module, pairs: Sequence[tuple[Array, Array]], roles: Sequence[int]
 ) -> list[tuple[Array, Array]]:
     """The factors of one module's adapters as they go into the merge."""
     i = net.place[module]
     readings = [_reading(B, A) for B, A in pairs] if len(set(roles)) == 2 else []
-    found = []
+    factors = []
     for k, ((B, A), r) in enumerate(zip(pairs, roles, strict=True)):
         B, A = B.astype(np.float32), A.astype(np.float32)
         others = [x for x, q in zip(readings, roles, strict=False) if q != r]
         if others:
-            said = [
+            predictions = [
                 coefficients(net, i, *((readings[k], o) if r == 0 else (o, readings[k])))
                 for o in others
             ]
-            gain, share = np.mean([[s[r], s[2 + r]] for s in said], axis=0).astype(np.float32)
+            gain, share = np.mean([[s[r], s[2 + r]] for s in predictions], axis=0).astype(
+                np.float32
+            )
             share = 1 / (1 + np.exp(LITTLE - share))
             for other in others:
                 A = A - share / len(others) * (A @ other.rows.T) @ other.rows
             B = np.exp(np.clip(gain, -4, 2)) * B
-        found.append((B, A))
-    return found
+        factors.append((B, A))
+    return factors
 
 
 def coefficients(net: Roles, i: int, subject: _Reading, style: _Reading) -> Array:
     """What is said of both gains (their logarithms) and of both shares damped."""
     t = net.tensors
-    found = t["gains"][i]
+    prediction = t["gains"][i]
     if "read.weight" not in t:
-        return found
+        return prediction
     usual = t["usual"][i]
     norms = np.maximum([subject.norm, style.norm], TINY)
     numbers = [*np.log(norms / usual), *_overlaps(subject, style), *t["module"][i]]
     hidden = t["read.weight"] @ np.asarray(numbers, np.float32) + t["read.bias"]
-    return found + t["say.weight"] @ np.maximum(hidden, 0) + t["say.bias"]
+    return prediction + t["say.weight"] @ np.maximum(hidden, 0) + t["say.bias"]
 
 
 def _reading(B: Array, A: Array) -> _Reading:
@@ -143,18 +147,20 @@ def _overlaps(a: _Reading, b: _Reading) -> list[float]:
 def _roles_of(given: str | Sequence[str] | None, count: int) -> list[str]:
     if given is None:
         return ["subject"] * (count - 1) + ["style"]
-    said = given.split(",") if isinstance(given, str) else [str(x) for x in given]
-    wrong = [x for x in said if x not in ROLES]
-    if wrong or len(said) != count:
-        what = f"no role {quoted(wrong[0])}" if wrong else f"{len(said)} roles for {count} adapters"
+    order = given.split(",") if isinstance(given, str) else [str(x) for x in given]
+    wrong = [x for x in order if x not in ROLES]
+    if wrong or len(order) != count:
+        what = (
+            f"no role {quoted(wrong[0])}" if wrong else f"{len(order)} roles for {count} adapters"
+        )
         raise LorariumError(what, hint="say subject or style for each, as roles=subject,style")
-    return said
+    return order
 
 
 def _opened(inputs: Inputs, network: str | Path | None) -> Roles:
     if network is not None:
         return load_roles(network)
-    if inputs.family == "micro-1" and ASSET.is_file():
+    if inputs.family == SHIPPED and ASSET.is_file():
         return _asset(ASSET)
     raise LorariumError(
         "the method 'roles' needs a trained network",

@@ -14,7 +14,7 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import inner
 from lorarium.errors import LorariumError
-from lorarium.mergers.inputs import Inputs, Weight, at, by_module, combine
+from lorarium.mergers.inputs import Inputs, Weight, by_module, combine, module_errors
 
 Rule = Callable[[Array, Array], Array]  # Gram matrix of unit vectors, shares -> coefficients
 OPPOSITE = 1e-6  # of π: what lies that near to the other side has no way between
@@ -48,7 +48,7 @@ def mean_of_directions(inputs: Inputs, rule: Rule) -> Adapter:
             raise LorariumError("a share on the sphere is negative", hint="use weights above 0")
         present = [term.owner for term in terms]
         row = np.zeros(len(given))
-        with at(module):
+        with module_errors(module):
             row[present] = _coefficients([term.delta for term in terms], t[present], rule)
         table[module] = list(row)
     return combine(inputs, by_module(table, len(given)))

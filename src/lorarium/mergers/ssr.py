@@ -15,14 +15,15 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import add, factors_of, stored_factors
 from lorarium.errors import LorariumError
-from lorarium.mergers.inputs import Inputs, Term, finish, gathered, prepare
-from lorarium.mergers.on_base import opened, prompts_of
-from lorarium.mergers.options import number, whole
+from lorarium.mergers.inputs import Inputs, Term, finish, with_deltas
+from lorarium.mergers.on_base import prompts_of, resolve_base
+from lorarium.mergers.options import number, require_int
+from lorarium.mergers.registry import method
 
 
+@method("ssr", group="on the base", min_inputs=2)
 def merge_ssr(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     base: Any = None,
     prompts: str | Sequence[str] | None = None,
@@ -30,41 +31,42 @@ def merge_ssr(
     steps: int = 1,
     seed: int = 0,
     device: str = "cpu",
-    **shared: Any,
 ) -> Adapter:
     """Route each adapter's signal by what the base's layers see of its prompt (needs the base).
 
     `prompts` is one for each adapter; files that Lorarium trained bring their own.
     """
-    own = {"ridge": number("ridge", ridge, 0, 1e6), "steps": whole("steps", steps), "seed": seed}
-    whole("seed", seed, 0)
-    inputs = prepare("ssr", adapters, weights, own, least=2, **shared)
-    said = prompts_of(inputs, prompts)
-    model = opened(inputs, base, device)
+    inputs.record(
+        ridge=number("ridge", ridge, 0, 1e6),
+        steps=require_int("steps", steps),
+        seed=require_int("seed", seed, 0),
+    )
+    adapter_prompts = prompts_of(inputs, prompts)
+    model = resolve_base(inputs, base, device)
     parts = [inputs.weighted(k) for k in range(len(inputs.adapters))]
     pairs = {
         module: [factors_of(parts[term.owner][module]) for term in terms]
         for module, terms in inputs.modules.items()
         if len(terms) > 1 and len(_shape(terms)) > 1
     }
-    seen = _seen(inputs, model, parts, said, pairs, steps, seed)
+    seen = _seen(inputs, model, parts, adapter_prompts, pairs, steps, seed)
     # a module of one adapter needs no router, a vector has no factors
     rest = [p.with_(deltas={m: d for m, d in p.items() if m not in pairs}) for p in parts]
     deltas: dict[Module, Delta] = dict(add(rest).deltas)
-    for module, found in pairs.items():
-        R = router(seen[module], [A.shape[0] for _, A in found], ridge)
-        B = np.concatenate([B for B, _ in found], axis=1) @ R
-        A = np.concatenate([A for _, A in found])
+    for module, factors in pairs.items():
+        R = router(seen[module], [A.shape[0] for _, A in factors], ridge)
+        B = np.concatenate([B for B, _ in factors], axis=1) @ R
+        A = np.concatenate([A for _, A in factors])
         shape = _shape(inputs.modules[module])
         deltas[module] = stored_factors(B, A, shape, inputs.stored(module))
-    return finish(inputs, gathered(inputs, deltas))
+    return finish(inputs, with_deltas(inputs, deltas))
 
 
 def _seen(
     inputs: Inputs,
     model: Any,
     parts: Sequence[Adapter],
-    said: Sequence[Sequence[str]],
+    adapter_prompts: Sequence[Sequence[str]],
     pairs: Mapping[Module, Sequence[tuple[Array, Array]]],
     steps: int,
     seed: int,
@@ -72,14 +74,14 @@ def _seen(
     """The moments of every module while each of its adapters draws."""
     from lorarium.bases.activations import moments
 
-    stacked = {module: np.concatenate([A for _, A in found]) for module, found in pairs.items()}
+    stacked = {module: np.concatenate([A for _, A in factors]) for module, factors in pairs.items()}
     seen: dict[Module, list[tuple[Array, int]]] = {module: [] for module in pairs}
-    for k, (part, prompts) in enumerate(zip(parts, said, strict=True)):
+    for k, (part, prompts) in enumerate(zip(parts, adapter_prompts, strict=True)):
         mine = [m for m in pairs if any(term.owner == k for term in inputs.modules[m])]
         through = {module: stacked[module] for module in mine}
-        found = moments(model, part, prompts[:1], through, steps=steps, seed=seed)
+        measured = moments(model, part, prompts[:1], through, steps=steps, seed=seed)
         for module in mine:
-            seen[module].append(found[module])
+            seen[module].append(measured[module])
     return seen
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from lorarium.adapter import Adapter
-from lorarium.mergers.inputs import combine, prepare
+from lorarium.mergers.inputs import Inputs, combine
+from lorarium.mergers.registry import method
 
 
-def merge_sum(
-    adapters: Sequence[Adapter], weights: Sequence[float] | None = None, **shared: Any
-) -> Adapter:
+@method("sum", group="sums", require_shared=False)
+def merge_sum(inputs: Inputs) -> Adapter:
     """The adapters applied together, exactly, in one file.
 
     `rank` is None for the exact sum in factors, a number for its optimal truncation, "full" to
     allow full matrices where no factors hold the sum. One adapter at weight 1 comes back tensor
     for tensor.
     """
-    return combine(prepare("sum", adapters, weights, meet=False, **shared))
+    return combine(inputs)

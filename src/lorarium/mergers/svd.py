@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from lorarium.adapter import Adapter
-from lorarium.mergers.inputs import combine, prepare
+from lorarium.mergers.inputs import Inputs, combine
+from lorarium.mergers.registry import method
 
 
-def merge_svd(
-    adapters: Sequence[Adapter], weights: Sequence[float] | None = None, **shared: Any
-) -> Adapter:
+@method("svd", group="sums", require_shared=False)
+def merge_svd(inputs: Inputs) -> Adapter:
     """The sum cut back to a rank with the least error; by default the largest rank of the inputs.
 
     One adapter of that rank keeps its tensors.
     """
-    inputs = prepare("svd", adapters, weights, meet=False, **shared)
     if inputs.rank is None:
         ranks = [t.delta.rank for terms in inputs.modules.values() for t in terms]
         largest = max((r for r in ranks if r is not None), default=1)

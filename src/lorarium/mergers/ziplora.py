@@ -13,14 +13,15 @@ from typing import Any
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.mergers.columns import weigh_columns
-from lorarium.mergers.inputs import prepare, two_different
-from lorarium.mergers.on_base import opened, prompts_of
-from lorarium.mergers.options import choice, number, whole
+from lorarium.mergers.inputs import Inputs, two_different
+from lorarium.mergers.on_base import prompts_of, resolve_base
+from lorarium.mergers.options import choice, number, require_int
+from lorarium.mergers.registry import method
 
 
+@method("ziplora", group="on the base", min_inputs=2)
 def merge_ziplora(
-    adapters: Sequence[Adapter],
-    weights: Sequence[float] | None = None,
+    inputs: Inputs,
     *,
     base: Any = None,
     prompts: str | Sequence[str] | None = None,
@@ -34,33 +35,31 @@ def merge_ziplora(
     seed: int = 0,
     device: str = "cpu",
     progress: Callable[[int, int, float], None] | None = None,
-    **shared: Any,
 ) -> Adapter:
     """Learn a coefficient for each column on the base model, about a hundred steps.
 
     `prompts` and `pictures` (a file or folder) are one for each adapter. Files that Lorarium
     trained bring their prompts; without pictures each adapter draws `drawn` of its own.
     """
-    own = {
-        "steps": whole("steps", steps),
-        "lr": number("lr", lr, 0, 10, above=True),
-        "penalty": number("penalty", penalty, 0, 1e6),
-        "likeness": choice("likeness", likeness, ("cosine", "product")),
-        "batch": whole("batch", batch),
-        "drawn": whole("drawn", drawn),
-        "seed": whole("seed", seed, 0),
-    }
-    inputs = prepare("ziplora", adapters, weights, own, least=2, **shared)
+    inputs.record(
+        steps=require_int("steps", steps),
+        lr=number("lr", lr, 0, 10, above=True),
+        penalty=number("penalty", penalty, 0, 1e6),
+        likeness=choice("likeness", likeness, ("cosine", "product")),
+        batch=require_int("batch", batch),
+        drawn=require_int("drawn", drawn),
+        seed=require_int("seed", seed, 0),
+    )
     two_different(inputs)
-    said = prompts_of(inputs, prompts)
-    model = opened(inputs, base, device)
+    adapter_prompts = prompts_of(inputs, prompts)
+    model = resolve_base(inputs, base, device)
     from lorarium.training.distil import fit_gains
 
     parts = [inputs.weighted(k) for k in range(len(inputs.adapters))]
     gains, losses = fit_gains(
         model,
         parts,
-        _lessons(model, parts, said, pictures, drawn, seed),
+        _lessons(model, parts, adapter_prompts, pictures, drawn, seed),
         steps=steps,
         lr=lr,
         weight=penalty,
@@ -80,7 +79,7 @@ def merge_ziplora(
 def _lessons(
     model: Any,
     parts: Sequence[Adapter],
-    said: Sequence[Sequence[str]],
+    adapter_prompts: Sequence[Sequence[str]],
     pictures: Sequence[str | Path] | None,
     drawn: int,
     seed: int,
@@ -89,9 +88,9 @@ def _lessons(
     import numpy as np
     import torch
 
-    from lorarium.bases.pictures import picture_files, read_pictures
     from lorarium.bases.sampling import sample
-    from lorarium.training.distil import Lesson
+    from lorarium.pictures import picture_files, read_pictures
+    from lorarium.training.distil import DistillationSet
 
     if pictures is not None and (isinstance(pictures, str | Path) or len(pictures) != len(parts)):
         raise LorariumError(
@@ -99,14 +98,14 @@ def _lessons(
             hint="say --option pictures=FOLDER for each, or leave it out",
         )
     lessons = []
-    for k, (part, prompts) in enumerate(zip(parts, said, strict=True)):
+    for k, (part, prompts) in enumerate(zip(parts, adapter_prompts, strict=True)):
         if pictures is None:
             asked = [prompts[i % len(prompts)] for i in range(max(drawn, len(prompts)))]
-            found = sample(model, asked, adapters=[(part, 1.0)], seed=seed)
+            drawings = sample(model, asked, adapters=[(part, 1.0)], seed=seed)
         else:
-            found = read_pictures(picture_files([pictures[k]]), model.size)
-            asked = [prompts[i % len(prompts)] for i in range(len(found))]
-        rows = torch.from_numpy(np.array(found)).permute(0, 3, 1, 2).to(model.device)
+            drawings = read_pictures(picture_files([pictures[k]]), model.size)
+            asked = [prompts[i % len(prompts)] for i in range(len(drawings))]
+        rows = torch.from_numpy(np.array(drawings)).permute(0, 3, 1, 2).to(model.device)
         latents = [model.to_latent(piece.float() / 127.5 - 1) for piece in rows.split(4)]
-        lessons.append(Lesson(torch.cat(latents), asked))
+        lessons.append(DistillationSet(torch.cat(latents), asked))
     return lessons

@@ -69,7 +69,7 @@ def _batches(base: Base, pictures: int) -> Iterator[tuple[Tensor, list[str], Ten
         )
         rows = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1
         x = base.to_latent(rows.to(base.device))
-        t = base.time((torch.arange(BATCH) + 0.5) / BATCH).to(base.device)
+        t = base.sample_time((torch.arange(BATCH) + 0.5) / BATCH).to(base.device)
         noise = torch.randn(x.shape, generator=noises).to(base.device)
         yield x, [f"a {kind} in sty1" for kind in kinds], t, noise
 

@@ -99,7 +99,7 @@ def validation_loss(model: MicroBase, count: int = 512) -> float:
     for start in range(0, count, 32):
         rows = slice(start, start + 32)
         x = pictures[rows].float() / 127.5 - 1
-        t = model.time((torch.arange(len(x)) + 0.5) / len(x))
+        t = model.sample_time((torch.arange(len(x)) + 0.5) / len(x))
         noise = torch.randn(x.shape, generator=chance)
         values.append(losses(model, x, model.encode(prompts[rows]), t, noise))
     return float(torch.cat(values).mean())

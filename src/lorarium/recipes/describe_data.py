@@ -12,7 +12,7 @@ from torch import nn
 from lorarium.adapter import Adapter, Array, LowRank
 from lorarium.algebra import recompress
 from lorarium.descriptors.learned import recipe_facts
-from lorarium.descriptors.select import ROLES
+from lorarium.descriptors.select import MODULE_ROLES
 from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.looks import aligned_inputs
@@ -25,7 +25,7 @@ from lorarium.world.scene import render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS
 from lorarium.world.words import COLOURS, VOCABULARY, tokens
 
-SLOTS = 2 * len(ROLES)  # of an effect
+SLOTS = 2 * len(MODULE_ROLES)  # of an effect
 SIZE = 48
 MIN_ARTISTS = 36  # artists: fewer have too few axes for a network
 

@@ -22,22 +22,22 @@ from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman
-from lorarium.formats import container, read
-from lorarium.formats.target import write_atomically
-from lorarium.mergers.drafts import PICTURES as DRAFTED_PICTURES
-from lorarium.mergers.drafts import STEPS as DRAFTED_STEPS
-from lorarium.mergers.drafts import Drafts
-from lorarium.mergers.forecast import forecast
-from lorarium.mergers.foretold import (
+from lorarium.forecasts.drafts import PICTURES as DRAFTED_PICTURES
+from lorarium.forecasts.drafts import STEPS as DRAFTED_STEPS
+from lorarium.forecasts.drafts import PreviewFeatures
+from lorarium.forecasts.facts import forecast
+from lorarium.forecasts.rates import (
     ASKED,
     ASSET,
     DRAFTED,
     ROLES,
-    WAYS,
-    Foreteller,
+    SETTINGS,
+    RatePredictor,
     facts_of,
-    load_foreteller,
+    load_predictor,
 )
+from lorarium.formats import container, read
+from lorarium.formats.target import write_atomically
 from lorarium.mergers.roles import ASSET as ROLES_NET
 from lorarium.recipes.forecast_cells import judge_cells, pairs
 from lorarium.recipes.merge import FOLDER as MERGE_ZOO
@@ -72,7 +72,7 @@ def read_pairs(cells: Sequence[Cell]) -> Pairs:
     seen = {path: aligned(adapter) for path, adapter in adapters.items()}
     number = {path: i for i, path in enumerate(adapters)}
     facts = [
-        facts_of(forecast([adapters[p] for p in c.paths], tried=("sum", "roles"))) for c in cells
+        facts_of(forecast([adapters[p] for p in c.paths], methods=("sum", "roles"))) for c in cells
     ]
     sides = tuple(np.stack([seen[c.paths[r]] for c in cells]) for r in range(2))
     adapter_numbers = np.array([[number[p] for p in c.paths] for c in cells])
@@ -83,11 +83,11 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
     """The same and what drafts say; what was drawn is kept."""
     adapters = {path: read(path) for cell in cells for path in cell.paths}
     net = hashlib.sha256(ROLES_NET.read_bytes()).hexdigest()
-    ways = [way.name for way in WAYS]
+    ways = [way.name for way in SETTINGS]
     about = [base.hash, net, ways, DRAFTED_PICTURES, DRAFTED_STEPS]
     cache = folder / "drafts" / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
     cache.mkdir(parents=True, exist_ok=True)
-    drafts, rows = Drafts(base, WAYS), []
+    drafts, rows = PreviewFeatures(base, SETTINGS), []
     for n, cell in enumerate(cells):
         file = cache / ("--".join(path.stem for path in cell.paths) + ".json")
         if not file.exists():
@@ -99,7 +99,7 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
     return replace(known, facts=np.c_[known.facts, np.array(rows, np.float32)])
 
 
-def fit_predictor(known: Pairs, rates: Array, ridge: float, axes: int) -> Foreteller:
+def fit_predictor(known: Pairs, rates: Array, ridge: float, axes: int) -> RatePredictor:
     """Linear in standardised numbers; `axes` = 0 leaves the descriptors out."""
     tensors = {}
     parts = [known.facts]
@@ -113,7 +113,7 @@ def fit_predictor(known: Pairs, rates: Array, ridge: float, axes: int) -> Forete
     y = rates.reshape(len(rates), -1)
     w = np.linalg.solve(x.T @ x + ridge * np.eye(x.shape[1]), x.T @ (y - y.mean(0)))
     tensors |= {"mean": mean, "scale": scale, "weights": np.c_[w.T, y.mean(0)]}
-    return Foreteller({k: v.astype(np.float32) for k, v in tensors.items()})
+    return RatePredictor({k: v.astype(np.float32) for k, v in tensors.items()})
 
 
 def held_out_rates(known: Pairs, rates: Array, ridge: float, axes: int, seed: int = SEED) -> Array:
@@ -132,7 +132,7 @@ def held_out_rates(known: Pairs, rates: Array, ridge: float, axes: int, seed: in
     return prediction
 
 
-def calibrate(net: Foreteller, prediction: Array, rates: Array) -> Foreteller:
+def calibrate(net: RatePredictor, prediction: Array, rates: Array) -> RatePredictor:
     """Soft shares as rates: a line for each of subject, style and both, through what was said of
     pairs that were not learned from."""
     lines = [
@@ -141,7 +141,7 @@ def calibrate(net: Foreteller, prediction: Array, rates: Array) -> Foreteller:
     slope, start = np.tile(np.array(lines), (prediction.shape[1], 1)).T.astype(np.float32)
     weights = net.tensors["weights"] * slope[:, None]
     weights[:, -1] += start
-    return Foreteller({**net.tensors, "weights": weights}, net.card)
+    return RatePredictor({**net.tensors, "weights": weights}, net.card)
 
 
 def rank(prediction: Array, rates: Array) -> float:
@@ -195,7 +195,7 @@ def run(device: str, minutes: float) -> None:
         save(path, net, card)
 
 
-def save(path: Path, net: Foreteller, card: dict[str, Any]) -> None:
+def save(path: Path, net: RatePredictor, card: dict[str, Any]) -> None:
     about = {"lorarium.version": __version__, "lorarium.card": json.dumps(card, sort_keys=True)}
     container.save(path, dict(net.tensors), about, force=True)
     text = json.dumps(card, indent=1, sort_keys=True) + "\n"
@@ -204,7 +204,7 @@ def save(path: Path, net: Foreteller, card: dict[str, Any]) -> None:
 
 def due() -> bool:
     try:
-        hashes = [load_foreteller(path).card.get("base_hash") for path in (ASSET, DRAFTED)]
+        hashes = [load_predictor(path).card.get("base_hash") for path in (ASSET, DRAFTED)]
         return hashes != [open_base().hash] * 2
     except LorariumError:
         return True

@@ -15,7 +15,7 @@ from lorarium.evaluation.judges import Judge
 from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.merge.rows import MergeContender
-from lorarium.mergers.foretold import WAYS, Way
+from lorarium.forecasts.rates import SETTINGS, MergeSetting
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 from lorarium.world.scene import PHOTO
@@ -47,7 +47,7 @@ class JudgeMargins:
         return np.stack([subject.mean(-1), style.mean(-1), (subject * style).mean(-1)], -1)
 
 
-def rows(ways: Sequence[Way] = WAYS) -> list[MergeContender]:
+def rows(ways: Sequence[MergeSetting] = SETTINGS) -> list[MergeContender]:
     return [MergeContender(way.name, way.method, way.weights) for way in ways]
 
 
@@ -71,10 +71,10 @@ def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
 
 def judge_cells(
     drawings: PictureCache, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0,
-    ways: Sequence[Sequence[Way]] | None = None,
+    ways: Sequence[Sequence[MergeSetting]] | None = None,
 ) -> JudgeMargins:  # fmt: skip
     """Draw what is not there yet, and ask; all ways of each cell, or its own."""
-    ways_of_cells = ways or [WAYS] * len(cells)
+    ways_of_cells = ways or [SETTINGS] * len(cells)
     tasks = [
         [(row, cell, pictures, STEPS, noise) for row in rows(of)]
         for cell, of in zip(cells, ways_of_cells, strict=True)

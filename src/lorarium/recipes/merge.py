@@ -24,9 +24,9 @@ from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.formats import container
 from lorarium.mergers.lora_rar import ASSET, TARGETS, Network, load_network
 from lorarium.recipes.describe import mark
-from lorarium.training.distil import Lesson
+from lorarium.training.distil import DistillationSet
 from lorarium.training.manifest import read_manifest
-from lorarium.training.merger import CoefficientNet, Member, Troupe, distance, train_merger
+from lorarium.training.merger import CoefficientNet, Member, PairedAdapters, distance, train_merger
 from lorarium.training.mint import job_of, mint
 
 RUN = Path("runs/merge")
@@ -81,7 +81,7 @@ def train(
         net, spent = train_merger(
             base, subjects, styles, folder, plan=plan, minutes=minutes, targets=targets
         )
-    validation = Troupe(base, *known)
+    validation = PairedAdapters(base, *known)
     scores = {"lora-rar": distance(validation, net), "sum": distance(validation, None)}
     print(f"validation: {scores}", flush=True)
     card: dict[str, Any] = {
@@ -112,7 +112,7 @@ def members(zoo: Zoo, base: Base, kind: str, split: str, recipe: str | None = No
         job = job_of(entry, base)
         pictures = torch.from_numpy(job.pictures).permute(0, 3, 1, 2).to(base.device)
         latents = base.to_latent(pictures.float() / 127.5 - 1)
-        split_members.append(Member(adapter, Lesson(latents, job.prompts)))
+        split_members.append(Member(adapter, DistillationSet(latents, job.prompts)))
     return split_members
 
 

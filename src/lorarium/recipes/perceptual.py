@@ -29,7 +29,7 @@ class PerceptualLoss:
     def __call__(self, x: Tensor, text: Text, t: Tensor, noise: Tensor) -> Tensor:
         base = self.base
         prediction = base.predict(mixed(base, x, noise, t), t, text)
-        loss = base.weight(t) * (prediction - x).square().flatten(1).mean(1)
+        loss = base.loss_weight(t) * (prediction - x).square().flatten(1).mean(1)
         if not self.share:
             return loss
         with torch.no_grad():

@@ -29,10 +29,10 @@ from lorarium.recipes.roles_drawn import PassLoss, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
 from lorarium.recipes.zoo import FOLDER as ZOO
-from lorarium.training.distil import Lesson
+from lorarium.training.distil import DistillationSet
 from lorarium.training.manifest import Entry
-from lorarium.training.merger import Bank, Member
-from lorarium.training.roles import Read, Roles, RolesConfig
+from lorarium.training.merger import AdapterBatch, Member
+from lorarium.training.roles import RoleBank, RoleNet, RolesConfig
 from lorarium.world.mark import world_mark
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, numbers
@@ -54,14 +54,14 @@ class RolePairs:
 
     base: Base
     entries: tuple[Sequence[Entry], Sequence[Entry]]
-    read: tuple[Read, Read]
+    read: tuple[RoleBank, RoleBank]
     split: str
 
     @staticmethod
     def of(base: Base, sides: Sequence[Sequence[tuple[Entry, Member]]], split: str) -> RolePairs:
         entries = tuple([entry for entry, _ in side] for side in sides)
-        banks = [Bank(base, [member for _, member in side]) for side in sides]
-        read = tuple(Read(r, bank) for r, bank in enumerate(banks))
+        banks = [AdapterBatch(base, [member for _, member in side]) for side in sides]
+        read = tuple(RoleBank(r, bank) for r, bank in enumerate(banks))
         return RolePairs(base, entries, read, split)  # type: ignore[arg-type]
 
     def drawn(
@@ -93,7 +93,7 @@ class RolePairs:
         return self.base.to_latent(x.to(self.base.device)), prompts
 
     def losses(
-        self, net: Roles | None, pairs: Sequence[tuple[int, int]], each: int, words: Words,
+        self, net: RoleNet | None, pairs: Sequence[tuple[int, int]], each: int, words: Words,
         random: np.random.Generator, alone: float, perceptual: PerceptualLoss,
     ) -> Tensor:  # fmt: skip
         """Losses on true pictures, (pairs, each)."""
@@ -104,12 +104,12 @@ class RolePairs:
         noise = torch.from_numpy(random.standard_normal(x.shape, np.float32))
         index = torch.tensor(pairs)
         sides = [read.take(index[:, r]) for r, read in enumerate(self.read)]
-        net = net or Roles(RolesConfig((), 0))  # which reads nothing: the sum
+        net = net or RoleNet(RolesConfig((), 0))  # which reads nothing: the sum
         with applied(base, net(sides)):
             return perceptual(x, words(prompts), t, noise).view(len(pairs), each)
 
 
-def inherit(net: Roles, past: Path) -> bool:
+def inherit(net: RoleNet, past: Path) -> bool:
     """Begin with the numbers of a file, if there is one for these modules."""
     try:
         known = load_roles(past)
@@ -124,7 +124,7 @@ def inherit(net: Roles, past: Path) -> bool:
     return fits
 
 
-def initial_net(role_pairs: RolePairs, **numbers: Any) -> Roles:
+def initial_net(role_pairs: RolePairs, **numbers: Any) -> RoleNet:
     """A network that has learned nothing, for the modules that either role has."""
     rows, usual = [], []
     for module, branch in role_pairs.read[0].bank.branches.items():
@@ -134,12 +134,12 @@ def initial_net(role_pairs: RolePairs, **numbers: Any) -> Roles:
             rows.append((module.part, module.path, branch.up.shape[1], branch.down.shape[2]))
             norms = [role_pairs.read[0].reading[module].norm, other.norm]
             usual.append(torch.stack([n[n > 0].log().mean().exp() for n in norms]))
-    return Roles(RolesConfig(tuple(rows), **numbers), torch.stack(usual))
+    return RoleNet(RolesConfig(tuple(rows), **numbers), torch.stack(usual))
 
 
 @torch.no_grad()
 def score(
-    role_pairs: RolePairs, net: Roles | None, words: Words, *, share: float = SHARE,
+    role_pairs: RolePairs, net: RoleNet | None, words: Words, *, share: float = SHARE,
     pairs: int = 64, seed: int = 3,
 ) -> float:  # fmt: skip
     """Mean loss on true pictures of fixed pairs."""
@@ -158,7 +158,7 @@ def train(
     role_pairs: RolePairs, known: RolePairs, folder: Path, plan: FitConfig, minutes: float, *,
     alone: float = ALONE, share: float = SHARE, drawn: float = DRAWN, watch: int = 100,
     past: Path | None = None, **numbers: Any,
-) -> tuple[Roles, dict[str, float]]:  # fmt: skip
+) -> tuple[RoleNet, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder, or with a network that was shipped."""
     base = role_pairs.base
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,7 +176,7 @@ def train(
 
         def loss(net: nn.Module) -> Losses:
             nonlocal now
-            assert isinstance(net, Roles)
+            assert isinstance(net, RoleNet)
             if now % watch == 0:
                 seen = round(score(known, net, words, share=share), 5)
                 rate = both_rate(base, known.entries, known.read, net, judge)
@@ -199,7 +199,7 @@ def train(
 
     with rounded(base):
         trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
-    assert isinstance(trained, Roles)
+    assert isinstance(trained, RoleNet)
     return trained, spent
 
 
@@ -234,7 +234,7 @@ def role_pairs_of(zoo: Zoo, base: Base, split: str, more: Sequence[Zoo] = ()) ->
         for source in (zoo, *more):
             corpus = load(source, kind, split)
             side += [
-                (entry, Member(adapter, Lesson(torch.zeros(0), ())))
+                (entry, Member(adapter, DistillationSet(torch.zeros(0), ())))
                 for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True)
                 if entry.of[0] != PHOTO and (source is zoo or entry.recipe in MORE)
             ]
@@ -243,7 +243,12 @@ def role_pairs_of(zoo: Zoo, base: Base, split: str, more: Sequence[Zoo] = ()) ->
 
 
 def ship(
-    zoo: Zoo, base: Base, known: RolePairs, net: Roles, spent: dict[str, float], asset: Path = ASSET
+    zoo: Zoo,
+    base: Base,
+    known: RolePairs,
+    net: RoleNet,
+    spent: dict[str, float],
+    asset: Path = ASSET,
 ) -> bool:
     """Write the asset if judge A passes more of what it draws for validation pairs."""
     words, judge = Words(base), load_judge("a")
@@ -272,7 +277,7 @@ def ship(
     return True
 
 
-def save(path: Path, net: Roles, card: Mapping[str, Any]) -> None:
+def save(path: Path, net: RoleNet, card: Mapping[str, Any]) -> None:
     """The file that `merge --method roles` reads; the card also lies beside it, for people."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {k: v.detach().cpu().half().numpy() for k, v in net.state_dict().items()}

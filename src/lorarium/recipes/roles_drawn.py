@@ -19,7 +19,7 @@ from lorarium.recipes.perceptual import HEADS
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
 from lorarium.training.manifest import Entry
-from lorarium.training.roles import Read, Roles, Side
+from lorarium.training.roles import RoleBank, RoleBatch, RoleNet
 
 SOFT = 0.1  # a score so far above the threshold counts for most of a pass
 AT_ONCE, STEPS = 8, 12
@@ -42,7 +42,7 @@ class PassLoss:
         return self.rollout.see(as_input(pictures).to(self.rollout.base.device))[head].mean(0)
 
     def __call__(
-        self, net: Roles, sides: Sequence[Side], pairs: Sequence[tuple[int, int]], each: int,
+        self, net: RoleNet, sides: Sequence[RoleBatch], pairs: Sequence[tuple[int, int]], each: int,
         words: Words, random: torch.Generator,
     ) -> Tensor:  # fmt: skip
         """Of each pair."""
@@ -64,8 +64,8 @@ def prompt_of(sides: Sequence[Sequence[Entry]], pair: tuple[int, int]) -> str:
 
 @torch.no_grad()
 def both_rate(
-    base: Base, sides: Sequence[Sequence[Entry]], read: Sequence[Read], net: Roles, judge: Judge,
-    pairs: int = 64, pictures: int = 4,
+    base: Base, sides: Sequence[Sequence[Entry]], read: Sequence[RoleBank], net: RoleNet,
+    judge: Judge, pairs: int = 64, pictures: int = 4,
 ) -> float:  # fmt: skip
     """Share of pictures of fixed pairs in which both pass."""
     n, m = map(len, sides)

@@ -44,7 +44,7 @@ class Rollout:
         times = base.times(int(torch.randint(MIN_STEPS, MAX_STEPS + 1, (), generator=random)))
         noise = torch.randn((count, *base.noise_shape(base.size)), generator=random)
         x = noise.to(base.device)
-        x = x * base.level(torch.full((1,), times[0], device=x.device))[1]
+        x = x * base.alpha_sigma(torch.full((1,), times[0], device=x.device))[1]
         with applied(base, beside):
             for now, then in pairwise(times):
                 t, next_t = (torch.full((count,), v, device=x.device) for v in (now, then))

@@ -61,7 +61,7 @@ def losses_with(
     b, m = batch.targets.shape[:2]
     # one time from each of m strata, so that every LoRA is tried at all noise levels
     share = (torch.arange(m) + torch.rand(b, m, generator=random)) / m
-    t = base.time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
+    t = base.sample_time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
     noise = torch.randn(x.shape, generator=random).to(device)
     with applied(base, branches):
         text = words(batch.prompts)

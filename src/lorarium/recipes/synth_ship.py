@@ -101,7 +101,7 @@ def named_directions(net: Generator, size: int) -> dict[str, Tensor]:
 def _conditions(net: Generator, seen: Tensor, kind: str) -> Tensor:
     which = torch.full((len(seen),), KINDS.index(kind), device=seen.device)
     shares = zip(seen.split(32), which.split(32), strict=True)
-    return torch.cat([net.found(s, w) for s, w in shares])
+    return torch.cat([net.query_answers(s, w) for s, w in shares])
 
 
 def _by_word(conditions: Tensor, words: Sequence[tuple[str, ...]]) -> dict[str, Tensor]:

@@ -30,13 +30,13 @@ def between(a: Adapter, b: Adapter, count: int = 1, *, rank: int | None = None) 
         raise LorariumError("the two stand on different base weights")
     rank = rank or max(_rank(d) for x in (a, b) for _, d in x.items())
     prints = json.dumps([fingerprint(a), fingerprint(b)])
-    kept = {k: v for k, v in a.metadata.items() if b.metadata.get(k) == v}
+    shared = {k: v for k, v in a.metadata.items() if b.metadata.get(k) == v}
     made = []
     for i in range(1, count + 1):
         share = i / (count + 1)
         small, report = recompress(add([a, b], [1 - share, share]), rank=rank)
         about = {
-            **kept,
+            **shared,
             "lorarium.version": __version__,
             "lorarium.kind": "between",
             "lorarium.inputs": prints,

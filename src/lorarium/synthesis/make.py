@@ -18,6 +18,7 @@ from lorarium.algebra import recompress
 from lorarium.bases.base import Base
 from lorarium.encoders.encode import as_input
 from lorarium.errors import LorariumError, quoted
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.synthesis import novelty
 from lorarium.synthesis.net import KINDS, Generator
 from lorarium.synthesis.store import Synth
@@ -32,8 +33,8 @@ ANSWERS_TO = {"style": "in sty1", "subject": "sub1"}  # whatever the pictures sh
 EDIT = "edit."  # head of the directions' names among the extras
 
 
-@dataclass(frozen=True, eq=False)
-class Made:
+@dataclass(frozen=True, eq=False, repr=False)
+class SynthesisResult:
     """An adapter, and what there is to say about the pictures that it came from."""
 
     adapter: Adapter
@@ -42,6 +43,10 @@ class Made:
     agreement: tuple[float, ...] = ()  # of each picture with the others
     warnings: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        notes = "".join(f"; {warning}" for warning in self.warnings)
+        return f"SynthesisResult({self.adapter!r}, distance {self.distance:.2f}{notes})"
 
 
 def synthesize(
@@ -53,7 +58,7 @@ def synthesize(
     rank: int | None = None,
     edits: Mapping[str, float] | None = None,
     about: Mapping[str, str] | None = None,
-) -> Made:
+) -> SynthesisResult:
     """A LoRA from pictures (n, h, w, 3) uint8 of one artist or one individual.
 
     `edits` moves it along named directions, see `directions`; a lower `rank` than the generator's
@@ -65,22 +70,22 @@ def synthesize(
     _check(synth, base, pictures, kind, rank)
     with torch.no_grad():
         seen = synth.net.eyes(as_input(pictures).to(base.device))
-        found = condition(synth, seen, kind)
+        answers = condition(synth, seen, kind)
         for name, amount in (edits or {}).items():
-            found = found + amount * direction(synth, kind, name).to(found.device)
-        adapter = written(synth.net, base, found)
+            answers = answers + amount * direction(synth, kind, name).to(answers.device)
+        adapter = written(synth.net, base, answers)
     if rank is not None and rank < synth.net.config.rank:
         adapter, _ = recompress(adapter, rank=rank)
     seconds = time.perf_counter() - started
     far, nearer = novelty.distances(synth.extras, seen, kind)
     distance = float(far.mean()) / novelty.typical(synth.extras, kind)
     agree = novelty.agreement(seen, kind).tolist() if len(pictures) > 1 else []
-    said = _metadata(synth, base, pictures, kind, rank) | dict(about or {})
-    said["lorarium.distance"] = f"{distance:.3f}"
+    metadata = _metadata(synth, base, pictures, kind, rank) | dict(about or {})
+    metadata["lorarium.distance"] = f"{distance:.3f}"
     if edits:
-        said["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
-    adapter = adapter.with_(metadata=said)
-    made = Made(adapter, distance, float(nearer.mean()), tuple(agree), (), seconds)
+        metadata["lorarium.edits"] = json.dumps(dict(edits), sort_keys=True)
+    adapter = adapter.with_(metadata=metadata)
+    made = SynthesisResult(adapter, distance, float(nearer.mean()), tuple(agree), (), seconds)
     return replace(made, warnings=tuple(_warnings(synth, made, kind)))
 
 
@@ -90,7 +95,9 @@ def condition(synth: Synth, seen: Tensor, kind: str) -> Tensor:
     which = torch.tensor([KINDS.index(kind)], device=seen.device)
     shares = seen.tensor_split(-(-len(seen) // AT_ONCE))
     weights = [len(share) / len(seen) for share in shares]
-    parts = [w * synth.net.found(s[None], which) for s, w in zip(shares, weights, strict=True)]
+    parts = [
+        w * synth.net.query_answers(s[None], which) for s, w in zip(shares, weights, strict=True)
+    ]
     return torch.stack(parts).sum(0)
 
 
@@ -111,18 +118,18 @@ def direction(synth: Synth, kind: str, name: str) -> Tensor:
 
 def refined(
     base: Base,
-    made: Made,
+    made: SynthesisResult,
     pictures: np.ndarray,
     prompts: Sequence[str],
     steps: int,
     *,
     seed: int = 0,
     recipe: Recipe = REFINE,
-) -> Made:
+) -> SynthesisResult:
     """A few training steps on the pictures, from the generated factors."""
     rank = max(int(d.rank or 0) for _, d in made.adapter.items())
     recipe = replace(recipe, rank=rank, alpha=float(rank), steps=steps)
-    if base.family != "micro-1":
+    if base.family != SHIPPED:
         recipe = replace(recipe, lr=defaults(base.family, prompts[0]).lr, batch=1)
     job = Job(pictures, tuple(prompts), recipe, seed, begin=made.adapter)
     started = time.perf_counter()
@@ -137,10 +144,10 @@ def refined(
     return replace(made, adapter=adapter.with_(metadata=about), seconds=seconds)
 
 
-def written(net: Generator, base: Base, found: Tensor) -> Adapter:
-    """The adapter of what was found in the pictures."""
+def written(net: Generator, base: Base, answers: Tensor) -> Adapter:
+    """The adapter of what the queries found in the pictures."""
     deltas: dict[Module, Delta] = {}
-    factors = net.factors(found)
+    factors = net.factors(answers)
     for (part, path, _, _), (down, up) in zip(net.config.modules, factors, strict=True):
         deltas[Module(part, path)] = LowRank(up[0].cpu().numpy().copy(), down.cpu().numpy().copy())
     return Adapter(deltas, base.family, {}, dialect="diffusers")
@@ -159,20 +166,20 @@ def _check(synth: Synth, base: Base, pictures: np.ndarray, kind: str, rank: int 
         raise LorariumError(f"the generator writes for base {str(wanted)[:12]}, not this one")
 
 
-def _warnings(synth: Synth, made: Made, kind: str) -> list[str]:
-    said = []
+def _warnings(synth: Synth, made: SynthesisResult, kind: str) -> list[str]:
+    warnings = []
     if made.nearer >= novelty.FAR:
-        said.append(
+        warnings.append(
             f"the pictures are far from anything seen: {made.distance:.1f} times the usual distance"
         )
     limit = synth.card.get("agreement", {}).get(kind, -1.0)
     odd = [str(i + 1) for i, value in enumerate(made.agreement) if value < limit]
     if odd and len(made.agreement) == 2:
-        said.append("the two pictures differ too much to share one " + kind)
+        warnings.append("the two pictures differ too much to share one " + kind)
     elif odd:
         numbers = ", ".join(odd[:8]) + (", ..." if len(odd) > 8 else "")
-        said.append(f"of {len(made.agreement)} pictures these differ from the rest: {numbers}")
-    return said
+        warnings.append(f"of {len(made.agreement)} pictures these differ from the rest: {numbers}")
+    return warnings
 
 
 def _metadata(

@@ -50,8 +50,8 @@ class SynthConfig:
     @staticmethod
     def of(base: Base, rank: int = 8, **numbers: Any) -> SynthConfig:
         """For all linears inside the blocks of a base's denoiser."""
-        found = modules(base, "linear", ("denoiser",))
-        rows = tuple((m.part, m.path, shape[0], shape[1]) for m, shape in found.items())
+        targets = modules(base, "linear", ("denoiser",))
+        rows = tuple((m.part, m.path, shape[0], shape[1]) for m, shape in targets.items())
         return SynthConfig(rows, rank, **numbers)
 
 
@@ -97,8 +97,8 @@ class Reader(nn.Module):
             return y.unflatten(-1, (self.heads, -1)).transpose(1, 2)
 
         k, v = self.kv(self.seen(tokens)).chunk(2, -1)
-        found = F.scaled_dot_product_attention(split(self.q(self.norm(x))), split(k), split(v))
-        return self.among(x + self.out(found.transpose(1, 2).flatten(2)))
+        attended = F.scaled_dot_product_attention(split(self.q(self.norm(x))), split(k), split(v))
+        return self.among(x + self.out(attended.transpose(1, 2).flatten(2)))
 
 
 class Generator(nn.Module):
@@ -142,22 +142,22 @@ class Generator(nn.Module):
             x = reader(x, everything)
         return self.norm(x)
 
-    def found(self, seen: Tensor, kind: Tensor) -> Tensor:
+    def query_answers(self, seen: Tensor, kind: Tensor) -> Tensor:
         """The condition of each query, (b, queries, width): zero for grey pictures."""
         grey = self.eyes(self.grey).expand(len(KINDS), 1, -1)
         neutral = self.read(grey, torch.arange(len(KINDS), device=kind.device))
         loud = torch.tensor(self.config.loud, device=kind.device)[kind, None, None]
         return loud * (self.read(seen, kind) - neutral[kind])
 
-    def factors(self, found: Tensor) -> list[tuple[Tensor, Tensor]]:
+    def factors(self, query_answers: Tensor) -> list[tuple[Tensor, Tensor]]:
         """The factors of each module: down (r, in), the same for all, and up (b, out, r)."""
         c = self.config
-        said = found[:, self.query_of] * c.width**-0.5
-        mixed = torch.einsum("bmw,mwk->mbk", said, self.mix).unflatten(-1, (c.basis, c.rank))
+        scaled = query_answers[:, self.query_of] * c.width**-0.5
+        mixed = torch.einsum("bmw,mwk->mbk", scaled, self.mix).unflatten(-1, (c.basis, c.rank))
         return [(down, up @ rows) for down, up, rows in zip(self.down, self.up, mixed, strict=True)]
 
     def forward(self, seen: Tensor, kind: Tensor) -> list[tuple[Tensor, Tensor]]:
-        return self.factors(self.found(seen, kind))
+        return self.factors(self.query_answers(seen, kind))
 
 
 def branches(config: SynthConfig, factors: list[tuple[Tensor, Tensor]]) -> Mapping[Module, Branch]:

@@ -12,23 +12,23 @@ import numpy as np
 from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import (
-    caption,
-    open_picture,
-    picture_files,
-    read_pictures,
-    write_png,
-)
 from lorarium.bases.render import file_hash
 from lorarium.bases.sampling import sample
 from lorarium.bases.stack import check_family
 from lorarium.errors import LorariumError
 from lorarium.formats import read, write
 from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
-from lorarium.synthesis.make import MOST_EDIT, Made, refined, synthesize
+from lorarium.pictures import (
+    caption,
+    open_picture,
+    picture_files,
+    read_pictures,
+    write_png,
+)
+from lorarium.synthesis.make import MOST_EDIT, SynthesisResult, refined, synthesize
 from lorarium.synthesis.store import Synth, load_synth
 from lorarium.training.recipe import Job, Recipe
-from lorarium.training.run import said, sample_sheet
+from lorarium.training.run import fill_prompt, sample_sheet
 from lorarium.training.trigger import PHRASE, kind_named, trigger_phrase
 from lorarium.world.splits import SEEN_CLASSES
 
@@ -38,7 +38,7 @@ SHOWN = 6  # of a sheet
 SMALLEST = 24  # pixels of a side
 
 
-def synth(
+def synthesize_files(
     pictures: Sequence[str | Path] = (),
     out: str | Path | None = None,
     *,
@@ -54,14 +54,14 @@ def synth(
     sheet: bool = True,
     device: str = "cpu",
     force: bool = False,
-) -> Made:
+) -> SynthesisResult:
     """A LoRA from picture files or folders, and from what another LoRA draws (`like`); written to
     `out` when that is given. An existing file or sheet is refused, unless `force`.
 
     `refine` goes on training for so many steps. `{}` in the prompt, which only refining and the
     sheet need, stands for a picture's own caption.
 
-    >>> synth(["mine/"], "mine.safetensors").distance
+    >>> lo.synthesize(["mine/"], "mine.safetensors").distance
     """
     if not pictures and like is None:
         raise LorariumError("no pictures were given", hint="name files or folders, or use --like")
@@ -77,28 +77,28 @@ def synth(
         generator = load_synth(None if generator is None else Path(generator), model)
     wish = prompt or PROMPTS[kind]
     files = picture_files(pictures) if pictures else []
-    shown = read_pictures(files, model.size) if files else None
-    prompts = [said(wish, caption(file)) for file in files]
+    references = read_pictures(files, model.size) if files else None
+    prompts = [fill_prompt(wish, caption(file)) for file in files]
     notes = [note for file in files if (note := _tiny(file))]
     about: dict[str, str] = {}
     if like is not None:
         adapter = like if isinstance(like, Adapter) else read(like)
         drawn, words = drawn_by(model, adapter, kind, prompt, seed)
-        shown = drawn if shown is None else np.concatenate([shown, drawn])
+        references = drawn if references is None else np.concatenate([references, drawn])
         prompts += words
         about["lorarium.like"] = _name(like)
-    assert shown is not None
+    assert references is not None
     about |= answering(kind, prompts)
     if target is not None:
         about |= {"modelspec.title": target.stem, "ss_output_name": target.stem}
-    made = synthesize(generator, model, shown, kind=kind, rank=rank, edits=edits, about=about)
+    made = synthesize(generator, model, references, kind=kind, rank=rank, edits=edits, about=about)
     if refine:
-        made = refined(model, made, shown, prompts, refine, seed=seed)
+        made = refined(model, made, references, prompts, refine, seed=seed)
     made = replace(made, warnings=(*made.warnings, *notes))
     if target is not None:
         write(made.adapter, target, force=force, inputs=inputs)
         if sheet:
-            job = Job(*_for_sheet(shown, prompts, kind, prompt), Recipe(), seed)
+            job = Job(*_for_sheet(references, prompts, kind, prompt), Recipe(), seed)
             picture = sample_sheet(model, made.adapter, job, seed)
             write_png(target.with_suffix(".png"), picture, force=force, inputs=inputs)
     return made
@@ -125,16 +125,16 @@ def _prompts(kind: str, prompt: str | None, count: int) -> list[str]:
     """Prompts that name no picture: a style is shown on various classes."""
     wish = prompt or PROMPTS[kind]
     if kind == "subject":
-        return [said(wish, None)] * count
+        return [fill_prompt(wish, None)] * count
     step = len(SEEN_CLASSES) // count
-    return [said(wish, SEEN_CLASSES[i * step]) for i in range(count)]
+    return [fill_prompt(wish, SEEN_CLASSES[i * step]) for i in range(count)]
 
 
 def _for_sheet(
     pictures: np.ndarray, prompts: Sequence[str], kind: str, prompt: str | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Pictures and prompts of a sheet: captions where there are any, else words of our own."""
-    plain = said(prompt or PROMPTS[kind], None)
+    plain = fill_prompt(prompt or PROMPTS[kind], None)
     own = _prompts(kind, prompt, SHOWN)
     rows = [i % len(pictures) for i in range(SHOWN)]
     words = [own[k] if prompts[i] == plain else prompts[i] for k, i in enumerate(rows)]

@@ -15,11 +15,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from lorarium.bases.base import Base
-from lorarium.encoders.store import ASSETS, shipped
+from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
 from lorarium.files import exists, require_regular
 from lorarium.formats import container
 from lorarium.synthesis.net import Eyes, Generator, SynthConfig
+from lorarium.trained import ASSETS
 from lorarium.world.mark import same_world, world_mark
 
 FORMAT = "lorarium-synth/1"

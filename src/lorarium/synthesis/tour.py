@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, picture_files, write_png
 from lorarium.bases.sampling import sample
 from lorarium.formats import read
-from lorarium.synthesis.run import synth
+from lorarium.pictures import enlarged, grid, labelled, picture_files, write_png
+from lorarium.synthesis.run import synthesize_files
 from lorarium.synthesis.store import Synth
 
 PICTURES, LARGE = 3, 96
@@ -42,7 +42,7 @@ def synth_tour(
     model = base or open_base()
     lora = folder / "synth.safetensors"
     files = picture_files([pictures])[:PICTURES]
-    made = synth(files, lora, base=model, generator=generator, sheet=False, force=force)
+    made = synthesize_files(files, lora, base=model, generator=generator, sheet=False, force=force)
     say(f"{lora}: from {len(files)} of the pictures, in {made.seconds:.2f} s")
     for words in made.warnings:
         say(f"warning: {words}")

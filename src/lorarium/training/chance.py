@@ -26,8 +26,8 @@ def normal(seeds: Tensor, stream: int, step: int, shape: tuple[int, ...]) -> Ten
     share = (_bits(seeds, stream, step, 2 * half).float() + 0.5) / 2**32
     radius = (-2 * share[:, :half].log()).sqrt()
     angle = 2 * math.pi * share[:, half:]
-    both = torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
-    return both[:, : prod(shape)].view(-1, *shape)
+    waves = torch.cat([radius * angle.cos(), radius * angle.sin()], 1)
+    return waves[:, : prod(shape)].view(-1, *shape)
 
 
 def _bits(seeds: Tensor, stream: int, step: int, count: int) -> Tensor:

@@ -27,14 +27,14 @@ LIKENESS = ("cosine", "product")
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class DistillationSet:
     """What one adapter is held to: latents (n, c, h, w) and a prompt for each."""
 
     latents: Tensor
     prompts: Sequence[str]
 
 
-class Chorus:
+class AdapterEnsemble:
     """Adapters beside a base, each alone or all together under gains; kept as factors."""
 
     def __init__(self, base: Base, adapters: Sequence[Adapter]) -> None:
@@ -62,7 +62,7 @@ class Chorus:
             raise LorariumError(error.what, where=str(module), hint=error.hint) from None
         self.pairs.setdefault(module, [None] * self.count)[k] = pair
 
-    def said(self, prompts: Sequence[str]) -> Text:
+    def encode_prompts(self, prompts: Sequence[str]) -> Text:
         """The prompts as the base hears them now; kept when no adapter changes that."""
         if self.adapts_text:
             return self.base.encode(prompts)
@@ -95,62 +95,70 @@ class Chorus:
         return self._branches(scaled, range(self.count))
 
     def _branches(
-        self, pair_of: Callable[[Module, int], tuple[Tensor, Tensor] | None], who: Sequence[int]
+        self, pair_of: Callable[[Module, int], tuple[Tensor, Tensor] | None], members: Sequence[int]
     ) -> dict[Module, Branch]:
-        found = {}
+        branches = {}
         for module in dict.fromkeys([*self.pairs, *self.biases]):
-            pairs = [p for k in who if module in self.pairs and (p := pair_of(module, k))]
-            said = [
-                b for k in who if (b := self.biases.get(module, [None] * self.count)[k]) is not None
+            pairs = [p for k in members if module in self.pairs and (p := pair_of(module, k))]
+            biases = [
+                b
+                for k in members
+                if (b := self.biases.get(module, [None] * self.count)[k]) is not None
             ]
-            if pairs or said:
-                found[module] = Branch(
+            if pairs or biases:
+                branches[module] = Branch(
                     torch.cat([down for down, _ in pairs])[None] if pairs else None,
                     torch.cat([up for _, up in pairs], 1)[None] if pairs else None,
-                    bias=torch.stack(said).sum(0) if said else None,
+                    bias=torch.stack(biases).sum(0) if biases else None,
                 )
-        return found
+        return branches
 
 
 def distillation(
-    chorus: Chorus, lessons: Sequence[Lesson], gains: Gains, random: torch.Generator, batch: int = 1
+    ensemble: AdapterEnsemble,
+    datasets: Sequence[DistillationSet],
+    gains: Gains,
+    random: torch.Generator,
+    batch: int = 1,
 ) -> Tensor:
     """How far the merged adapters are from each of them alone, in the base's own loss; all adapters
     see the same times and noise."""
-    base = chorus.base
-    t = base.time(torch.rand(batch, generator=random).clamp(1e-4, 1 - 1e-4)).to(base.device)
-    shape = lessons[0].latents.shape[1:]
+    base = ensemble.base
+    t = base.sample_time(torch.rand(batch, generator=random).clamp(1e-4, 1 - 1e-4)).to(base.device)
+    shape = datasets[0].latents.shape[1:]
     noise = torch.randn(batch, *shape, generator=random).to(base.device)
-    branches = chorus.together(gains)
+    branches = ensemble.together(gains)
     total = torch.zeros((), device=base.device)
-    for k, lesson in enumerate(lessons):
-        index = torch.randint(len(lesson.latents), (batch,), generator=random)
-        x = mixed(base, lesson.latents[index].to(base.device), noise, t)
-        prompts = [lesson.prompts[i] for i in index.tolist()]
-        with torch.no_grad(), applied(base, chorus.alone(k)):
-            wanted = base.predict(x, t, chorus.said(prompts))
+    for k, dataset in enumerate(datasets):
+        index = torch.randint(len(dataset.latents), (batch,), generator=random)
+        x = mixed(base, dataset.latents[index].to(base.device), noise, t)
+        prompts = [dataset.prompts[i] for i in index.tolist()]
+        with torch.no_grad(), applied(base, ensemble.alone(k)):
+            target = base.predict(x, t, ensemble.encode_prompts(prompts))
         with applied(base, branches):
-            said = base.predict(x, t, chorus.said(prompts))
-        total = total + (base.weight(t) * (said - wanted).square().flatten(1).mean(1)).mean()
+            prediction = base.predict(x, t, ensemble.encode_prompts(prompts))
+        total = (
+            total + (base.loss_weight(t) * (prediction - target).square().flatten(1).mean(1)).mean()
+        )
     return total
 
 
 def likeness(gains: Gains, kind: str = "cosine") -> Tensor:
     """Σ over layers of |cos(m_i, m_j)|, or of the mean of |m_i m_j|, for each pair of adapters."""
-    found = [torch.zeros(())]
+    terms = [torch.zeros(())]
     for row in gains.values():
         for a, b in combinations([m for m in row if m is not None], 2):
             if kind == "cosine":
-                found.append(torch.cosine_similarity(a, b, dim=0).abs())
+                terms.append(torch.cosine_similarity(a, b, dim=0).abs())
             else:
-                found.append((a * b).abs().mean())
-    return torch.stack([value.to(found[-1].device) for value in found]).sum()
+                terms.append((a * b).abs().mean())
+    return torch.stack([value.to(terms[-1].device) for value in terms]).sum()
 
 
 def fit_gains(
     base: Base,
     adapters: Sequence[Adapter],
-    lessons: Sequence[Lesson],
+    datasets: Sequence[DistillationSet],
     *,
     steps: int = 100,
     lr: float = 0.01,
@@ -161,8 +169,8 @@ def fit_gains(
     progress: Callable[[int, int, float], None] | None = None,
 ) -> tuple[dict[Module, list[np.ndarray | None]], list[float]]:
     """ZipLoRA's m by Adam from 1, and the distillation loss before each step."""
-    chorus = Chorus(base, adapters)
-    gains = chorus.ones()
+    ensemble = AdapterEnsemble(base, adapters)
+    gains = ensemble.ones()
     learned = [m.requires_grad_(True) for row in gains.values() for m in row if m is not None]
     if not learned:
         raise LorariumError("the adapters have no factors whose columns could be weighed")
@@ -170,7 +178,7 @@ def fit_gains(
     random = torch.Generator().manual_seed(seed)
     losses = []
     for step in range(steps):
-        distance = distillation(chorus, lessons, gains, random, batch)
+        distance = distillation(ensemble, datasets, gains, random, batch)
         loss = distance + weight * likeness(gains, kind)
         if not torch.isfinite(loss):
             raise LorariumError("the loss is not finite", hint="lower the rate or the weights")

@@ -95,31 +95,31 @@ class Fit:
                     begin_at(job, slot.module, down[k], up[k])
                     continue
                 rank = _rank(job, (slot.up[0], *slot.down[1:]))
-                own = (rank, *slot.down[1:])
-                share = chance.uniform(seeds[k : k + 1], chance.START, place, own)[0]
+                shape = (rank, *slot.down[1:])
+                share = chance.uniform(seeds[k : k + 1], chance.START, place, shape)[0]
                 down[k, :rank] = (2 * share - 1) * bound
             rows += [down.flatten(1), up.flatten(1)]
         return torch.cat(rows, 1)
 
     def _scales(self, module: Module) -> Tensor | None:
         """alpha / rank of each adapter, (K, 1); None when it is 1 for all."""
-        found = [
+        scales = [
             job.recipe.alpha / job.recipe.rank if module in wanted else 0.0
             for job, wanted in zip(self.jobs, self._wanted, strict=True)
         ]
-        if set(found) == {1.0}:
+        if set(scales) == {1.0}:
             return None
-        return torch.tensor(found, device=self.base.device)[:, None]
+        return torch.tensor(scales, device=self.base.device)[:, None]
 
     @torch.no_grad()
     def _prepare_pictures(self) -> None:
         """Latents of all pictures, and the text of all prompts unless it is being adapted."""
         latents, self.prompts = [], [""]
         for job in self.jobs:
-            for pictures in (job.shown, job.prior_pictures):
+            for pictures in (job.training_pictures, job.prior_pictures):
                 if pictures is not None:
                     latents.append(_encoded(self.base, pictures))
-            self.prompts += [*job.said, *job.prior_prompts]
+            self.prompts += [*job.training_prompts, *job.prior_prompts]
         self.latents = torch.cat(latents)
         self.text: Text | None = None
         if not self.adapts_text:
@@ -131,12 +131,12 @@ class Fit:
         """What runs beside the base's layers: differentiable views of the table."""
         sizes = [n for slot in self.slots for n in (prod(slot.down), prod(slot.up))]
         pieces = (self.table if table is None else table).split(sizes, 1)
-        found = {}
+        branches = {}
         for i, slot in enumerate(self.slots):
             down = pieces[2 * i].unflatten(1, slot.down)
             up = pieces[2 * i + 1].unflatten(1, slot.up)
-            found[slot.module] = Branch(down, up, self.scales[slot.module])
-        return found
+            branches[slot.module] = Branch(down, up, self.scales[slot.module])
+        return branches
 
     def step(self) -> Tensor:
         """One step of every adapter; the losses (K,) before it."""
@@ -163,12 +163,12 @@ class Fit:
             x = x.float() / 127.5 - 1
         noise = chance.normal(self.seeds, chance.NOISE, i, (each, *x.shape[1:])).flatten(0, 1)
         t = torch.from_numpy(np.concatenate(times)).to(device)
-        said = torch.from_numpy(np.concatenate(prompts))
+        prompt_index = torch.from_numpy(np.concatenate(prompts))
         with applied(base, self.branches()):
             if self.text is None:
-                text = base.encode([self.prompts[j] for j in said.tolist()])
+                text = base.encode([self.prompts[j] for j in prompt_index.tolist()])
             else:
-                text = take(self.text, self._text_row[said].to(device))
+                text = take(self.text, self._text_row[prompt_index].to(device))
             rows = losses(base, x, text, t, noise)
         weight = torch.from_numpy(np.stack(weights)).to(device)
         return (rows.view(len(self.jobs), each) * weight).sum(1)
@@ -192,7 +192,7 @@ class Fit:
     def adapters(self) -> list[Adapter]:
         """The adapters as they are now."""
         table = self.table.detach().cpu()
-        found = []
+        adapters = []
         for k, (job, wanted) in enumerate(zip(self.jobs, self._wanted, strict=True)):
             deltas: dict[Module, Delta] = {}
             for module, branch in self.branches(table[k : k + 1]).items():
@@ -206,8 +206,8 @@ class Fit:
                 down = branch.down[0, :rank].numpy().copy()
                 deltas[module] = LowRank(up, down, scale=job.recipe.alpha / job.recipe.rank)
             about = metadata(self.base, job, self.done)
-            found.append(Adapter(deltas, self.base.family, about, dialect="diffusers"))
-        return found
+            adapters.append(Adapter(deltas, self.base.family, about, dialect="diffusers"))
+        return adapters
 
     def state(self) -> dict[str, Any]:
         """All that `resume` needs."""
@@ -239,23 +239,23 @@ class _Plan:
     def __init__(self, base: Base, job: Job) -> None:
         r = job.recipe
         random = np.random.default_rng((job.seed, 77))
-        own, prior = len(job.said), len(job.prior_prompts)
-        self.pictures = own + prior
+        count, prior_count = len(job.training_prompts), len(job.prior_prompts)
+        self.pictures = count + prior_count
         shape = (r.steps, r.batch)
-        self.rows = _rounds(own, r.steps * r.batch, random).reshape(shape)
+        self.rows = _rounds(count, r.steps * r.batch, random).reshape(shape)
         # one time from each of `batch` strata, so that a small batch sees them all
         strata = random.permuted(np.broadcast_to(np.arange(r.batch), shape), axis=1)
         share = (strata + random.random(shape)) / r.batch
         self.silent = random.random(shape) < r.drop
         self.weights = np.full(r.batch, 1 / r.batch, np.float32)
-        if prior:
-            more = own + _rounds(prior, r.steps * r.batch, random).reshape(shape)
+        if prior_count:
+            more = count + _rounds(prior_count, r.steps * r.batch, random).reshape(shape)
             self.rows = np.concatenate([self.rows, more], 1)
             share = np.concatenate([share, random.random(shape)], 1)
             self.silent = np.concatenate([self.silent, np.zeros(shape, bool)], 1)
             self.weights = np.concatenate([self.weights, r.prior * self.weights])
         inside = torch.from_numpy(share.astype(np.float32)).clamp(1e-4, 1 - 1e-4)
-        self.times = base.time(inside.flatten()).view(inside.shape).float().cpu().numpy()
+        self.times = base.sample_time(inside.flatten()).view(inside.shape).float().cpu().numpy()
 
 
 def _rounds(count: int, length: int, random: np.random.Generator) -> np.ndarray:

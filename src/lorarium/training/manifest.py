@@ -116,11 +116,11 @@ def _manifest(table: Table, path: Path) -> Manifest:
     made = _Making(seed, recipes, shows, _Random.read(table.table("random")))
     entries: list[Entry] = []
     for group in table.tables("styles"):
-        split, each, genres = _who(group, splits.SEEN_GENRES, splits.HELD_GENRES)
-        who = splits.artists(split, each, genres)
-        entries += made.group("style", [(s.genre, s.number) for s in who], group)
+        split, each, genres = _read_kinds(group, splits.SEEN_GENRES, splits.HELD_GENRES)
+        artists = splits.artists(split, each, genres)
+        entries += made.group("style", [(s.genre, s.number) for s in artists], group)
     for group in table.tables("subjects"):
-        split, each, classes = _who(group, splits.SEEN_CLASSES, splits.HELD_CLASSES)
+        split, each, classes = _read_kinds(group, splits.SEEN_CLASSES, splits.HELD_CLASSES)
         people = splits.individuals(split, each, classes)
         entries += made.group("subject", [(s.kind, s.number) for s in people], group)
     for number, row in enumerate(table.tables("adapters")):
@@ -130,7 +130,7 @@ def _manifest(table: Table, path: Path) -> Manifest:
     return Manifest(table.text("name", path.stem), recipes, tuple(entries))
 
 
-def _who(
+def _read_kinds(
     group: Table, seen: Sequence[str], held: Mapping[str, Sequence[str]]
 ) -> tuple[str, int, tuple[str, ...]]:
     """Of a group its split, how many of each kind, and the kinds: `of` is "seen", "held" or a list
@@ -146,8 +146,8 @@ def _who(
         names = list(seen if wish == "seen" else held.get(split, ()))
     if "most" in group.values:
         # spread over the alphabet, so that a few stand for all
-        most = group.integer("most", 1, 1000)
-        names = names[:: max(1, len(names) // most)][:most]
+        limit = group.integer("most", 1, 1000)
+        names = names[:: max(1, len(names) // limit)][:limit]
     return split, each, tuple(names)
 
 
@@ -219,16 +219,18 @@ class _Making:
     shows: Mapping[str, _Show]
     random: _Random
 
-    def group(self, kind: str, who: Sequence[tuple[str, int]], group: Table) -> Iterator[Entry]:
+    def group(
+        self, kind: str, identities: Sequence[tuple[str, int]], group: Table
+    ) -> Iterator[Entry]:
         """Copies in the first recipe, one each in so many others (in turn), and random ones."""
         first, *rest = group.words("use", tuple(self.recipes), list(self.recipes))
         copies, others = group.integer("copies", 0, 1000, 4), group.integer("others", 0, 1000, 3)
         drawn = group.integer("random", 0, 1000, 0)
         word = group.integer("word", 1, len(STYLE_TOKENS), 1)
         split = group.text("split")
-        if len(who) * (copies + others + drawn) > MOST:
+        if len(identities) * (copies + others + drawn) > MOST:
             raise LorariumError(f"more than {MOST} adapters", where=group.where)
-        for i, of in enumerate(who):
+        for i, of in enumerate(identities):
             turn = [rest[(i + j) % len(rest)] for j in range(min(others, len(rest)))]
             plan = [(first, c) for c in range(copies)] + [(name, 0) for name in turn]
             plan += [("random", c) for c in range(drawn)]
@@ -248,12 +250,12 @@ class _Making:
         count = show.pictures if kind == "style" else int(chance.integers(4, 7))
         if main and copy == 3:
             count = 3
-        seed, own = (int(n) for n in chance.integers(1, 2**31, 2))
+        seed, own_seed = (int(n) for n in chance.integers(1, 2**31, 2))
         # of the copies half start from the zoo's common factors, as people leave seeds alone
-        init = _number(self.seed, "start") % 2**31 if main and copy < 2 else own
+        init = _number(self.seed, "start") % 2**31 if main and copy < 2 else own_seed
         pictures = _pictures(count, show.motifs if kind == "style" else 0, chance)
-        said = bool(chance.random() < show.captioned)
-        return Entry(id, kind, of, split, name, r, seed, init, pictures, captioned=said)
+        captioned = bool(chance.random() < show.captioned)
+        return Entry(id, kind, of, split, name, r, seed, init, pictures, captioned=captioned)
 
 
 def _pictures(count: int, motifs: int, chance: np.random.Generator) -> tuple[int, ...]:
@@ -274,10 +276,21 @@ def _folder_entry(
     id = row.text("name", Path(pictures).name)
     if not id or id != Path(id).name or id.startswith("."):
         raise LorariumError(f"{id!r} is no file name", where=row.where)
-    own = row.integer("seed", 0, LARGEST_SEED, _number(seed, id) % 2**31)
+    entry_seed = row.integer("seed", 0, LARGEST_SEED, _number(seed, id) % 2**31)
     prompt = row.text("prompt", "a {} in sty1")
     folder = str(path.parent / pictures)
-    return Entry(id, "folder", (folder, number), "own", name, recipes[name], own, own, (), prompt)
+    return Entry(
+        id,
+        "folder",
+        (folder, number),
+        "own",
+        name,
+        recipes[name],
+        entry_seed,
+        entry_seed,
+        (),
+        prompt,
+    )
 
 
 def pool_cell(entry: Entry, index: int) -> tuple[Subject, Style, View, str]:
@@ -286,9 +299,9 @@ def pool_cell(entry: Entry, index: int) -> tuple[Subject, Style, View, str]:
     word, number = entry.of
     chance = np.random.default_rng(_number(entry.kind, word, number, "pool"))
     order = chance.permutation(len(splits.SEEN_CLASSES))
-    own = np.random.default_rng(_number(entry.kind, word, number, index))
-    view = View(splits.numbers(entry.split, 1, own)[0])
-    other = splits.numbers(entry.split, 1, own)[0]
+    random = np.random.default_rng(_number(entry.kind, word, number, index))
+    view = View(splits.numbers(entry.split, 1, random)[0])
+    other = splits.numbers(entry.split, 1, random)[0]
     if entry.kind == "style":
         subject = Subject(splits.SEEN_CLASSES[order[index % len(order)]], other)
         return subject, Style(word, number), view, f"a {subject.kind} in {entry.token}"

@@ -21,7 +21,7 @@ from lorarium.bases.branches import Branch, applied
 from lorarium.bases.stack import each
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.training.distil import Lesson
+from lorarium.training.distil import DistillationSet
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
 LIKENESS = 0.001  # the paper takes 0.01 of its sizes; here that would outweigh the goal
@@ -71,13 +71,13 @@ class CoefficientNet(nn.Module):
 
     def tensors(self) -> dict[str, np.ndarray]:
         """The weights under the names of the published checkpoint."""
-        found: dict[str, Tensor] = {
+        tensors: dict[str, Tensor] = {
             "output.1.weight": self.output.weight, "output.1.bias": self.output.bias
         }  # fmt: skip
         for i, (height, length) in enumerate(self.lengths.items(), 1):
-            found[f"input_{i}.weight"] = self.layer(height).weight * length
-            found[f"input_{i}.bias"] = self.layer(height).bias
-        return {name: value.detach().float().cpu().numpy() for name, value in found.items()}
+            tensors[f"input_{i}.weight"] = self.layer(height).weight * length
+            tensors[f"input_{i}.bias"] = self.layer(height).bias
+        return {name: value.detach().float().cpu().numpy() for name, value in tensors.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +85,17 @@ class Member:
     """An adapter, and the pictures and prompts that it was trained on."""
 
     adapter: Adapter
-    lesson: Lesson
+    dataset: DistillationSet
 
 
-class Bank:
+class AdapterBatch:
     """Adapters of one role, their factors stacked so that any of them run as one batch."""
 
     def __init__(self, base: Base, members: Sequence[Member]) -> None:
         if not members:
             raise LorariumError("no adapters to learn merging from")
         self.base = base
-        self.lessons = [member.lesson for member in members]
+        self.datasets = [member.dataset for member in members]
         adapters = [member.adapter for member in members]
         self.branches = each(base, adapters)
         self.has = {
@@ -105,7 +105,7 @@ class Bank:
         self.adapts_text = any(module.part != "denoiser" for module in self.branches)
 
     def __len__(self) -> int:
-        return len(self.lessons)
+        return len(self.datasets)
 
     def take(self, index: Tensor, strength: Tensor | None = None) -> Branches:
         size = torch.ones(len(index)) if strength is None else strength
@@ -116,12 +116,12 @@ class Bank:
         }
 
 
-class Troupe:
+class PairedAdapters:
     """Subjects and styles beside their base."""
 
     def __init__(self, base: Base, subjects: Sequence[Member], styles: Sequence[Member]) -> None:
         self.base = base
-        self.subjects, self.styles = Bank(base, subjects), Bank(base, styles)
+        self.subjects, self.styles = AdapterBatch(base, subjects), AdapterBatch(base, styles)
         self.adapts_text = self.subjects.adapts_text or self.styles.adapts_text
         self._text: dict[str, Text] = {}
 
@@ -131,8 +131,8 @@ class Troupe:
         for module, branch in self.subjects.branches.items():
             other = self.styles.branches.get(module)
             if other is not None and _readable(module, branch, tuple(targets)):
-                both = _columns(branch) + _columns(other)
-                squares.setdefault(_height(branch), []).append(both)
+                square = _columns(branch) + _columns(other)
+                squares.setdefault(_height(branch), []).append(square)
         if not squares:
             raise LorariumError(
                 "the adapters share no module that the network could read",
@@ -142,7 +142,7 @@ class Troupe:
         return CoefficientNet(sizes, hidden, targets).to(self.base.device)
 
     def together(
-        self, net: CoefficientNet | None, who: tuple[Tensor, Tensor], sides: Sequence[Branches]
+        self, net: CoefficientNet | None, picks: tuple[Tensor, Tensor], sides: Sequence[Branches]
     ) -> tuple[Branches, Gains]:
         """Each pair merged, [A1 diag m1; A2 diag m2] and [B1 B2]; the sum without a network."""
         gains: Gains = {}
@@ -151,7 +151,7 @@ class Troupe:
             pair = [side[module] for side in sides if module in side]
             downs = [b.down for b in pair]
             if len(pair) == 2 and net is not None and net.reads(module, pair[0]):
-                there = self.subjects.has[module][who[0]] & self.styles.has[module][who[1]]
+                there = self.subjects.has[module][picks[0]] & self.styles.has[module][picks[1]]
                 # what one of them lacks is the other's alone
                 a, b = (torch.where(there[:, None], m, torch.ones_like(m)) for m in net(*pair))
                 gains[module] = a, b
@@ -159,7 +159,7 @@ class Troupe:
             merged[module] = Branch(torch.cat(downs, 1), torch.cat([b.up for b in pair], 2))  # type: ignore[misc, arg-type]
         return merged, gains
 
-    def said(self, prompts: Sequence[str]) -> Text:
+    def encode_prompts(self, prompts: Sequence[str]) -> Text:
         """The prompts as the base hears them now; kept when no adapter changes that."""
         if self.adapts_text:
             return self.base.encode(prompts)
@@ -172,48 +172,51 @@ class Troupe:
     def losses(
         self,
         net: CoefficientNet | None,
-        who: tuple[Tensor, Tensor],
+        picks: tuple[Tensor, Tensor],
         share: Tensor,
         random: torch.Generator,
         likeness: float = LIKENESS,
         strength: float = 1.0,
     ) -> Losses:
-        """Of pairs `who` at uniform `share` (pairs, pictures), from which the base makes times.
-        Each adapter counts from 1 / strength to `strength` times."""
+        """Of the pairs `picks` (numbers of subjects and of styles) at uniform `share`
+        (pairs, pictures), from which the base makes times. Each adapter counts from
+        1 / strength to `strength` times."""
         base, device = self.base, self.base.device
         pairs, each_side = share.shape
-        t = base.time(share.flatten().clamp(1e-4, 1 - 1e-4)).to(device)
-        shape = self.subjects.lessons[0].latents.shape[1:]
+        t = base.sample_time(share.flatten().clamp(1e-4, 1 - 1e-4)).to(device)
+        shape = self.subjects.datasets[0].latents.shape[1:]
         noise = torch.randn(len(t), *shape, generator=random).to(device)
-        banks = (self.subjects, self.styles)
+        roles = (self.subjects, self.styles)
         sides = []
-        for bank, index in zip(banks, who, strict=True):
+        for adapters, index in zip(roles, picks, strict=True):
             size = strength ** (2 * torch.rand(pairs, generator=random) - 1)
-            sides.append(bank.take(index.to(device), size if strength != 1 else None))
-        seen, prompts, wanted = [], [], []
-        for bank, index, branches in zip(banks, who, sides, strict=True):
-            chosen = [_drawn(bank.lessons[i], each_side, random) for i in index.tolist()]
+            sides.append(adapters.take(index.to(device), size if strength != 1 else None))
+        seen, prompts, targets = [], [], []
+        for adapters, index, branches in zip(roles, picks, sides, strict=True):
+            chosen = [
+                _draw_samples(adapters.datasets[i], each_side, random) for i in index.tolist()
+            ]
             x = mixed(base, torch.cat([rows for rows, _ in chosen]).to(device), noise, t)
             words = [prompt for _, some in chosen for prompt in some]
             with torch.no_grad(), applied(base, branches):
-                wanted.append(base.predict(x, t, self.said(words)))
+                targets.append(base.predict(x, t, self.encode_prompts(words)))
             seen.append(x)
             prompts.append(words)
         # of each pair first the subject's pictures, then the style's
-        x, aim = (_woven(rows, pairs) for rows in (seen, wanted))
-        times = _woven([t, t], pairs)
+        x, target = (_interleave(rows, pairs) for rows in (seen, targets))
+        times = _interleave([t, t], pairs)
         words = [w for k in range(pairs) for side in prompts
                  for w in side[k * each_side : (k + 1) * each_side]]  # fmt: skip
-        branches, gains = self.together(net, (who[0].to(device), who[1].to(device)), sides)
+        branches, gains = self.together(net, (picks[0].to(device), picks[1].to(device)), sides)
         with applied(base, branches):
-            said = base.predict(x, times, self.said(words))
-        far = base.weight(times) * (said - aim).square().flatten(1).mean(1)
-        by_side = far.view(pairs, 2, each_side).mean((0, 2))
-        alike = [torch.cosine_similarity(a, b).abs().mean() for a, b in gains.values()]
-        found = {"subject": by_side[0], "style": by_side[1]}
-        if alike:
-            found["likeness"] = likeness * torch.stack(alike).sum()
-        return found
+            prediction = base.predict(x, times, self.encode_prompts(words))
+        errors = base.loss_weight(times) * (prediction - target).square().flatten(1).mean(1)
+        by_side = errors.view(pairs, 2, each_side).mean((0, 2))
+        cosines = [torch.cosine_similarity(a, b).abs().mean() for a, b in gains.values()]
+        parts = {"subject": by_side[0], "style": by_side[1]}
+        if cosines:
+            parts["likeness"] = likeness * torch.stack(cosines).sum()
+        return parts
 
 
 def train_merger(
@@ -235,7 +238,7 @@ def train_merger(
     `plan.batch` is how many pairs a step has, `plan.total` how many pairs in all; `pictures` how
     many of each side a pair sees. Adapters are plain LoRAs of the base's family.
     """
-    troupe = Troupe(base, subjects, styles)
+    paired = PairedAdapters(base, subjects, styles)
     torch.manual_seed(plan.seed)
 
     def begin(step: int) -> Loss:
@@ -243,17 +246,17 @@ def train_merger(
 
         def loss(model: nn.Module) -> Losses:
             assert isinstance(model, CoefficientNet)
-            who = (
-                torch.randint(len(troupe.subjects), (plan.batch,), generator=random),
-                torch.randint(len(troupe.styles), (plan.batch,), generator=random),
+            picks = (
+                torch.randint(len(paired.subjects), (plan.batch,), generator=random),
+                torch.randint(len(paired.styles), (plan.batch,), generator=random),
             )
             share = torch.rand(plan.batch, pictures, generator=random)
-            return troupe.losses(model, who, share, random, likeness, strength)
+            return paired.losses(model, picks, share, random, likeness, strength)
 
         return loss
 
     net, spent = fit(
-        folder, troupe.network(hidden, targets), begin, plan, minutes, str(base.device)
+        folder, paired.network(hidden, targets), begin, plan, minutes, str(base.device)
     )
     assert isinstance(net, CoefficientNet)
     return net, spent
@@ -261,10 +264,15 @@ def train_merger(
 
 @torch.no_grad()
 def distance(
-    troupe: Troupe, net: CoefficientNet | None, *, pairs: int = 64, batch: int = 8, seed: int = 5
+    paired: PairedAdapters,
+    net: CoefficientNet | None,
+    *,
+    pairs: int = 64,
+    batch: int = 8,
+    seed: int = 5,
 ) -> float:
     """How far merged pairs are from each adapter alone, on fixed pairs, times and noise."""
-    n, m = len(troupe.subjects), len(troupe.styles)
+    n, m = len(paired.subjects), len(paired.styles)
     every = torch.randperm(n * m, generator=torch.Generator().manual_seed(seed))[:pairs]
     total = 0.0
     for start in range(0, len(every), batch):
@@ -274,17 +282,19 @@ def distance(
         share = (torch.cat([place, place + len(every)], 1) + 0.5) / (2 * len(every))
         share = (share * 7919) % 1
         random = torch.Generator().manual_seed(seed + start)
-        parts = troupe.losses(net, (some // m, some % m), share, random)
+        parts = paired.losses(net, (some // m, some % m), share, random)
         total += float(parts["subject"] + parts["style"]) * len(some)
     return total / len(every)
 
 
-def _drawn(lesson: Lesson, count: int, random: torch.Generator) -> tuple[Tensor, list[str]]:
-    index = torch.randint(len(lesson.latents), (count,), generator=random)
-    return lesson.latents[index], [lesson.prompts[i] for i in index.tolist()]
+def _draw_samples(
+    dataset: DistillationSet, count: int, random: torch.Generator
+) -> tuple[Tensor, list[str]]:
+    index = torch.randint(len(dataset.latents), (count,), generator=random)
+    return dataset.latents[index], [dataset.prompts[i] for i in index.tolist()]
 
 
-def _woven(sides: Sequence[Tensor], pairs: int) -> Tensor:
+def _interleave(sides: Sequence[Tensor], pairs: int) -> Tensor:
     """Two sides of (pairs * n, ...) -> (pairs * 2 n, ...), pair by pair."""
     return torch.cat([x.unflatten(0, (pairs, -1)) for x in sides], 1).flatten(0, 1)
 

@@ -17,16 +17,16 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
-from lorarium.bases.pictures import caption, picture_files, read_pictures
 from lorarium.bases.rounded import rounded
 from lorarium.errors import LorariumError
 from lorarium.files import read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import caption, picture_files, read_pictures
 from lorarium.training.fit import Fit
 from lorarium.training.manifest import Entry, Manifest, pool_cell
 from lorarium.training.recipe import Job
-from lorarium.training.run import said
+from lorarium.training.run import fill_prompt
 from lorarium.world.scene import render
 
 MANIFEST = "manifest.json"
@@ -70,7 +70,7 @@ def mint(
         lambda _: minutes is None or time.monotonic() - started < minutes * 60, groups(todo, size)
     )
     shared = _workers(workers, base, len(todo), size)
-    for group, adapters in _trained(base, in_time, shared, quick):
+    for group, adapters in _train_groups(base, in_time, shared, quick):
         for entry, adapter in zip(group, adapters, strict=True):
             write(adapter, path_of(folder, entry))
         made += len(group)
@@ -86,13 +86,13 @@ def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
     return min(asked or len(os.sched_getaffinity(0)), max(1, -(-count // size)))
 
 
-def _trained(
+def _train_groups(
     base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool
 ) -> Iterator[tuple[list[Entry], list[Adapter]]]:
     if workers > 1:
-        from lorarium.training.workers import trained_by
+        from lorarium.training.workers import train_in_workers
 
-        yield from trained_by(workers, base, groups, quick)
+        yield from train_in_workers(workers, base, groups, quick)
     else:
         for group in groups:
             yield group, train_group(base, group, quick)
@@ -163,7 +163,7 @@ def job_of(entry: Entry, base: Base) -> Job:
     if entry.kind == "folder":
         files = picture_files([entry.of[0]])
         pictures = read_pictures(files, base.size)
-        prompts = tuple(said(entry.prompt, caption(file)) for file in files)
+        prompts = tuple(fill_prompt(entry.prompt, caption(file)) for file in files)
     else:
         cells = [pool_cell(entry, i) for i in entry.pictures]
         subjects, styles, views, words = zip(*cells, strict=True)

@@ -13,6 +13,7 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.bases.base import TARGETS
 from lorarium.errors import LorariumError
+from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.training.table import Table
 from lorarium.world.words import SUBJECT_TOKENS
 
@@ -64,9 +65,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "prior": (0.0, 1e3),
     "prior_count": (1, 10_000),
 }
-
-
-EMBEDDED = ("micro-1", "micro-2")  # bases small enough to learn at such rates
 
 
 def defaults(family: str, prompt: str) -> Recipe:
@@ -138,20 +136,20 @@ class Job:
         return self.seed if self.init_seed is None else self.init_seed
 
     @property
-    def shown(self) -> np.ndarray:
+    def training_pictures(self) -> np.ndarray:
         """The pictures, and their mirror images if these are learned too."""
-        own = self.pictures
-        return np.concatenate([own, own[:, :, ::-1]]) if self.mirror else own
+        pictures = self.pictures
+        return np.concatenate([pictures, pictures[:, :, ::-1]]) if self.mirror else pictures
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def training_prompts(self) -> tuple[str, ...]:
         """A prompt for each of what is shown."""
         return self.prompts * 2 if self.mirror else self.prompts
 
     def fingerprint(self) -> str:
         """SHA-256 of all that decides the result, the base apart."""
         digest = hashlib.sha256()
-        for part in (self.recipe, self.seed, self.start, self.said, self.prior_prompts):
+        for part in (self.recipe, self.seed, self.start, self.training_prompts, self.prior_prompts):
             digest.update(f"{part}\n".encode())
         if self.begin is not None:
             digest.update(fingerprint(self.begin).encode())

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from lorarium.adapter import Module
 from lorarium.bases.branches import Branch
-from lorarium.training.merger import Bank, Branches
+from lorarium.training.merger import AdapterBatch, Branches
 
 LITTLE = 4.0  # the share damped begins at sigmoid(-4), 2%
 TINY = 1e-8
@@ -28,7 +28,7 @@ class RolesConfig:
     hidden: int = 32  # of the network that reads; 0 leaves gains that are the same for all
 
 
-class Roles(nn.Module):
+class RoleNet(nn.Module):
     """Everything that is the same for all adapters; it begins nearly as the sum."""
 
     usual: Tensor
@@ -47,11 +47,11 @@ class Roles(nn.Module):
             nn.init.zeros_(self.say.weight)
             nn.init.zeros_(self.say.bias)
 
-    def forward(self, sides: Sequence[Side]) -> Branches:
+    def forward(self, sides: Sequence[RoleBatch]) -> Branches:
         """Branches of each pair, merged; a side may be missing."""
-        both = [m for m in self.place if all(m in side.branches for side in sides)]
-        both = both if len(sides) == 2 else []
-        said = self._coefficients(sides, both)
+        shared = [m for m in self.place if all(m in side.branches for side in sides)]
+        shared = shared if len(sides) == 2 else []
+        coefficients = self._coefficients(sides, shared)
         merged: Branches = {}
         for module in dict.fromkeys(m for side in sides for m in side.branches):
             downs, ups = [], []
@@ -61,8 +61,11 @@ class Roles(nn.Module):
                 down, up = side.branches[module].down, side.branches[module].up
                 assert down is not None and up is not None
                 r = side.role
-                if module in said:
-                    gain, damp = said[module][:, r, None, None], said[module][:, 2 + r, None, None]
+                if module in coefficients:
+                    gain, damp = (
+                        coefficients[module][:, r, None, None],
+                        coefficients[module][:, 2 + r, None, None],
+                    )
                     rows = sides[1 - r].reading[module].rows
                     down = down - damp * ((down @ rows.mT) @ rows)
                     up = gain * up
@@ -71,22 +74,24 @@ class Roles(nn.Module):
             merged[module] = Branch(torch.cat(downs, 1), torch.cat(ups, 2))
         return merged
 
-    def _coefficients(self, sides: Sequence[Side], modules: list[Module]) -> dict[Module, Tensor]:
+    def _coefficients(
+        self, sides: Sequence[RoleBatch], modules: list[Module]
+    ) -> dict[Module, Tensor]:
         """Of each module (pairs, 4): gains of both, and which share of each is damped."""
         if not modules:
             return {}
         index = torch.tensor([self.place[m] for m in modules])
         pairs = [[side.reading[m] for side in sides] for m in modules]
         norms = torch.stack([torch.stack([a.norm, b.norm], -1) for a, b in pairs])
-        found = self.gains[index][:, None].expand(-1, norms.shape[1], -1)
+        raw = self.gains[index][:, None].expand(-1, norms.shape[1], -1)
         if self.config.hidden:
-            own = (norms.clamp(min=TINY) / self.usual[index][:, None]).log()
+            log_norms = (norms.clamp(min=TINY) / self.usual[index][:, None]).log()
             alike = torch.stack([_overlaps(a, b) for a, b in pairs])
-            about = self.module[index][:, None].expand(-1, own.shape[1], -1)
-            rows = torch.cat([own, alike, about], -1)
-            found = found + self.say(torch.relu(self.read(rows)))
-        shares = torch.sigmoid(found[..., 2:] - LITTLE)
-        gains = torch.cat([found[..., :2].clamp(-4, 2).exp(), shares], -1)
+            about = self.module[index][:, None].expand(-1, log_norms.shape[1], -1)
+            rows = torch.cat([log_norms, alike, about], -1)
+            raw = raw + self.say(torch.relu(self.read(rows)))
+        shares = torch.sigmoid(raw[..., 2:] - LITTLE)
+        gains = torch.cat([raw[..., :2].clamp(-4, 2).exp(), shares], -1)
         return dict(zip(modules, gains, strict=True))
 
 
@@ -104,22 +109,24 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class RoleBatch:
+    """Some adapters of one role: 0 is subjects, 1 styles."""
+
     role: int
     branches: Branches
     reading: Mapping[Module, Reading]
 
 
-class Read:
-    """A bank with readings."""
+class RoleBank:
+    """The adapters of one role with their readings, of which any can be taken."""
 
-    def __init__(self, role: int, bank: Bank) -> None:
-        self.role, self.bank = role, bank
-        self.reading = {m: reading_of(b) for m, b in bank.branches.items()}
+    def __init__(self, role: int, adapters: AdapterBatch) -> None:
+        self.role, self.adapters = role, adapters
+        self.reading = {m: reading_of(b) for m, b in adapters.branches.items()}
 
-    def take(self, index: Tensor) -> Side:
+    def take(self, index: Tensor) -> RoleBatch:
         reading = {m: r.take(index) for m, r in self.reading.items()}
-        return Side(self.role, self.bank.take(index), reading)
+        return RoleBatch(self.role, self.adapters.take(index), reading)
 
 
 def reading_of(branch: Branch) -> Reading:

@@ -14,7 +14,12 @@ import torch
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import (
+from lorarium.bases.sampling import sample
+from lorarium.errors import LorariumError
+from lorarium.files import exists, open_regular
+from lorarium.formats import write
+from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
+from lorarium.pictures import (
     caption,
     enlarged,
     grid,
@@ -23,11 +28,6 @@ from lorarium.bases.pictures import (
     read_pictures,
     write_png,
 )
-from lorarium.bases.sampling import sample
-from lorarium.errors import LorariumError
-from lorarium.files import exists, open_regular
-from lorarium.formats import write
-from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.training.fit import Fit
 from lorarium.training.recipe import Job, Recipe, defaults, mirrors, recipe_from
 
@@ -72,7 +72,7 @@ def train(
     model = base if not isinstance(base, str | Path | None) else open_base(base, device)
     if not isinstance(recipe, Recipe):
         recipe = recipe_from(recipe or {}, defaults(model.family, prompt))
-    prompts = tuple(said(prompt, caption(file)) for file in files)
+    prompts = tuple(fill_prompt(prompt, caption(file)) for file in files)
     job = Job(
         read_pictures(files, model.size),
         prompts,
@@ -144,17 +144,17 @@ def _resume(run: Fit, checkpoint: Path) -> None:
         raise LorariumError("the checkpoint is damaged", where=str(checkpoint)) from None
 
 
-def said(prompt: str, own: str | None) -> str:
+def fill_prompt(prompt: str, caption: str | None) -> str:
     """A picture's prompt: its caption in the place of `{}`, or instead of a prompt without it."""
     if "{}" in prompt:
-        return " ".join(prompt.replace("{}", own or "").split())
-    return own or prompt
+        return " ".join(prompt.replace("{}", caption or "").split())
+    return caption or prompt
 
 
 def without_name(prompt: str) -> str:
     """The prompt without the reserved words, which is what the prior keeps as it was."""
-    kept = [w for w in prompt.replace("{}", "").split() if not w.startswith(("sub", "sty"))]
-    return " ".join(kept).removesuffix(" in")
+    words = [w for w in prompt.replace("{}", "").split() if not w.startswith(("sub", "sty"))]
+    return " ".join(words).removesuffix(" in")
 
 
 def with_prior(base: Base, job: Job, prompt: str) -> Job:

@@ -24,7 +24,9 @@ class Table:
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, Mapping):
-            raise LorariumError(f"a table is needed, not {_shown(self.values)}", where=self.where)
+            raise LorariumError(
+                f"a table is needed, not {quote_value(self.values)}", where=self.where
+            )
 
     def only(self, what: str, known: Collection[str]) -> Table:
         """The same table; a name that is not known is refused."""
@@ -49,13 +51,17 @@ class Table:
         return self._read(name, default, lambda value: read_text(name, value, among))
 
     def integers(self, name: str, low: int, high: int, default: Any = REQUIRED) -> list[int]:
-        return self.entries(name, lambda at, value: read_integer(at, value, low, high), default)
+        return self.entries(
+            name, lambda label, value: read_integer(label, value, low, high), default
+        )
 
     def numbers(self, name: str, low: float, high: float, default: Any = REQUIRED) -> list[float]:
-        return self.entries(name, lambda at, value: read_number(at, value, low, high), default)
+        return self.entries(
+            name, lambda label, value: read_number(label, value, low, high), default
+        )
 
     def words(self, name: str, among: Collection[str], default: Any = REQUIRED) -> list[str]:
-        return self.entries(name, lambda at, value: read_text(at, value, among), default)
+        return self.entries(name, lambda label, value: read_text(label, value, among), default)
 
     def entries(self, name: str, item: Callable[[str, Any], T], default: Any = REQUIRED) -> list[T]:
         """A list that is not empty, each entry read by `item`."""
@@ -63,7 +69,7 @@ class Table:
         def read_all(value: Any) -> list[T]:
             if not isinstance(value, Sequence) or isinstance(value, str) or not value:
                 raise LorariumError(
-                    f"{name} is {_shown(value)}", hint="use a list that is not empty"
+                    f"{name} is {quote_value(value)}", hint="use a list that is not empty"
                 )
             if len(value) > LONGEST:
                 raise LorariumError(f"{name} has {len(value)} entries", hint=f"use up to {LONGEST}")
@@ -77,12 +83,12 @@ class Table:
 
     def tables(self, name: str) -> list[Table]:
         """The list of tables of this name, empty when there is none."""
-        found = self.values.get(name, [])
-        if not isinstance(found, list):
+        entries = self.values.get(name, [])
+        if not isinstance(entries, list):
             raise LorariumError(
-                f"{name} is {_shown(found)}", where=self.where, hint=f"write [[{name}]]"
+                f"{name} is {quote_value(entries)}", where=self.where, hint=f"write [[{name}]]"
             )
-        return [Table(entry, self._inside(f"{name} {i + 1}")) for i, entry in enumerate(found)]
+        return [Table(entry, self._inside(f"{name} {i + 1}")) for i, entry in enumerate(entries)]
 
     def without(self, *names: str) -> Table:
         return Table({k: v for k, v in self.values.items() if k not in names}, self.where)
@@ -104,7 +110,7 @@ class Table:
 def read_integer(name: str, value: Any, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise LorariumError(
-            f"{name} is {_shown(value)}", hint=f"use a whole number from {low} to {high}"
+            f"{name} is {quote_value(value)}", hint=f"use a whole number from {low} to {high}"
         )
     return value
 
@@ -113,27 +119,27 @@ def read_number(name: str, value: Any, low: float, high: float) -> float:
     fits = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
     if not fits or not math.isfinite(value):
         raise LorariumError(
-            f"{name} is {_shown(value)}", hint=f"use a number from {low:g} to {high:g}"
+            f"{name} is {quote_value(value)}", hint=f"use a number from {low:g} to {high:g}"
         )
     return float(value)
 
 
 def read_boolean(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise LorariumError(f"{name} is {_shown(value)}", hint="use true or false")
+        raise LorariumError(f"{name} is {quote_value(value)}", hint="use true or false")
     return value
 
 
 def read_text(name: str, value: Any, among: Collection[str] = ()) -> str:
     if not isinstance(value, str):
-        raise LorariumError(f"{name} is {_shown(value)}", hint="use words in quotes")
+        raise LorariumError(f"{name} is {quote_value(value)}", hint="use words in quotes")
     if among and value not in among:
         hint = f"there are {', '.join(among)}{did_you_mean(value, among)}"
         raise LorariumError(f"{name} is {quoted(value)}", hint=hint)
     return value
 
 
-def _shown(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A wrong value as it may stand in a message, however large."""
     if isinstance(value, int) and value.bit_length() > 64:  # str() of a huge one raises
         return "a huge number"

@@ -12,10 +12,10 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.bases.sampling import sample
 from lorarium.bases.sheet import world_sheet
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import enlarged, grid, labelled, write_png
 from lorarium.training.manifest import UNSEEN, Entry, pool_cell
 from lorarium.training.recipe import Recipe
 from lorarium.training.run import Progress, train
@@ -128,12 +128,14 @@ def in_style(
     adapter for each subject), and the true picture."""
     kinds = [of[0] for of, _ in subjects]
     columns = {
-        "the subject": [_drawn(base, f"a sub1 {of[0]} in {PHOTO}", a, seed) for of, a in subjects],
-        "the style": [_drawn(base, f"a {kind} in sty1", style[1], seed) for kind in kinds],
+        "the subject": [
+            _draw_one(base, f"a sub1 {of[0]} in {PHOTO}", a, seed) for of, a in subjects
+        ],
+        "the style": [_draw_one(base, f"a {kind} in sty1", style[1], seed) for kind in kinds],
     }
     for name, merged in methods.items():
         columns[name] = [
-            _drawn(base, f"a sub1 {kind} in sty1", one, seed)
+            _draw_one(base, f"a sub1 {kind} in sty1", one, seed)
             for kind, one in zip(kinds, merged, strict=True)
         ]
     people = [Subject(*of) for of, _ in subjects]
@@ -145,5 +147,5 @@ def in_style(
     write_png(out, labelled(sheet, list(columns), kinds, base.size * times), force=force)
 
 
-def _drawn(base: Base, prompt: str, adapter: Adapter, seed: int) -> np.ndarray:
+def _draw_one(base: Base, prompt: str, adapter: Adapter, seed: int) -> np.ndarray:
     return sample(base, [prompt], adapters=[(adapter, 1.0)], seed=seed)[0]

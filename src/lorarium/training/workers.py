@@ -17,7 +17,7 @@ Trained = tuple[list[Entry], list[Adapter]]
 _base: Base
 
 
-def _begin(base: Base) -> None:
+def _start_worker(base: Base) -> None:
     global _base
     _base = base
     torch.set_num_threads(1)
@@ -29,14 +29,14 @@ def _train(group: list[Entry], quick: bool) -> Trained:
     return group, train_group(_base, group, quick)
 
 
-def trained_by(
+def train_in_workers(
     workers: int, base: Base, groups: Iterator[list[Entry]], quick: bool = False
 ) -> Iterator[Trained]:
     """Groups and their adapters as they get ready; groups are drawn as workers become free, so
     that to stop asking is to stop working."""
     # the base's tensors are shared with the workers, not copied
     context = torch.multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _begin, (base,))
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (base,))
     running: set[Future[Trained]] = set()
     try:
         for group in groups:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.errors import one_line, plain
 from lorarium.evaluation.describe.page import STYLE, table
 from lorarium.evaluation.files.drawing import BASE_NAME, DrawnPictures, FileContender
 from lorarium.evaluation.judging.comparison import Array, Aspect
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
 Figures = Mapping[str, Any]
 MOST_PROMPTS = 24  # rows of the sheet

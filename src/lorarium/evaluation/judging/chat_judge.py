@@ -9,16 +9,21 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from lorarium.errors import LorariumError, quoted
 from lorarium.evaluation.judging import wording
 from lorarium.evaluation.judging.asking import Asker, Progress, Question
 from lorarium.evaluation.judging.budget import Tokens
 from lorarium.evaluation.judging.comparison import Array, Aspect, Comparison
+from lorarium.evaluation.judging.endpoint import Endpoint, key_from_environment
 from lorarium.evaluation.judging.ledger import Outcome
+
+if TYPE_CHECKING:
+    from lorarium.evaluation.judging.open_judge import JudgeContext
 
 TOKENS_OF_A_PICTURE = 3_000  # more than known models take for one of 512 pixels
 
@@ -76,6 +81,21 @@ class Vote:
     picture: bytes = field(repr=False)
     reference: bytes = field(repr=False)
     number: int
+
+
+def open_named(rest: str, context: JudgeContext) -> ChatJudge:
+    """`MODEL@URL`."""
+    model, at, url = rest.rpartition("@http")
+    if not model or not at:
+        raise LorariumError(
+            f"{quoted('chat:' + rest)} names no endpoint", where="--judge",
+            hint="say chat:MODEL@http://localhost:8000/v1",
+        )  # fmt: skip
+    assert context.ledger is not None
+    access = context.access
+    endpoint = Endpoint(f"http{url}", key_from_environment(access.key_variable), access.timeout)
+    asker = Asker(endpoint, context.ledger, parallel=access.parallel, patience=access.patience)
+    return ChatJudge(model, asker, access.settings, access.progress)
 
 
 class ChatJudge:

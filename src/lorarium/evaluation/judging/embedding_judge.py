@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from lorarium.errors import LorariumError, one_line, quoted
 from lorarium.evaluation.judging.comparison import Array, Aspect, Comparison
 from lorarium.evaluation.statistics import threshold_at
+
+if TYPE_CHECKING:
+    from lorarium.evaluation.judging.open_judge import JudgeContext
 
 FALSE_ACCEPTS = 0.05
 BATCH = 32
@@ -92,6 +95,10 @@ class EmbeddingJudge:
             torch.tensor(values)[None, :, None, None] for values in (self.mean, self.deviation)
         )
         return (x - mean) / deviation
+
+
+def open_named(where: str, context: JudgeContext) -> EmbeddingJudge:
+    return load_embedding_judge(where, context.device, download=context.download)
 
 
 def load_embedding_judge(

@@ -5,21 +5,23 @@ All chat judges of a folder share one journal, and with it one budget.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lorarium.errors import LorariumError, quoted
-from lorarium.evaluation.judging.asking import Asker, Patience, Progress
+from lorarium.evaluation.judging.asking import Patience, Progress
 from lorarium.evaluation.judging.budget import Budget, Price
-from lorarium.evaluation.judging.chat_judge import ChatJudge, ChatSettings
+from lorarium.evaluation.judging.chat_judge import ChatSettings
 from lorarium.evaluation.judging.comparison import PictureJudge
-from lorarium.evaluation.judging.endpoint import KEY_VARIABLE, Endpoint, key_from_environment
+from lorarium.evaluation.judging.endpoint import KEY_VARIABLE
 from lorarium.evaluation.judging.journal import Journal
 from lorarium.evaluation.judging.ledger import Ledger
 
-CHAT, EMBEDDING = "chat:", "embedding:"
+CHAT = "chat:"
 JOURNAL = "chat.jsonl"
 
 
@@ -36,6 +38,16 @@ class ChatAccess:
     patience: Patience = field(default_factory=Patience)
     settings: ChatSettings = field(default_factory=ChatSettings)
     progress: Progress = lambda *_: None
+
+
+@dataclass(frozen=True)
+class JudgeContext:
+    """What a kind of judge may use; `ledger` is there when a chat judge was named."""
+
+    access: ChatAccess
+    ledger: Ledger | None
+    device: str
+    download: bool
 
 
 @contextmanager
@@ -56,30 +68,20 @@ def open_judges(
             if journal
             else None
         )
-        yield [_open(name, ledger, access, device, download) for name in names]
+        context = JudgeContext(access, ledger, device, download)
+        yield [_open(name, context) for name in names]
     finally:
         if journal is not None:
             journal.close()
 
 
-def _open(
-    name: str, ledger: Ledger | None, access: ChatAccess, device: str, download: bool
-) -> PictureJudge:
-    if name.startswith(CHAT) and ledger is not None:
-        model, at, url = name.removeprefix(CHAT).rpartition("@http")
-        if not model or not at:
-            raise LorariumError(
-                f"{quoted(name)} names no endpoint", where="--judge",
-                hint="say chat:MODEL@http://localhost:8000/v1",
-            )  # fmt: skip
-        key = key_from_environment(access.key_variable)
-        endpoint = Endpoint(f"http{url}", key, access.timeout)
-        asker = Asker(endpoint, ledger, parallel=access.parallel, patience=access.patience)
-        return ChatJudge(model, asker, access.settings, access.progress)
-    if name.startswith(EMBEDDING):
-        from lorarium.evaluation.judging.embedding_judge import load_embedding_judge
-
-        return load_embedding_judge(name.removeprefix(EMBEDDING), device, download=download)
+def _open(name: str, context: JudgeContext) -> PictureJudge:
+    """`KIND:REST` is opened by KIND_judge.py in this room; what has no kind is a world judge."""
+    kind, colon, rest = name.partition(":")
+    module = f"{__package__}.{kind}_judge"
+    if colon and kind.isidentifier() and importlib.util.find_spec(module):
+        judge: PictureJudge = importlib.import_module(module).open_named(rest, context)
+        return judge
     from lorarium.evaluation.judging.world_judge import load_world_judge
 
     if name not in ("a", "b") and not Path(name).is_file():
@@ -87,4 +89,4 @@ def _open(
             f"no judge {quoted(name)}", where="--judge",
             hint="a, b, a judge's file, embedding:FOLDER or chat:MODEL@URL",
         )  # fmt: skip
-    return load_world_judge(name, device)
+    return load_world_judge(name, context.device)

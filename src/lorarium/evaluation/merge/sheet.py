@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.merge.rows import MergeContender
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
 MAX_CELLS = 16  # cells
 SHORT = {

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.bases.pictures import write_png
 from lorarium.errors import LorariumError
 from lorarium.evaluation.vote.ballots import Ballot, check_ballot
 from lorarium.evaluation.vote.kinds import Kind
 from lorarium.evaluation.vote.layout import TILE, capacity, draw_sheet
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import write_png
 
 FORMAT, KEY_FORMAT = "lorarium-sheets/1", "lorarium-key/1"
 PUBLIC = "sheets.json"

@@ -8,6 +8,7 @@ by ‖(M - ΔW_k) V_k‖ / ‖ΔW_k‖: 0 as if it were alone, 1 when others do 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,16 @@ import numpy as np
 
 from lorarium.adapter import Adapter, Array, Module
 from lorarium.algebra import basis, factors_of, inner_by_module
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, one_line, plain
+from lorarium.formats import read
 from lorarium.mergers import merge
 from lorarium.mergers.blocks import block_of
+from lorarium.notebook import html_table
 
 # methods that need the files alone; those whose network does not fit are left out
-TRIED = ("sum", "average", "np-lora", "lora-rar", "roles")
-MOST = 16
+METHODS_TRIED = ("sum", "average", "np-lora", "lora-rar", "roles")
+MOST_ADAPTERS = 16
+SHOWN_BLOCKS = 6
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Outcome:
     disturbed: tuple[float, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     family: str
     norms: tuple[float, ...]
@@ -54,22 +58,42 @@ class Forecast:
     outcomes: tuple[Outcome, ...]
     left_out: Mapping[str, str]  # method -> why
 
+    def __repr__(self) -> str:
+        return "\n".join(forecast_lines(self, [""] * len(self.norms)))
 
-def forecast(adapters: Sequence[Adapter], *, tried: Sequence[str] = TRIED) -> Forecast:
-    """Facts about a merge of two adapters or more, none of which is made or drawn with.
+    def _repr_html_(self) -> str:
+        head = ["method"]
+        for k in range(len(self.norms)):
+            head += [f"{k + 1} survives", "disturbed"]
+        rows = [
+            [
+                o.method,
+                *(f"{v:.2f}" for pair in zip(o.survives, o.disturbed, strict=True) for v in pair),
+            ]
+            for o in self.outcomes
+        ]
+        return html_table(rows, head)
 
-    >>> forecast([cat, ink]).outcomes[0].disturbed
+
+def forecast(
+    adapters: Sequence[Adapter | str | os.PathLike[str]], *, methods: Sequence[str] = METHODS_TRIED
+) -> Forecast:
+    """Facts about a merge of two adapters (or files) or more, none of which is drawn with.
+
+    >>> lo.forecast(["cat.safetensors", "ink.safetensors"]).outcomes[0].disturbed
+    (0.31, 0.44)
     """
-    if not 2 <= len(adapters) <= MOST:
+    adapters = [a if isinstance(a, Adapter) else read(a) for a in adapters]
+    if not 2 <= len(adapters) <= MOST_ADAPTERS:
         raise LorariumError(
-            f"a forecast for {len(adapters)} adapters", hint=f"name 2 to {MOST} of them"
+            f"a forecast for {len(adapters)} adapters", hint=f"name 2 to {MOST_ADAPTERS} of them"
         )
     plain = merge(adapters, method="sum")
-    found = {"sum": plain}
+    merges = {"sum": plain}
     left_out = {}
-    for method in tried[1:]:
+    for method in methods[1:]:
         try:
-            found[method] = merge(adapters, method=method)
+            merges[method] = merge(adapters, method=method)
         except LorariumError as error:
             left_out[method] = error.what
     squares = [inner_by_module(a, a) for a in adapters]
@@ -77,14 +101,14 @@ def forecast(adapters: Sequence[Adapter], *, tried: Sequence[str] = TRIED) -> Fo
     if not all(totals):
         what = f"adapter {totals.index(0.0) + 1} changes nothing"
         raise LorariumError(what, hint="leave it out")
-    hurt = {name: [_hurt(merged, a) for a in adapters] for name, merged in found.items()}
+    hurt = {name: [_hurt(merged, a) for a in adapters] for name, merged in merges.items()}
     outcomes = [
         Outcome(
             name,
             tuple(round(_inner(merged, a) / t, 4) for a, t in zip(adapters, totals, strict=True)),
             tuple(_share(h.values(), t) for h, t in zip(hurt[name], totals, strict=True)),
         )
-        for name, merged in found.items()
+        for name, merged in merges.items()
     ]
     cosines = tuple(
         tuple(
@@ -109,14 +133,14 @@ def _inner(a: Adapter, b: Adapter) -> float:
 
 def _hurt(merged: Adapter, own: Adapter) -> dict[Module, float]:
     """‖(M - ΔW) V‖² of each module of an adapter."""
-    found = {}
+    squares = {}
     for module, delta in own.items():
         if len(delta.shape) < 2 or module not in merged:
             continue
         V = np.asarray(basis(delta, "in", dense=True), np.float32)
         difference = _through(merged.deltas[module], V) - _through(delta, V)
-        found[module] = float(np.square(difference).sum(dtype=np.float64))
-    return found
+        squares[module] = float(np.square(difference).sum(dtype=np.float64))
+    return squares
 
 
 def _through(delta: Any, V: Array) -> Array:
@@ -154,3 +178,28 @@ def _block(module: Module, family: str) -> str:
 
 def _share(squares: Iterable[float], of: float) -> float:
     return round(math.sqrt(math.fsum(squares) / of), 4) if of else 0.0
+
+
+def forecast_lines(report: Forecast, names: Sequence[str]) -> list[str]:
+    """The forecast as a small table, with the names of the adapters."""
+    lines = []
+    for k, (name, norm) in enumerate(zip(names, report.norms, strict=True)):
+        named = f"{one_line(name)}, " if name else ""
+        lines.append(f"{k + 1}  {named}norm {norm:.3g}")
+    pairs = [
+        f"{i + 1} and {j + 1} {report.cosines[i][j]:+.2f}"
+        for i in range(len(names)) for j in range(i + 1, len(names))
+    ]  # fmt: skip
+    lines.append(f"{report.shared} modules are changed by all; cosines: {', '.join(pairs)}")
+    head = "".join(f"{f'{k + 1} survives':>12}{'disturbed':>11}" for k in range(len(names)))
+    lines += ["", f"{'method':10}{head}"]
+    for outcome in report.outcomes:
+        shares = zip(outcome.survives, outcome.disturbed, strict=True)
+        lines.append(f"{outcome.method:10}" + "".join(f"{s:12.2f}{d:11.2f}" for s, d in shares))
+    lines += [f"{method:10}left out: {plain(why)}" for method, why in report.left_out.items()]
+    worst = sorted(report.blocks, key=lambda b: -max(b.disturbed))[:SHOWN_BLOCKS]
+    lines += ["", f"{'where the sum collides most':30}{'disturbed':>{11 * len(names)}}"]
+    for block in worst:
+        values = "".join(f"{d:11.2f}" for d in block.disturbed)
+        lines.append(f"{plain(block.name)[:29]:30}{values}")
+    return lines

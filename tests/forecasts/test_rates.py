@@ -18,12 +18,19 @@ from lorarium.bases.base import open_base
 from lorarium.cli import cli
 from lorarium.descriptors import learned
 from lorarium.errors import LorariumError
+from lorarium.forecasts import rates
+from lorarium.forecasts.drafts import PreviewFeatures
+from lorarium.forecasts.rates import (
+    SETTINGS,
+    MergeSetting,
+    RatePredictor,
+    load_predictor,
+    predict_rates,
+)
 from lorarium.formats import container
-from lorarium.mergers import foretold, merge, merge_with_report
-from lorarium.mergers.drafts import Drafts
-from lorarium.mergers.foretold import WAYS, Foreteller, Way, foretell, load_foreteller
+from lorarium.mergers import merge, merge_with_report
 
-LIBRARY = Path(foretold.__file__).parent.parent / "assets" / "library"
+LIBRARY = Path(rates.__file__).parent.parent / "assets" / "library"
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +45,9 @@ def pair() -> list[Adapter]:
     return [found["subject"], found["style"]]
 
 
-def foreteller(pair: list[Adapter], best: int) -> Foreteller:
+def foreteller(pair: list[Adapter], best: int) -> RatePredictor:
     """Rates that stand for themselves, with one way above the rest; the style's norm counts."""
-    weights = np.zeros((len(WAYS) * 3, 12), np.float32)
+    weights = np.zeros((len(SETTINGS) * 3, 12), np.float32)
     weights[:, -1] = 0.2
     weights[best * 3 : best * 3 + 3, -1] = 0.5, 0.5, 0.4
     weights[:, 1] = 0.01
@@ -48,7 +55,7 @@ def foreteller(pair: list[Adapter], best: int) -> Foreteller:
         "weights": weights, "mean": np.zeros(11), "scale": np.ones(11),
         "axes.subject": np.zeros((0, 4)), "axes.style": np.zeros((0, 4)),
     }  # fmt: skip
-    return Foreteller(tensors, {"base_hash": pair[0].metadata["lorarium.base_hash"]})
+    return RatePredictor(tensors, {"base_hash": pair[0].metadata["lorarium.base_hash"]})
 
 
 def same(a: Adapter, b: Adapter) -> bool:
@@ -58,22 +65,22 @@ def same(a: Adapter, b: Adapter) -> bool:
 
 
 @pytest.fixture
-def third(pair: list[Adapter], monkeypatch: pytest.MonkeyPatch) -> Foreteller:
+def third(pair: list[Adapter], monkeypatch: pytest.MonkeyPatch) -> RatePredictor:
     net = foreteller(pair, 4)
-    monkeypatch.setattr(foretold, "aligned", lambda adapter: np.ones(4, np.float32))
-    monkeypatch.setattr(foretold, "shipped", lambda path: net)
+    monkeypatch.setattr(rates, "aligned", lambda adapter: np.ones(4, np.float32))
+    monkeypatch.setattr(rates, "shipped", lambda path: net)
     return net
 
 
-def test_the_best_comes_first_and_reads_the_pair(pair: list[Adapter], third: Foreteller) -> None:
-    found = foretell(pair)
+def test_the_best_comes_first_and_reads_the_pair(pair: list[Adapter], third: RatePredictor) -> None:
+    found = predict_rates(pair)
     norm = np.log(np.sqrt(sum(np.square(dense_delta(d)).sum() for _, d in pair[1].items())))
-    assert found[0].way == WAYS[4] and len(found) == len(WAYS)
+    assert found[0].setting == SETTINGS[4] and len(found) == len(SETTINGS)
     assert found[0].both == pytest.approx(0.4 + 0.01 * norm, abs=2e-3)
-    assert foretell(pair[::-1]) == found  # the files say which is the style
+    assert predict_rates(pair[::-1]) == found  # the files say which is the style
 
 
-def test_auto_is_the_way_foretold(pair: list[Adapter], third: Foreteller) -> None:
+def test_auto_is_the_way_foretold(pair: list[Adapter], third: RatePredictor) -> None:
     made, report = merge_with_report(pair, method="auto")
     assert same(made, merge(pair, [0.75, 1.0], method="roles"))
     assert "roles at 0.75 and 1" in " ".join(report.notes)
@@ -83,11 +90,11 @@ def test_auto_is_the_way_foretold(pair: list[Adapter], third: Foreteller) -> Non
 
 
 def test_without_knowledge_facts_decide_and_it_is_said(
-    pair: list[Adapter], third: Foreteller
+    pair: list[Adapter], third: RatePredictor
 ) -> None:
     strangers = [a.with_(metadata={}) for a in pair]
     with pytest.raises(LorariumError, match="the embedded base only"):
-        foretell(strangers)
+        predict_rates(strangers)
     made, report = merge_with_report(strangers, method="auto")
     note = next(n for n in report.notes if n.startswith("auto chose"))
     assert "facts" in note and same(made, merge(strangers, method=note.split()[2]))
@@ -96,7 +103,7 @@ def test_without_knowledge_facts_decide_and_it_is_said(
 
 
 def test_the_command_says_what_to_expect(
-    pair: list[Adapter], third: Foreteller, tmp_path: Path
+    pair: list[Adapter], third: RatePredictor, tmp_path: Path
 ) -> None:
     files = []
     for name, adapter in zip("ab", pair, strict=True):
@@ -112,13 +119,13 @@ def test_the_command_says_what_to_expect(
     assert result.exit_code == 0 and "auto chose roles" in result.output
 
 
-@pytest.mark.parametrize("path", [foretold.ASSET, foretold.DRAFTED], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [rates.ASSET, rates.DRAFTED], ids=lambda path: path.stem)
 def test_no_more_pictures_show_both_than_either(path: Path) -> None:
     """The nets that ship, on facts from usual to absurd."""
-    net = load_foreteller(path)
+    net = load_predictor(path)
     mean, scale = net.tensors["mean"], net.tensors["scale"]
     random = np.random.default_rng(0)
-    axes = [net.tensors[f"axes.{role}"] for role in foretold.ROLES]
+    axes = [net.tensors[f"axes.{role}"] for role in rates.ROLES]
     count = len(mean) - sum(map(len, axes))
     for far in (0.5, 2.0, 10.0, 1000.0):
         facts = mean[:count] + far * scale[:count] * random.standard_normal((500, count))
@@ -131,7 +138,7 @@ def test_no_more_pictures_show_both_than_either(path: Path) -> None:
 @pytest.fixture
 def described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The descriptor that ships, which other tests do without."""
-    monkeypatch.setattr(learned, "ASSET", foretold.ASSET.with_name("describe.safetensors"))
+    monkeypatch.setattr(learned, "ASSET", rates.ASSET.with_name("describe.safetensors"))
     learned.shipped.cache_clear()
     yield
     learned.shipped.cache_clear()
@@ -144,7 +151,7 @@ def test_pairs_of_the_sample_library_are_told_in_order(described: None) -> None:
         found[adapter.metadata["lorarium.kind_of"]].append(adapter)
     pairs = [[a, b] for a in found["subject"][:2] for b in found["style"][:3]]
     for one in pairs:
-        expected = foretell(one)
+        expected = predict_rates(one)
         assert all(e.both <= min(e.subject, e.style) for e in expected)
         assert [e.both for e in expected] == sorted((e.both for e in expected), reverse=True)
 
@@ -152,25 +159,25 @@ def test_pairs_of_the_sample_library_are_told_in_order(described: None) -> None:
 def test_of_one_adapter_twice_no_rates_are_foretold(pair: list[Adapter]) -> None:
     twice = [pair[1], pair[1]]
     with pytest.raises(LorariumError, match="the same adapter"):
-        foretell(twice)
+        predict_rates(twice)
     _, report = merge_with_report(twice, method="auto")
     assert any("auto chose" in n and "the same adapter" in n for n in report.notes)
 
 
 def test_drafts_show_what_is_left_of_either(pair: list[Adapter]) -> None:
     base = open_base()
-    ways = [Way("sum", (1.0, 0.01)), Way("sum", (0.01, 1.0))]
-    facts = Drafts(base, ways).facts(*pair)
+    ways = [MergeSetting("sum", (1.0, 0.01)), MergeSetting("sum", (0.01, 1.0))]
+    facts = PreviewFeatures(base, ways).facts(*pair)
     subject, style = np.array(facts[2:]).reshape(2, -1)
     assert subject[0] > style[0] + 0.1  # like the subject's own drafts
     assert style[2] > subject[2] + 0.1  # like the style's own
     with pytest.raises(LorariumError, match="trained to draw"):
-        Drafts(base, ways).facts(pair[0].with_(metadata={}), pair[1])
+        PreviewFeatures(base, ways).facts(pair[0].with_(metadata={}), pair[1])
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(LorariumError, match="no rates are known"):
-        load_foreteller(tmp_path / "x.safetensors")
+        load_predictor(tmp_path / "x.safetensors")
     container.save(tmp_path / "x.safetensors", {"x": np.zeros(2, "f4")})
     with pytest.raises(LorariumError, match="not a forecast"):
-        load_foreteller(tmp_path / "x.safetensors")
+        load_predictor(tmp_path / "x.safetensors")

@@ -10,8 +10,8 @@ from deltas import make, matrix
 from lorarium import LorariumError, formats
 from lorarium.adapter import Adapter, LowRank
 from lorarium.cli import cli
+from lorarium.forecasts.facts import forecast
 from lorarium.mergers import merge
-from lorarium.mergers.forecast import forecast
 
 PATHS = [f"transformer_blocks.{i}.attn1.{name}" for i in (0, 1) for name in ("to_q", "to_v")]
 

@@ -21,8 +21,8 @@ from lorarium.descriptors.gram import unit
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
+from lorarium.forecasts.rates import ROLES, MergeSetting
 from lorarium.mergers import merge
-from lorarium.mergers.foretold import ROLES, Way
 from lorarium.world.scene import PHOTO
 from lorarium.world.words import STYLE_TOKENS
 
@@ -33,25 +33,25 @@ ARTICLES = ("a ", "an ", "the ")
 Seen = tuple[Array, Array]  # of drafts, by judge A: (n, d) each
 
 
-class Drafts:
-    """Drafts of adapters and of their merges on a base; what was drawn of one alone is kept."""
+class PreviewFeatures:
+    """Previews of adapters and of their merges on a base; what was drawn of one alone is kept."""
 
-    def __init__(self, base: Base, ways: Sequence[Way]) -> None:
+    def __init__(self, base: Base, ways: Sequence[MergeSetting]) -> None:
         self.base, self.ways, self.judge = base, ways, shipped("judge_a").net
-        self.kept: dict[tuple[int, str], tuple[Adapter, Seen]] = {}
+        self.drafts_alone: dict[tuple[int, str], tuple[Adapter, Seen]] = {}
 
     def facts(self, subject: Adapter, style: Adapter) -> list[float]:
         """Numbers of a pair: how alike the drafts of either are, and of each way what is left."""
-        who, setting = subject_words(subject)
-        how = style_words(style)
-        kind = "".join(who.split()[-1:])
-        one, _ = self._alone(subject, f"{who} in {setting}")
-        _, other = self._alone(style, f"a {kind} in {how}")
+        subject_prompt, setting = subject_words(subject)
+        style_prompt = style_words(style)
+        kind = "".join(subject_prompt.split()[-1:])
+        one, _ = self._alone(subject, f"{subject_prompt} in {setting}")
+        _, other = self._alone(style, f"a {kind} in {style_prompt}")
         facts = [(one @ _middle(one)).mean(), (other @ _middle(other)).mean()]
         for way in self.ways:
             named = {"roles": ROLES} if way.method == "roles" else {}
             merged = merge([subject, style], way.weights, method=way.method, **named)
-            identity, hand = self._seen(merged, f"{who} in {how}")
+            identity, hand = self._seen(merged, f"{subject_prompt} in {style_prompt}")
             same, alike = identity @ _middle(one), hand @ _middle(other)
             facts += [same.mean(), same.std(), alike.mean(), alike.std(), (same * alike).mean()]
             facts += [(_soft(same - a) * _soft(alike - b)).mean() for a in ALIKE for b in ALIKE]
@@ -59,9 +59,9 @@ class Drafts:
 
     def _alone(self, adapter: Adapter, prompt: str) -> Seen:
         key = id(adapter), prompt
-        if key not in self.kept:  # the adapter is kept too, so that its id stays its own
-            self.kept[key] = adapter, self._seen(adapter, prompt)
-        return self.kept[key][1]
+        if key not in self.drafts_alone:  # the adapter is kept too, so that its id stays its own
+            self.drafts_alone[key] = adapter, self._seen(adapter, prompt)
+        return self.drafts_alone[key][1]
 
     def _seen(self, adapter: Adapter, prompt: str) -> Seen:
         with rounded(self.base):
@@ -75,26 +75,27 @@ class Drafts:
 
 def subject_words(adapter: Adapter) -> tuple[str, str]:
     """What calls a subject, and where it was seen: "a sub1 cat", "photo"."""
-    who, _, setting = f"{_prompt(adapter)} ".partition(" in ")
-    who = who.strip()
-    return who if who.startswith(ARTICLES) else f"a {who}", setting.strip() or PHOTO
+    called, _, setting = f"{_prompt(adapter)} ".partition(" in ")
+    called = called.strip()
+    article = "" if called.startswith(ARTICLES) else "a "
+    return article + called, setting.strip() or PHOTO
 
 
 def style_words(adapter: Adapter) -> str:
     """What calls a style, as it stands after "in": "sty1"."""
     words = f" {_prompt(adapter)}"
     named = [word for word in words.split() if word in STYLE_TOKENS]
-    how = words.rpartition(" in ")[2] if " in " in words else " ".join(named[:1])
-    return how or _silent()
+    style_prompt = words.rpartition(" in ")[2] if " in " in words else " ".join(named[:1])
+    return style_prompt or _silent()
 
 
 def _prompt(adapter: Adapter) -> str:
     """A prompt that a file was trained on, or the words that it says it answers to."""
     try:
-        said = json.loads(adapter.metadata["lorarium.prompts"])[0]
+        prompt = json.loads(adapter.metadata["lorarium.prompts"])[0]
     except (ValueError, LookupError, TypeError):
-        said = adapter.metadata.get("modelspec.trigger_phrase", "")
-    return said.strip() if isinstance(said, str) and said.strip() else _silent()
+        prompt = adapter.metadata.get("modelspec.trigger_phrase", "")
+    return prompt.strip() if isinstance(prompt, str) and prompt.strip() else _silent()
 
 
 def _silent() -> NoReturn:

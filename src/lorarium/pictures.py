@@ -32,23 +32,23 @@ PAPER = (255, 255, 255)
 def picture_files(paths: Sequence[str | Path]) -> list[Path]:
     """Files as given, and the pictures of folders in order of their names; links that lead out
     of a folder are left out."""
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, paths):
         if not exists(path):
             raise LorariumError("no such file or folder", where=str(path))
         if not path.is_dir():
-            found.append(path)
+            files.append(path)
             continue
         inside = files_inside(path, SUFFIXES)
         if not inside:
             kinds = ", ".join(s[1:] for s in SUFFIXES)
             raise LorariumError("no pictures in this folder", where=str(path), hint=f"use {kinds}")
-        found += inside
-    if not found:
+        files += inside
+    if not files:
         raise LorariumError("no pictures were given")
-    if len(found) > MOST_FILES:
-        raise LorariumError(f"{len(found)} pictures are too many", hint=f"at most {MOST_FILES}")
-    return found
+    if len(files) > MOST_FILES:
+        raise LorariumError(f"{len(files)} pictures are too many", hint=f"at most {MOST_FILES}")
+    return files
 
 
 @contextmanager

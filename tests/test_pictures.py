@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lorarium.bases import pictures
-from lorarium.bases.pictures import (
+from lorarium import pictures
+from lorarium.bases.sheet import world_sheet
+from lorarium.errors import LorariumError
+from lorarium.pictures import (
     caption,
     grid,
     labelled,
@@ -20,8 +22,6 @@ from lorarium.bases.pictures import (
     read_pictures,
     write_png,
 )
-from lorarium.bases.sheet import world_sheet
-from lorarium.errors import LorariumError
 
 pytestmark = pytest.mark.interop
 
@@ -40,12 +40,12 @@ def test_any_mode_and_size(tmp_path: Path, mode: str, size: tuple[int, int]) -> 
     if mode == "HSV":
         picture = picture.convert("RGB")
     picture.save(path)
-    found = read_picture(path, 16)
-    assert found.shape == (16, 16, 3) and found.dtype == np.uint8
+    pixels = read_picture(path, 16)
+    assert pixels.shape == (16, 16, 3) and pixels.dtype == np.uint8
     if mode in ("RGB", "RGBA", "CMYK"):
-        assert np.abs(found.astype(int) - (200, 100, 50)).max() <= 30
+        assert np.abs(pixels.astype(int) - (200, 100, 50)).max() <= 30
     if mode in ("I", "I;16"):
-        assert abs(int(found[0, 0, 0]) - 156) <= 1
+        assert abs(int(pixels[0, 0, 0]) - 156) <= 1
 
 
 def test_transparent_is_white_and_sideways_is_turned(tmp_path: Path) -> None:
