@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -141,11 +142,11 @@ def modules(
     return dict(sorted(shapes.items()))
 
 
-def open_base(where: str | Path | None = None, device: str = "cpu") -> Base:
+def open_base(where: str | os.PathLike[str] | None = None, device: str = "cpu") -> Base:
     """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
     hub name of diffusers."""
     place = str(resolve_device(device))  # before anything large is read
-    name = str(where or SHIPPED)
+    name = os.fspath(where or SHIPPED)
     if name == SHIPPED or name.endswith(".safetensors"):
         from lorarium.bases.micro_base import load_micro
 

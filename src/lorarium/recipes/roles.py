@@ -100,7 +100,7 @@ class RolePairs:
         x, prompts = self.drawn(pairs, each, alone, random)
         base = self.base
         share = (np.arange(each) + random.random((len(pairs), each))) / each
-        t = base.time(torch.from_numpy(share).float().clamp(1e-4, 1 - 1e-4).flatten())
+        t = base.sample_time(torch.from_numpy(share).float().clamp(1e-4, 1 - 1e-4).flatten())
         noise = torch.from_numpy(random.standard_normal(x.shape, np.float32))
         index = torch.tensor(pairs)
         sides = [read.take(index[:, r]) for r, read in enumerate(self.read)]
@@ -127,7 +127,7 @@ def inherit(net: RoleNet, past: Path) -> bool:
 def initial_net(role_pairs: RolePairs, **numbers: Any) -> RoleNet:
     """A network that has learned nothing, for the modules that either role has."""
     rows, usual = [], []
-    for module, branch in role_pairs.read[0].bank.branches.items():
+    for module, branch in role_pairs.read[0].adapters.branches.items():
         other = role_pairs.read[1].reading.get(module)
         if module.part == "denoiser" and other is not None:
             assert branch.up is not None and branch.down is not None

@@ -6,25 +6,14 @@ Names come from files, so every text is escaped; there is no script.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lorarium.errors import plain
 from lorarium.evaluation.describe.folds import SPLITS
+from lorarium.evaluation.html import bullets, html_page, number, table, text
 
 Figures = Mapping[str, Any]
-STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;
-color:#1c1c1e;background:#fff}
-table{border-collapse:collapse;margin:.6rem 0 1.6rem;font-variant-numeric:tabular-nums}
-th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-th:first-child,td:first-child{text-align:left}
-figure{display:inline-block;margin:0 1rem 1rem 0}svg{width:22rem;height:22rem;background:#f7f7f8}
-.scroll{overflow-x:auto}
-@media(prefers-color-scheme:dark){body{background:#151517;color:#eee}svg{background:#222}
-th,td{border-color:#333}}
-"""
 FIGURES = (
     ("r_at_1", "R@1"),
     ("r_at_1 in its group", "R@1 in its group"),
@@ -37,19 +26,14 @@ FIGURES = (
 
 def page(document: Figures) -> str:
     """The whole document as a page."""
-    parts = [f"<h1>{_text('Descriptors on ' + str(document['zoo']))}</h1>"]
-    parts.append(f"<p>Split {_text(document['options']['split'])}, base "
-                 f"{_text(str(document['base_hash'])[:12])}.</p>")  # fmt: skip
+    parts = [f"<h1>{text('Descriptors on ' + str(document['zoo']))}</h1>"]
+    parts.append(f"<p>Split {text(document['options']['split'])}, base "
+                 f"{text(str(document['base_hash'])[:12])}.</p>")  # fmt: skip
     for kind, report in document["kinds"].items():
         parts += _kind(kind, report)
     if document["skipped"]:
-        items = "".join(f"<li>{_text(reason)}</li>" for reason in document["skipped"])
-        parts.append(f"<h2>Not measured</h2><ul>{items}</ul>")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Descriptors</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
+        parts += ["<h2>Not measured</h2>", bullets(document["skipped"])]
+    return html_page("Descriptors", parts)
 
 
 def summary(document: Figures) -> str:
@@ -60,7 +44,7 @@ def summary(document: Figures) -> str:
         lines.append(f"{kind}: {report['adapters']} adapters of {head}, R@1")
         lines.append(f"{'':28}" + "".join(f"{split:>9}" for split in SPLITS))
         for row in report["rows"]:
-            rates = [_number(row["splits"].get(s, {}).get("r_at_1")) for s in SPLITS]
+            rates = [number(row["splits"].get(s, {}).get("r_at_1")) for s in SPLITS]
             lines.append(f"{plain(row['name'])[:27]:28}" + "".join(f"{text:>9}" for text in rates))
     return "\n".join(lines)
 
@@ -68,9 +52,9 @@ def summary(document: Figures) -> str:
 def _kind(kind: str, report: Figures) -> list[str]:
     members = "artists" if kind == "style" else "individuals"
     parts = [
-        f"<h2>{_text(kind.capitalize())}s: {report['adapters']} adapters of {report['artists']} "
+        f"<h2>{text(kind.capitalize())}s: {report['adapters']} adapters of {report['artists']} "
         f"{members} in {report['groups']} groups</h2>",
-        f"<p>The usual recipe is {_text(report['usual'])}. <b>same</b>: its copies ask each other; "
+        f"<p>The usual recipe is {text(report['usual'])}. <b>same</b>: its copies ask each other; "
         "<b>cross</b>: other recipes ask them; <b>random</b>: so do adapters of random recipes. "
         "A group is a genre or a class.</p>",
     ]
@@ -87,9 +71,9 @@ def _kind(kind: str, report: Figures) -> list[str]:
     parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(report["rows"])]
     parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(report["paired"])]
     for truth, maps in report["structure"].items():
-        parts.append(f"<h3>Structure beside {_text(truth)}</h3>{_nested(maps)}")
+        parts.append(f"<h3>Structure beside {text(truth)}</h3>{_nested(maps)}")
     for row, changes in report["stability"].items():
-        parts.append(f"<h3>After a change: {_text(row)}</h3>{_nested(changes)}")
+        parts.append(f"<h3>After a change: {text(row)}</h3>{_nested(changes)}")
     parts.append(f"<h3>What else can be read (R²)</h3>{_nested(report['traces'])}")
     parts.append(f"<h3>Which part carries what</h3>{_parts(report['parts'])}")
     if "behaviour" in report:
@@ -102,20 +86,11 @@ def _kind(kind: str, report: Figures) -> list[str]:
             for part, figures in (by_part.items() if question == "words" else [("", by_part)])
         }
         if flat:
-            parts.append(f"<h3>Asked by {_text(question)}</h3>{_nested(flat)}")
+            parts.append(f"<h3>Asked by {text(question)}</h3>{_nested(flat)}")
     if report["map"]:
-        parts.append(f"<h3>Map by {_text(report['map']['row'])}</h3>")
+        parts.append(f"<h3>Map by {text(report['map']['row'])}</h3>")
         parts += [_map(report["map"]["points"], by) for by in ("group", "artist", "recipe")]
     return parts
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    top = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(_number(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
 
 
 def _clusters(rows: Sequence[Figures]) -> str:
@@ -173,7 +148,7 @@ def _parts(selections: Mapping[str, Figures]) -> str:
 def _map(points: Sequence[Figures], by: str) -> str:
     dots = "".join(
         f'<circle cx="{5 + 190 * p["x"]:.1f}" cy="{5 + 190 * p["y"]:.1f}" r="1.9" '
-        f'fill="{_hue(str(p[by]))}"><title>{_text(p["id"])}</title></circle>'
+        f'fill="{_hue(str(p[by]))}"><title>{text(p["id"])}</title></circle>'
         for p in points
     )
     return (
@@ -188,15 +163,3 @@ def _hue(word: str) -> str:
 
 def _interval(interval: Figures) -> str:
     return f"{interval['mean']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 0.01 else f"{value:.3f}"
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    return escape(plain(str(value)))

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.errors import one_line, plain
-from lorarium.evaluation.describe.page import STYLE, table
+from lorarium.errors import one_line
 from lorarium.evaluation.files.drawing import BASE_NAME, DrawnPictures, FileContender
+from lorarium.evaluation.html import html_page, table, text
 from lorarium.evaluation.judging.comparison import Array, Aspect
 from lorarium.pictures import enlarged, grid, labelled, write_png
 
@@ -25,8 +25,8 @@ def page(document: Figures, sheet: str) -> str:
     parts = [
         "<h1>Files judged</h1>",
         f"<p>{len(document['prompts'])} prompts x {document['each']} pictures of each file, "
-        f"{document['steps']} steps, base {_text(document['base'])} "
-        f"{_text(str(document['base_hash'])[:12])}. Intervals hold for all pairs of a judge at "
+        f"{document['steps']} steps, base {text(document['base'])} "
+        f"{text(str(document['base_hash'])[:12])}. Intervals hold for all pairs of a judge at "
         "once, at 95%.</p>",
     ]
     for judge in document["judges"]:
@@ -36,12 +36,7 @@ def page(document: Figures, sheet: str) -> str:
         parts.append(f"<h2>Agreement of judges</h2>{table(['', 'kappa'], lines)}")
     parts += _copies(document)
     parts.append(f'<h2>Pictures</h2><img src="{escape(sheet)}" alt="contact sheet">')
-    style = STYLE + "img{max-width:100%;image-rendering:pixelated}"
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Files judged</title>'
-        f"<style>{style}</style><body>{''.join(parts)}</body></html>\n"
-    )
+    return html_page("Files judged", parts, "img{max-width:100%;image-rendering:pixelated}")
 
 
 def summary(document: Figures) -> str:
@@ -120,9 +115,9 @@ def _judge(judge: Figures) -> list[str]:
     controls = [
         [aspect, c["references"], c["strangers"]] for aspect, c in judge["controls"].items()
     ]
-    notes = "".join(f"<li>{_text(note)}</li>" for note in judge["notes"])
+    notes = "".join(f"<li>{text(note)}</li>" for note in judge["notes"])
     return [
-        f"<h2>{_text(judge['judge'])}: {_text(judge['sentence'])}</h2>",
+        f"<h2>{text(judge['judge'])}: {text(judge['sentence'])}</h2>",
         f"<ul>{notes}</ul>" if notes else "",
         table([*names, *(f"MARS², {key}" for key in mars)], lines),
         "<h3>Paired differences of grades</h3>",
@@ -170,7 +165,3 @@ def _columns(aspects: Sequence[str]) -> int:
 
 def _rate(value: float | None) -> str:
     return f"{'–':>9}" if value is None else f"{value:9.2f}"
-
-
-def _text(value: Any) -> str:
-    return escape(plain(str(value)))

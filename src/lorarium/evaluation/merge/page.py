@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from lorarium.errors import plain
-from lorarium.evaluation.describe.page import STYLE, table
+from lorarium.evaluation.html import bullets, html_page, table, text
 
 Figures = Mapping[str, Any]
 RATES = ("both", "subject", "style", "class", "subject similarity", "style similarity")
@@ -17,24 +16,19 @@ COSTS = ("merge seconds", "seconds a picture")
 def page(document: Figures) -> str:
     """The whole document as a page."""
     title = f"Merges on {document['zoo']}"
-    parts = [f"<h1>{_text(title)}</h1>", _lead(document)]
+    parts = [f"<h1>{text(title)}</h1>", _lead(document)]
     for name in ("headline", "screening", "of three", "of four"):
         if section := document.get(name):
             parts += _section(name, section)
     for name, points in document.get("curves", {}).items():
         lines = [[p["row"], *(p[key] for key in RATES)] for p in points]
-        parts.append(f"<h2>Curve: {_text(name)}</h2>{table(['', *RATES], lines)}")
+        parts.append(f"<h2>Curve: {text(name)}</h2>{table(['', *RATES], lines)}")
     if distances := document.get("distances"):
         lines = [[name, value] for name, value in sorted(distances.items(), key=lambda p: p[1])]
         parts.append(f"<h2>Distance to true pictures</h2>{table(['', 'MMD²'], lines)}")
     if document["skipped"]:
-        items = "".join(f"<li>{_text(reason)}</li>" for reason in document["skipped"])
-        parts.append(f"<h2>Not measured</h2><ul>{items}</ul>")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Merges</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
+        parts += ["<h2>Not measured</h2>", bullets(document["skipped"])]
+    return html_page("Merges", parts)
 
 
 def summary(document: Figures) -> str:
@@ -52,8 +46,8 @@ def summary(document: Figures) -> str:
 def _lead(document: Figures) -> str:
     o = document["options"]
     return (
-        f"<p>Split {_text(o['split'])}, judge {_text(o['judge'])}, {o['steps']} sampling steps, "
-        f"base {_text(str(document['base_hash'])[:12])}.</p>"
+        f"<p>Split {text(o['split'])}, judge {text(o['judge'])}, {o['steps']} sampling steps, "
+        f"base {text(str(document['base_hash'])[:12])}.</p>"
     )
 
 
@@ -70,12 +64,8 @@ def _section(name: str, section: Figures) -> list[str]:
         for p in section["paired"]
     ]  # fmt: skip
     return [
-        f"<h2>{_text(name.capitalize())}: {cells} cells, {section['pictures']} pictures each</h2>",
+        f"<h2>{text(name.capitalize())}: {cells} cells, {section['pictures']} pictures each</h2>",
         table(["", *columns], lines),
         "<h3>Paired differences of “both”, with 95% intervals</h3>",
         table(["", "both"], pairs),
     ]
-
-
-def _text(value: Any) -> str:
-    return escape(plain(str(value)))

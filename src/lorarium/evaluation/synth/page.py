@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorarium.errors import plain
-from lorarium.evaluation.describe.page import STYLE, table
+from lorarium.evaluation.html import html_page, table
 
 Figures = Mapping[str, Any]
 HEAD = (
@@ -60,11 +60,7 @@ def page(document: Figures) -> str:
         if report["weights"]:
             parts.append("<h3>Among the LoRAs of the folder, by the output side</h3>")
             parts.append(_figures_of(report["weights"]["rows"]))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>LoRAs from pictures</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
+    return html_page("LoRAs from pictures", parts)
 
 
 def summary(document: Figures) -> str:
