@@ -20,19 +20,19 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.evaluate.base_checks import follows_prompts, style_loras, subject_loras
-from lorarium.evaluate.judges import load_judge
-from lorarium.models.base import open_base
+from lorarium.bases.base import open_base
+from lorarium.evaluation.base_checks import follows_prompts, style_loras, subject_loras
+from lorarium.evaluation.judges import load_judge
 from lorarium.recipes.zoo import manifest
-from lorarium.train.manifest import Entry
-from lorarium.train.recipe import defaults
+from lorarium.training.manifest import Entry
+from lorarium.training.recipe import defaults
 from lorarium.world.splits import SEEN_GENRES
 
 
 def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
     """The first copy of test members in the main recipe, spread over genres or classes; or what a
     user would do for them: the trainer's defaults on twelve (five) captioned pictures."""
-    found = [
+    matches = [
         e
         for e in manifest().entries
         if e.kind == kind
@@ -40,7 +40,7 @@ def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
         and e.id.endswith(f"-{recipe}-0")
         and (kind == "subject" or e.of[0] in SEEN_GENRES)  # the floor needs a word for the genre
     ]
-    chosen = found[:: max(1, len(found) // count)][:count]
+    chosen = matches[:: max(1, len(matches) // count)][:count]
     usual = defaults("micro-1", "a {} in sty1" if kind == "style" else "a sub1")
     pictures = tuple(range(12 if kind == "style" else 5))
     users = [replace(e, numbers=usual, pictures=pictures, captioned=True) for e in chosen]
@@ -57,10 +57,10 @@ def part(
 
 def write_page(figures: dict[str, Any]) -> None:
     """Replace the figures of docs/train.md."""
-    said, true = figures["prompts"]["samples"], figures["prompts"]["true renders"]
+    samples, true = figures["prompts"]["samples"], figures["prompts"]["true renders"]
     lines = ["| judge B sees | samples | true renders |", "|---|---|---|"]
     for what in ("class", "genre"):
-        lines.append(f"| the {what} of the prompt | {said[what]:.2f} | {true[what]:.2f} |")
+        lines.append(f"| the {what} of the prompt | {samples[what]:.2f} | {true[what]:.2f} |")
     columns = (
         "passes as its",
         "LoRA",
@@ -69,12 +69,12 @@ def write_page(figures: dict[str, Any]) -> None:
         "above the base",
     )
     lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for kind, who in (("style", "artist"), ("subject", "individual")):
-        found = figures[f"{kind} LoRAs"]
-        rates = " | ".join(f"{rate:.2f}" for rate in found["rates"].values())
-        above = found["above the floor"]
+    for kind, member in (("style", "artist"), ("subject", "individual")):
+        figures_of = figures[f"{kind} LoRAs"]
+        rates = " | ".join(f"{rate:.2f}" for rate in figures_of["rates"].values())
+        above = figures_of["above the floor"]
         span = f"{above['mean']:.2f} ({above['low']:.2f} to {above['high']:.2f})"
-        lines.append(f"| {who} ({found['adapters']} of them) | {rates} | {span} |")
+        lines.append(f"| {member} ({figures_of['adapters']} of them) | {rates} | {span} |")
     page = Path(__file__).parents[1] / "docs" / "train.md"
     head, _, rest = page.read_text().partition("<!-- figures -->")
     _, _, tail = rest.partition("<!-- end -->")

@@ -4,7 +4,7 @@
 
 Planted styles in the raw factors plus isotropic noise, 20,000 numbers an adapter, 25 styles x 8
 adapters in the gallery and 4 queries of each: R@1 of the nearest neighbour, how long queries are
-beside the gallery, and their drift (`lorarium.describe.drift`). With the centroids of styles, too.
+beside the gallery, and their drift (`lorarium.descriptors.drift`). With centroids of styles, too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 from machine import machine, save
 
 from lorarium.adapter import Adapter, LowRank
-from lorarium.describe import centroids, descriptor, drift
-from lorarium.describe.gram import unit
-from lorarium.describe.raw import CALIBRATIONS
+from lorarium.descriptors import centroids, descriptor, drift
+from lorarium.descriptors.gram import unit
+from lorarium.descriptors.raw import CALIBRATIONS
 
 SEED = 0
 STYLES, GALLERY, QUERIES = 25, 8, 4

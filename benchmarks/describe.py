@@ -16,11 +16,11 @@ from typing import Any
 
 from machine import RESULTS, machine, save
 
-from lorarium.evaluate.describe import Options, evaluate_describe
-from lorarium.evaluate.describe.page import page, summary
-from lorarium.evaluate.describe.protocol import KINDS
+from lorarium.bases.base import open_base
+from lorarium.evaluation.describe import Options, evaluate_describe
+from lorarium.evaluation.describe.page import page, summary
+from lorarium.evaluation.describe.protocol import KINDS
 from lorarium.formats.target import write_atomically
-from lorarium.models.base import open_base
 
 COMPARED = ("output", "raw, cosine", "CLIP-like, samples", "DINO-like, samples",
             "judge's style, samples")  # fmt: skip
@@ -28,13 +28,13 @@ COMPARED = ("output", "raw, cosine", "CLIP-like, samples", "DINO-like, samples",
 
 def write_docs(kinds: dict[str, Any]) -> None:
     """Replace the figures of docs/evaluate.md: every row, artists only."""
-    found = kinds["style"]
+    report = kinds["style"]
     recipes = {"same": "one recipe", "cross": "across recipes", "random": "random recipes"}
     heads = [f"{head}, {name}" for name in recipes.values() for head in ("R@1", "mAP")]
     refusals = [f"strangers refused, {recipes[s]}" for s in ("same", "cross")]
     columns = ["row", *heads, "artist ARI", *refusals, "seconds"]
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for row in found["rows"]:
+    for row in report["rows"]:
         cells = [row["name"]]
         for split in recipes:
             figures = row["splits"].get(split)
@@ -45,16 +45,16 @@ def write_docs(kinds: dict[str, Any]) -> None:
         cells.append(f"{row['seconds']:.3f}" if row["seconds"] else "")
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| the probe less | split | R@1 | mAP |", "|---|---|---|---|"]
-    for pair in found["paired"]:
+    for pair in report["paired"]:
         if pair["row"] == "probe" and pair["less"] in COMPARED:
             spans = (
                 f"{pair[k]['mean']:+.2f} ({pair[k]['low']:+.2f} to {pair[k]['high']:+.2f})"
                 for k in ("r_at_1", "map")
             )
             lines.append(f"| {pair['less']} | {recipes[pair['split']]} | {' | '.join(spans)} |")
-    lines += ["", *questions(found["questions"])]
-    who = f"{found['artists']} test artists in {found['groups']} genres"
-    about = f"{found['adapters']} adapters of {who}"
+    lines += ["", *questions(report["questions"])]
+    members = f"{report['artists']} test artists in {report['groups']} genres"
+    about = f"{report['adapters']} adapters of {members}"
     path = Path(__file__).parents[1] / "docs" / "evaluate.md"
     head, _, rest = path.read_text().partition("<!-- figures -->")
     tail = rest.partition("<!-- end -->")[2]
@@ -62,23 +62,23 @@ def write_docs(kinds: dict[str, Any]) -> None:
     path.write_text(text)
 
 
-def questions(found: dict[str, Any]) -> list[str]:
+def questions(answers: dict[str, Any]) -> list[str]:
     """Rows for words and for new pictures, beside adapters shuffled."""
-    names = list(found["new pictures"])
+    names = list(answers["new pictures"])
     rows = [["asked by", *names, "shuffled"]]
     for what, name in (
         ("general", "a genre, mAP"),
         ("with attributes", "a genre and a colour, mAP"),
     ):
-        asked = {n: found["words"].get(n, {}).get(what) for n in names}
+        asked = {n: answers["words"].get(n, {}).get(what) for n in names}
         null = max(f["null"] for f in asked.values() if f)
         rows.append(
             [name, *(f"{f['map']:.2f}" if f else "" for f in asked.values()), f"{null:.2f}"]
         )
-    new = found["new pictures"]
+    new = answers["new pictures"]
     null = max(f["null"] for f in new.values())
-    shown = [f"{new[n]['r_at_1']:.2f}" for n in names]
-    rows.append(["new pictures of an artist, R@1", *shown, f"{null:.2f}"])
+    rates = [f"{new[n]['r_at_1']:.2f}" for n in names]
+    rows.append(["new pictures of an artist, R@1", *rates, f"{null:.2f}"])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return [lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]
 
@@ -107,21 +107,21 @@ def main() -> None:
     print(summary(document))
     asked.page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(asked.page, [page(document).encode()], force=True)
-    kept = {
-        kind: {key: value for key, value in found.items() if key != "map"}
-        for kind, found in document["kinds"].items()
+    kinds = {
+        kind: {key: value for key, value in report.items() if key != "map"}
+        for kind, report in document["kinds"].items()
     }
     command = f"benchmarks/describe.py ZOO --samples {asked.samples}"
     command += f" --kind {asked.kind}" if asked.kind else ""
-    for found in kept.values():
-        found |= {"machine": machine(), "command": command}
+    for report in kinds.values():
+        report |= {"machine": machine(), "command": command}
     before = RESULTS / "describe.json"
     if asked.kind and before.exists():
-        kept = json.loads(before.read_text())["kinds"] | kept
-    print("written to", save("describe", {**document, "machine": machine(), "kinds": kept}))
+        kinds = json.loads(before.read_text())["kinds"] | kinds
+    print("written to", save("describe", {**document, "machine": machine(), "kinds": kinds}))
     print("page", asked.page)
     if asked.split == "test":
-        write_docs(kept)
+        write_docs(kinds)
 
 
 if __name__ == "__main__":

@@ -17,15 +17,15 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.evaluate.files.drawing import DrawSettings, contenders
-from lorarium.evaluate.files.protocol import References, evaluate_files
-from lorarium.evaluate.judging.comparison import Aspect
-from lorarium.evaluate.judging.open_judge import open_judges
-from lorarium.evaluate.synth.targets import JUDGED_BY, pool
-from lorarium.models.base import Base, open_base
-from lorarium.models.pictures import write_png
-from lorarium.train.manifest import UNSEEN
-from lorarium.train.run import train
+from lorarium.bases.base import Base, open_base
+from lorarium.evaluation.files.drawing import DrawSettings, contenders
+from lorarium.evaluation.files.protocol import References, evaluate_files
+from lorarium.evaluation.judging.comparison import Aspect
+from lorarium.evaluation.judging.open_judge import open_judges
+from lorarium.evaluation.synth.targets import JUDGED_BY, pool
+from lorarium.pictures import write_png
+from lorarium.training.manifest import UNSEEN
+from lorarium.training.run import train
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
 STEPS = (10, 30, 100, 400)
@@ -80,12 +80,12 @@ def measured(
         words = [f"a sub1 {of[0]} in {genre}" for genre in GENRES]
     files = contenders([(str(path), 1.0) for path in checkpoints(base, aspect, of, folder)])
     settings = DrawSettings(tuple(words[:prompts]), each, 20, None, None, 0)
-    given = References(
+    pictures = References(
         {aspect: references}, {aspect: tuple(f"unseen {i}" for i in range(known))}, strangers
     )
-    with open_judges(judges, folder) as opened:
+    with open_judges(judges, folder) as picture_judges:
         document = evaluate_files(
-            base, files, given, opened, settings, folder / "drawn",
+            base, files, pictures, picture_judges, settings, folder / "drawn",
             say=lambda words: print(words, flush=True),
         )  # fmt: skip
     for judge in document["judges"]:
@@ -105,17 +105,17 @@ def rows(results: list[dict[str, Any]]) -> list[str]:
         for judge in target["judges"]:
             grades = {row["name"]: (row["grade"], row["passes"]) for row in judge["rows"]}
             names = [*(f"steps-{n}" for n in STEPS), "base alone"]
-            shown = [
+            cells = [
                 f"{grade:+.3f}" + ("" if passes is None else f" ({passes:.2f})")
                 for grade, passes in (grades[name] for name in names)
             ]
             strangers = judge["controls"][target["aspect"]]["strangers"]
-            shown.append("–" if strangers is None else f"{strangers:.2f}")
-            told = [p for p in judge["pairs"] if "base alone" not in (p["better"], p["worse"])]
-            apart = sum(p["told"] for p in told)
+            cells.append("–" if strangers is None else f"{strangers:.2f}")
+            pairs = [p for p in judge["pairs"] if "base alone" not in (p["better"], p["worse"])]
+            apart = sum(p["told"] for p in pairs)
             order = "right order" if judge["right_order"] else "**wrong order**"
             head = f"| {target['aspect']}: {' '.join(map(str, target['of']))} | {judge['judge']} | "
-            lines.append(head + " | ".join(shown) + f" | {order}, {apart} of {len(told)} told |")
+            lines.append(head + " | ".join(cells) + f" | {order}, {apart} of {len(pairs)} told |")
     return lines
 
 

@@ -33,8 +33,8 @@ from machine import RESULTS, machine, save
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank
 from lorarium.algebra import add, cast, norm, recompress, scale
-from lorarium.describe.facts import SIZE as FACTS
-from lorarium.describe.sketch import INPUT, OUTPUT, PRODUCT, Sketch
+from lorarium.descriptors.facts import SIZE as FACTS
+from lorarium.descriptors.sketch import INPUT, OUTPUT, PRODUCT, Sketch
 from lorarium.formats.example import example
 from lorarium.library import Library
 from lorarium.library.filling import calibrate_spaces, vector_table

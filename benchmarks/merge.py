@@ -16,10 +16,10 @@ from pathlib import Path
 
 from machine import machine, save
 
-from lorarium.evaluate.merge import Options, evaluate_merge
-from lorarium.evaluate.merge.page import page, summary
+from lorarium.bases.base import open_base
+from lorarium.evaluation.merge import Options, evaluate_merge
+from lorarium.evaluation.merge.page import page, summary
 from lorarium.formats.target import write_atomically
-from lorarium.models.base import open_base
 
 
 def main() -> None:

@@ -17,12 +17,12 @@ from machine import machine, save
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import recompress
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.merge.lora_rar import ASSET, load_network
-from lorarium.models.base import Base, open_base
-from lorarium.models.rounded import rounded
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.mergers.lora_rar import ASSET, load_network
 from lorarium.recipes.merge import learned_net, members
-from lorarium.train.merger import Member, Troupe, distance
+from lorarium.training.merger import Member, PairedAdapters, distance
 
 RECIPES = ("R1", "R2", "R4", "R5")
 MOST = 14
@@ -33,17 +33,17 @@ def cut(rank: int | None) -> Callable[[Adapter], Adapter]:
 
 
 def changed(side: list[Member], change: Callable[[Adapter], Adapter]) -> list[Member]:
-    return [Member(change(m.adapter), m.lesson) for m in side]
+    return [Member(change(m.adapter), m.dataset) for m in side]
 
 
 def measured(base: Base, subjects: list[Member], styles: list[Member]) -> dict[str, float]:
-    troupe = Troupe(base, subjects, styles)
+    paired = PairedAdapters(base, subjects, styles)
     with rounded(base):
-        found = {
-            "sum": distance(troupe, None),
-            "lora-rar": distance(troupe, learned_net(load_network(ASSET))),
+        distances = {
+            "sum": distance(paired, None),
+            "lora-rar": distance(paired, learned_net(load_network(ASSET))),
         }
-    return {name: round(value, 5) for name, value in found.items()}
+    return {name: round(value, 5) for name, value in distances.items()}
 
 
 def main() -> None:

@@ -31,8 +31,8 @@ from recompress import peak_bytes, random_delta, seconds
 from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.formats import container
-from lorarium.merge import merge
-from lorarium.merge.lora_rar import load_network
+from lorarium.mergers import merge
+from lorarium.mergers.lora_rar import load_network
 
 SEED, RANK = 0, 64
 DOWN1, DOWN2 = "down_blocks.1.attentions.0", "down_blocks.2.attentions.0"

@@ -20,15 +20,15 @@ import numpy as np
 import torch
 from machine import machine, save
 
-from lorarium.models.base import Base, losses, modules, open_base, take
-from lorarium.models.micro import Micro
-from lorarium.models.micro_base import MicroBase
+from lorarium.bases.base import Base, losses, modules, open_base, take
+from lorarium.bases.micro import Micro
+from lorarium.bases.micro_base import MicroBase
 from lorarium.recipes.base import config
-from lorarium.train.fit import Fit
-from lorarium.train.manifest import Entry
-from lorarium.train.mint import groups, job_of
-from lorarium.train.recipe import Job, Recipe
-from lorarium.train.workers import trained_by
+from lorarium.training.fit import Fit
+from lorarium.training.manifest import Entry
+from lorarium.training.mint import groups, job_of
+from lorarium.training.recipe import Job, Recipe
+from lorarium.training.workers import train_in_workers
 
 
 def entries_of(count: int, recipe: Recipe) -> list[Entry]:
@@ -48,7 +48,7 @@ def together(base: Base, jobs: list[Job], size: int) -> None:
 
 
 def side_by_side(base: Base, entries: list[Entry], workers: int, size: int) -> None:
-    for _ in trained_by(workers, base, groups(entries, size)):
+    for _ in train_in_workers(workers, base, groups(entries, size)):
         pass
 
 
@@ -79,7 +79,7 @@ def peft_loop(base: Base, jobs: list[Job]) -> Callable[[], None]:
             for _ in range(r.steps):
                 rows = torch.randint(len(x), (r.batch,), generator=random, device=base.device)
                 noise = torch.randn(r.batch, *x.shape[1:], generator=random, device=base.device)
-                t = base.time(torch.rand(r.batch, generator=random, device=base.device))
+                t = base.sample_time(torch.rand(r.batch, generator=random, device=base.device))
                 loss = losses(base, x[rows], take(text, rows), t, noise).mean()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(factors, r.clip)

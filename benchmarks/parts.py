@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from machine import machine, save
 
-from lorarium.describe import describe
-from lorarium.describe.sketch import Sketch, sketch
+from lorarium.descriptors import describe
+from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.formats.sampling import read_share
 from lorarium.library import sample
 

@@ -19,12 +19,12 @@ import torch
 from machine import machine, save
 
 from lorarium.adapter import Adapter
-from lorarium.models.base import Base, losses, open_base
-from lorarium.models.branches import applied
-from lorarium.models.pictures import read_pictures
-from lorarium.models.stack import Stack
-from lorarium.train.fit import fit
-from lorarium.train.recipe import Job, Recipe
+from lorarium.bases.base import Base, losses, open_base
+from lorarium.bases.branches import applied
+from lorarium.bases.stack import Stack
+from lorarium.pictures import read_pictures
+from lorarium.training.fit import fit
+from lorarium.training.recipe import Job, Recipe
 
 SEED, SHOWN, ASKED, TIMES = 3, 12, 24, 8
 STYLE = Recipe(rank=8, alpha=8.0, steps=150, lr=3e-3)
@@ -41,7 +41,7 @@ def loss(base: Base, pictures: np.ndarray, prompt: str, adapter: Adapter | None 
     total = 0.0
     with applied(base, branches):
         for i in range(TIMES):
-            t = base.time(torch.full((len(x),), (i + 0.5) / TIMES))
+            t = base.sample_time(torch.full((len(x),), (i + 0.5) / TIMES))
             noise = torch.randn(x.shape, generator=random)
             total += float(losses(base, x, text, t, noise).mean())
     return total / TIMES

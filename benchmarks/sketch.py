@@ -29,9 +29,9 @@ from safetensors.numpy import load_file
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import add, canonical_adapter, cast, inner, norm, recompress
-from lorarium.describe import describe, fold, kernel
-from lorarium.describe.gram import centred, cosines
-from lorarium.describe.sketch import OUTPUT, PRODUCT, sketch
+from lorarium.descriptors import describe, fold, kernel
+from lorarium.descriptors.gram import centred, cosines
+from lorarium.descriptors.sketch import OUTPUT, PRODUCT, sketch
 from lorarium.formats.families import FAMILIES
 from lorarium.formats.synthesise import synthesise
 

@@ -15,20 +15,20 @@ import numpy as np
 from machine import machine, save
 
 from lorarium.adapter import Adapter
-from lorarium.describe.sketch import sketch
-from lorarium.evaluate.describe.zoo import Zoo, read_zoo
-from lorarium.evaluate.judges import load_judge
-from lorarium.evaluate.synth.audit import among_weights, memorised
-from lorarium.evaluate.synth.targets import JUDGED_BY, Target, pool
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
+from lorarium.bases.sampling import sample
+from lorarium.descriptors.sketch import sketch
+from lorarium.evaluation.describe.zoo import Zoo, read_zoo
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.synth.audit import among_weights, memorised
+from lorarium.evaluation.synth.targets import JUDGED_BY, Target, pool
 from lorarium.formats import read
-from lorarium.models.base import Base, open_base
-from lorarium.models.rounded import rounded
-from lorarium.models.sampling import sample
-from lorarium.synth.make import synthesize
-from lorarium.synth.store import Synth, load_synth
-from lorarium.synth.wishes import learned_last
-from lorarium.train.manifest import UNSEEN, Entry
-from lorarium.train.mint import path_of
+from lorarium.synthesis.make import synthesize
+from lorarium.synthesis.store import Synth, load_synth
+from lorarium.synthesis.wishes import learned_last
+from lorarium.training.manifest import UNSEEN, Entry
+from lorarium.training.mint import path_of
 from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_CLASSES
 
@@ -44,10 +44,10 @@ class Asked:
 
     def target(self, size: int) -> Target:
         e, made = self.entry, np.empty(0)
-        shown, prompts = pool(e.kind, e.of, e.split, e.pictures, size)
-        judged = range(UNSEEN, UNSEEN + JUDGED_BY[e.kind])
-        references, _ = pool(e.kind, e.of, e.split, judged, size)
-        return Target(e.kind, e.of, False, shown, prompts, references, (), (), made)
+        pictures, prompts = pool(e.kind, e.of, e.split, e.pictures, size)
+        numbers = range(UNSEEN, UNSEEN + JUDGED_BY[e.kind])
+        references, _ = pool(e.kind, e.of, e.split, numbers, size)
+        return Target(e.kind, e.of, False, pictures, prompts, references, (), (), made)
 
     def prompts(self, word: int) -> list[str]:
         """The same subjects for every style, and one individual as a photograph."""
@@ -59,12 +59,12 @@ class Asked:
 
 def entries(zoos: list[Zoo], kind: str, recipes: set[str]) -> list[Asked]:
     """One test adapter of each artist or individual, from the most pictures."""
-    found: dict[tuple[str, int], Asked] = {}
+    first: dict[tuple[str, int], Asked] = {}
     for zoo in zoos:
         for e in zoo.part(kind, "test"):
             if e.recipe in recipes and len(e.pictures) > SHORT:
-                found.setdefault(e.of, Asked(zoo, e))
-    return list(found.values())
+                first.setdefault(e.of, Asked(zoo, e))
+    return list(first.values())
 
 
 def drawn(base: Base, adapter: Adapter, prompts: list[str], file: Path) -> np.ndarray:

@@ -17,10 +17,10 @@ import torch
 from machine import machine, save
 from real_pictures import ASKED, SEED, SHOWN, loss
 
-from lorarium.models.base import Base, open_base
-from lorarium.models.pictures import read_pictures
-from lorarium.synth.make import refined, synthesize
-from lorarium.synth.store import Synth, load_synth
+from lorarium.bases.base import Base, open_base
+from lorarium.pictures import read_pictures
+from lorarium.synthesis.make import refined, synthesize
+from lorarium.synthesis.store import Synth, load_synth
 
 REFINE = 20
 

@@ -21,8 +21,9 @@ from typing import Any
 
 from machine import RESULTS, fill_page, machine
 
-from lorarium.evaluate.judges import load_judge
-from lorarium.evaluate.vote import (
+from lorarium.bases.base import open_base
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.vote import (
     Ballot,
     make_sheets,
     read_key,
@@ -33,10 +34,9 @@ from lorarium.evaluate.vote import (
     summary,
     vote_document,
 )
-from lorarium.evaluate.vote.targets import SEED, vote_targets
-from lorarium.evaluate.vote.verdicts import judge_ballots
-from lorarium.models.base import open_base
-from lorarium.synth.store import load_synth
+from lorarium.evaluation.vote.targets import SEED, vote_targets
+from lorarium.evaluation.vote.verdicts import judge_ballots
+from lorarium.synthesis.store import load_synth
 
 ROOT = Path(__file__).parent.parent
 FOLDER, KEPT = Path("runs/votes"), RESULTS / "votes"
@@ -151,12 +151,12 @@ def tally() -> None:
     """The figures, and all that they come from beside them."""
     KEPT.mkdir(parents=True, exist_ok=True)
     public: dict[str, Any] = {}
-    opened: dict[str, Any] = {}
+    sealed: dict[str, Any] = {}
     for key in sorted(FOLDER.glob("key-*.json")):
         folder = FOLDER / key.stem.replace("key", "sheets")
         some = read_sheets(folder)
         public |= some
-        opened |= read_key(key, some)
+        sealed |= read_key(key, some)
         shutil.copy(key, KEPT / key.name)
         shutil.copy(folder / "sheets.json", KEPT / f"{folder.name}.json")
     votes = read_votes([FOLDER / "answers"], public)
@@ -168,7 +168,7 @@ def tally() -> None:
     document = {
         "command": "python benchmarks/votes.py tally", "machine": machine(),
         "drawn": {"pictures": PICTURES, "sampling steps": STEPS, "seed": SEED},
-        "parts": {part: vote_document(votes, opened, part=part, judges=judges) for part in PARTS},
+        "parts": {part: vote_document(votes, sealed, part=part, judges=judges) for part in PARTS},
     }  # fmt: skip
     (KEPT / "tally.json").write_text(json.dumps(document, indent=1) + "\n")
     print(summary(document["parts"]["all"]))
@@ -192,13 +192,13 @@ def table(parts: dict[str, Any]) -> list[str]:
             cells = [source, f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"]
             cells += [_two(column.get(source)) for column in (held, *verdicts)]
             lines.append("| " + " | ".join(cells) + " |")
-        told = [
-            f"judge {j}: Spearman {found['spearman']:.2f}, judge less votes "
-            f"{found['mean difference']:+.2f}"
+        agreements = [
+            f"judge {j}: Spearman {figures_of['spearman']:.2f}, judge less votes "
+            f"{figures_of['mean difference']:+.2f}"
             for j, judge in zip(judges, parts["held"]["judges"], strict=True)
-            if (found := judge["kinds"].get(kind))
+            if (figures_of := judge["kinds"].get(kind))
         ]
-        lines += ["", "On those held back: " + "; ".join(told) + "."]
+        lines += ["", "On those held back: " + "; ".join(agreements) + "."]
     return [*lines, ""]
 
 

@@ -20,14 +20,15 @@ from typing import Any
 import torch
 from machine import machine, save
 
-from lorarium.evaluate.describe.zoo import read_zoo
-from lorarium.evaluate.merge.cells import Cell, members, shown, table
+from lorarium.bases.base import Base, open_base
+from lorarium.evaluation.base_checks import reference_pictures
+from lorarium.evaluation.describe.zoo import read_zoo
+from lorarium.evaluation.merge.cells import Cell, members, table
 from lorarium.formats import read
-from lorarium.merge.lora_rar import ASSET, Network, load_network
-from lorarium.models.base import Base, open_base
-from lorarium.train.distil import Chorus, Lesson, distillation, fit_gains
-from lorarium.train.manifest import pool_cell
-from lorarium.train.mint import job_of
+from lorarium.mergers.lora_rar import ASSET, Network, load_network
+from lorarium.training.distil import AdapterEnsemble, DistillationSet, distillation, fit_gains
+from lorarium.training.manifest import pool_cell
+from lorarium.training.mint import job_of
 
 STEPS = (2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200)
 NEAR = 1.01
@@ -42,24 +43,26 @@ SDXL: dict[str, Any] = {
 }  # fmt: skip
 
 
-def lesson(base: Base, cell: Cell, k: int, *, seen: bool) -> Lesson:
+def distillation_set(base: Base, cell: Cell, k: int, *, seen: bool) -> DistillationSet:
     """What an adapter was trained on, or pictures that it has not seen."""
     entry = cell.entries[k]
     if seen:
         job = job_of(entry, base)
         pictures, prompts = job.pictures, job.prompts
     else:
-        pictures = shown(entry, base.size)
+        pictures = reference_pictures(entry, base.size)
         others = [i for i in range(32) if i not in entry.pictures][: len(pictures)]
         prompts = tuple(pool_cell(entry, i)[3] for i in others)
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-    return Lesson(base.to_latent(x), prompts)
+    return DistillationSet(base.to_latent(x), prompts)
 
 
 def zip_lora(base: Base, cell: Cell) -> dict[str, Any]:
     adapters = [read(path) for path in cell.paths]
-    learned, kept = ([lesson(base, cell, k, seen=s) for k in (0, 1)] for s in (True, False))
-    chorus = Chorus(base, adapters)
+    learned, held_out = (
+        [distillation_set(base, cell, k, seen=s) for k in (0, 1)] for s in (True, False)
+    )
+    ensemble = AdapterEnsemble(base, adapters)
 
     def validation(gains: Any) -> float:
         rows = {
@@ -67,10 +70,10 @@ def zip_lora(base: Base, cell: Cell) -> dict[str, Any]:
         }
         with torch.no_grad():
             random = torch.Generator().manual_seed(99)
-            found = [distillation(chorus, kept, rows, random, 16) for _ in range(4)]
-        return float(torch.stack(found).mean())
+            values = [distillation(ensemble, held_out, rows, random, 16) for _ in range(4)]
+        return float(torch.stack(values).mean())
 
-    curve = {0: validation(chorus.ones())}
+    curve = {0: validation(ensemble.ones())}
     seconds = {}
     for steps in STEPS:
         began = time.perf_counter()

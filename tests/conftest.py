@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from lorarium.describe import learned
+from lorarium.descriptors import learned
 from tests.hostile import CORPUS
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
+import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,18 +21,22 @@ SOURCE = Path(lorarium.__file__).parent
 # a room may import its own row and the rows below it
 ROOMS = (
     ("cli", "studio", "recipes"),
-    ("evaluate",),
-    ("synth", "merge", "library"),
-    ("describe", "train"),
-    ("models", "world", "encoders"),
+    ("evaluation",),
+    ("forecasts",),
+    ("synthesis", "mergers", "library"),
+    ("descriptors", "training"),
+    ("bases", "world", "encoders"),
+    ("trained", "pictures"),
     ("formats",),
     ("algebra",),
+    ("notebook",),
     ("remote",),
     ("adapter", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
-TORCH_ROOMS = {"models", "train", "encoders", "synth", "recipes", "evaluate"}
-FREE = {"__init__", "__main__"}  # the public names and the door of the command line
+TORCH_ROOMS = {"bases", "training", "encoders", "synthesis", "recipes", "evaluation"}
+PRINTED = "lorarium.algebra.printed"  # how an adapter shows itself, when somebody looks
+FREE = {"__init__", "__main__", "verbs"}  # the public names and the door of the command line
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -69,7 +76,8 @@ def test_imports_point_one_way() -> None:
     for room, path in modules():
         for name in imports(path, everywhere=True):
             other = name.split(".")[1] if name.startswith("lorarium.") else None
-            if other in LEVEL and LEVEL[other] > LEVEL[room]:
+            upward = other in LEVEL and LEVEL[other] > LEVEL[room]
+            if upward and not (room == "adapter" and name.startswith(PRINTED)):
                 wrong.append(f"{path.relative_to(SOURCE)} imports {name}")
     assert wrong == []
 
@@ -107,6 +115,26 @@ def test_nothing_points_at_one_machine() -> None:
     assert wrong == []
 
 
+# words that say nothing of the thing they name (docs/develop.md); rooms that still have them leave
+# this list as they are renamed, and none may come in
+NAMELESS = set("found said who how told counted gathered judged tried shown".split())
+NOT_YET_RENAMED = {"adapter", "algebra", "cli", "formats", "library", "remote"}
+
+
+def test_names_say_what_a_thing_is() -> None:
+    wrong = []
+    for room, path in modules():
+        if room in NOT_YET_RENAMED:
+            continue
+        with open(path, "rb") as file:
+            wrong += [
+                f"{path.relative_to(SOURCE)}:{token.start[0]}: {token.string}"
+                for token in tokenize.tokenize(file.readline)
+                if token.type == tokenize.NAME and token.string in NAMELESS
+            ]
+    assert wrong == []
+
+
 # Everything below starts a process of its own.
 
 BLOCK = """
@@ -120,6 +148,7 @@ sys.meta_path.insert(0, Gone())
 EXTRAS = (
     *("torch", "diffusers", "peft", "transformers", "PIL", "scipy", "sklearn", "lycoris"),
     *("lancedb", "pyarrow", "pandas", "ray", "pacmap"),
+    *("fsspec", "s3fs", "huggingface_hub"),
 )
 
 
@@ -186,6 +215,7 @@ def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
 def test_nothing_heavy_is_loaded(program: str) -> None:
     heavy = ("torch", "diffusers", "peft", "transformers", "scipy", "matplotlib", "PIL")
     heavy += ("lancedb", "pyarrow", "pandas", "sklearn", "ray")
+    heavy += ("fsspec", "s3fs", "huggingface_hub", "ssl", "tempfile")
     check = f"\nimport sys; sys.exit(' '.join(set(sys.modules) & set({heavy!r})) or 0)"
     done = run(program + check)
     assert done.returncode == 0 and done.stderr == "", done.stderr
@@ -199,3 +229,93 @@ def test_import_is_light() -> None:
 
 def test_help_is_fast() -> None:
     assert best_seconds("-m", "lorarium", "--help", enough=0.4) <= 0.5
+
+
+ADDED = {
+    "mergers/first.py": '''
+from lorarium.mergers.inputs import Inputs, combine
+from lorarium.mergers.registry import method
+
+@method("first", group="sums")
+def merge_first(inputs: Inputs, *, gain: float = 1.0):
+    """The first adapter alone, at a gain."""
+    return combine(inputs, [gain, *[0.0] * (len(inputs.adapters) - 1)])
+''',
+    "descriptors/counted_modules.py": '''
+import numpy as np
+from lorarium.descriptors.protocol import declared
+
+@declared
+class ModuleCount:
+    """How many modules there are."""
+
+    name, metric, size = "module-count", "euclidean", 1
+
+    def fit(self, items):
+        return self
+
+    def describe(self, item):
+        return np.array([len(item)], np.float32)
+''',
+    "evaluation/judging/bright_judge.py": '''
+class BrightJudge:
+    """Says yes to bright pictures."""
+
+    def __init__(self, least: float) -> None:
+        self.name, self.least = "bright", least
+
+def open_named(rest, context):
+    return BrightJudge(float(rest))
+''',
+    "cli/count.py": '''
+import click
+from lorarium import read
+
+@click.command("count")
+@click.argument("path")
+def command(path: str) -> None:
+    """Count the modules of a file."""
+    click.echo(len(read(path)))
+''',
+}
+USES_ADDED = """
+import sys
+from pathlib import Path
+import lorarium as lo
+from lorarium.cli import cli
+from lorarium.descriptors import descriptor
+from lorarium.library.samples import sample
+assert str(Path(lo.__file__)).startswith(sys.argv[1]), lo.__file__
+cat, ink = (lo.read(sample().adapters[i].path) for i in (-1, 0))
+merged = lo.merge([cat, ink], method="first", gain=2.0)
+assert set(merged) == set(cat)
+assert descriptor("module-count").fit([cat]).describe(cat) == len(cat)
+cli(["count", str(sample().adapters[0].path)], standalone_mode=False)
+cli(["merge", "--methods"], standalone_mode=False)
+"""
+
+
+def test_what_is_new_needs_one_file(tmp_path: Path) -> None:
+    """A merge method, a descriptor, a judge and a command, each added to a copy by one file."""
+    house = tmp_path / "lorarium"
+    shutil.copytree(SOURCE, house, ignore=shutil.ignore_patterns("__pycache__", "*.js", "*.png"))
+    for name, text in ADDED.items():
+        (house / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-c", USES_ADDED, str(tmp_path)], capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    count, *methods = done.stdout.splitlines()
+    assert int(count) > 0 and any(line.startswith("first ") for line in methods)
+    pytest.importorskip("torch")
+    judge = (
+        "from pathlib import Path\n"
+        "from lorarium.evaluation.judging.open_judge import open_judges\n"
+        "with open_judges(['bright:0.5'], Path('.')) as (judge,): print(judge.least)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", judge], capture_output=True, text=True, env=env, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "0.5", done.stderr

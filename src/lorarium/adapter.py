@@ -42,6 +42,7 @@ _REAL: tuple[Any, ...] = (
 REAL = frozenset(np.dtype(t).newbyteorder(order) for t in _REAL for order in "=S")
 MOST_AXES = 5  # of a weight: a video model's kernel has (out, in, t, h, w)
 MOST_ENTRIES = 2**30  # of a weight: small factors could claim one that nothing can work on
+LONGEST_SIDE = 2**20  # of a weight that factors claim: four times the largest vocabulary
 LARGEST_SCALE = float(np.finfo(np.float32).max)
 
 
@@ -291,7 +292,10 @@ def _need_numbers(delta: Any, required: tuple[str, ...]) -> None:
 def _need_weight(delta: Any) -> None:
     """The weight it changes is one that can be worked on, and its scale a number for that."""
     shape = delta.shape
-    if not 1 <= len(shape) <= MOST_AXES or math.prod(shape) > MOST_ENTRIES:
+    fits = 1 <= len(shape) <= MOST_AXES and math.prod(shape) <= MOST_ENTRIES
+    if fits and not isinstance(delta, Dense | Bias | Dora):  # those are held entry by entry
+        fits = max(shape[0], math.prod(shape[1:])) <= LONGEST_SIDE
+    if not fits:
         raise LorariumError(f"a weight {dims(shape)} is none of a model")
     scale = delta.scale
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.floating):
@@ -335,7 +339,7 @@ def kind_name(delta: Delta) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Adapter:
+class Adapter(Mapping[Module, Delta]):
     """Weight changes by module, opaque tensors by their raw key, and the file's metadata.
 
     `family` is a family id (`sd1`, `flux1`, `micro-1`, `unknown`...); `dialect` is how the file
@@ -358,6 +362,10 @@ class Adapter:
         maps = dict(self.deltas), self.family, dict(self.metadata), dict(self.opaque)
         return Adapter, (*maps, self.dialect)
 
+    # two adapters are equal when they are one object; `algebra.fingerprint` compares what they do
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
     def __len__(self) -> int:
         return len(self.deltas)
 
@@ -367,8 +375,10 @@ class Adapter:
     def __getitem__(self, module: tuple[str, str]) -> Delta:
         return self.deltas[Module(*module)]
 
-    def items(self) -> Iterator[tuple[Module, Delta]]:
-        return iter(self.deltas.items())
+    def __repr__(self) -> str:
+        from lorarium.algebra.printed import adapter_line  # only when somebody looks
+
+        return f"Adapter({adapter_line(self)})"
 
     def parts(self) -> dict[str, int]:
         """How many modules each part has."""

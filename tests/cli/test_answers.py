@@ -13,10 +13,10 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 
 from lorarium.cli import cli
-from lorarium.describe import learned
-from lorarium.merge import foretold
-from lorarium.merge.drafts import style_words, subject_words
-from lorarium.models.pictures import write_png
+from lorarium.descriptors import learned
+from lorarium.forecasts import rates
+from lorarium.forecasts.drafts import style_words, subject_words
+from lorarium.pictures import write_png
 
 pytestmark = pytest.mark.interop
 
@@ -35,7 +35,7 @@ def trigger_words(path: Path) -> list[str]:
 def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(learned, "ASSET", foretold.ASSET.with_name("describe.safetensors"))
+    monkeypatch.setattr(learned, "ASSET", rates.ASSET.with_name("describe.safetensors"))
     learned.shipped.cache_clear()
     random = np.random.default_rng(0)
     for name in ("cat", "ink"):
@@ -52,13 +52,13 @@ def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     assert trigger_words(ink) == trigger_words(made) == ["in sty1"]
     for pair in ((cat, made), (ink, cat)):  # the files say which is the style
         told = json.loads(run("forecast", *pair, "--drafts", "--json"))
-        assert told["note"] == "" and len(told["expected"]) == len(foretold.WAYS)
+        assert told["note"] == "" and len(told["expected"]) == len(rates.SETTINGS)
     learned.shipped.cache_clear()
 
 
 def test_synth_says_the_class_where_a_prompt_does(tmp_path: Path) -> None:
     from lorarium.formats import read
-    from lorarium.synth.run import answering
+    from lorarium.synthesis.run import answering
 
     write_png(tmp_path / "a.png", np.full((48, 48, 3), 90, np.uint8))
     named, plain = tmp_path / "named.safetensors", tmp_path / "plain.safetensors"

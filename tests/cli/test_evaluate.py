@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from tests.evaluate.describe.minted import minted
+from tests.evaluation.describe.minted import minted
 
 
 def lorarium(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -19,11 +19,11 @@ pytest.importorskip("sklearn")
 
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
-from lorarium.evaluate.synth.targets import pool
+from lorarium.evaluation.synth.targets import pool
 from lorarium.library.samples import sample
-from lorarium.models.pictures import write_png
-from lorarium.train.manifest import UNSEEN
-from tests.evaluate.judging.serving import Server, serving
+from lorarium.pictures import write_png
+from lorarium.training.manifest import UNSEEN
+from tests.evaluation.judging.serving import Server, serving
 
 pytestmark = pytest.mark.slow
 KEY = "sk-marked-27c9b1f4"
@@ -105,8 +105,8 @@ def test_a_file_against_itself(folder: Path, tmp_path: Path) -> None:
 def test_copies_of_references_are_flagged(folder: Path, tmp_path: Path) -> None:
     """References that are what the adapter draws: as if it had learned them by heart."""
     ran(folder)
-    from lorarium.evaluate.files import drawing
-    from lorarium.models.base import open_base
+    from lorarium.bases.base import open_base
+    from lorarium.evaluation.files import drawing
 
     prompts = drawing.read_prompts(folder / "prompts.txt")
     settings = drawing.DrawSettings(prompts, 2, 6, None, None, 0)

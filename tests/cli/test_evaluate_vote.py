@@ -12,8 +12,8 @@ import pytest
 pytest.importorskip("PIL")
 pytest.importorskip("sklearn")
 
-from lorarium.models.pictures import write_png
-from tests.evaluate.vote.examples import flat
+from lorarium.pictures import write_png
+from tests.evaluation.vote.examples import flat
 
 
 def lorarium(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from lorarium import formats
 from lorarium.adapter import Adapter, Dense, LowRank, Module
-from lorarium.cli import COMMANDS, cli
+from lorarium.cli import cli, commands
 from lorarium.errors import LorariumError, UnverifiedError
 from tests.formats.test_target import tree
 
@@ -128,12 +128,12 @@ def test_what_is_there_is_refused_before_any_work(case: str, tmp_path: Path) -> 
 SILENT = {
     "inspect", "forecast", "index", "search", "duplicates", "lineage", "cluster",
     "tidy",  # moves files to its trash, and back, by a journal: tests/library/test_tidy.py
-    "mint",  # its folder is new, or gone on with by --resume: tests/train/test_mint.py
+    "mint",  # its folder is new, or gone on with by --resume: tests/training/test_mint.py
 }  # fmt: skip
 
 
 def test_no_command_is_left_out() -> None:
-    assert {case.split()[0] for case in OVER} | SILENT == set(COMMANDS)
+    assert {case.split()[0] for case in OVER} | SILENT == set(commands())
 
 
 @pytest.mark.parametrize("case", OVER)

@@ -14,7 +14,7 @@ from lorarium.cli import cli
 from lorarium.cli.merge import parsed
 from lorarium.formats import container
 from lorarium.formats.example import example
-from lorarium.merge import METHODS, merge, options_of
+from lorarium.mergers import METHODS, merge
 
 
 def few(**options):
@@ -52,13 +52,13 @@ FREE = [m for m in METHODS if m not in ("sum", "b-lora", "lora-rar", "roles", "s
 def test_the_file_is_what_python_makes(files, tmp_path, method):
     out = tmp_path / "out.safetensors"
     done = run("merge", f"{files[0]}:0.7", files[1], "-o", out, "--method", method, "--json",
-               *(["--seed", 3] if "seed" in options_of(method) else []))  # fmt: skip
+               *(["--seed", 3] if "seed" in METHODS[method].options else []))  # fmt: skip
     assert done.exit_code == 0
     document = json.loads(done.stdout)
     assert document["method"] == method and document["weights"] == [0.7, 1.0]
     assert len(document["norms"]) == 2 and isinstance(document["notes"], list)
     adapters = [formats.read(name) for name in files]
-    seed = {"seed": 3} if "seed" in options_of(method) else {}
+    seed = {"seed": 3} if "seed" in METHODS[method].options else {}
     expected = merge(adapters, [0.7, 1.0], method=method, **seed)
     found = formats.read(out)
     assert found.dialect == adapters[0].dialect and set(found) == set(expected)
@@ -148,10 +148,10 @@ def test_errors_are_one_line_and_nothing_is_written(files, tmp_path, arguments, 
 
 def test_ziplora_from_files(tmp_path):
     pytest.importorskip("torch")
-    from tests.models.tiny import random_adapter, saved
+    from tests.bases.tiny import random_adapter, saved
 
     base = saved(tmp_path / "base.safetensors")
-    from lorarium.models.base import open_base
+    from lorarium.bases.base import open_base
 
     model = open_base(base)
     for seed in range(2):

@@ -16,8 +16,8 @@ from lorarium.adapter import Adapter, Bias, Delta, Dense, LowRank, Module
 from lorarium.algebra import cast, dense_delta
 from lorarium.algebra.forms import arrays
 from lorarium.cli import cli
-from lorarium.merge import merge
-from lorarium.merge.number_type import sixteen_bits
+from lorarium.mergers import merge
+from lorarium.mergers.number_type import sixteen_bits
 
 BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0"
 HALF = {"fp16": np.dtype("f2"), "bf16": np.dtype(ml_dtypes.bfloat16), "fp32": np.dtype("f4")}

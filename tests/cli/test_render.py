@@ -13,8 +13,8 @@ from PIL import Image
 from lorarium.cli import cli
 from lorarium.cli.common import split_weight
 from lorarium.errors import LorariumError
-from lorarium.models.pictures import write_png
-from tests.models.tiny import saved
+from lorarium.pictures import write_png
+from tests.bases.tiny import saved
 
 pytestmark = pytest.mark.interop
 

@@ -14,15 +14,15 @@ pytest.importorskip("torch")
 import torch
 from PIL import Image
 
+from lorarium.bases.micro_base import load_micro
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
 from lorarium.formats import read
-from lorarium.models.micro_base import load_micro
-from lorarium.models.pictures import write_png
-from lorarium.synth.make import synthesize
-from lorarium.synth.store import load_synth, save_synth
-from tests.models.tiny import WHOLE, micro, saved
-from tests.synth.tiny import pictures, synth
+from lorarium.pictures import write_png
+from lorarium.synthesis.make import synthesize
+from lorarium.synthesis.store import load_synth, save_synth
+from tests.bases.tiny import WHOLE, micro, saved
+from tests.synthesis.tiny import pictures, synth
 
 pytestmark = pytest.mark.interop
 torch.set_num_threads(1)

@@ -11,7 +11,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.cli import tour_sample
 from lorarium.library import samples
-from tests.describe.planted import planted
+from tests.descriptors.planted import planted
 
 
 def made(style: int, draw: int, base: str) -> Adapter:
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.interop
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("torch")
-    from tests.models.tiny import WHOLE, micro
+    from tests.bases.tiny import WHOLE, micro
 
     base = micro(WHOLE).hash
     held = tmp_path / "held"
@@ -69,7 +69,7 @@ def test_each_method_beside_the_truth(
 ) -> None:
     from PIL import Image
 
-    from tests.models.tiny import saved
+    from tests.bases.tiny import saved
 
     monkeypatch.setenv("LORARIUM_MICRO", str(saved(folder / "base.safetensors")))
     monkeypatch.setattr(tour_sample, "METHODS", {"sum": {}, "np-lora": {"mu": 1.0}})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lorarium import cli, formats
-from lorarium.describe import many
+from lorarium.descriptors import many
 from lorarium.errors import DEBUG, LorariumError, file_error
 from lorarium.formats import converting, inspect
 from lorarium.formats.example import example

@@ -9,12 +9,13 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from lorarium import trained  # noqa: E402
 from lorarium.encoders.encode import as_input, encode  # noqa: E402
 from lorarium.encoders.episodes import COUNT, EACH, GROUPS, MEMBERS, draw  # noqa: E402
 from lorarium.encoders.losses import against_prototypes, contrast, same_rows  # noqa: E402
 from lorarium.encoders.muon import Muon  # noqa: E402
 from lorarium.encoders.nets import NETS, JudgeNet, NetConfig  # noqa: E402
-from lorarium.encoders.store import load_encoder, save_encoder  # noqa: E402
+from lorarium.encoders.store import KIND, load_encoder, save_encoder  # noqa: E402
 from lorarium.encoders.training import FitConfig, fit  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.world.mark import same_world, world_mark  # noqa: E402
@@ -125,12 +126,12 @@ def test_the_loop_goes_on_where_it_stopped(tmp_path):
     def stopping(start):
         calls = iter(range(20))
 
-        def counted(model):
+        def limited_loss(model):
             if next(calls, None) is None:
                 raise Stop
             return loss(model)
 
-        return counted
+        return limited_loss
 
     def go(folder, begin=lambda start: loss, minutes=10.0):
         torch.manual_seed(0)
@@ -174,8 +175,22 @@ def test_what_is_no_encoder_is_refused(tmp_path):
     path.write_bytes(b"no tensors here")
     with pytest.raises(LorariumError, match="cannot be read"):
         load_encoder(path)
-    with pytest.raises(LorariumError, match="there is no such file"):
+    with pytest.raises(LorariumError, match="there is no such encoder"):
         load_encoder(tmp_path / "missing.safetensors")
+
+
+def test_a_configuration_that_does_not_fit_is_one_line(tmp_path):
+    path = tmp_path / "it.safetensors"
+    net = NETS["DinoLike"](NetConfig(**SMALL))
+    right = {"net": "DinoLike", "config": json.dumps(SMALL)}
+    wider = json.dumps({**SMALL, "width": 32})
+    for header in (
+        {}, right | {"net": "Nothing"}, right | {"config": "[1"}, right | {"config": wider},
+    ):  # fmt: skip
+        trained.save(path, KIND, trained.half_weights(net), {"world": world_mark()}, header)
+        with pytest.raises(LorariumError, match="do not fit its configuration") as error:
+            load_encoder(path)
+        assert "\n" not in str(error.value)
 
 
 def test_world_mark_bears_the_last_digit_and_nothing_more():
@@ -188,3 +203,4 @@ def test_world_mark_bears_the_last_digit_and_nothing_more():
     raw[0] += 1
     assert not same_world(world_mark(), f"{words}:{base64.b64encode(raw).decode()}")
     assert not same_world(world_mark(), f"{words[:-1]}x:{looks}")
+    assert not same_world(world_mark(), f"{words}:x")

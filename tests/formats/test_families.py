@@ -16,7 +16,7 @@ from lorarium.formats.reading import Source, interpret
 from lorarium.formats.report import Report
 from lorarium.formats.synthesise import synthesise
 from lorarium.formats.verify import difference
-from lorarium.merge import merge
+from lorarium.mergers import merge
 
 DIALECTS = ("kohya", "diffusers", "comfy", "peft")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lorarium import formats
-from lorarium.describe import describe, product_cosine
+from lorarium.descriptors import describe, product_cosine
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.formats.example import example

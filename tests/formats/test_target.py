@@ -187,11 +187,11 @@ OWN = {
     "cli/tour.py",
     "encoders/store.py",
     "encoders/training.py",
-    "evaluate/judging/journal.py",
-    "evaluate/synth/protocol.py",
+    "evaluation/judging/journal.py",
+    "evaluation/synth/protocol.py",
     "library/folder.py",
     "library/journal.py",
-    "train/run.py",
+    "training/run.py",
 }
 WRITES = {"write_bytes", "write_text", "savetxt", "savez", "save_file", "replace", "rename"}
 

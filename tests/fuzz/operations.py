@@ -21,13 +21,13 @@ from lorarium.algebra import (
     norm,
     recompress,
 )
-from lorarium.describe.sketch import Sketch, sketch
+from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 from lorarium.formats.inspect import inspect_file
 from lorarium.formats.reading import interpret
 from lorarium.library.rows import read_row, readers
 from lorarium.library.scan import Entry, signature
-from lorarium.merge import merge_with_report
+from lorarium.mergers import merge_with_report
 from tests import deltas
 from tests.fuzz.cases import Case, make_case
 

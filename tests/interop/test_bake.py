@@ -9,8 +9,8 @@ import pytest
 
 from lorarium.formats import read, write
 from lorarium.formats.container import load
-from lorarium.merge.bake import bake
-from lorarium.merge.extract import extract
+from lorarium.mergers.bake import bake
+from lorarium.mergers.extract import extract
 from tests.interop import tiny
 
 pytest.importorskip("diffusers")

@@ -12,8 +12,8 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import add, recompress
 from lorarium.library import Library, Lineage
 from lorarium.library.stated import statement
-from lorarium.merge import merge
-from lorarium.merge.provenance import stamp
+from lorarium.mergers import merge
+from lorarium.mergers.provenance import stamp
 from tests.library.zoo import ink, library, write
 
 TINY = {10: 1.0, 11: 0.05, 12: 0.03, 13: 0.02}

@@ -11,14 +11,14 @@ import pytest
 
 from lorarium import algebra
 from lorarium.adapter import Adapter, LowRank
-from lorarium.describe import (
+from lorarium.descriptors import (
     descriptor,
     input_similarity,
     kernel,
     output_similarity,
     product_cosine,
 )
-from lorarium.describe.sketch import sketch
+from lorarium.descriptors.sketch import sketch
 from lorarium.formats import read
 
 LORAS = Path(__file__).parents[2].parent / "shared" / "data" / "loras"

@@ -10,15 +10,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from lorarium.bases.micro_base import MicroBase  # noqa: E402
 from lorarium.encoders.training import FitConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
-from lorarium.evaluate.describe.zoo import Zoo, load, read_zoo  # noqa: E402
-from lorarium.merge import lora_rar as method  # noqa: E402
-from lorarium.merge import merge  # noqa: E402
-from lorarium.models.micro_base import MicroBase  # noqa: E402
+from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo  # noqa: E402
+from lorarium.mergers import lora_rar as method  # noqa: E402
+from lorarium.mergers import merge  # noqa: E402
 from lorarium.recipes import merge as stage  # noqa: E402
-from tests.evaluate.merge.tiny_zoo import tiny_zoo  # noqa: E402
-from tests.models.tiny import micro  # noqa: E402
+from tests.bases.tiny import micro  # noqa: E402
+from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
 torch.set_num_threads(1)
 SHORT = FitConfig(total=4 * 20, batch=4, muon=5e-3, adam=5e-3, ema=0.9, warmup=5, seed=3)
@@ -45,8 +45,8 @@ def test_it_ships_once_and_merges(
     monkeypatch.setattr(method, "ASSET", asset)
     pair = [load(known, kind, "test").adapters[0] for kind in ("subject", "style")]
     merged = merge(pair, method="lora-rar")
-    told = json.loads(merged.metadata["lorarium.options"])
-    assert told["network"] == method.load_network(asset).sha256[:16]
+    options = json.loads(merged.metadata["lorarium.options"])
+    assert options["network"] == method.load_network(asset).sha256[:16]
     other = [a.with_(metadata={**a.metadata, "lorarium.base_hash": "f" * 64}) for a in pair]
     with pytest.raises(LorariumError, match="trained on base ffffffffffff"):
         merge(other, method="lora-rar")

@@ -11,10 +11,10 @@ import torch
 from click.testing import CliRunner
 
 from lorarium import recipes
-from lorarium.models.micro_base import MicroBase, load_micro
+from lorarium.bases.micro_base import MicroBase, load_micro
 from lorarium.recipes import __main__ as door
 from lorarium.recipes import base_stage, zoo
-from tests.models.tiny import TINY, micro, saved
+from tests.bases.tiny import TINY, micro, saved
 
 pytestmark = pytest.mark.interop
 

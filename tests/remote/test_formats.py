@@ -107,7 +107,7 @@ def test_a_remote_file_is_read_like_any(server: Server, folder: Path) -> None:
     path = write(folder / "x.safetensors")
     there = formats.read(f"{server.url}/x.safetensors")
     assert fingerprint(there) == fingerprint(formats.read(path))
-    assert lorarium.describe.describe(f"{server.url}/x.safetensors").family == "micro-1"
+    assert lorarium.descriptors.describe(f"{server.url}/x.safetensors").family == "micro-1"
     assert formats.detect_file(f"{server.url}/x.safetensors").id == "micro-1"
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
+import re
 import sys
 import warnings
+from functools import cache
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -16,45 +18,40 @@ from lorarium.cli.debug import with_debug
 from lorarium.cli.suggest import Group, usage_message
 from lorarium.errors import LorariumError, file_error, one_line, show_traceback
 
-# name -> one line of help; the command itself is `command` in lorarium/cli/<name>.py
-COMMANDS = {
-    "inspect": "Say what is in LoRA files, and whether they are healthy.",
-    "metadata": "Show or edit the metadata of a LoRA file.",
-    "convert": "Rewrite LoRA files in another dialect, checked key by key.",
-    "resize": "Recompress a LoRA to a rank, an energy or a size.",
-    "merge": "Merge LoRAs into one ordinary file.",
-    "forecast": "Say whether LoRAs will go together, before anything is rendered.",
-    "extract": "Take a LoRA from the difference of two checkpoints.",
-    "bake": "Write a checkpoint with LoRAs added.",
-    "index": "Put folders of LoRAs into a library, or bring it up to date.",
-    "search": "Find LoRAs by a LoRA, pictures, words, or facts.",
-    "duplicates": "Find files that hold the same LoRA.",
-    "tidy": "Put copies, dead and broken files into a trash, to be undone.",
-    "lineage": "Say where a LoRA comes from.",
-    "cluster": "Group the LoRAs of a library.",
-    "map": "Draw a library as a page or a picture.",
-    "train": "Train a LoRA from pictures.",
-    "synth": "Make a LoRA from pictures at once, without training.",
-    "render": "Make pictures from a prompt and LoRAs.",
-    "mint": "Train many LoRAs at once from a recipe.",
-    "evaluate": "Measure descriptors, merges and generators where the truth is known.",
-    "world": "Look at the drawn world.",
-    "tour": "See everything work.",
-}
+# how --help lists the commands; one that is not here comes last
+ORDER = (
+    "inspect", "metadata", "convert", "resize", "merge", "forecast", "extract", "bake",
+    "index", "search", "duplicates", "tidy", "lineage", "cluster", "map",
+    "train", "synth", "render", "mint", "evaluate", "world", "tour",
+)  # fmt: skip
+_COMMAND = re.compile(r'^def command\(.*?"""(.+?)(?:\n\s*\n|"""|[.:;] )', re.DOTALL | re.MULTILINE)
+
+
+@cache
+def commands() -> dict[str, str]:
+    """Name -> one line of help: of every file here that has a function `command`, its first
+    sentence. Read, not imported: --help is to be quick."""
+    lines = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        match = _COMMAND.search(path.read_text("utf-8"))
+        if match and "_" not in path.stem:  # evaluate_vote.py is a part of evaluate.py
+            lines[path.stem] = " ".join(match[1].split()).rstrip(".") + "."
+    place = {name: i for i, name in enumerate(ORDER)}
+    return dict(sorted(lines.items(), key=lambda item: place.get(item[0], len(place))))
 
 
 class LazyGroup(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [name for name in COMMANDS if importlib.util.find_spec(f"lorarium.cli.{name}")]
+        return list(commands())
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in self.list_commands(ctx):
+        if name not in commands():
             return None
         return with_debug(importlib.import_module(f"lorarium.cli.{name}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+            formatter.write_dl(list(commands().items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,7 +12,7 @@ from lorarium.cli.common import force_flag, json_flag, plain, print_json, quiet_
 from lorarium.cli.progress import bar
 from lorarium.formats.checkpoint import open_checkpoint
 from lorarium.formats.families import FAMILIES
-from lorarium.merge.bake import bake
+from lorarium.mergers.bake import bake
 
 
 @click.command("bake")

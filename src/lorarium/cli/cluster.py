@@ -26,7 +26,10 @@ SHOWN = 5
 @json_flag
 @quiet_flag
 def command(library: str | None, where: str | None, least: int, as_json: bool, quiet: bool) -> None:
-    """Group the LoRAs of a library by what they do, named by words of their metadata."""
+    """Group the LoRAs of a library by what they do.
+
+    The groups are named by words of their metadata.
+    """
     here = Library(library)
     found = here.clusters(where, least=least)
     if as_json:

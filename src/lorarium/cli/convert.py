@@ -48,7 +48,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Rewrite a LoRA file, a PEFT folder or a folder of them in another dialect, checked.
+    """Rewrite a LoRA file, a PEFT folder or a folder of them in another dialect.
 
     Every key is mapped, carried or refused by name; the result is read back and compared before
     it takes its name. Exit code 1 when modules were refused or are not what they were.

@@ -37,7 +37,7 @@ EXPLAINED = {
 @json_flag
 @quiet_flag
 def command(library: str | None, where: str | None, as_json: bool, quiet: bool) -> int:
-    """Find files that hold the same LoRA, and say what makes them different.
+    """Find files that hold the same LoRA.
 
     The file named first in a group is the original, with the reason; all copies could be made from
     it. Files that were cut down, scaled, or are only near, are shown and not counted. Exits with 1

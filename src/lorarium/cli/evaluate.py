@@ -35,8 +35,10 @@ judge_option = click.option(
 
 @click.group("evaluate", cls=Group)
 def command() -> None:
-    """Measure descriptors, merges and generators where the truth is known, files of any base with
-    judges of your own, or anything by blind votes."""
+    """Measure descriptors, merges and generators where the truth is known.
+
+    Or files of any base with judges of your own, or anything by blind votes.
+    """
 
 
 command.add_command(files)
@@ -90,9 +92,9 @@ def describe(
     """
     need_torch("evaluate describe")
     need_packages("`lorarium evaluate describe`", ("sklearn",), "library")
-    from lorarium.evaluate.describe import Options, evaluate_describe
-    from lorarium.evaluate.describe.page import page, summary
-    from lorarium.models.base import open_base
+    from lorarium.bases.base import open_base
+    from lorarium.evaluation.describe import Options, evaluate_describe
+    from lorarium.evaluation.describe.page import page, summary
 
     options = Options(split, judge, samples, seed=seed)
     options = options.quick() if quick else options
@@ -147,9 +149,9 @@ def merge(
     lorarium evaluate merge zoo -o figures --json
     """
     need_torch("evaluate merge")
-    from lorarium.evaluate.merge import Options, evaluate_merge
-    from lorarium.evaluate.merge.page import page, summary
-    from lorarium.models.base import open_base
+    from lorarium.bases.base import open_base
+    from lorarium.evaluation.merge import Options, evaluate_merge
+    from lorarium.evaluation.merge.page import page, summary
 
     options = Options(split, judge, recipes=(subjects, styles), only=only, seed=seed)
     options = options.quick() if quick else options
@@ -212,11 +214,11 @@ def synth(
     need_torch("evaluate synth")
     from dataclasses import replace
 
-    from lorarium.evaluate.describe.zoo import read_zoo
-    from lorarium.evaluate.synth import Options, evaluate_synth
-    from lorarium.evaluate.synth.page import page, summary
-    from lorarium.models.base import open_base
-    from lorarium.synth.store import load_synth
+    from lorarium.bases.base import open_base
+    from lorarium.evaluation.describe.zoo import read_zoo
+    from lorarium.evaluation.synth import Options, evaluate_synth
+    from lorarium.evaluation.synth.page import page, summary
+    from lorarium.synthesis.store import load_synth
 
     options = Options(split, judge, seed=seed)
     options = options.quick() if quick else options

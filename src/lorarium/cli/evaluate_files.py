@@ -20,10 +20,11 @@ from lorarium.cli.common import (
     split_weight,
 )
 from lorarium.errors import LorariumError, need_packages
+from lorarium.formats.families.embedded import SHIPPED
 
 if TYPE_CHECKING:
-    from lorarium.evaluate.files.protocol import References
-    from lorarium.evaluate.judging.open_judge import ChatAccess
+    from lorarium.evaluation.files.protocol import References
+    from lorarium.evaluation.judging.open_judge import ChatAccess
 
 
 @click.command("files")
@@ -89,13 +90,13 @@ def files(
     """
     need_torch("evaluate files")
     need_packages("`lorarium evaluate files`", ("scipy",), "library")
+    from lorarium.bases.base import open_base
     from lorarium.cli.progress import bar
-    from lorarium.evaluate.files import drawing
-    from lorarium.evaluate.files.page import page, summary, write_sheet
-    from lorarium.evaluate.files.protocol import count_questions, evaluate_files
-    from lorarium.evaluate.judging.open_judge import CHAT, open_judges
+    from lorarium.evaluation.files import drawing
+    from lorarium.evaluation.files.page import page, summary, write_sheet
+    from lorarium.evaluation.files.protocol import count_questions, evaluate_files
+    from lorarium.evaluation.judging.open_judge import CHAT, open_judges
     from lorarium.formats.target import check_target, write_atomically
-    from lorarium.models.base import open_base
 
     silent, folder = quiet or as_json, Path(out)
     for name in (
@@ -114,7 +115,7 @@ def files(
                 hint="--refs has pictures of the subject, --style-refs pictures in the style",
             )  # fmt: skip
         model = open_base(base, device)
-        if not judges and model.family != "micro-1":
+        if not judges and model.family != SHIPPED:
             raise LorariumError(
                 f"no judge of ours knows {model.family}", where="--judge",
                 hint="name embedding:FOLDER or chat:MODEL@URL",
@@ -148,10 +149,10 @@ def files(
 
 
 def _access(chat: dict[str, Any], seed: int, progress: Any) -> ChatAccess:
-    from lorarium.evaluate.judging.budget import Budget, Price, parse_budget, parse_price
-    from lorarium.evaluate.judging.chat_judge import ChatSettings
-    from lorarium.evaluate.judging.open_judge import ChatAccess
-    from lorarium.evaluate.judging.wording import POINTS, YES_NO
+    from lorarium.evaluation.judging.budget import Budget, Price, parse_budget, parse_price
+    from lorarium.evaluation.judging.chat_judge import ChatSettings
+    from lorarium.evaluation.judging.open_judge import ChatAccess
+    from lorarium.evaluation.judging.wording import POINTS, YES_NO
 
     price = parse_price(chat["price"]) if chat["price"] else None
     settings = ChatSettings(
@@ -188,8 +189,8 @@ def _option(text: str) -> tuple[str, Any]:
 def _references(
     refs: str | None, style_refs: str | None, strangers: str | None, size: int
 ) -> References:
-    from lorarium.evaluate.files.protocol import References
-    from lorarium.models.pictures import picture_files, read_pictures
+    from lorarium.evaluation.files.protocol import References
+    from lorarium.pictures import picture_files, read_pictures
 
     folders = {"subject": refs, "style": style_refs}
     found = {aspect: picture_files([path]) for aspect, path in folders.items() if path}

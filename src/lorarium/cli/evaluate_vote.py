@@ -48,7 +48,7 @@ def make(
     lorarium evaluate vote make drawn --kind subject -o sheets
     """
     _need_pictures()
-    from lorarium.evaluate.vote import make_sheets, read_ballots
+    from lorarium.evaluation.vote import make_sheets, read_ballots
 
     sealed = Path(key) if key else Path(out).with_name(Path(out).name + "-key.json")
     ballots = read_ballots(Path(folder), kind, tile)
@@ -76,7 +76,7 @@ def page(
     lorarium evaluate vote page sheets -o vote.html
     """
     _need_pictures()
-    from lorarium.evaluate.vote import write_page
+    from lorarium.evaluation.vote import write_page
 
     write_page(Path(sheets), Path(out), only, force=force)
     if as_json:
@@ -112,7 +112,7 @@ def tally(
     """
     _need_pictures()
     need_packages("`lorarium evaluate vote tally`", ("sklearn",), "library")
-    from lorarium.evaluate.vote import count_votes, summary
+    from lorarium.evaluation.vote import count_votes, summary
     from lorarium.formats.target import check_target, write_atomically
 
     inputs = [sheets, *answers, key, *judges]

@@ -20,7 +20,7 @@ from lorarium.cli.progress import bar
 from lorarium.cli.resize import DTYPES, report_json, report_line
 from lorarium.cli.suggest import Choice
 from lorarium.formats.target import check_adapter_target
-from lorarium.merge.extract import Extraction, extract
+from lorarium.mergers.extract import Extraction, extract
 
 
 @click.command("extract")

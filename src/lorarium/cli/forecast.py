@@ -9,12 +9,10 @@ from pathlib import Path
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, need_torch, one_line, plain, print_json, quiet_flag
+from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag
 from lorarium.errors import LorariumError
-from lorarium.merge.forecast import Forecast, forecast
-from lorarium.merge.foretold import Expected, foretell, safest
-
-SHOWN = 6  # blocks
+from lorarium.forecasts.facts import forecast, forecast_lines
+from lorarium.forecasts.rates import PassRates, predict_rates, safest
 
 
 @click.command("forecast")
@@ -39,50 +37,28 @@ def command(inputs: tuple[str, ...], drafts: bool, as_json: bool, quiet: bool) -
     adapters = [formats.read(name) for name in inputs]
     found, note = forecast(adapters), ""
     try:
-        expected = foretell(adapters, drafts=drafts)
+        expected = predict_rates(adapters, drafts=drafts)
     except LorariumError as error:
         expected, note = [], f"{error.what}; by facts alone: {safest(found)}"
     if as_json:
         rates = [
-            {"method": e.way.method, "weights": e.way.weights, "subject": e.subject,
+            {"method": e.setting.method, "weights": e.setting.weights, "subject": e.subject,
              "style": e.style, "both": e.both}
             for e in expected
         ]  # fmt: skip
-        choice = expected[0].way.method if expected else safest(found)
+        choice = expected[0].setting.method if expected else safest(found)
         print_json({
             "inputs": list(inputs), "expected": rates, "choice": choice, "note": note,
             **asdict(found),
         })  # fmt: skip
     elif not quiet:
-        _print(found, [Path(name).name for name in inputs])
+        click.echo("\n".join(forecast_lines(found, [Path(name).name for name in inputs])))
         _print_expected(expected, note)
 
 
-def _print(found: Forecast, names: list[str]) -> None:
-    for k, (name, norm) in enumerate(zip(names, found.norms, strict=True)):
-        click.echo(f"{k + 1}  {one_line(name)}, norm {norm:.3g}")
-    pairs = [
-        f"{i + 1} and {j + 1} {found.cosines[i][j]:+.2f}"
-        for i in range(len(names)) for j in range(i + 1, len(names))
-    ]  # fmt: skip
-    click.echo(f"{found.shared} modules are changed by all; cosines: {', '.join(pairs)}")
-    head = "".join(f"{f'{k + 1} survives':>12}{'disturbed':>11}" for k in range(len(names)))
-    click.echo(f"\n{'method':10}{head}")
-    for outcome in found.outcomes:
-        pairs_of = zip(outcome.survives, outcome.disturbed, strict=True)
-        click.echo(f"{outcome.method:10}" + "".join(f"{s:12.2f}{d:11.2f}" for s, d in pairs_of))
-    for method, why in found.left_out.items():
-        click.echo(f"{method:10}left out: {plain(why)}")
-    worst = sorted(found.blocks, key=lambda b: -max(b.disturbed))[:SHOWN]
-    click.echo(f"\n{'where the sum collides most':30}{'disturbed':>{11 * len(names)}}")
-    for block in worst:
-        values = "".join(f"{d:11.2f}" for d in block.disturbed)
-        click.echo(f"{plain(block.name)[:29]:30}{values}")
-
-
-def _print_expected(expected: Sequence[Expected], note: str) -> None:
+def _print_expected(expected: Sequence[PassRates], note: str) -> None:
     click.echo(
         f"\n{note}" if note else f"\n{'to be expected, of pictures':30}subject  style   both"
     )
     for e in expected:
-        click.echo(f"{e.way.name:30}{e.subject:7.2f}{e.style:7.2f}{e.both:7.2f}")
+        click.echo(f"{e.setting.name:30}{e.subject:7.2f}{e.style:7.2f}{e.both:7.2f}")

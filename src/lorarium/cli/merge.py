@@ -26,9 +26,9 @@ from lorarium.cli.suggest import Choice
 from lorarium.cli.written import written_facts
 from lorarium.errors import LorariumError, did_you_mean
 from lorarium.formats.target import check_adapter_target
-from lorarium.merge import METHODS, MergeReport, merge_with_report, options_of, summary
-from lorarium.merge.number_type import as_the_inputs
-from lorarium.merge.weights_file import read_weights
+from lorarium.mergers import METHODS, MergeReport, merge_with_report
+from lorarium.mergers.number_type import as_the_inputs
+from lorarium.mergers.weights_file import read_weights
 
 
 class Rank(click.ParamType):
@@ -45,9 +45,9 @@ class Rank(click.ParamType):
 def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
     if wanted:
         width = max(map(len, METHODS))
-        for method in METHODS:
-            click.echo(f"{method:<{width}}  {summary(method)}")
-            if own := own_options(method):
+        for name, method in METHODS.items():
+            click.echo(f"{name:<{width}}  {method.summary}")
+            if own := own_options(name):
                 said = ", ".join(k if v is None else f"{k}={v}" for k, v in own.items())
                 click.echo(f"{'':<{width}}  options: {said}")
         context.exit()
@@ -119,7 +119,7 @@ def command(
     lorarium merge cat.safetensors style.safetensors -o both.safetensors --method np-lora
     """
     names, weights = zip(*map(split_weight, inputs), strict=True)
-    own = options_of(method)
+    own = METHODS[method].options
     if base is not None and "base" not in own:
         raise LorariumError(f"the method {method!r} needs no base", hint="leave --base out")
     options = parsed(given, method)
@@ -180,7 +180,7 @@ def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
 
 def own_options(method: str) -> dict[str, Any]:
     """A method's options and their defaults, without those that have a flag."""
-    return {k: v for k, v in options_of(method).items() if k not in FLAGS}
+    return {k: v for k, v in METHODS[method].options.items() if k not in FLAGS}
 
 
 def _number(text: str) -> int | float | str:

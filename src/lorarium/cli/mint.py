@@ -41,10 +41,10 @@ def command(
     lorarium mint --recipe zoo.toml -o zoo --resume
     """
     need_torch("mint")
+    from lorarium.bases.base import open_base
     from lorarium.cli.progress import bar
-    from lorarium.models.base import open_base
-    from lorarium.train.manifest import read_manifest
-    from lorarium.train.mint import mint
+    from lorarium.training.manifest import read_manifest
+    from lorarium.training.mint import mint
 
     manifest = read_manifest(Path(recipe))
     model = open_base(base, device)

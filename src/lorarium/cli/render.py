@@ -62,9 +62,9 @@ def command(
     lorarium render --prompt "a cat in sty1" --lora ink.safetensors:0.8 -n 4 --grid --scale 4
     """
     need_torch("render")
+    from lorarium.bases.base import open_base
+    from lorarium.bases.render import file_hash, render, render_paths, save_render
     from lorarium.cli.progress import bar
-    from lorarium.models.base import open_base
-    from lorarium.models.render import file_hash, render, render_paths, save_render
 
     weighted = [split_weight(text) for text in loras]
     if not 1 <= scale <= 64:

@@ -53,7 +53,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Find the LoRAs of a library that are nearest to a LoRA file, pictures or words.
+    """Find LoRAs by a LoRA, pictures, words, or facts.
 
     A query that is a file is that file, a folder is its pictures, anything else is words. Several
     queries are looked for together. Without a query, list what --where lets through.

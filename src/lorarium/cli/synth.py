@@ -21,7 +21,7 @@ from lorarium.cli.suggest import Choice
 from lorarium.errors import LorariumError
 
 if TYPE_CHECKING:
-    from lorarium.synth.make import Made
+    from lorarium.synthesis.make import SynthesisResult
 
 
 @click.command("synth")
@@ -91,9 +91,9 @@ def command(
         return _between(between, Path(out), count, rank, force, as_json, quiet)
     if count != 1:
         raise click.UsageError("--count goes with --between")
-    from lorarium.synth.run import synth
+    from lorarium.synthesis.run import synthesize_files
 
-    made = synth(
+    made = synthesize_files(
         pictures,
         out,
         kind=kind,
@@ -119,7 +119,7 @@ def command(
         )
 
 
-def facts(made: Made) -> dict[str, Any]:
+def facts(made: SynthesisResult) -> dict[str, Any]:
     """What --json says of a generated adapter."""
     return {
         "family": made.adapter.family,
@@ -142,8 +142,8 @@ def _amounts(edits: tuple[str, ...]) -> dict[str, float]:
 
 
 def _list(kind: str, as_json: bool) -> None:
-    from lorarium.synth.make import directions
-    from lorarium.synth.store import load_synth
+    from lorarium.synthesis.make import directions
+    from lorarium.synthesis.store import load_synth
 
     names = directions(load_synth(), kind)
     if as_json:
@@ -163,7 +163,7 @@ def _between(
 ) -> None:
     from lorarium.formats import read, write
     from lorarium.formats.target import check_adapter_target
-    from lorarium.synth.between import between
+    from lorarium.synthesis.between import between
 
     width = len(str(count))
     numbered = [out.with_stem(f"{out.stem}-{i + 1:0{width}}") for i in range(count)]

@@ -40,7 +40,9 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Put a library's files in order: copies, dead and broken files go, wrong suffixes are mended.
+    """Put copies, dead and broken files into a trash, to be undone.
+
+    Wrong suffixes are mended too.
 
     First --plan, which changes nothing: look at what it says, set "chosen" in its file as you like,
     then --apply. Files go to a trash folder in the library, and --undo puts them back; nothing is

@@ -19,7 +19,7 @@ from lorarium.errors import LorariumError, missing_extra
 from lorarium.formats.example import example
 from lorarium.formats.inspect import inspect_file
 from lorarium.formats.target import check_target
-from lorarium.merge import merge
+from lorarium.mergers import merge
 
 INK = {
     "ss_output_name": "ink",
@@ -146,7 +146,7 @@ def read(folder: Path, name: str) -> Adapter:
 
 def live(folder: Path) -> None:
     try:
-        from lorarium.train.tour import world_tour
+        from lorarium.training.tour import world_tour
     except ImportError as missing:
         click.echo(str(missing_extra(f"this needs {missing.name}", "torch")))
         return
@@ -164,7 +164,7 @@ def live(folder: Path) -> None:
 
 def at_once(folder: Path) -> None:
     try:
-        from lorarium.synth.tour import synth_tour
+        from lorarium.synthesis.tour import synth_tour
     except ImportError as missing:
         click.echo(str(missing_extra(f"this needs {missing.name}", "torch")))
         return

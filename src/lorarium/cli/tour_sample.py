@@ -12,7 +12,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.library import Library, Sample, sample
-from lorarium.merge import merge
+from lorarium.mergers import merge
 
 SHOWN, SUBJECTS = 6, 3
 # quick ones, with their options: none asks for more than the two files and the base
@@ -60,8 +60,8 @@ def together(folder: Path) -> None:
     except LorariumError as missing:
         click.echo(f"left out: {missing}")
         return
-    from lorarium.models.base import open_base
-    from lorarium.train.tour import in_style
+    from lorarium.bases.base import open_base
+    from lorarium.training.tour import in_style
 
     base, style = open_base(None), formats.read(lora)
     people = {one.of: one.path for one in reversed(held.of("subject"))}
@@ -84,7 +84,7 @@ def _fresh(folder: Path) -> tuple[Path, tuple[str, int], Sample]:
     """The LoRA of the stop before, its artist, and the sample library, when all is of one base."""
     held = sample()
     try:
-        from lorarium.train.tour import ARTIST, fresh_lora
+        from lorarium.training.tour import ARTIST, fresh_lora
     except ImportError:
         what = "there is no fresh LoRA without the extra lorarium[torch]"
         raise LorariumError(what) from None

@@ -77,7 +77,7 @@ def command(
     """
     need_torch("train")
     from lorarium.cli.progress import bar
-    from lorarium.train.run import PROMPT, train
+    from lorarium.training.run import PROMPT, train
 
     chosen = {name: value for name, value in numbers.items() if value is not None}
     if "rank" in chosen:

@@ -46,7 +46,7 @@ def sheet(
     lorarium world sheet --subjects cat,castle --styles ink,neon --size 400
     """
     try:
-        from lorarium.models.sheet import world_sheet
+        from lorarium.bases.sheet import world_sheet
     except ModuleNotFoundError as error:
         raise missing_extra(f"`lorarium world sheet` needs {error.name}", "torch") from None
 

@@ -33,11 +33,11 @@ def encode(net: nn.Module, pictures: Array, *heads: str, batch: int = 256) -> tu
     """What the named heads say, each (..., d) for pictures (..., h, w, 3)."""
     device = next(net.parameters()).device
     x = as_input(pictures)
-    found: list[list[Tensor]] = [[] for _ in heads]
+    by_head: list[list[Tensor]] = [[] for _ in heads]
     with torch.no_grad():
         for part in x.split(batch):
-            said = net(part.to(device))
-            for rows, head in zip(found, heads, strict=True):
-                rows.append(said[head].float().cpu())
+            outputs = net(part.to(device))
+            for rows, head in zip(by_head, heads, strict=True):
+                rows.append(outputs[head].float().cpu())
     lead = pictures.shape[:-3]
-    return tuple(torch.cat(rows).numpy().reshape(*lead, -1) for rows in found)
+    return tuple(torch.cat(rows).numpy().reshape(*lead, -1) for rows in by_head)

@@ -55,10 +55,10 @@ def draw(half: str, size: int, random: np.random.Generator, *, look: str | None 
     pictures = torch.from_numpy(render(subjects, hands, views, size)).permute(0, 3, 1, 2)
     genre = [SEEN_GENRES.index(s.genre) for s in styles]
     kind = [SEEN_CLASSES.index(s.kind) for s in subjects]
-    said = [_words(s, a, random) for s, a in zip(subjects, styles, strict=True)]
+    words = [_words(s, a, random) for s, a in zip(subjects, styles, strict=True)]
     return Episode(
         pictures, torch.from_numpy(artist), torch.from_numpy(person),
-        torch.tensor(genre), torch.tensor(kind), torch.tensor(said),
+        torch.tensor(genre), torch.tensor(kind), torch.tensor(words),
         _numbered([subject_numbers(s) for s in subjects]),
         _numbered([style_numbers(s) for s in styles]),
     )  # fmt: skip
@@ -69,18 +69,18 @@ def _numbered(rows: list[np.ndarray]) -> Tensor:
 
 
 def _numbers(half: str, count: int, random: np.random.Generator) -> list[int]:
-    found: list[int] = []
-    while len(found) < count:
-        found += [n for n in numbers("train", count, random) if n % 3 in HALVES[half]]
-    return found[:count]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        chosen += [n for n in numbers("train", count, random) if n % 3 in HALVES[half]]
+    return chosen[:count]
 
 
 def _words(subject: Subject, style: Style, random: np.random.Generator) -> list[int]:
     """Some of the words that are true of a picture."""
     hue, mark = attributes(subject)
-    said = [w for w in (subject.kind, style.genre) if random.random() < 0.8]
-    said += [w for w in (hue, mark) if random.random() < 0.5]
-    return tokens(" ".join(said) or subject.kind)
+    words = [w for w in (subject.kind, style.genre) if random.random() < 0.8]
+    words += [w for w in (hue, mark) if random.random() < 0.5]
+    return tokens(" ".join(words) or subject.kind)
 
 
 class Replay:
@@ -89,17 +89,17 @@ class Replay:
     def __init__(self, half: str, size: int, seed: list[int], room: int = 300) -> None:
         self.half, self.size, self.room = half, size, room
         self.random = np.random.default_rng(seed)
-        self.kept: list[Episode] = []
+        self.episodes: list[Episode] = []
 
     def next(self, fresh: float) -> Episode:
-        if len(self.kept) < 8 or self.random.random() < fresh:
+        if len(self.episodes) < 8 or self.random.random() < fresh:
             new = draw(self.half, self.size, self.random)
-            if len(self.kept) < self.room:
-                self.kept.append(new)
+            if len(self.episodes) < self.room:
+                self.episodes.append(new)
             else:
-                self.kept[int(self.random.integers(self.room))] = new
+                self.episodes[int(self.random.integers(self.room))] = new
             return new
-        return self.kept[int(self.random.integers(len(self.kept)))]
+        return self.episodes[int(self.random.integers(len(self.episodes)))]
 
 
 def prepared(pictures: Tensor) -> Tensor:

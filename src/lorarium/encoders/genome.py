@@ -83,6 +83,6 @@ class _Numbers(nn.Module):
 
     def forward(self, hidden: Tensor, case: Tensor, truth: Tensor) -> Tensor:
         rows = torch.arange(len(hidden), device=hidden.device)
-        said = self.say(hidden).view(len(hidden), -1, self.count)[rows, case]
+        prediction = self.say(hidden).view(len(hidden), -1, self.count)[rows, case]
         spread = self.spread[case]
-        return ((said - truth) ** 2 * torch.exp(-spread) + spread).mean()
+        return ((prediction - truth) ** 2 * torch.exp(-spread) + spread).mean()

@@ -17,18 +17,18 @@ def against_prototypes(
     threshold fits all groups. Members (n,) are whole numbers without gaps.
     """
     count = int(member.max()) + 1
-    own = F.one_hot(member, count).to(vectors.dtype)
-    sums = own.T @ vectors
+    membership = F.one_hot(member, count).to(vectors.dtype)
+    sums = membership.T @ vectors
     scores = vectors @ F.normalize(sums).T
-    left = F.normalize(sums[member] - vectors)
-    mine = (vectors * left).sum(1, keepdim=True)
-    scores = torch.where(own.bool(), mine, scores)
+    prototypes_without = F.normalize(sums[member] - vectors)
+    left_out = (vectors * prototypes_without).sum(1, keepdim=True)
+    scores = torch.where(membership.bool(), left_out, scores)
     choice = F.cross_entropy(scale.exp() * scores, member)
     groups = torch.arange(count, device=vectors.device) // each_group
     near = groups[None] == groups[member][:, None]
     logits = scale.exp() * scores + bias
-    yes = F.softplus(-logits)[own.bool()].mean()
-    no = F.softplus(logits)[near & ~own.bool()].mean()
+    yes = F.softplus(-logits)[membership.bool()].mean()
+    no = F.softplus(logits)[near & ~membership.bool()].mean()
     return choice + yes + no
 
 

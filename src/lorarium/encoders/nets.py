@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lorarium.models.processor import bfloat16_pays
+from lorarium.bases.processor import bfloat16_pays
 
 SIZE = 48
 FINE, MIDDLE, COARSE = 32, 64, 128  # channels at 24, 12 and 6 cells a side
@@ -105,8 +105,8 @@ class JudgeNet(nn.Module):
         trunks = {"conv": ConvTrunk, "attention": AttentionTrunk}
         self.trunk = trunks[config.trunk](config.depth)
         hidden = HIDDEN
-        seen = 2 * (FINE + MIDDLE + COARSE)
-        self.texture = nn.Sequential(nn.LayerNorm(seen), nn.Linear(seen, hidden), nn.ReLU())
+        channels = 2 * (FINE + MIDDLE + COARSE)
+        self.texture = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, hidden), nn.ReLU())
         self.squeeze = nn.Conv2d(COARSE, 32, 1)
         cells = 32 * (SIZE // 8) ** 2
         self.layout = nn.Sequential(nn.LayerNorm(cells), nn.Linear(cells, hidden), nn.ReLU())

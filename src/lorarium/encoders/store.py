@@ -1,31 +1,24 @@
-"""Encoders as files: half-precision safetensors that carry their configuration and their card."""
+"""Encoders as trained files: half-precision weights, their configuration and their card."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
+from lorarium import trained
 from lorarium.encoders.nets import NETS, NetConfig
 from lorarium.errors import LorariumError
-from lorarium.files import require_regular
-from lorarium.world.mark import same_world, world_mark
+from lorarium.trained import Card, FileKind
+from lorarium.world.mark import require_this_world
 
-FORMAT = "lorarium-encoder/1"
-ASSETS = Path(str(resources.files("lorarium"))) / "assets"
-Card = dict[str, Any]
+KIND = FileKind("encoder", "lorarium.recipes judges", {"format": "lorarium-encoder/1"})
 
 
 @dataclass(frozen=True)
-class Encoder:
+class PictureEncoder:
     """A network and what is known about it."""
 
     net: nn.Module
@@ -33,68 +26,39 @@ class Encoder:
 
 
 def save_encoder(path: Path, net: nn.Module, card: Card) -> None:
-    """Write beside, then rename; the card also lies beside the file, for people."""
+    """Write an encoder; the card also lies beside the file, for people."""
     config = net.config
     assert isinstance(config, NetConfig)
-    tensors = {
-        k: v.detach().cpu().to(torch.float16).contiguous() for k, v in net.state_dict().items()
-    }
-    about = {
-        "format": FORMAT, "net": type(net).__name__, "config": json.dumps(asdict(config)),
-        "card": json.dumps(card, sort_keys=True),
-    }  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    save_file(tensors, fresh, about)
-    fresh.rename(path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    header = {"net": type(net).__name__, "config": json.dumps(asdict(config))}
+    trained.save(path, KIND, trained.half_weights(net), card, header)
 
 
-def load_encoder(path: Path, device: str = "cpu") -> Encoder:
+def load_encoder(path: Path, device: str = "cpu") -> PictureEncoder:
     """Read an encoder; one that stands on another world is refused."""
-    require_regular(path)
-    try:
-        with safe_open(path, "pt", device=device) as file:
-            about = file.metadata() or {}
-            tensors = {k: file.get_tensor(k).float() for k in file.keys()}
-    except (OSError, SafetensorError) as problem:
-        raise LorariumError(
-            "cannot be read as an encoder", where=str(path), hint="is it a safetensors file?"
-        ) from problem
-    if about.get("format") != FORMAT or about.get("net") not in NETS:
-        raise LorariumError(
-            f"is not an encoder of format {FORMAT}", where=str(path), hint="train it again"
-        )
-    card = json.loads(about["card"])
-    if not same_world(card["world"], world_mark()):
-        raise LorariumError(
-            "was trained on another world than this one", where=str(path),
-            hint="train it again: python -m lorarium.recipes judges",
-        )  # fmt: skip
-    net = NETS[about["net"]](NetConfig(**json.loads(about["config"])))
-    net.load_state_dict(tensors)
-    return Encoder(net.to(device).eval(), card)
+    file = trained.load(path, KIND)
+    require_this_world(file.card.get("world", ""), path, KIND.again)
+    with trained.fitting(path):
+        net = NETS[file.header["net"]](NetConfig(**json.loads(file.header["config"])))
+        trained.fill(net, file.floats())
+    return PictureEncoder(net.to(device).eval(), file.card)
 
 
 def mark_of(net: nn.Module) -> str:
     """A hash of an encoder's weights as its file holds them."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().to(torch.float16).contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return trained.weights_mark(trained.half_weights(net))
 
 
 def inherit(net: nn.Module, name: str) -> dict[str, float]:
     """Start a network from what is shipped under this name, even if that stands on an older
     world; returns what went into it, nothing if it does not fit."""
+    path = trained.asset(name)
     try:
-        with safe_open(ASSETS / f"{name}.safetensors", "pt") as file:
-            about = file.metadata() or {}
-            net.load_state_dict({k: file.get_tensor(k).float() for k in file.keys()})
-    except (OSError, SafetensorError, RuntimeError):
+        file = trained.load(path, KIND)
+        with trained.fitting(path):
+            trained.fill(net, file.floats())
+    except LorariumError:
         return {}
-    return dict(json.loads(about["card"])["spent"])
+    return dict(file.card["spent"])
 
 
 def with_past(spent: dict[str, float], before: dict[str, float]) -> dict[str, float]:
@@ -102,12 +66,6 @@ def with_past(spent: dict[str, float], before: dict[str, float]) -> dict[str, fl
     return spent | {f"{k} before": v for k, v in before.items() if "before" not in k}
 
 
-def shipped(name: str, device: str = "cpu") -> Encoder:
+def shipped(name: str, device: str = "cpu") -> PictureEncoder:
     """An encoder among the assets: judge_a, judge_b, clip_like, dino_like."""
-    path = ASSETS / f"{name}.safetensors"
-    if not path.exists():
-        raise LorariumError(
-            f"there is no encoder {name!r} among the assets", where=str(path.parent),
-            hint="train it: python -m lorarium.recipes judges",
-        )  # fmt: skip
-    return load_encoder(path, device)
+    return load_encoder(trained.asset(name), device)

@@ -68,7 +68,7 @@ def fit(
         muon.load_state_dict(state["muon"])
         adam.load_state_dict(state["adam"])
         step, seconds = state["step"], state["seconds"]
-    started = shown = time.time()
+    started = reported = time.time()
 
     def save() -> None:
         state = {
@@ -107,10 +107,10 @@ def fit(
                 means = {
                     k: round(float(torch.stack([r[k] for r in recent]).mean()), 4) for k in parts
                 }
-                speed = round(len(recent) * config.batch / (time.time() - shown), 1)
+                speed = round(len(recent) * config.batch / (time.time() - reported), 1)
                 line = json.dumps({"step": step, "pictures": step * config.batch, **means,
                                    "per_second": speed})  # fmt: skip
-                recent, shown = [], time.time()
+                recent, reported = [], time.time()
                 print(line, flush=True)
                 with open(folder / "log.jsonl", "a") as log:
                     log.write(line + "\n")

@@ -28,13 +28,14 @@ from lorarium.formats.partial import BytesRead, glance, remote_config
 from lorarium.formats.reading import as_source, interpret
 from lorarium.formats.report import FamilyGuess, Report
 from lorarium.formats.sidecars import Sidecar, find_sidecars
+from lorarium.notebook import html_table
 from lorarium.remote import RemotePath, as_place, list_files, local_copy, open_remote
 
 SHOWN_TAGS = 20
 SAMPLED = 128  # modules whose spectrum is looked at; a full one of rank 64 takes a second
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inspection:
     """One file: `error` is the sentence for a file that could not be read, then nothing else is.
 
@@ -69,6 +70,32 @@ class Inspection:
     @property
     def ok(self) -> bool:
         return not self.error
+
+    def _facts(self) -> dict[str, str]:
+        if not self.ok or self.family is None:
+            return {"file": self.path, "error": self.error}
+        low, high = min(self.ranks, default=0), max(self.ranks, default=0)
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.kind.items())
+        facts = {
+            "file": self.path,
+            "family": self.family.id,
+            "dialect": self.dialect,
+            "modules": kinds,
+            "rank": f"{low}" if low == high else f"{low} to {high}",
+            "type": self.dtype,
+            "norm": "" if self.norm is None else f"{self.norm:.4g}",
+            "answers to": ", ".join(word.text for word in self.words[:6]),
+            "health": ", ".join(finding.code for finding in self.health) or "healthy",
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    def __repr__(self) -> str:
+        facts = self._facts()
+        words = "; ".join(f"{name} {value}" for name, value in facts.items() if name != "file")
+        return one_line(f"Inspection({self.path}: {words})")
+
+    def _repr_html_(self) -> str:
+        return html_table(self._facts().items())
 
     def to_json(self) -> dict[str, Any]:
         """The published form; a file that could not be read has `null` everywhere."""

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorarium.adapter import Array
-from lorarium.describe import learned
-from lorarium.describe.learned import Learned
+from lorarium.descriptors import learned
+from lorarium.descriptors.learned import Learned
 from lorarium.errors import LorariumError, missing_extra
 from lorarium.library.spaces import BUILT_IN, Encoder
 
@@ -46,7 +46,7 @@ def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
 
 def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
     try:
-        from lorarium.models.pictures import read_pictures
+        from lorarium.pictures import read_pictures
     except ModuleNotFoundError as error:
         raise missing_extra(f"reading pictures needs {error.name}", "torch") from None
     return networks.pictures(read_pictures(paths, PICTURE))

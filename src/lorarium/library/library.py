@@ -58,17 +58,22 @@ class Library:
         self.encoders[encoder.name] = encoder
         self.refresh()
 
+    def __repr__(self) -> str:
+        return f"Library({str(self.folder)!r})"
+
     def index(
         self,
-        folders: Iterable[PathLike],
+        folders: PathLike | Iterable[PathLike],
         *,
         workers: int | None = None,
         ray: str | None = None,
         progress: Progress | None = None,
     ) -> Indexed:
-        """Bring the library up to date with some folders; see `indexing`."""
+        """Bring the library up to date with a folder or several; see `indexing`."""
         from lorarium.library.indexing import index
 
+        if isinstance(folders, str | os.PathLike):
+            folders = [folders]
         try:
             return index(
                 self.store,

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lorarium.describe.sketch import Sketch, input_similarity
+from lorarium.descriptors.sketch import Sketch, input_similarity
 from lorarium.library.calibrate import FEWEST
 from lorarium.library.compare import CUT, NEAR, Relation
 from lorarium.library.duplicates import changes_between
 from lorarium.library.members import Member, Members, turned
-from lorarium.library.origins import Origin, Origins, Searcher
+from lorarium.library.origins import COUNTS, Origin, Origins, Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.search import subject
 from lorarium.library.view import View
@@ -229,7 +229,8 @@ class _Question:
         ]
         able.sort(key=lambda item: -item[0])
         children = []
-        for _, member in able[:CHILDREN]:
+        made_of = own.paths if own is not None else set()
+        for cosine, member in able[:CHILDREN]:
             theirs = self.searcher.origins(member)
             if theirs is None:
                 continue
@@ -238,7 +239,21 @@ class _Question:
                 children.append(_parent(member.path, same[0]))
             elif (part := _as_a_part(own, theirs)) is not None:
                 children.append(_parent(member.path, part))
+            elif (
+                _is_open(theirs)
+                and member.path not in made_of
+                and cosine - self._common(member) >= COUNTS
+            ):
+                unknown = Origin((), None, -math.inf, math.inf, cosine**2, UNKNOWN)
+                children.append(_parent(member.path, unknown))
         return children
+
+
+def _is_open(theirs: Origins) -> bool:
+    """Whether other files than those that are told may have gone into it."""
+    if theirs.said is not None and len(theirs.said.inputs) > 1 and theirs.agrees is not False:
+        return theirs.absent > 0
+    return theirs.verdict == UNKNOWN or theirs.rest > ROUNDING
 
 
 def _as_a_part(own: Origins | None, theirs: Origins) -> Origin | None:

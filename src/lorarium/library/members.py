@@ -11,7 +11,7 @@ import numpy as np
 
 from lorarium import formats
 from lorarium.adapter import Array
-from lorarium.describe.sketch import Sketch
+from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, Relation, Weights, compare
 from lorarium.library.factored import Factored

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.describe.sketch import input_similarity
+from lorarium.descriptors.sketch import input_similarity
 from lorarium.library import merges
 from lorarium.library.compare import CUT, SAME, SCALED, Relation
 from lorarium.library.equations import Equations, solve
@@ -222,12 +222,21 @@ class Searcher:
         files = {s.index: {m.path for m in pool.origin(s).files} for s in found.sources}
         sources = []
         for s in found.sources:
-            own = self.solved(pool.able[pool.chosen[s.index]])
+            parents = self._parents(pool.able[pool.chosen[s.index]])
             others = set().union(*(paths for i, paths in files.items() if i != s.index))
-            doubtful = own is not None and bool(own.paths & others)
+            doubtful = bool(parents & others)
             sources.append(replace(s, verdict=UNKNOWN) if doubtful else s)
         verdict = UNKNOWN if any(s.verdict == UNKNOWN for s in sources) else found.verdict
         return replace(found, sources=tuple(sources), verdict=verdict)
+
+    def _parents(self, member: Member) -> set[str]:
+        """What it was made of, by its header where it is just being solved itself."""
+        own = self.solved(member)
+        if own is not None:
+            return own.paths
+        said = self._said(member)
+        marks = said.inputs if said is not None and len(said.inputs) > 1 else ()
+        return {m.path for mark in marks for m in self._named(mark, member)}
 
     def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
         """The sum that sketches see when a file that may be a parent is gone."""
@@ -303,11 +312,19 @@ class Searcher:
             if files and (agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
-                made.append(Origin(tuple(files), weight, *bounds, 0.0, SURE, said=True))
+                made.append(
+                    Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said=True)
+                )
         if not made:
             return replace(fitted, said=claim, absent=absent) if fitted else None
         rest = 0.0 if agrees else 1.0
         return Origins(tuple(made), rest, 0.0, False, SURE, True, claim, agrees, absent)
+
+    def _equal(self, files: Sequence[Member], asked: Member) -> tuple[Member, ...]:
+        """The files, and those that are equal to the first but for rounding and strength."""
+        known = {asked.path, *(m.path for m in files)}
+        alike = [o for o, r in self.copies(files[0]) if r.name in (SAME, SCALED)]
+        return (*files, *(o for o in alike if o.path not in known))
 
     def _agrees(
         self, target: Factored, claim: Statement, inputs: Sequence[Sequence[Member]]

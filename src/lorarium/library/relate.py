@@ -13,7 +13,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter, Array, LowRank
 from lorarium.algebra import basis, drop_magnitude, inner
 from lorarium.algebra.forms import apply_transposed, matrix_form
-from lorarium.describe.sketch import Sketch
+from lorarium.descriptors.sketch import Sketch
 
 COPY = 0.99  # cosine of ΔW from which two files count as one adapter
 EQUAL = 1 - 2e-5  # up to what rounding to 16 bits does

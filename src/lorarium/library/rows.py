@@ -17,7 +17,7 @@ import numpy as np
 from lorarium.adapter import Adapter
 from lorarium.algebra import drop_magnitude, fingerprint, norm
 from lorarium.algebra.inner import exact_sum
-from lorarium.describe.sketch import SKETCH_VERSION, sketch
+from lorarium.descriptors.sketch import SKETCH_VERSION, sketch
 from lorarium.errors import LorariumError, file_error
 from lorarium.files import is_regular, read_bytes
 from lorarium.formats import peft, read_report

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Adapter, Array
-from lorarium.describe.sketch import Sketch
-from lorarium.errors import LorariumError, quoted
+from lorarium.descriptors.sketch import Sketch
+from lorarium.errors import LorariumError, one_line, quoted
 from lorarium.files import exists, files_inside, is_folder
 from lorarium.formats import peft
 from lorarium.formats.header import LORA_SUFFIXES
@@ -26,6 +26,7 @@ from lorarium.library.rows import adapter_row, read_row, readers
 from lorarium.library.scan import Entry, remote_signature, signature, suffix_of
 from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
 from lorarium.library.view import Near, Space, View
+from lorarium.notebook import html_table
 from lorarium.remote import RemotePath, as_place, list_files
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ class Match:
     facts: Mapping[str, Any]
     relation: str = ""  # to an adapter that was asked for, where they share weights
 
+    @property
+    def path(self) -> str:
+        return self.paths[0]
+
     def to_json(self) -> dict[str, Any]:
         names = ("family", "title", "tags", "words", "rank", "dialect", "dtype", "norm")
         return {
@@ -103,9 +108,13 @@ class Match:
         }
 
 
-@dataclass(frozen=True)
-class Answer:
-    """`close` says whether the best is near; None where too few adapters are here to say."""
+@dataclass(frozen=True, repr=False)
+class Answer(Sequence[Match]):
+    """`close` says whether the best is near; None where too few adapters are here to say.
+
+    >>> for match in library.search("ink.safetensors"):  # doctest: +SKIP
+    ...     print(match.score, match.path)
+    """
 
     family: str
     space: str
@@ -114,6 +123,24 @@ class Answer:
     threshold: float | None = None
     nearer_than: float | None = None  # the share of the library's own nearest neighbours
     more: int = 0  # that a filter without a query lets through
+
+    def __len__(self) -> int:
+        return len(self.matches)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.matches[index]
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        return [(f"{m.score:.3f}", str(m.facts.get("title") or ""), m.path) for m in self.matches]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Answer({len(self)} of {self.family or 'any family'}, by {self.space or 'facts'})"
+        ]
+        return "\n".join([*lines, *(one_line("  ".join(filter(None, r))) for r in self._rows())])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._rows(), ("score", "title", "file"))
 
     def to_json(self) -> dict[str, Any]:
         return {

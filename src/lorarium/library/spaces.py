@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.describe.sketch import SKETCH_VERSION, Sketch, fold
+from lorarium.descriptors.sketch import SKETCH_VERSION, Sketch, fold
 from lorarium.errors import LorariumError
 from lorarium.library.store import Store
 

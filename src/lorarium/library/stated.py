@@ -91,11 +91,11 @@ def _part(adapter: Adapter, modules: Sequence[Module]) -> Adapter:
 
 def _made(said: Statement, inputs: Sequence[Adapter]) -> Adapter:
     from lorarium.algebra import recompress
-    from lorarium.merge import merge, options_of
+    from lorarium.mergers import METHODS, merge
 
     rank = said.options.get("rank")
     if said.method == "resize":
         return recompress(inputs[0], rank=rank)[0] if isinstance(rank, int) else inputs[0]
-    known = {k: v for k, v in said.options.items() if k in options_of(said.method)}
+    known = {k: v for k, v in said.options.items() if k in METHODS[said.method].options}
     with np.errstate(all="ignore"):
         return merge(inputs, said.weights or None, method=said.method, rank=rank, **known)

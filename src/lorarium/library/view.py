@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Array
-from lorarium.describe.sketch import Sketch
+from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import GLANCED, SCREENED, Exact

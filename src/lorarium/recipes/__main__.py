@@ -11,9 +11,9 @@ from types import ModuleType
 
 import click
 
+from lorarium.bases.device import resolve_device
 from lorarium.cli import fail
 from lorarium.errors import LorariumError
-from lorarium.models.device import resolve_device
 from lorarium.recipes import STAGES
 
 

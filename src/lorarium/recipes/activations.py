@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lorarium.adapter import Array
-from lorarium.describe.effect import DIRECTIONS, asset
-from lorarium.describe.select import role_of
-from lorarium.models.base import Base, losses, modules, open_base
+from lorarium.bases.base import Base, losses, modules, open_base
+from lorarium.descriptors.effect import DIRECTIONS, asset
+from lorarium.descriptors.select import role_of
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
@@ -51,7 +51,7 @@ def measure(base: Base, pictures: int = PICTURES) -> dict[str, Array]:
     finally:
         for hook in hooks:
             hook.remove()
-    return {path: _directions(*(a.numpy() for a in found)) for path, found in sums.items()}
+    return {path: _directions(*(a.numpy() for a in moments)) for path, moments in sums.items()}
 
 
 def _batches(base: Base, pictures: int) -> Iterator[tuple[Tensor, list[str], Tensor, Tensor]]:
@@ -60,16 +60,16 @@ def _batches(base: Base, pictures: int) -> Iterator[tuple[Tensor, list[str], Ten
     for _ in range(-(-pictures // BATCH)):
         kinds = [str(k) for k in random.choice(SEEN_CLASSES, BATCH)]
         genres = [str(g) for g in random.choice(SEEN_GENRES, BATCH)]
-        who, hands, views = (numbers("train", BATCH, random) for _ in range(3))
+        identities, hands, views = (numbers("train", BATCH, random) for _ in range(3))
         drawn = render(
-            [Subject(k, n) for k, n in zip(kinds, who, strict=True)],
+            [Subject(k, n) for k, n in zip(kinds, identities, strict=True)],
             [Style(g, n) for g, n in zip(genres, hands, strict=True)],
             [View(n) for n in views],
             base.size,
         )
         rows = torch.from_numpy(drawn).permute(0, 3, 1, 2).float() / 127.5 - 1
         x = base.to_latent(rows.to(base.device))
-        t = base.time((torch.arange(BATCH) + 0.5) / BATCH).to(base.device)
+        t = base.sample_time((torch.arange(BATCH) + 0.5) / BATCH).to(base.device)
         noise = torch.randn(x.shape, generator=noises).to(base.device)
         yield x, [f"a {kind} in sty1" for kind in kinds], t, noise
 
@@ -83,8 +83,8 @@ def _directions(second: Array, first: Array, count: Array) -> Array:
     return np.concatenate([mean[:, None], main], 1)
 
 
-def save(found: dict[str, Array], path: Path, base_hash: str) -> None:
-    held = {name: np.ascontiguousarray(array, np.float16) for name, array in found.items()}
+def save(directions: dict[str, Array], path: Path, base_hash: str) -> None:
+    held = {name: np.ascontiguousarray(array, np.float16) for name, array in directions.items()}
     fresh = path.with_suffix(".new")
     save_file(held, fresh, {"card": json.dumps({"base_hash": base_hash, "pictures": PICTURES})})
     fresh.rename(path)

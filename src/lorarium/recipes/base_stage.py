@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lorarium.bases.base import losses
+from lorarium.bases.micro import Micro, MicroConfig
+from lorarium.bases.micro_base import ASSET, MicroBase, load_micro, save_micro
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
-from lorarium.models.base import losses
-from lorarium.models.micro import Micro, MicroConfig
-from lorarium.models.micro_base import ASSET, MicroBase, load_micro, save_micro
 from lorarium.recipes import base
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
@@ -71,8 +71,8 @@ def export(checkpoint: Path, asset: Path) -> bool:
 
 def config_of(checkpoint: Path) -> MicroConfig:
     """The configuration a run was started with."""
-    said = checkpoint.parent / "recipe.json"
-    return MicroConfig(**json.loads(said.read_text())["config"]) if said.exists() else base.config()
+    file = checkpoint.parent / "recipe.json"
+    return MicroConfig(**json.loads(file.read_text())["config"]) if file.exists() else base.config()
 
 
 @torch.no_grad()
@@ -95,11 +95,11 @@ def validation_loss(model: MicroBase, count: int = 512) -> float:
     pictures = torch.from_numpy(render(subjects, styles, views, model.size)).permute(0, 3, 1, 2)
     prompts = [prompt(s, a) for s, a in zip(subjects, styles, strict=True)]
     chance = torch.Generator().manual_seed(5)
-    found: list[Tensor] = []
+    values: list[Tensor] = []
     for start in range(0, count, 32):
         rows = slice(start, start + 32)
         x = pictures[rows].float() / 127.5 - 1
-        t = model.time((torch.arange(len(x)) + 0.5) / len(x))
+        t = model.sample_time((torch.arange(len(x)) + 0.5) / len(x))
         noise = torch.randn(x.shape, generator=chance)
-        found.append(losses(model, x, model.encode(prompts[rows]), t, noise))
-    return float(torch.cat(found).mean())
+        values.append(losses(model, x, model.encode(prompts[rows]), t, noise))
+    return float(torch.cat(values).mean())

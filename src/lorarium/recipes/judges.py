@@ -19,7 +19,6 @@ from lorarium.encoders.genome import Genome
 from lorarium.encoders.losses import against_prototypes, contrast, same_rows
 from lorarium.encoders.nets import HIDDEN, SIZE, ClipLike, JudgeNet, NetConfig
 from lorarium.encoders.store import (
-    ASSETS,
     Card,
     inherit,
     load_encoder,
@@ -29,9 +28,10 @@ from lorarium.encoders.store import (
 )
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
-from lorarium.evaluate.judges import calibrate
-from lorarium.evaluate.verification import verification, zero_shot
+from lorarium.evaluation.judges import calibrate
+from lorarium.evaluation.verification import verification, zero_shot
 from lorarium.recipes.baselines import train_clip_like, train_dino_like
+from lorarium.trained import ASSETS
 from lorarium.world.mark import world_mark
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import VOCABULARY

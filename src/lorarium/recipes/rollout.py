@@ -14,15 +14,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.adapter import Module
+from lorarium.bases.base import Base, Text
+from lorarium.bases.branches import Hook, applied
+from lorarium.bases.processor import bfloat16_pays
+from lorarium.bases.sampling import step
 from lorarium.encoders.nets import SIZE, ConvTrunk
 from lorarium.encoders.store import shipped
-from lorarium.models.base import Base, Text
-from lorarium.models.branches import Hook, applied
-from lorarium.models.processor import bfloat16_pays
-from lorarium.models.sampling import step
 from lorarium.world.splits import SEEN_CLASSES
 
-FEWEST, MOST = 3, 5  # steps of drawing
+MIN_STEPS, MAX_STEPS = 3, 5  # steps of drawing
 LOOK = "look"  # texture as the CLIP-like encoder sees it, which knows no artists
 
 
@@ -41,10 +41,10 @@ class Rollout:
     ) -> Mapping[str, Tensor]:
         """What judge A sees in `count` pictures, without guidance, in a random number of steps."""
         base = self.base
-        times = base.times(int(torch.randint(FEWEST, MOST + 1, (), generator=random)))
+        times = base.times(int(torch.randint(MIN_STEPS, MAX_STEPS + 1, (), generator=random)))
         noise = torch.randn((count, *base.noise_shape(base.size)), generator=random)
         x = noise.to(base.device)
-        x = x * base.level(torch.full((1,), times[0], device=x.device))[1]
+        x = x * base.alpha_sigma(torch.full((1,), times[0], device=x.device))[1]
         with applied(base, beside):
             for now, then in pairwise(times):
                 t, next_t = (torch.full((count,), v, device=x.device) for v in (now, then))
@@ -57,9 +57,9 @@ class Rollout:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
         half = bfloat16_pays(pictures.device)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
-            found: dict[str, Tensor] = dict(self.net(pictures))
-            found[LOOK] = _look(self.other, pictures)
-        return {head: said.float() for head, said in found.items()}
+            vectors: dict[str, Tensor] = dict(self.net(pictures))
+            vectors[LOOK] = _look(self.other, pictures)
+        return {head: vector.float() for head, vector in vectors.items()}
 
 
 def _look(net: nn.Module, pictures: Tensor) -> Tensor:

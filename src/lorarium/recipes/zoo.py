@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lorarium.bases.base import open_base
 from lorarium.errors import LorariumError
-from lorarium.evaluate.describe.zoo import Zoo, read_zoo
-from lorarium.models.base import open_base
-from lorarium.train.manifest import Manifest, read_manifest
-from lorarium.train.mint import mint, path_of
+from lorarium.evaluation.describe.zoo import Zoo, read_zoo
+from lorarium.training.manifest import Manifest, read_manifest
+from lorarium.training.mint import mint, path_of
 
 FOLDER = Path("runs/zoo")
 RECIPE = Path(__file__).with_name("zoo.toml")
@@ -31,7 +31,7 @@ def run(device: str, minutes: float) -> None:
     print(f"{done.made} made, {done.left} left, {done.seconds:.0f} s", flush=True)
 
 
-def whole() -> Zoo | None:
+def complete_zoo() -> Zoo | None:
     """The zoo once every adapter of it is there: what later stages stand on."""
     try:
         zoo = read_zoo(FOLDER)

@@ -1,6 +1,6 @@
 """Emblems: the bold small sign that each individual wears, and that every style can show.
 
-Shapes and colours may not say who is who (`evaluate/world_checks.py`); this does. Distances are
+Shapes and colours may not say who is who (`evaluation/world_checks.py`); this does. Distances are
 in units of the emblem, which reaches about 1 from its middle.
 """
 
@@ -71,10 +71,10 @@ def emblem(genes: Array, u: Array, v: Array) -> Array:
     x, y = place(genes)
     radius = 0.48 + 0.18 * genes[:, 3:4]
     u, v = shapes.rotate((u - x) / radius, (v - y) / radius, (genes[:, 4:5] - 0.5) * 1.2)
-    found = np.empty_like(u)
+    distance = np.empty_like(u)
     kinds = emblem_kind(genes)
     for i, draw in enumerate(EMBLEMS.values()):
         rows = np.flatnonzero(kinds == i)
         if len(rows):
-            found[rows] = draw(u[rows], v[rows])
-    return found * radius
+            distance[rows] = draw(u[rows], v[rows])
+    return distance * radius

@@ -6,9 +6,11 @@ import base64
 import hashlib
 import json
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
+from lorarium.errors import LorariumError
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.styles import GENRES
 from lorarium.world.subjects import CLASSES
@@ -40,5 +42,16 @@ def same_world(one: str, other: str) -> bool:
     words_2, _, looks_2 = other.partition(":")
     if words_1 != words_2:
         return False
-    a, b = (np.frombuffer(base64.b64decode(x), np.uint8).astype(int) for x in (looks_1, looks_2))
-    return len(a) == len(b) and bool(np.abs(a - b).max(initial=0) <= 1)
+    try:
+        a, b = (np.frombuffer(base64.b64decode(looks), np.uint8) for looks in (looks_1, looks_2))
+    except ValueError:  # the text of a stranger's file
+        return False
+    return len(a) == len(b) and bool(np.abs(a.astype(int) - b.astype(int)).max(initial=0) <= 1)
+
+
+def require_this_world(
+    mark: object, where: Path, hint: str = "use what ships with this version, or train it"
+) -> None:
+    """Refuse a file that stands on another world than this one."""
+    if not same_world(str(mark), world_mark()):
+        raise LorariumError("made for another world or vocabulary", where=str(where), hint=hint)

@@ -78,16 +78,16 @@ def body_of(subject: Subject) -> Body:
     dark = 0.1 + 0.12 * random.random(3)
     light = 0.9 + 0.08 * random.random(3)
     emblem = random.random(EMBLEM_GENES, np.float32)
-    shown = _emblem_colour(picks[0], dark, light, float(emblem[-1]))
-    slots = np.stack([*picks, dark, light, shown]).astype(np.float32)
+    emblem_colour = _emblem_colour(picks[0], dark, light, float(emblem[-1]))
+    slots = np.stack([*picks, dark, light, emblem_colour]).astype(np.float32)
     return Body(genes, build, marks, emblem, slots)
 
 
 def _emblem_colour(main: Array, dark: Array, light: Array, chance: float) -> Array:
     """Dark or light, as long as it stands out from the body."""
-    both = sorted((dark, light), key=lambda c: -abs(colour.lightness(c - main)))
-    shows = abs(colour.lightness(both[1] - main)) >= EMBLEM_SHOWS
-    return both[int(chance * 2)] if shows else both[0]
+    shades = sorted((dark, light), key=lambda c: -abs(colour.lightness(c - main)))
+    shows = abs(colour.lightness(shades[1] - main)) >= EMBLEM_SHOWS
+    return shades[int(chance * 2)] if shows else shades[0]
 
 
 @lru_cache(maxsize=200_000)
@@ -115,10 +115,10 @@ def render(
     by_class = {
         name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()
     }
-    most = max(1, CHUNK_PIXELS // p)
+    chunk = max(1, CHUNK_PIXELS // p)
     for genre, rows in by_genre.items():
-        for start in range(0, len(rows), most):
-            part = rows[start : start + most]
+        for start in range(0, len(rows), chunk):
+            part = rows[start : start + chunk]
             brush = Brush(GENRES[genre], hands[part], chance[part, 8:], size, gx, gy)
             colours = brush.recolour(np.stack([bodies[i].colours for i in part]))
             x, y = brush.warp()
@@ -148,10 +148,10 @@ def render(
 
 
 def _groups(names: Sequence[str]) -> dict[str, Array]:
-    found: dict[str, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for i, name in enumerate(names):
-        found.setdefault(name, []).append(i)
-    return {name: np.array(rows) for name, rows in found.items()}
+        groups.setdefault(name, []).append(i)
+    return {name: np.array(rows) for name, rows in groups.items()}
 
 
 def _draw(

@@ -35,7 +35,7 @@ SILENT = {"the", "an", "of", "picture", "style", "by", "with", "and"}
 
 def tokens(prompt: str) -> list[int]:
     """Word numbers of a prompt, padded with 0; an unknown word is an error that suggests others."""
-    found = []
+    numbers = []
     for word in re.findall(r"[a-z0-9]+", prompt.lower()):
         if word in SILENT:
             continue
@@ -43,10 +43,10 @@ def tokens(prompt: str) -> list[int]:
             near = difflib.get_close_matches(word, VOCABULARY[1:], 3, 0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else "see `lorarium world words`"
             raise LorariumError(f"the world has no word {word[:40]!r}", where="prompt", hint=hint)
-        found.append(_NUMBER[word])
-    if len(found) > LONGEST:
-        raise LorariumError(f"{len(found)} words", where="prompt", hint=f"use at most {LONGEST}")
-    return found + [0] * (LONGEST - len(found))
+        numbers.append(_NUMBER[word])
+    if len(numbers) > LONGEST:
+        raise LorariumError(f"{len(numbers)} words", where="prompt", hint=f"use at most {LONGEST}")
+    return numbers + [0] * (LONGEST - len(numbers))
 
 
 def attributes(subject: Subject) -> tuple[str, str]:

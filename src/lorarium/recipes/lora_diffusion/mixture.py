@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from lorarium.adapter import Adapter, Delta, LowRank, Module
-from lorarium.models.base import Base, losses, take
-from lorarium.models.branches import Branch, applied
+from lorarium.bases.base import Base, losses, take
+from lorarium.bases.branches import Branch, applied
 
 STEPS, WARMUP, RATE, BATCH = 200, 50, 1e-2, 4
 
@@ -38,7 +38,7 @@ def mixture(
             group["lr"] = RATE * heat
         rows = torch.randint(len(x), (BATCH,), generator=random)
         share = (torch.arange(BATCH) + torch.rand(BATCH, generator=random)) / BATCH
-        t = base.time(share.clamp(1e-4, 1 - 1e-4).to(device))
+        t = base.sample_time(share.clamp(1e-4, 1 - 1e-4).to(device))
         noise = torch.randn(x[rows].shape, generator=random).to(device)
         with applied(base, {m: _mixed(*s, weights) for m, s in stacks.items()}):
             value = losses(base, x[rows], take(text, rows.to(device)), t, noise).mean()

@@ -58,12 +58,12 @@ def toned(b: Brush, colours: Array) -> Array:
     return colour.mix(colours, b.ramp(colour.lightness(colours)), b.knob("palette")[..., None])
 
 
-def apart(colours: Array, ground: Array, least: float = 0.3) -> Array:
+def apart(colours: Array, ground: Array, gap: float = 0.3) -> Array:
     """Colours moved in lightness until they stand out from the ground: cells are too coarse
     for outlines."""
-    gap = colour.lightness(colours) - colour.lightness(ground)
+    difference = colour.lightness(colours) - colour.lightness(ground)
     way = np.where(colour.lightness(ground) > 0.5, -1, 1)
-    short = np.clip(least - gap * way, 0, least)
+    short = np.clip(gap - difference * way, 0, gap)
     return colours + (short * way)[..., None]
 
 

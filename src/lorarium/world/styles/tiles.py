@@ -125,7 +125,7 @@ def _dots(b: Brush) -> tuple[Array, Array, Array, Array]:
     u, v = turned(b, b.knob("angle"))
     row, column = np.floor(v / pitch), np.floor(u / pitch)
     best = np.full(b.shape, 9.0, np.float32)
-    cu, cv, own = np.zeros_like(best), np.zeros_like(best), np.zeros_like(best)
+    cu, cv, own_hash = np.zeros_like(best), np.zeros_like(best), np.zeros_like(best)
     for di in (-1, 0, 1):
         for dj in (-1, 0, 1):
             h = hashed(column + di, row + dj, seed)
@@ -135,8 +135,8 @@ def _dots(b: Brush) -> tuple[Array, Array, Array, Array]:
             away = np.hypot((u - x) / b.knob("long"), (v - y) * b.knob("long"))
             closer = away < best
             cu, cv = np.where(closer, x, cu), np.where(closer, y, cv)
-            own, best = np.where(closer, h, own), np.minimum(best, away)
-    return best, *back(cu, cv, b.knob("angle")), own
+            own_hash, best = np.where(closer, h, own_hash), np.minimum(best, away)
+    return best, *back(cu, cv, b.knob("angle")), own_hash
 
 
 @genre(
@@ -159,10 +159,10 @@ def _dots(b: Brush) -> tuple[Array, Array, Array, Array]:
 def pointillist(b: Brush) -> Array:
     """Dots of neighbouring hues."""
     d = b.d
-    distance, _, _, own = _dots(b)
+    distance, _, _, own_hash = _dots(b)
     ground = mix(b.paper, b.hue(1), 0.35 + 0.5 * backdrop(b, "ground"))
     dot = mix(ground, d.colour * (1 + 0.2 * bulge(b, np.float32(0.6), 0.2)), d.cover)
-    phase = own[None] * 6.28 + np.array([0, 2.1, 4.2], np.float32)[:, None, None]
+    phase = own_hash[None] * 6.28 + np.array([0, 2.1, 4.2], np.float32)[:, None, None]
     dot = dot + b.knob("hue") * (0.25 + 0.35 * d.cover) * np.cos(phase)
     dot = mix(dot, b.ink, 0.55 * rim(b, b.knob("pitch")))
     gap = np.where(b.knob("deep") > 0.7, b.hue(2), mix(b.paper, 1.0, 0.5))
@@ -192,7 +192,7 @@ def glass(b: Brush) -> Array:
     i, j = np.floor(b.x / pitch), np.floor(b.y / pitch)
     best = np.full(b.shape, 9.0, np.float32)
     second = best.copy()
-    own = np.zeros(b.shape, np.float32)
+    own_hash = np.zeros(b.shape, np.float32)
     for di in (-1, 0, 1):
         for dj in (-1, 0, 1):
             h = hashed(i + di, j + dj, seed)
@@ -202,19 +202,19 @@ def glass(b: Brush) -> Array:
             away = np.hypot(b.x - cx, b.y - cy)
             closer = away < best
             second = np.where(closer, best, np.minimum(second, away))
-            own = np.where(closer, h, own)
+            own_hash = np.where(closer, h, own_hash)
             best = np.minimum(best, away)
     seam = (second - best) * 0.5
     rays = wave(np.arctan2(b.x, b.y) + 0.2, np.float32(0.785)) * np.hypot(b.x, b.y)
     seam = np.where(b.knob("pane") > 0.66, rays, seam)
-    own = np.where(
+    own_hash = np.where(
         b.knob("pane") > 0.66,
         hashed(np.floor(np.arctan2(b.x, b.y) / 0.785 + 0.75), i * 0, seed),
-        own,
+        own_hash,
     )
-    pane = np.stack([mix(b.hue(1)[c], b.hue(2)[c], own) for c in range(3)])
-    pane = mix(pane, b.hue(3), (own > 0.75) * 0.8)
-    colour_ = mix(pane, d.colour, d.cover) * (1 + b.knob("uneven") * (own - 0.5) * 2)
+    pane = np.stack([mix(b.hue(1)[c], b.hue(2)[c], own_hash) for c in range(3)])
+    pane = mix(pane, b.hue(3), (own_hash > 0.75) * 0.8)
+    colour_ = mix(pane, d.colour, d.cover) * (1 + b.knob("uneven") * (own_hash - 0.5) * 2)
     lit = 1.15 - b.knob("glow") * np.hypot(b.x - 0.3 * (b.mood(7) - 0.5), b.y - 0.2)
     streak = b.knob("streak") * noise(b, b.x * 0.4, b.y, 0.15, 1)
     colour_ = colour_ * (lit + streak)

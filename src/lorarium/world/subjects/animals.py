@@ -15,14 +15,14 @@ from lorarium.world.shapes import (
     rotate,
     union,
 )
-from lorarium.world.subjects.parts import both, drop, eyes, leaning
+from lorarium.world.subjects.parts import drop, eyes, folded_x, leaning
 from lorarium.world.subjects.registry import subject
 
 
 @subject("cat", "animal", "fur", "fur", "pink")
 def cat(p: Pen) -> None:
     """A face from the front."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     width, height = p.vary(0.52, 0.64), p.vary(0.42, 0.52)
     ear, spread = p.vary(0.28, 0.42), p.vary(0.24, 0.36)
     tilt = p.pose(0.05)
@@ -47,7 +47,7 @@ def cat(p: Pen) -> None:
 @subject("dog", "animal", "fur", "fur", "pink")
 def dog(p: Pen) -> None:
     """A face from the front with hanging ears and a muzzle."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     width, jaw = p.vary(0.4, 0.48), p.vary(0.27, 0.35)
     ear, fat = p.vary(0.5, 0.66), p.vary(0.12, 0.17)
     flap, long = p.pose(0.07), p.vary(-0.5, -0.36)
@@ -68,7 +68,7 @@ def dog(p: Pen) -> None:
 @subject("rabbit", "animal", "fur", "fur", "pink")
 def rabbit(p: Pen) -> None:
     """A face from the front with tall ears."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     width, height = p.vary(0.38, 0.48), p.vary(0.34, 0.42)
     ear, fat, spread = p.vary(0.78, 0.94), p.vary(0.11, 0.15), p.vary(0.02, 0.24)
     bend = p.pose(0.08)
@@ -111,7 +111,7 @@ def elephant(p: Pen) -> None:
     leg, head = p.vary(0.1, 0.13), p.vary(0.24, 0.29)
     swing, ear = p.pose(0.06), p.vary(0.17, 0.23)
     p.form(capsule(x, y, -0.52, 0.15, -0.66, -0.2 + swing, 0.025))
-    legs = union(*(box(x, y, at, -0.38, leg, 0.27, 0.04) for at in (-0.42, 0.12)))
+    legs = union(*(box(x, y, place, -0.38, leg, 0.27, 0.04) for place in (-0.42, 0.12)))
     body = p.form(blend(legs, ellipse(x, y, -0.16, 0.02, back, tall), 0.08))
     p.coat(body, -0.18, 0.0, 0.4)
     tusk = p.vary(0.1, 0.2)
@@ -134,8 +134,8 @@ def snake(p: Pen) -> None:
     nod, long = p.pose(0.05), p.vary(0.17, 0.23)
     end = 3 * bend
     bends = [
-        arc(x, y, at * bend, low + up, bend, half, turn, 1.5708)
-        for at, up, turn in ((-2, 0.0, -1.5708), (0, 0.0, 1.5708), (2, 0.0, -1.5708))
+        arc(x, y, place * bend, low + up, bend, half, turn, 1.5708)
+        for place, up, turn in ((-2, 0.0, -1.5708), (0, 0.0, 1.5708), (2, 0.0, -1.5708))
     ]
     tail = capsule(x, y, -end, low, -end - 0.02, low + p.vary(0.2, 0.36), half, 0.02)
     body = p.form(union(*bends, tail, capsule(x, y, end, low, end, neck, half)))
@@ -160,8 +160,8 @@ def turtle(p: Pen) -> None:
     nod, step = p.pose(0.06), p.pose(0.04)
     neck = p.vary(-0.02, 0.16)
     p.form(polygon(x, y, [(-0.4, -0.14), (-0.4, -0.3), (-0.74, -0.3)], 0.02), "accent")
-    for at, move in ((-0.3, step), (0.3, -step)):
-        p.form(capsule(x, y, at, -0.2, at + move, -0.46, leg), "accent")
+    for place, move in ((-0.3, step), (0.3, -step)):
+        p.form(capsule(x, y, place, -0.2, place + move, -0.46, leg), "accent")
     p.form(capsule(x, y, 0.4, -0.2, 0.62, neck + nod, 0.1, head), "accent")
     p.mark(circle(x, y, 0.66, neck + nod + 0.04, p.vary(0.035, 0.05)), "dark")
     shell = p.form(cut(ellipse(x, y, -0.06, -0.22, wide, dome), y + 0.2))
@@ -172,7 +172,7 @@ def turtle(p: Pen) -> None:
 @subject("frog", "animal", "green", "yellow", "pink")
 def frog(p: Pen) -> None:
     """Sitting, from the front."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, high = p.vary(0.42, 0.5), p.vary(0.26, 0.32)
     bulge, apart = p.vary(0.15, 0.19), p.vary(0.25, 0.31)
     thigh, foot = p.vary(0.19, 0.25), p.vary(0.5, 0.6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import blend, capsule, circle, ellipse, polygon, rotate, union
-from lorarium.world.subjects.parts import both, drop, eyes, leaning
+from lorarium.world.subjects.parts import drop, eyes, folded_x, leaning
 from lorarium.world.subjects.registry import subject
 
 
@@ -26,8 +26,8 @@ def bird(p: Pen) -> None:
     u, v = rotate(x, y, -0.3)
     crest = drop(x, y, 0.3, rise + head * 0.6, 0.28, 0.06, 2.3)
     p.form(crest, "second", where=p.has(0.35))
-    whole = blend(ellipse(u, v, -0.02, -0.07, back, plump), circle(x, y, 0.34, rise, head), 0.15)
-    body = p.form(whole)
+    outline = blend(ellipse(u, v, -0.02, -0.07, back, plump), circle(x, y, 0.34, rise, head), 0.15)
+    body = p.form(outline)
     p.coat(body, 0.05, 0.0, 0.45)
     p.form(drop(x, y, 0.12, 0.0, p.vary(0.42, 0.54), p.vary(0.12, 0.16), 3.25 - lift), "second")
     p.eye(0.4, rise + 0.05, p.vary(0.055, 0.075))
@@ -36,7 +36,7 @@ def bird(p: Pen) -> None:
 @subject("owl", "animal", "brown", "pale", "yellow")
 def owl(p: Pen) -> None:
     """From the front: tufts, big round eyes, folded wings."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, tall = p.vary(0.4, 0.5), p.vary(0.56, 0.64)
     tuft, out = p.vary(0.6, 0.74), p.vary(0.3, 0.42)
     eye, flap = p.vary(0.17, 0.22), p.pose(0.1)
@@ -53,7 +53,7 @@ def owl(p: Pen) -> None:
 @subject("penguin", "animal", "night", "cool", "yellow")
 def penguin(p: Pen) -> None:
     """From the front: a dark coat, a white belly, flippers."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, head = p.vary(0.36, 0.45), p.vary(0.27, 0.33)
     flipper, out = p.vary(0.42, 0.54), p.vary(0.3, 0.65)
     flap, beak = p.pose(0.15), p.vary(0.08, 0.12)

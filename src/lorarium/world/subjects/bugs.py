@@ -6,7 +6,7 @@ import numpy as np
 
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import Value, blend, capsule, circle, ellipse, polygon, union
-from lorarium.world.subjects.parts import both, drop
+from lorarium.world.subjects.parts import drop, folded_x
 from lorarium.world.subjects.registry import subject
 
 
@@ -16,14 +16,14 @@ def snail(p: Pen) -> None:
     shell, foot = p.vary(0.4, 0.48), p.vary(0.1, 0.13)
     neck, stalk = p.vary(-0.06, 0.08), p.vary(0.26, 0.34)
     nod, turns = p.pose(0.05), p.vary(0.19, 0.25)
-    at = 0.52 + nod
+    place = 0.52 + nod
     for lean in (-0.08, 0.14):
-        tip = (at + lean, neck + stalk)
-        p.form(capsule(x, y, at, neck, *tip, 0.03), "accent")
+        tip = (place + lean, neck + stalk)
+        p.form(capsule(x, y, place, neck, *tip, 0.03), "accent")
         p.form(circle(x, y, *tip, 0.055), "dark")
     low = -0.46
     sole = capsule(x, y, -0.68, low, 0.45, low, 0.03, foot)
-    p.form(union(sole, capsule(x, y, 0.42, low, at, neck, foot, foot * 1.1)), "accent")
+    p.form(union(sole, capsule(x, y, 0.42, low, place, neck, foot, foot * 1.1)), "accent")
     cx, cy = -0.1, low + 0.04 + shell
     house = p.form(circle(x, y, cx, cy, shell))
     p.coat(house, cx, cy, 0.4)
@@ -37,7 +37,7 @@ def snail(p: Pen) -> None:
 def butterfly(p: Pen) -> None:
     """From above, wings spread."""
     x, y = p.x, p.y
-    z = both(p) / (0.94 + p.pose(0.06))  # a beat of the wings
+    z = folded_x(p) / (0.94 + p.pose(0.06))  # a beat of the wings
     upper, lower = p.vary(0.8, 0.9), p.vary(0.56, 0.7)
     fat, round_ = p.vary(0.23, 0.29), p.vary(0.2, 0.26)
     rise, fall = p.vary(0.55, 0.75), p.vary(-0.95, -0.7)

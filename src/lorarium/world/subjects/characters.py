@@ -17,7 +17,7 @@ from lorarium.world.shapes import (
     union,
     within,
 )
-from lorarium.world.subjects.parts import both, eyes, leaning
+from lorarium.world.subjects.parts import eyes, folded_x, leaning
 from lorarium.world.subjects.registry import subject
 
 Points = list[tuple[Value, Value]]
@@ -25,7 +25,7 @@ Points = list[tuple[Value, Value]]
 
 @subject("robot", "character", "bright", "pale", "grey")
 def robot(p: Pen) -> None:
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     head, face = p.vary(0.27, 0.36), p.vary(0.19, 0.23)
     chest, hip = p.vary(0.3, 0.38), p.vary(-0.48, -0.42)
     wave, arm = p.pose(0.12), p.vary(0.06, 0.08)
@@ -46,7 +46,7 @@ def robot(p: Pen) -> None:
 
 @subject("snowman", "character", "snow", "cool", "warm")
 def snowman(p: Pen) -> None:
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     low, top = p.vary(0.38, 0.45), p.vary(0.25, 0.3)
     hat, brim = p.vary(0.13, 0.18), p.vary(0.25, 0.32)
     wave, nod = p.pose(0.1), p.pose(0.03)
@@ -71,7 +71,7 @@ def snowman(p: Pen) -> None:
 
 @subject("ghost", "character", "pale", "cool", "pink")
 def ghost(p: Pen) -> None:
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, hem = p.vary(0.42, 0.52), p.vary(0.05, 0.09)
     folds, drift = 3.0 + p.choose(2), p.pose(0.1)
     arm, flare = p.vary(0.1, 0.2), p.vary(0.0, 0.1)
@@ -92,7 +92,7 @@ def ghost(p: Pen) -> None:
 @subject("alien", "character", "green", "cool", "bright")
 def alien(p: Pen) -> None:
     """A face with a large skull, a small chin and slanted black eyes."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     skull, chin = p.vary(0.48, 0.56), p.vary(0.11, 0.16)
     eye, slant = p.vary(0.19, 0.24), p.vary(0.5, 0.8)
     tilt, horn = p.pose(0.05), p.vary(0.24, 0.42)
@@ -110,7 +110,7 @@ def alien(p: Pen) -> None:
 @subject("king", "character", "bright", "yellow", "skin")
 def king(p: Pen) -> None:
     """A bust with a crown and a beard."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     face, shoulder = p.vary(0.27, 0.33), p.vary(0.5, 0.62)
     crown, spike = p.vary(0.26, 0.34), p.vary(0.22, 0.3)
     beard, tilt = p.vary(0.24, 0.42), p.pose(0.04)

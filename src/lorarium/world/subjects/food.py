@@ -41,13 +41,13 @@ def apple(p: Pen) -> None:
     dent, narrow = p.vary(0.17, 0.24), p.vary(0.3, 0.4)
     lean = p.vary(-0.12, 0.12)
     u = np.abs(x)
-    whole = blend(
+    fruit = blend(
         ellipse(u, y, dent, -0.12, width, height - 0.04), circle(u, y, 0.1, -0.34, narrow), 0.1
     )
     bitten = p.has(0.25)
     bite = union(circle(x, y, 0.68, 0.0, 0.2), circle(x, y, 0.68, -0.26, 0.18))
     p.form(capsule(x, y, 0.0, 0.22, lean, 0.68, 0.03, 0.045), "dark")
-    body = p.form(np.where(bitten, cut(whole, bite), whole))
+    body = p.form(np.where(bitten, cut(fruit, bite), fruit))
     p.coat(body, 0.0, -0.15, 0.5)
     p.mark(ellipse(x, y, 0.0, height - 0.24, 0.14, 0.04), "dark", on=body)
     turn = p.vary(0.2, 0.7) + p.pose(0.15)
@@ -136,15 +136,17 @@ def cake(p: Pen) -> None:
     gap, lean = p.vary(0.18, 0.24), p.pose(0.03)
     outer = p.has(0.7)
     for side in (-1, 0, 1):
-        who = outer if side else None
+        visible = outer if side else None
         tip = high + candle
         p.form(
-            box(x, y, side * gap, high + candle * 0.45, 0.04, candle * 0.55), "second", where=who
+            box(x, y, side * gap, high + candle * 0.45, 0.04, candle * 0.55),
+            "second",
+            where=visible,
         )
         p.form(
             ellipse(x, y, side * gap + lean, tip + flame * 1.2, flame * 0.65, flame * 1.3),
             "accent",
-            where=who,
+            where=visible,
         )
     p.form(capsule(x, y, -wide - 0.06, -0.64, wide + 0.06, -0.64, 0.05), "dark")
     upper = box(x, y, 0.0, (high + low) / 2 - 0.02, narrow, (high - low) / 2 + 0.02, 0.05)

@@ -8,15 +8,15 @@ from lorarium.world.pen import Pen
 from lorarium.world.shapes import Array, Value, circle, ellipse, rotate
 
 
-def both(p: Pen) -> Array:
+def folded_x(p: Pen) -> Array:
     """x folded at the middle: what is drawn on the right is drawn on the left too."""
     return np.abs(p.x)
 
 
 def eyes(p: Pen, apart: Value, cy: Value, r: Value, pupil: Value = 0.55) -> None:
     """A pair of eyes."""
-    p.mark(circle(both(p), p.y, apart, cy, r), "light")
-    p.mark(circle(both(p), p.y, apart, cy, r * pupil), "dark")
+    p.mark(circle(folded_x(p), p.y, apart, cy, r), "light")
+    p.mark(circle(folded_x(p), p.y, apart, cy, r * pupil), "dark")
 
 
 def leaning(

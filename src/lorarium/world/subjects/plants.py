@@ -15,7 +15,7 @@ from lorarium.world.shapes import (
     union,
     within,
 )
-from lorarium.world.subjects.parts import both, drop
+from lorarium.world.subjects.parts import drop, folded_x
 from lorarium.world.subjects.registry import subject
 
 
@@ -41,7 +41,7 @@ def tree(p: Pen) -> None:
 @subject("fir", "plant", "green", "pale", "yellow")
 def fir(p: Pen) -> None:
     """Three tiers on a short trunk."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, narrow = p.vary(0.44, 0.58), p.vary(0.6, 0.72)
     drop_, sway = p.vary(0.02, 0.1), p.pose(0.05)
     trunk = p.vary(0.07, 0.1)
@@ -116,7 +116,7 @@ def mushroom(p: Pen) -> None:
 @subject("leaf", "plant", "foliage", "yellow", "foliage")
 def leaf(p: Pen) -> None:
     """One pointed leaf with its veins."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, top = p.vary(0.4, 0.52), p.vary(0.68, 0.76)
     low, belly = p.vary(-0.5, -0.42), p.vary(-0.1, 0.1)
     bend = p.pose(0.08)
@@ -132,5 +132,5 @@ def leaf(p: Pen) -> None:
     p.mark(capsule(x, y, 0.0, low, 0.0, top - 0.12, 0.03, 0.015), "dark", on=blade)
     rise = p.vary(0.16, 0.3)
     for k in range(3):
-        at = low + 0.2 + 0.26 * k
-        p.mark(capsule(z, y, 0.0, at, wide, at + rise + 0.12, 0.016), "dark", on=blade)
+        place = low + 0.2 + 0.26 * k
+        p.mark(capsule(z, y, 0.0, place, wide, place + rise + 0.12, 0.016), "dark", on=blade)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lorarium.world.pen import Pen
 from lorarium.world.shapes import arc, blend, capsule, circle, cut, ellipse, polygon, union
-from lorarium.world.subjects.parts import both, drop, eyes
+from lorarium.world.subjects.parts import drop, eyes, folded_x
 from lorarium.world.subjects.registry import subject
 
 
@@ -44,8 +44,8 @@ def whale(p: Pen) -> None:
     flukes = union(
         drop(x, y, -0.62, tip - 0.04, fluke, 0.085, 2.5), drop(x, y, -0.64, tip, fluke, 0.085, 0.9)
     )
-    whole = blend(ellipse(x, y, 0.16, -0.18, length, height), tail, 0.2)
-    body = p.form(union(cut(whole, y + 0.18 + height * 0.75), flukes))
+    outline = blend(ellipse(x, y, 0.16, -0.18, length, height), tail, 0.2)
+    body = p.form(union(cut(outline, y + 0.18 + height * 0.75), flukes))
     p.coat(body, 0.12, -0.05, 0.45)
     belly = ellipse(x, y, 0.3, -0.2 - height * 0.9, length * 0.95, p.vary(0.3, 0.4))
     p.mark(belly, "light", on=body)
@@ -55,7 +55,7 @@ def whale(p: Pen) -> None:
 
 @subject("octopus", "animal", "bright", "pale", "pink")
 def octopus(p: Pen) -> None:
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, tall = p.vary(0.36, 0.44), p.vary(0.4, 0.48)
     fat, curl = p.vary(0.075, 0.1), p.vary(0.08, 0.16)
     swing = p.pose(0.06)
@@ -78,7 +78,7 @@ def octopus(p: Pen) -> None:
 @subject("crab", "animal", "warm", "pale", "warm")
 def crab(p: Pen) -> None:
     """From the front: a wide shell, two raised claws."""
-    x, y, z = p.x, p.y, both(p)
+    x, y, z = p.x, p.y, folded_x(p)
     wide, tall = p.vary(0.38, 0.46), p.vary(0.26, 0.34)
     claw, high = p.vary(0.19, 0.25), p.vary(0.32, 0.42)
     wave, stalk = p.pose(0.06), p.vary(0.24, 0.36)

@@ -80,14 +80,14 @@ def hammer(p: Pen) -> None:
 @subject("scissors", "tool", "grey", "cool", "warm")
 def scissors(p: Pen) -> None:
     x, y = p.x, p.y
-    opened = p.vary(0.27, 0.37) + p.pose(0.06)
+    opening = p.vary(0.27, 0.37) + p.pose(0.06)
     blade, length = p.vary(0.1, 0.13), p.vary(0.68, 0.76)
     loop, long = p.vary(0.15, 0.19), p.vary(1.0, 1.3)
     thick = p.vary(0.05, 0.065)
     pivot = -0.08
     blades = []
     for side in (-1, 1):
-        u, v = rotate(x, y - pivot, side * opened)
+        u, v = rotate(x, y - pivot, side * opening)
         u = u * side
         handle = union(
             np.abs(ellipse(u, v, -0.07, -0.28 - loop * long, loop, loop * long)) - thick,

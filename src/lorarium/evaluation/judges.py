@@ -1,0 +1,175 @@
+"""Judges: an encoder and two thresholds that say whether a picture shows somebody, by someone.
+
+A query passes as a subject when the cosine between its identity vector and the mean of the
+references' unit vectors (five or so `photo` pictures) reaches the threshold; as a style likewise
+with the style vectors of about twelve of the artist's pictures. Thresholds let 5% of the hard
+negatives of the validation split pass and are never touched after. Judge A may choose and tune;
+judge B, of another architecture and half other artists, reports.
+
+A judge of family 2 says yes only when the strokes agree too: an untrained distance of patches, from
+which nothing learns, must not be larger than nearly all true pictures have it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lorarium.encoders.encode import encode
+from lorarium.encoders.nets import JudgeNet
+from lorarium.encoders.store import Card, PictureEncoder, load_encoder, shipped
+from lorarium.errors import LorariumError
+from lorarium.evaluation.patches import relative_distance
+from lorarium.evaluation.statistics import threshold_at
+from lorarium.evaluation.trials import Scores, Trials, score, style_trials, subject_trials, unit
+from lorarium.world.scene import PHOTO
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
+from lorarium.world.words import tokens
+
+Array = np.ndarray
+FALSE_ACCEPTS = 0.05
+STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    subject: float
+    style: float
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Pictures are uint8 (n, h, w, 3) of any size; references (m, h, w, 3) show one subject or
+    one artist's hand. Verdicts are bool (n,)."""
+
+    net: nn.Module
+    thresholds: Thresholds
+    card: Card = field(default_factory=dict)
+    strokes: Thresholds | None = None  # the largest `relative_distance` of patches
+
+    def subject_scores(self, pictures: Array, references: Array) -> Array:
+        return self._scores("identity", pictures, references)
+
+    def style_scores(self, pictures: Array, references: Array) -> Array:
+        return self._scores("style", pictures, references)
+
+    def subject_pass(self, pictures: Array, references: Array) -> Array:
+        """Strokes count where the picture is in the references' genre, as the judge sees it."""
+        alike = self.subject_scores(pictures, references) >= self.thresholds.subject
+        if self.strokes is None:
+            return alike
+        genres = self.genre_of(references)
+        usual = max(set(genres), key=genres.count)
+        far = relative_distance(pictures, references) > self.strokes.subject
+        return alike & ~(far & (np.array(self.genre_of(pictures)) == usual))
+
+    def style_pass(self, pictures: Array, references: Array) -> Array:
+        alike = self.style_scores(pictures, references) >= self.thresholds.style
+        if self.strokes is None:
+            return alike
+        return alike & (relative_distance(pictures, references) <= self.strokes.style)
+
+    def both_pass(self, pictures: Array, subject: Array, style: Array) -> Array:
+        """Pictures that show this subject in this style."""
+        return self.subject_pass(pictures, subject) & self.style_pass(pictures, style)
+
+    def class_of(self, pictures: Array) -> list[str]:
+        (logits,) = encode(self.net, pictures, "kind")
+        return [SEEN_CLASSES[i] for i in logits.argmax(-1).ravel()]
+
+    def genre_of(self, pictures: Array) -> list[str]:
+        (logits,) = encode(self.net, pictures, "genre")
+        return [SEEN_GENRES[i] for i in logits.argmax(-1).ravel()]
+
+    def agrees(self, pictures: Array, prompt: str) -> Array:
+        """Whether the class and the genre that the prompt names (one or both) are seen."""
+        words = set(re.findall(r"[a-z0-9]+", prompt.lower()))
+        kinds, genres = words & set(SEEN_CLASSES), words & set(SEEN_GENRES)
+        if not kinds | genres:
+            raise LorariumError(
+                f"{prompt[:60]!r} names no class and no genre", where="prompt",
+                hint="say for example 'a cat in ink'",
+            )  # fmt: skip
+        verdict = np.ones(len(pictures), bool)
+        if kinds:
+            verdict &= np.isin(self.class_of(pictures), sorted(kinds))
+        if genres:
+            verdict &= np.isin(self.genre_of(pictures), sorted(genres))
+        return verdict
+
+    def alignment(self, pictures: Array, prompts: Sequence[str]) -> Array:
+        """Cosines (n, prompts) between pictures and words."""
+        assert isinstance(self.net, JudgeNet)
+        (vectors,) = encode(self.net, pictures, "picture")
+        with torch.no_grad():
+            device = next(self.net.parameters()).device
+            words = self.net.say(torch.tensor([tokens(p) for p in prompts], device=device))
+        return vectors @ words.cpu().numpy().T
+
+    def _scores(self, head: str, pictures: Array, references: Array) -> Array:
+        (queries,) = encode(self.net, pictures, head)
+        (known,) = encode(self.net, references, head)
+        return unit(queries) @ prototype(known)
+
+
+def prototype(vectors: Array) -> Array:
+    """The direction (d,) of the mean of unit vectors (m, d)."""
+    return unit(unit(vectors).mean(0))
+
+
+def as_judge(encoder: PictureEncoder) -> Judge:
+    thresholds = encoder.card.get("thresholds")
+    if not isinstance(encoder.net, JudgeNet) or not thresholds:
+        raise LorariumError(
+            "this encoder has no thresholds", where="judge", hint="use judge_a or judge_b"
+        )
+    strokes = encoder.card.get("strokes")
+    return Judge(
+        encoder.net, Thresholds(**thresholds), encoder.card,
+        None if strokes is None else Thresholds(**strokes),
+    )  # fmt: skip
+
+
+def load_judge(name: str = "b", device: str = "cpu") -> Judge:
+    """Judge `a`, `b` or `reporter` (of family 2) among the assets, or a file's path."""
+    if name in ("a", "b", "reporter"):
+        return as_judge(shipped(f"judge_{name}", device))
+    return as_judge(load_encoder(Path(name), device))
+
+
+def trial_scores(net: nn.Module, trials: Trials, head: str) -> Scores:
+    (references,) = encode(net, trials.references, head)
+    (queries,) = encode(net, trials.queries, head)
+    return score(references, queries, trials.group)
+
+
+def calibrate_strokes(*, seed: int = 1, per_genre: int = 12, per_class: int = 2) -> Thresholds:
+    """The distances of patches that nearly all true pictures of the validation split keep."""
+
+    def limit(trials: Trials) -> float:
+        distances = [
+            relative_distance(queries, references)
+            for queries, references in zip(trials.queries, trials.references, strict=True)
+        ]
+        return round(float(np.quantile(np.concatenate(distances), STROKES_KEPT)), 4)
+
+    subjects = subject_trials("validation", per_class, 6, seed=seed, genres=(PHOTO,))
+    return Thresholds(limit(subjects), limit(style_trials("validation", per_genre, 6, seed=seed)))
+
+
+def calibrate(
+    net: nn.Module, *, seed: int = 1, per_genre: int = 24, per_class: int = 8
+) -> Thresholds:
+    """Thresholds at 5% false accepts on the hard negatives of the validation split."""
+    styles = trial_scores(net, style_trials("validation", per_genre, 6, seed=seed), "style")
+    subjects = trial_scores(net, subject_trials("validation", per_class, 6, seed=seed), "identity")
+    return Thresholds(
+        round(threshold_at(subjects.negative, FALSE_ACCEPTS), 5),
+        round(threshold_at(styles.negative, FALSE_ACCEPTS), 5),
+    )

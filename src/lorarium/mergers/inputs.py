@@ -1,0 +1,405 @@
+"""What all methods share: checked adapters, how much each counts where, and the finished result.
+
+A method is given what `prepare` checked, makes changes module by module (or coefficients for
+`combine`), and ends in `finish`, which truncates, reports and stamps.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lorarium.adapter import Adapter, Delta, Module
+from lorarium.algebra import (
+    Report,
+    Rounding,
+    add,
+    drop_magnitude,
+    fingerprint,
+    inner_by_module,
+    recompress,
+    rounded,
+)
+from lorarium.algebra.dtypes import DTypeLike, factor_dtype
+from lorarium.algebra.forms import arrays, matrix_shape
+from lorarium.algebra.inner import exact_sum
+from lorarium.errors import LorariumError
+from lorarium.mergers.blocks import block_of, block_weights
+from lorarium.mergers.provenance import stamp
+from lorarium.mergers.registry import Method
+
+Blocks = str | Mapping[str, float]
+Weight = float | Callable[[Module], float]
+
+LARGEST_WEIGHT = 1000.0
+LONGEST_NAME = 300  # letters that a pattern sees; a search may take their cube, and none is longer
+FAR_APART = 10.0  # ratio of norms from which a person is told
+
+
+class Term(NamedTuple):
+    """One adapter's change of a module, and its weight there."""
+
+    owner: int
+    delta: Delta
+    weight: float
+
+
+@dataclass
+class MergeReport:
+    """What a merge has to say besides its result; a method fills the one that it is given."""
+
+    truncation: Report | None = None
+    rounding: Rounding | None = None  # to the 16 bits of the inputs
+    norms: tuple[float, ...] = ()
+    factors: tuple[float, ...] = ()  # that made the norms equal
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class MergeOptions:
+    """What every method understands.
+
+    `blocks` and `patterns` (regular expression -> factor, searched in `part:path`) hold for all
+    adapters, or are one per adapter; `only` leaves out every module it does not match. With
+    `normalize` all adapters are scaled to the geometric mean of their norms over the modules that
+    all have. `rank` truncates the result, or is "full" to allow full matrices.
+    """
+
+    blocks: Blocks | Sequence[Blocks | None] | None = None
+    patterns: Mapping[str, float] | Sequence[Mapping[str, float] | None] | None = None
+    only: str | None = None
+    normalize: bool = False
+    rank: int | str | None = None
+    dtype: DTypeLike = None
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Adapters of one family, weights by module, and what is asked of the result."""
+
+    method: str
+    adapters: tuple[Adapter, ...]
+    numbers: tuple[float, ...]
+    rules: tuple[Weight, ...]  # the numbers with blocks, patterns and normalisation
+    family: str
+    rank: int | str | None
+    dtype: DTypeLike
+    shared: MergeOptions
+    options: dict[str, Any]  # for the header
+    report: MergeReport
+
+    def record(self, **options: Any) -> None:
+        """Options of the method's own, as they go into the header."""
+        self.options.update(options)
+
+    def weight(self, index: int, module: Module) -> float:
+        rule = self.rules[index]
+        return float(rule(module) if callable(rule) else rule)
+
+    @cached_property
+    def modules(self) -> dict[Module, list[Term]]:
+        """Each module that counts, with the adapters that change it."""
+        terms_of: dict[Module, list[Term]] = {}
+        for module in sorted({m for adapter in self.adapters for m in adapter}):
+            terms = [
+                Term(k, adapter.deltas[module], weight)
+                for k, adapter in enumerate(self.adapters)
+                if module in adapter.deltas and (weight := self.weight(k, module))
+            ]
+            shapes = {matrix_shape(term.delta) for term in terms}
+            if len(shapes) > 1:
+                raise LorariumError(
+                    "shapes differ: " + " and ".join(map(str, sorted(shapes))),
+                    where=str(module),
+                    hint="are all of them for the same base model?",
+                )
+            if terms:
+                terms_of[module] = terms
+        if not terms_of and any(adapter.deltas for adapter in self.adapters):
+            raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
+        return terms_of
+
+    def weighted(self, index: int) -> Adapter:
+        """One adapter with its weight in its scales; modules of weight 0 are left out."""
+        alone = self.adapters[index].with_(opaque={})
+        return alone.with_(deltas=add([alone], [self.rules[index]]).deltas)
+
+    def stored(self, module: Module) -> np.dtype:
+        """The number type of what is computed: the one asked for, or the widest of the inputs."""
+        if self.dtype is not None:
+            return np.dtype(self.dtype)
+        return factor_dtype(
+            array.dtype
+            for adapter in self.adapters
+            if module in adapter.deltas
+            for array in arrays(adapter.deltas[module])
+        )
+
+    def note(self, text: str) -> None:
+        self.report.notes.append(text)
+
+
+def prepare(
+    method: Method,
+    adapters: Sequence[Adapter],
+    weights: Sequence[float] | None = None,
+    shared: MergeOptions | None = None,
+    report: MergeReport | None = None,
+) -> Inputs:
+    """Check what every method is given, and what this one needs."""
+    shared = shared or MergeOptions()
+    report = MergeReport() if report is None else report
+    _check_count(method, len(adapters))
+    numbers = _checked(weights, len(adapters))
+    family = _common_family(adapters)
+    rank = shared.rank
+    if rank is not None and rank != "full" and (not isinstance(rank, int) or rank < 1):
+        raise LorariumError(f"rank {rank!r} is neither a whole number above 0 nor 'full'")
+    _weigh(adapters, shared.normalize, report)
+    factors = report.factors or (1.0,) * len(adapters)
+    rules = tuple(
+        _rule(number * factor, spec, pattern, shared.only, family)
+        for number, factor, spec, pattern in zip(
+            numbers,
+            factors,
+            _each(shared.blocks, numbers),
+            _each(shared.patterns, numbers),
+            strict=True,
+        )
+    )
+    options = {
+        "weights": numbers,
+        "blocks": shared.blocks,
+        "patterns": shared.patterns,
+        "only": shared.only,
+        "normalize": list(report.factors) or None,
+        "rank": rank,
+        "dtype": None if shared.dtype is None else np.dtype(shared.dtype).name,
+    }
+    inputs = Inputs(
+        method.name, tuple(adapters), tuple(numbers), rules, family, rank, shared.dtype, shared,
+        options, report,
+    )  # fmt: skip
+    if len(adapters) > 1 and method.require_shared:
+        if not any(sum(m in a.deltas for a in adapters) > 1 for m in inputs.modules):
+            parts = " and ".join(sorted({"+".join(a.parts()) for a in adapters}))
+            raise LorariumError(
+                f"no module is changed by two of these adapters (they change {parts})",
+                hint="the method 'sum' puts them side by side",
+            )
+    return inputs
+
+
+@contextmanager
+def module_errors(module: Module) -> Iterator[None]:
+    """An error in here is one of this module."""
+    try:
+        yield
+    except LorariumError as error:
+        raise LorariumError(error.what, where=str(module), hint=error.hint) from None
+
+
+def combine(
+    inputs: Inputs,
+    coefficients: Sequence[Weight] | None = None,
+    adapters: Sequence[Adapter] | None = None,
+) -> Adapter:
+    """The exact sum: of the adapters or of what they became, at their weights or at others."""
+    total = add(
+        inputs.adapters if adapters is None else adapters,
+        inputs.rules if coefficients is None else coefficients,
+        dense=inputs.rank is not None,
+        dtype=None if isinstance(inputs.rank, int) else inputs.dtype,
+    )
+    return finish(inputs, total)
+
+
+def by_module(table: Mapping[Module, Sequence[float]], count: int) -> list[Weight]:
+    """Coefficients as `combine` takes them, from a row of them for each module; 0 elsewhere."""
+
+    def column(k: int) -> Weight:
+        return lambda module: float(table[module][k]) if module in table else 0.0
+
+    return [column(k) for k in range(count)]
+
+
+def with_deltas(inputs: Inputs, deltas: Mapping[Module, Delta]) -> Adapter:
+    """New changes as an adapter, with the tensors beside them that can be carried."""
+    empty = [adapter.with_(deltas={}) for adapter in inputs.adapters]
+    return add(empty, inputs.rules).with_(deltas=deltas)
+
+
+def finish(inputs: Inputs, total: Adapter) -> Adapter:
+    """Truncate to the rank that was asked for, unless that is done, and stamp."""
+    if not total.deltas and any(adapter.deltas for adapter in inputs.adapters):
+        raise LorariumError("no module is left", hint="all weights are 0, or nothing matches")
+    if isinstance(inputs.rank, int) and inputs.report.truncation is None:
+        stored = {module: inputs.stored(module) for module in total}
+        wide = {m: np.float32 if t.itemsize == 2 and inputs.dtype is None else t
+                for m, t in stored.items()}  # fmt: skip
+        total, inputs.report.truncation = recompress(total, rank=inputs.rank, dtype=wide)
+        if wide != stored:
+            total, inputs.report.rounding = rounded(total, stored)
+    named = total.with_(family=inputs.family, dialect=inputs.adapters[0].dialect)
+    return stamp(named, inputs.adapters, inputs.method, inputs.options)
+
+
+def two_different(inputs: Inputs, first: str = "subject", second: str = "style") -> None:
+    """Refuse one adapter in both roles of a method that tells them apart."""
+    a, b = inputs.adapters[0], inputs.adapters[-1]
+    if _same(a, b, inputs.report.norms[0], inputs.report.norms[-1]):
+        raise LorariumError(
+            f"{first} and {second} are the same adapter",
+            hint=f"give the {first} first and another file as the {second}",
+        )
+
+
+def _check_count(method: Method, count: int) -> None:
+    if not count:
+        raise LorariumError("nothing to merge", hint="name at least one adapter")
+    if count < method.min_inputs:
+        raise LorariumError(
+            f"the method {method.name!r} needs {method.min_inputs} adapters, not {count}",
+            hint="name another",
+        )
+    if method.max_inputs is not None and count > method.max_inputs:
+        raise LorariumError(
+            f"the method {method.name!r} takes {method.max_inputs} adapters, not {count}",
+            hint="merge them two by two, or use another method",
+        )
+
+
+def _checked(weights: Sequence[float] | None, count: int) -> list[float]:
+    numbers = [1.0] * count if weights is None else [float(w) for w in weights]
+    if len(numbers) != count:
+        raise LorariumError(f"{len(numbers)} weights for {count} adapters", hint="give one each")
+    for number in numbers:
+        if not math.isfinite(number):
+            raise LorariumError(f"a weight of {number}", hint="weights are finite numbers")
+        if abs(number) > LARGEST_WEIGHT:
+            raise LorariumError(
+                f"a weight of {number:g} is out of range",
+                hint=f"use -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}, or --normalize when the "
+                "adapters differ in strength",
+            )
+    return numbers
+
+
+def _common_family(adapters: Sequence[Adapter]) -> str:
+    known = list(dict.fromkeys(a.family for a in adapters))
+    if len(known) > 1:
+        raise LorariumError(
+            "these adapters are for different base models: " + ", ".join(known),
+            hint="merge only adapters of one family",
+        )
+    if known == ["unknown"] and not all(_akin(adapters[0], other) for other in adapters[1:]):
+        raise LorariumError(
+            "these adapters are for different base models, none of which is known",
+            hint="merge only adapters with the same modules",
+        )
+    return known[0] if known else "unknown"
+
+
+def _akin(a: Adapter, b: Adapter) -> bool:
+    """Without a table, one base means a module in common in each network that both change."""
+    both = a.parts().keys() & b.parts().keys()
+    return both <= {module.part for module in a if module in b.deltas}
+
+
+def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) -> None:
+    """Norms over the modules that all have, and the factors that make them equal if asked for."""
+    plain = [drop_magnitude(adapter) for adapter in adapters]
+    squares = [inner_by_module(adapter, adapter) for adapter in plain]
+    for k, square in enumerate(squares):
+        for module, value in square.items():
+            if not math.isfinite(value):
+                raise LorariumError(
+                    "NaN or infinite values",
+                    where=f"adapter {k + 1}, {module}",
+                    hint="see `lorarium inspect`; leave this file out",
+                )
+    shared = set.intersection(*map(set, squares)) or {m for s in squares for m in s}
+    norms = [math.sqrt(exact_sum(max(0.0, s.get(m, 0.0)) for m in shared)) for s in squares]
+    report.norms = tuple(norms)
+    if normalize:
+        _even_out(norms, report)
+    elif min(norms) and max(norms) / min(norms) >= FAR_APART:
+        report.notes.append(
+            f"the norms are {max(norms) / min(norms):.3g} times apart, so the strong ones may hide "
+            "the weak: --normalize evens them out"
+        )
+    for k, adapter in enumerate(adapters):
+        twin = next((j for j in range(k) if _same(adapters[j], adapter, norms[j], norms[k])), None)
+        if twin is not None:
+            both = f"adapters {twin + 1} and {k + 1}"
+            report.notes.append(f"{both} are one and the same, which counts twice")
+
+
+def _even_out(norms: Sequence[float], report: MergeReport) -> None:
+    if not all(norms):
+        raise LorariumError(
+            f"adapter {list(norms).index(0.0) + 1} changes nothing, so it has no norm to even out",
+            hint="leave it or --normalize out",
+        )
+    middle = math.exp(math.fsum(map(math.log, norms)) / len(norms))
+    report.factors = tuple(middle / n for n in norms)
+    listing = ", ".join(
+        f"{n:.3g} (times {f:.3g})" for n, f in zip(norms, report.factors, strict=True)
+    )
+    report.notes.append(f"normalized to norm {middle:.3g} from {listing}")
+
+
+def _same(a: Adapter, b: Adapter, norm_a: float, norm_b: float) -> bool:
+    if a is b:
+        return True
+    return math.isclose(norm_a, norm_b, rel_tol=1e-6) and fingerprint(a) == fingerprint(b)
+
+
+def _each(given: Any, numbers: list[float]) -> list[Any]:
+    """One entry per adapter, from one for all or a list."""
+    if given is None or isinstance(given, str | Mapping):
+        return [given] * len(numbers)
+    if len(given) != len(numbers):
+        raise LorariumError(f"{len(given)} block or pattern entries for {len(numbers)} adapters")
+    return list(given)
+
+
+def _rule(
+    number: float,
+    blocks: Blocks | None,
+    patterns: Mapping[str, float] | None,
+    only: str | None,
+    family: str,
+) -> Weight:
+    """The weight of one adapter by module, or its number when that is all."""
+    if blocks is None and not patterns and only is None:
+        return number
+    by_block = None if blocks is None else block_weights(blocks, family)
+    factors = [(compiled(text), float(factor)) for text, factor in (patterns or {}).items()]
+    keep = None if only is None else compiled(only)
+
+    def weight(module: Module) -> float:
+        name = str(module)[:LONGEST_NAME]
+        if keep is not None and not keep.search(name):
+            return 0.0
+        value = number
+        if by_block is not None:
+            value *= by_block.get(block_of(module, family), 1.0)
+        return value * math.prod(factor for pattern, factor in factors if pattern.search(name))
+
+    return weight
+
+
+def compiled(text: str) -> re.Pattern[str]:
+    """A regular expression from a person, or one line that says why it is none."""
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise LorariumError(f"{text!r} is not a regular expression: {error}") from None

@@ -1,0 +1,174 @@
+"""`mint`: the adapters of a manifest, many as one batch through the frozen base.
+
+Each finished adapter is a file; a folder that already holds some is gone on with.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+
+from lorarium.adapter import Adapter
+from lorarium.bases.base import Base
+from lorarium.bases.rounded import rounded
+from lorarium.errors import LorariumError
+from lorarium.files import read_text
+from lorarium.formats import write
+from lorarium.formats.target import write_atomically
+from lorarium.pictures import caption, picture_files, read_pictures
+from lorarium.training.fit import Fit
+from lorarium.training.manifest import Entry, Manifest, pool_cell
+from lorarium.training.recipe import Job
+from lorarium.training.run import fill_prompt
+from lorarium.world.scene import render
+
+MANIFEST = "manifest.json"
+MOST_MANIFEST = 2**28  # bytes
+BATCH = {"cpu": 8, "cuda": 192}  # adapters at once
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Minted:
+    made: int
+    there: int  # were there already
+    left: int
+    seconds: float
+
+
+def mint(
+    manifest: Manifest,
+    folder: Path,
+    base: Base,
+    *,
+    resume: bool = False,
+    batch: int | None = None,
+    minutes: float | None = None,
+    workers: int | None = None,
+    quick: bool = False,
+    progress: Progress | None = None,
+) -> Minted:
+    """Train the manifest's adapters into `folder`, until done or so many minutes have passed.
+
+    `workers` processes share the work; by default one for each core, on a GPU none. `quick` rounds
+    what the frozen base computes to bfloat16, where that pays.
+    """
+    started = time.monotonic()
+    _open(manifest, folder, base, resume)
+    todo = [e for e in manifest.entries if not path_of(folder, e).exists()]
+    there, made = len(manifest.entries) - len(todo), 0
+    size = batch or BATCH.get(base.device.type, 8)
+    in_time = takewhile(
+        lambda _: minutes is None or time.monotonic() - started < minutes * 60, groups(todo, size)
+    )
+    shared = _workers(workers, base, len(todo), size)
+    for group, adapters in _train_groups(base, in_time, shared, quick):
+        for entry, adapter in zip(group, adapters, strict=True):
+            write(adapter, path_of(folder, entry))
+        made += len(group)
+        if progress is not None:
+            per = (time.monotonic() - started) / made
+            progress(there + made, len(manifest.entries), f"{per:.1f} s each")
+    return Minted(made, there, len(todo) - made, time.monotonic() - started)
+
+
+def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
+    if base.device.type != "cpu":
+        return 1
+    return min(asked or len(os.sched_getaffinity(0)), max(1, -(-count // size)))
+
+
+def _train_groups(
+    base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool
+) -> Iterator[tuple[list[Entry], list[Adapter]]]:
+    if workers > 1:
+        from lorarium.training.workers import train_in_workers
+
+        yield from train_in_workers(workers, base, groups, quick)
+    else:
+        for group in groups:
+            yield group, train_group(base, group, quick)
+
+
+def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:
+    """Make the folder, or see that it is of this manifest and this base."""
+    text = manifest.text().replace("{", f'{{"base_hash": "{base.hash}", ', 1)
+    there = folder / MANIFEST
+    if there.exists():
+        if read_text(there, "the manifest", MOST_MANIFEST) != text:
+            raise LorariumError(
+                "the folder is of another recipe or base", where=str(folder), hint="use a new one"
+            )
+        if not resume and any(folder.glob("*.safetensors")):
+            raise LorariumError("it holds adapters already", where=str(folder), hint="add --resume")
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise LorariumError("not an empty folder", where=str(folder), hint="name a new one")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(there, [text.encode()])
+
+
+def path_of(folder: Path, entry: Entry) -> Path:
+    return folder / f"{entry.id}.safetensors"
+
+
+def groups(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
+    """Entries that can share a batch without waste, nearly in their order."""
+    alike: dict[tuple[object, ...], list[Entry]] = {}
+    for entry in entries:
+        r = entry.numbers
+        key = (r.steps, r.batch, r.targets, r.text_encoder, _padded(r.rank), r.prior > 0)
+        alike.setdefault(key, []).append(entry)
+    batches = [same[i : i + size] for same in alike.values() for i in range(0, len(same), size)]
+    place = {entry.id: i for i, entry in enumerate(entries)}
+    yield from sorted(batches, key=lambda batch: place[batch[0].id])
+
+
+def _padded(rank: int) -> int:
+    """Ranks up to the same power of two run together."""
+    return 1 << (rank - 1).bit_length()
+
+
+def train_group(base: Base, group: Sequence[Entry], quick: bool = False) -> list[Adapter]:
+    """The adapters of entries that share a batch."""
+    run = Fit(base, [job_of(entry, base) for entry in group])
+    with rounded(base) if quick else nullcontext():
+        while run.done < run.steps:
+            losses = run.step()
+    if not bool(losses.isfinite().all()):
+        bad = [e.id for e, v in zip(group, losses.tolist(), strict=True) if not np.isfinite(v)]
+        raise LorariumError(f"the loss of {bad[0]} is no number", hint="use a smaller lr")
+    return run.adapters()
+
+
+def job_of(entry: Entry, base: Base) -> Job:
+    """Pictures, prompts and numbers of an entry."""
+    metadata = {
+        "modelspec.title": entry.id,
+        "lorarium.minted": entry.id,
+        "lorarium.kind_of": entry.kind,
+        "lorarium.split": entry.split,
+        "lorarium.recipe_name": entry.recipe,
+    }
+    if entry.numbers.prior > 0:
+        raise LorariumError("prior pictures are for `train`, not for `mint`", where=entry.id)
+    if entry.kind == "folder":
+        files = picture_files([entry.of[0]])
+        pictures = read_pictures(files, base.size)
+        prompts = tuple(fill_prompt(entry.prompt, caption(file)) for file in files)
+    else:
+        cells = [pool_cell(entry, i) for i in entry.pictures]
+        subjects, styles, views, words = zip(*cells, strict=True)
+        pictures = render(subjects, styles, views, base.size)
+        trigger = f"in {entry.token}" if entry.kind == "style" else f"a {entry.token}"
+        prompts = tuple(words) if entry.captioned else (trigger,) * len(words)
+        metadata["lorarium.of"] = f"{entry.of[0]} {entry.of[1]}"
+    return Job(pictures, prompts, entry.numbers, entry.seed, entry.init_seed, about=metadata)

@@ -1,0 +1,163 @@
+"""Verdicts, thresholds and trials, with an untrained network; the shipped judges when there."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
+from lorarium.errors import LorariumError  # noqa: E402
+from lorarium.evaluation.judges import Judge, Thresholds, load_judge, prototype  # noqa: E402
+from lorarium.evaluation.statistics import equal_error_rate  # noqa: E402
+from lorarium.evaluation.trials import (  # noqa: E402
+    score,
+    scores_of,
+    style_trials,
+    subject_trials,
+    unit,
+)
+from lorarium.evaluation.world_checks import (  # noqa: E402
+    OUTLINE,
+    colour_histogram,
+    histogram_scores,
+    outlines,
+)
+from lorarium.trained import ASSETS  # noqa: E402
+from lorarium.world.scene import Style, Subject, View, render  # noqa: E402
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES  # noqa: E402
+from lorarium.world.styles import GENRES  # noqa: E402
+from lorarium.world.words import VOCABULARY  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    torch.manual_seed(0)
+    net = JudgeNet(NetConfig("conv", 16, len(SEEN_CLASSES), len(SEEN_GENRES), len(VOCABULARY), 1))
+    return Judge(net.eval(), Thresholds(subject=0.5, style=0.5))
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return render([Subject("cat", 1)] * 6, [Style("ink", 1)] * 6, [View(i) for i in range(6)], 48)
+
+
+def test_a_picture_passes_against_itself(judge, pictures):
+    assert judge.subject_scores(pictures[:1], pictures[:1]) == pytest.approx([1], abs=1e-5)
+    assert judge.both_pass(pictures[:1], pictures[:1], pictures[:1]).all()
+
+
+def test_verdicts_are_scores_against_thresholds(judge, pictures):
+    scores = judge.style_scores(pictures[3:], pictures[:3])
+    assert scores.shape == (3,)
+    assert np.array_equal(judge.style_pass(pictures[3:], pictures[:3]), scores >= 0.5)
+    strict = Judge(judge.net, Thresholds(subject=2, style=2))
+    assert not strict.both_pass(pictures, pictures, pictures).any()
+
+
+def test_the_order_of_references_does_not_matter(judge, pictures):
+    one = judge.subject_scores(pictures, pictures[:3])
+    assert one == pytest.approx(judge.subject_scores(pictures, pictures[:3][::-1]), abs=1e-5)
+
+
+def test_prototype_is_the_direction_of_the_mean_of_directions():
+    vectors = np.array([[2.0, 0.0], [0.0, 0.5]])
+    assert prototype(vectors) == pytest.approx(np.sqrt([0.5, 0.5]))
+
+
+def test_agreement_is_with_the_words_that_are_said(judge, pictures):
+    kind, genre = judge.class_of(pictures)[0], judge.genre_of(pictures)[0]
+    assert judge.agrees(pictures, f"a {kind} in {genre}")[0]
+    assert judge.agrees(pictures, f"a {kind}")[0]
+    other = next(g for g in SEEN_GENRES if g not in judge.genre_of(pictures))
+    assert not judge.agrees(pictures, f"a {kind} in {other}").any()
+    with pytest.raises(LorariumError, match="names no class"):
+        judge.agrees(pictures, "a red thing")
+
+
+def test_alignment_has_a_column_for_every_prompt(judge, pictures):
+    assert judge.alignment(pictures, ["a cat", "a dog in ink"]).shape == (6, 2)
+    with pytest.raises(LorariumError, match="did you mean"):
+        judge.alignment(pictures, ["a catt"])
+
+
+def test_trials_hold_references_and_queries_of_each_member():
+    trials = style_trials("test", 2, 3, seed=0, genres=("ink", "photo"), size=16)
+    assert trials.references.shape == (4, 12, 16, 16, 3)
+    assert trials.queries.shape == (4, 3, 16, 16, 3)
+    assert trials.group.tolist() == [0, 0, 1, 1]
+    trials = subject_trials("test", 2, 4, seed=0, classes=("cat", "dog"), genres=("ink",), size=16)
+    assert trials.references.shape == (4, 5, 16, 16, 3)
+    assert (trials.query_genres == SEEN_GENRES.index("ink")).all()
+
+
+def test_scores_against_the_loop():
+    random = np.random.default_rng(0)
+    group = np.array([0, 0, 0, 1, 1])
+    references, queries = random.normal(size=(5, 4, 8)), random.normal(size=(5, 2, 8))
+    result = score(references, queries, group)
+    yes, no, hits = [], [], []
+    for m in range(5):
+        for q in range(2):
+            row = [float(unit(queries[m, q]) @ unit(unit(references[k]).mean(0))) for k in range(5)]
+            yes.append(row[m])
+            no += [row[k] for k in range(5) if k != m and group[k] == group[m]]
+            hits.append(int(np.argmax(row)) == m)
+    assert result.error == pytest.approx(equal_error_rate(np.array(yes), np.array(no)))
+    assert np.sort(result.negative) == pytest.approx(np.sort(no))
+    assert result.recall_at_1 == pytest.approx(np.mean(hits))
+
+
+def test_error_of_a_group_uses_its_own_pairs_only():
+    scores = np.zeros((4, 1, 4))
+    scores[np.arange(4), 0, np.arange(4)] = 1
+    scores[2, 0, 2], scores[2, 0, 3] = 0, 1
+    pair_scores = scores_of(scores, np.array([0, 0, 1, 1]))
+    assert pair_scores.error_of(0) == 0 and pair_scores.error_of(1) > 0.2
+
+
+def test_colour_histogram_against_the_loop(pictures):
+    counts = np.zeros((4, 4, 4))
+    for r, g, b in pictures[0].reshape(-1, 3):
+        counts[r // 64, g // 64, b // 64] += 1
+    assert colour_histogram(pictures)[0] == pytest.approx(np.sqrt(counts.ravel() / 48**2))
+
+
+def test_histogram_scores_find_artists_of_different_papers():
+    trials = style_trials("test", 2, 3, seed=0, genres=("neon", "blueprint"), size=24)
+    assert histogram_scores(trials)["nearest"].recall_at_1 > 0.25
+
+
+def test_outlines_are_a_genre_only_inside():
+    before = dict(GENRES)
+    with outlines() as name:
+        shape = render([Subject("cat", 1)], [Style(name, 1)], [View(0)], 32)
+        assert (np.ptp(shape, axis=3) == 0).all()
+        assert shape.min() == 0 and shape.max() == 255
+    assert GENRES == before and OUTLINE not in GENRES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a", "b"])
+def test_shipped_judges_tell_true_from_false(name):
+    if not (ASSETS / f"judge_{name}.safetensors").exists():
+        pytest.skip(f"judge {name} is not made yet")
+    judge = load_judge(name)
+    n = 24
+    cats = [Subject("cat", 1)] * n
+    known = render(cats[:12], [Style("halftone", 3)] * 12, [View(i) for i in range(12)], 48)
+    same = render(cats, [Style("halftone", 3)] * n, [View(100 + i) for i in range(n)], 48)
+    other = render(cats, [Style("halftone", i + 4) for i in range(n)],
+                   [View(200 + i) for i in range(n)], 48)  # fmt: skip
+    assert judge.style_pass(same, known).mean() > 0.5 > judge.style_pass(other, known).mean()
+    kinds = [SEEN_CLASSES[i % len(SEEN_CLASSES)] for i in range(3 * n)]
+    genres = [SEEN_GENRES[i % len(SEEN_GENRES)] for i in range(3 * n)]
+    mixed = render(
+        [Subject(k, i) for i, k in enumerate(kinds)],
+        [Style(g, i) for i, g in enumerate(genres)],
+        [View(i) for i in range(3 * n)],
+        48,
+    )
+    assert np.mean([a == b for a, b in zip(judge.class_of(mixed), kinds, strict=True)]) > 0.85
+    assert np.mean([a == b for a, b in zip(judge.genre_of(mixed), genres, strict=True)]) > 0.85
