@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from machine import machine, save
 
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 from lorarium.formats.synthesise import synthesise
 
 RANK, TRIES = 256, 5

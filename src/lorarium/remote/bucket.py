@@ -67,10 +67,10 @@ def _body(answer: Any) -> bytes:
 def walk(path: RemotePath) -> Iterator[Version]:
     """Every object below a bucket or a folder of it."""
     with guarded(path):
-        found = open_system().find(path.address.partition("://")[2], detail=True)
-        if len(found) > MOST_FILES:
+        objects = open_system().find(path.address.partition("://")[2], detail=True)
+        if len(objects) > MOST_FILES:
             raise LorariumError(f"more than {MOST_FILES} files", where=str(path))
-        for key, facts in found.items():
+        for key, facts in objects.items():
             version = str(facts.get("ETag") or "").strip('"')
             yield Version(RemotePath("s3", f"s3://{key}"), int(facts["size"]), version)
 
@@ -95,10 +95,10 @@ def guarded(path: RemotePath) -> Iterator[None]:
     except PermissionError:
         raise refused(403, where, LOGIN) from None
     except Exception as error:  # of botocore, aiohttp and fsspec, each with their own
-        raise _told(error, where) from None
+        raise _bucket_error(error, where) from None
 
 
-def _told(error: Exception, where: str) -> LorariumError:
+def _bucket_error(error: Exception, where: str) -> LorariumError:
     answer = getattr(error, "response", None) or {}
     meta = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
     status = meta.get("HTTPStatusCode")
