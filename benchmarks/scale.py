@@ -24,7 +24,7 @@ from machine import machine, save
 from lorarium.adapter import Adapter
 from lorarium.formats import container, write
 from lorarium.formats.example import example
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from lorarium.library import Library
 
 STEP = 5000  # files between two looks at the memory
@@ -56,7 +56,7 @@ def make_small(folder: Path, count: int) -> None:
 
 
 def make_real(folder: Path, count: int) -> None:
-    made = synthesise("sd1", "kohya", rank=8, keep=lambda part, name: "attn" in name)
+    made = make_fixture("sd1", "kohya", rank=8, keep=lambda part, name: "attn" in name)
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         path = folder / f"{i}.safetensors"
