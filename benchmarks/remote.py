@@ -21,16 +21,16 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from lorarium.formats.inspect import inspect_file
 from machine import machine, save
 
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.inspection.inspect import inspect_file
+from lorarium.formats.synthesise import make_fixture
 
 RANK, TRIES = 256, 5
 
 
 def make(path: Path) -> None:
-    made = synthesise("flux1", "kohya", keep=lambda part, name: part == "denoiser")
+    made = make_fixture("flux1", "kohya", keep=lambda part, name: part == "denoiser")
     header: dict[str, Any] = {"__metadata__": {"ss_network_dim": str(RANK)}}
     position = 0
     for key, array in made.tensors[""].items():

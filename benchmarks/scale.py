@@ -14,7 +14,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from machine import machine, save
 from lorarium.adapter import Adapter
 from lorarium.formats import container, write
 from lorarium.formats.example import example
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from lorarium.library import Library
 
 STEP = 5000  # files between two looks at the memory
@@ -56,7 +56,7 @@ def make_small(folder: Path, count: int) -> None:
 
 
 def make_real(folder: Path, count: int) -> None:
-    made = synthesise("sd1", "kohya", rank=8, keep=lambda part, name: "attn" in name)
+    made = make_fixture("sd1", "kohya", rank=8, keep=lambda part, name: "attn" in name)
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         path = folder / f"{i}.safetensors"
@@ -100,47 +100,44 @@ def resident() -> int:
     return pages * resource.getpagesize() >> 20
 
 
-def questions(home: Path, files: list[Path]) -> dict[str, Any]:
+def questions(home: Path, files: list[Path]) -> Iterator[tuple[str, Any]]:
     """Each by a library that was just opened; the first of many searches opens it."""
     library = Library(home)
     asked = files[:: max(1, len(files) // ASKED)][:ASKED]
     first, _ = measured(lambda: library.search(asked[0], k=10))
     rest, _ = measured(lambda: [library.search(path, k=10) for path in asked])
     listed, _ = measured(lambda: library.search(where="rank >= 1 and text ~ '77'", k=10))
+    yield "first search", first
+    yield f"{len(asked)} searches", rest
+    yield "filter", listed
     copies, groups = measured(Library(home).duplicates)
-    descent, _ = measured(lambda: [Library(home).lineage(path) for path in asked[:2]])
-    return {
-        "first search": first,
-        f"{len(asked)} searches": rest,
-        "filter": listed,
-        "duplicates": {**copies, "groups": len(groups)},
-        "lineage of 2": descent,
-    }
+    yield "duplicates", {**copies, "groups": len(groups)}
+    yield "lineage of 1", measured(lambda: Library(home).lineage(asked[0]))[0]
 
 
-def one(folder: Path, name: str, make: Callable[[Path, int], None], count: int) -> dict[str, Any]:
+def steps(
+    folder: Path, name: str, make: Callable[[Path, int], None], count: int
+) -> Iterator[tuple[str, Any]]:
     loras, home = folder / name, folder / f"{name}.library"
-    row, _ = measured(lambda: make(loras, count))
-    found: dict[str, Any] = {"files": count, "made": row}
+    yield "files", count
+    yield "made", measured(lambda: make(loras, count))[0]
     library = Library(home)
-    found["index"] = indexed(library, loras)
-    found["index again"] = indexed(library, loras)
-    files = sorted(loras.rglob("*.safetensors"))
-    found.update(questions(home, files))
-    found["bytes of the library"] = sum(p.stat().st_size for p in home.rglob("*") if p.is_file())
-    for key, value in found.items():
-        print(f"  {name}: {key}: {value}", flush=True)
-    return found
+    yield "index", indexed(library, loras)
+    yield "index again", indexed(library, loras)
+    yield "bytes of the library", sum(p.stat().st_size for p in home.rglob("*") if p.is_file())
+    yield from questions(home, sorted(loras.rglob("*.safetensors")))
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     small, real = (int(text) for text in (sys.argv[2:4] or (70_000, 1_000)))
-    document = {
-        "small": one(folder, "small", make_small, small),
-        "real size": one(folder, "real", make_real, real),
-    }
-    print(save("scale", {**document, "machine": machine()}))
+    document: dict[str, Any] = {"machine": machine()}
+    for name, make, count in (("small", make_small, small), ("real", make_real, real)):
+        found = document[name] = {}
+        for key, value in steps(folder, name, make, count):
+            found[key] = value
+            print(f"  {name}: {key}: {value}", flush=True)
+            save("scale", document)
     shutil.rmtree(folder)
 
 

@@ -90,7 +90,7 @@ def guarded(path: RemotePath) -> Iterator[None]:
     except (LorariumError, GeneratorExit):
         raise
     except FileNotFoundError as error:
-        what = "bucket" if "bucket" in str(error).lower() else "file"
+        what = "bucket" if "bucket does not exist" in str(error) else "file"
         raise Absent(f"there is no such {what}", where=where) from None
     except PermissionError:
         raise refused(403, where, LOGIN) from None
