@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -13,15 +11,11 @@ from pathlib import Path
 import click
 import pytest
 
-import lorarium
-from lorarium import formats
 from lorarium.cli import cli
 from lorarium.cli import commands as help_lines
-from lorarium.formats.example import example
 from lorarium.formats.health import CODES
-
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+from lorarium.mergers import METHODS
+from tests.docs_blocks import PAGES, ROOT
 
 
 def commands() -> dict[str, click.Command]:
@@ -70,11 +64,27 @@ def test_constraints_pin_every_dependency() -> None:
     assert "torch==2.13.0" in pins
 
 
+def anchors(page: Path) -> set[str]:
+    """The fragments of a page's headings, as code hosts make them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for name, _, anchor in re.findall(r"\]\(([^)#]*)(#([^)]+))?\)", page.read_text()):
+        if "://" not in name:
+            target = page.parent / name if name else page
+            assert target.exists(), f"{page.name} links to {name}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {name}#{anchor}"
+
+
+def test_every_merge_method_has_its_formula() -> None:
+    page = (ROOT / "docs" / "merge-methods.md").read_text()
+    table = re.search(r"^\| method \| what it makes.*?\n\n", page, re.M | re.S)
+    assert table
+    firsts = [line.split("|")[1] for line in table[0].splitlines()[2:] if line]
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(firsts))) == set(METHODS)
 
 
 def test_index_names_every_page() -> None:
@@ -83,32 +93,6 @@ def test_index_names_every_page() -> None:
         "README.md",
         "index.md",
     ]
-
-
-def test_python_examples_compile() -> None:
-    for page in PAGES:
-        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
-            compile(block, page.name, "exec")
-
-
-def readme_commands() -> list[str]:
-    block = re.search(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    assert block
-    return [line for line in block[1].splitlines() if line.startswith("lorarium ")]
-
-
-def test_readme_commands_run(tmp_path: Path) -> None:
-    formats.write(example(seed=1), tmp_path / "ink.safetensors", "kohya")
-    formats.write(example(seed=2, rank=8), tmp_path / "rain.safetensors", "diffusers")
-    assert len(readme_commands()) == 7
-    source = str(Path(lorarium.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": source, "LORARIUM_LIBRARY": str(tmp_path / "l")}
-    for line in readme_commands():
-        program = [sys.executable, "-m", *shlex.split(line)]
-        done = subprocess.run(
-            program, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0 and done.stdout and not done.stderr, (line, done)
 
 
 def test_tour_runs(tmp_path: Path) -> None:
