@@ -18,7 +18,7 @@ from lorarium.recipes import STAGES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-FENCE = re.compile(r"((?:^<!-- .* -->\n)*)^```(\w*)\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"((?:^<!-- [^\n]* -->\n)*)^```(\w*)\n(.*?)^```$", re.M | re.S)
 COMMENT = re.compile(r"<!-- (.*) -->")
 ADDS = re.compile(r"the test adds to ([^:]+): (.+)")
 FINDS = {"duplicates"}  # commands that exit with 1 when they found what they looked for

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,8 @@ def test_every_fence_says_what_it_is(page: Path) -> None:
 def test_the_blocks_of_a_page_run(page: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if page.name not in CORE:
         for package in ("torch", "lancedb", "sklearn"):
-            pytest.importorskip(package)
+            if find_spec(package) is None:  # not imported: many pages need them on paper only
+                pytest.skip(f"needs {package}")
     if page.name == "README.md" or page.name == "install.md":  # these begin in an empty folder
         shutil.rmtree(here)
         here.mkdir()
