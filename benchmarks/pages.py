@@ -4,7 +4,7 @@
     python benchmarks/pages.py --check    # exit with 1 if a page says something else
 
 A page asks for a table by a pair of marks, `<!-- figures: NAME -->` and `<!-- end -->`. What stands
-between them is made from `benchmarks/results` and never typed; tests/test_pages.py holds it to that.
+between is made from `benchmarks/results` and never typed; tests/test_pages.py holds it to that.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),
     "sketch-content": (descriptors.sketch_content, ("sketch",)),
+    "sketch-copies": (descriptors.sketch_copies, ("sketch",)),
     "sketch-errors": (descriptors.sketch_errors, ("sketch",)),
+    "sketch-merges": (descriptors.sketch_merges, ("sketch",)),
     "sketch-speed": (descriptors.sketch_speed, ("sketch",)),
     "speed": (library.speed, ("library",)),
     "synth": (synth.synth, ("synth",)),

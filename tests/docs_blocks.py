@@ -128,4 +128,3 @@ def _parse(words: list[str], place: str) -> None:
         command.make_context(command.name, list(words), parent=context)
     except click.ClickException as error:
         raise AssertionError(f"{place}: {error.format_message()}") from error
-

@@ -134,3 +134,35 @@ def sketch_speed(document: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
     head = ("file, fp16", "modules", "size", "load and cast", "sketch", "ratio", "read and sketch")
     return table(head, rows)
+
+
+def sketch_merges(document: dict[str, Any]) -> list[str]:
+    """Parents of merges found by regression on sketches, at the smallest and the stored size."""
+    cases: dict[tuple[str, str], dict[int, dict[str, Any]]] = {}
+    for row in document["merges"]["rows"]:
+        cases.setdefault((row["world"], row["cut"]), {})[row["size"]] = row
+    rows = []
+    for (world, cut), sizes in cases.items():
+        small, large = sizes[512], sizes[4096]
+        found = (f"{r['found']:.0%}, {r['false']}" for r in (small, large))
+        off = (f"{r['rms_from_exact_regression']:.4f}" for r in (small, large))
+        exact = f"{small['exact_regression_within_0.05']:.0%}"
+        rows.append((world, cut, str(small["parents"]), *found, *off, exact))
+    head = (
+        "adapters", "merge", "parents", "found, false: 512 numbers", "4,096",
+        "weights off exact regression: 512", "4,096", "exact within 0.05 of the truth",
+    )  # fmt: skip
+    return table(head, rows)
+
+
+def sketch_copies(document: dict[str, Any]) -> list[str]:
+    """The least cosine of copies and the largest of others, over all sets of adapters."""
+    worlds = document["copies"]["rows"]
+    rows = []
+    for pair in worlds[0]:
+        if pair != "world":
+            other = pair.startswith(("another", "relative"))
+            cosine = (max if other else min)(world[pair] for world in worlds)
+            kind = "other" if other else "copy"
+            rows.append((pair, kind, f"{cosine:.4f}" if other else f"{cosine:.5f}"))
+    return table(("pair", "is a", "cosine"), rows)

@@ -75,8 +75,8 @@ def only_here(
         (
             "copies in any dialect, type or factors, and which one to keep",
             "[`duplicates`, `tidy`](docs/tidy.md)",
-            f"{len(duplicates['wrong'])} of {duplicates['pairs of one origin']:,} planted pairs and "
-            f"of {duplicates['pairs of other origins']:,} others wrong "
+            f"{len(duplicates['wrong'])} of {duplicates['pairs of one origin']:,} planted pairs "
+            f"and of {duplicates['pairs of other origins']:,} others wrong "
             "(`benchmarks/duplicates.py`)",
             "a cut that kept less than a tenth of the energy may be overlooked",
         ),
