@@ -107,7 +107,7 @@ def check_only(block: Block) -> None:
         return
     for words in block.lines():
         if words[0] == "lorarium":
-            _parse(words[1:], block.place)
+            parse(words[1:], block.place)
         elif words[:3] == ["python", "-m", "lorarium.recipes"]:
             assert words[3] in STAGES, f"{block.place}: no stage {words[3]}"
         elif words[0] == "python":
@@ -116,7 +116,8 @@ def check_only(block: Block) -> None:
             assert words[0] in {*SHELL, "export"}, f"{block.place}: {words[0]}"
 
 
-def _parse(words: list[str], place: str) -> None:
+def parse(words: list[str], place: str) -> None:
+    """Whether a command line names what exists; it is not run, and may leave out what is needed."""
     command: click.Command = cli
     context = None
     try:
@@ -126,5 +127,7 @@ def _parse(words: list[str], place: str) -> None:
             assert inner is not None, f"{place}: no command {name}"
             command = inner
         command.make_context(command.name, list(words), parent=context)
+    except (click.MissingParameter, click.exceptions.Exit):  # or one that answered at once
+        pass
     except click.ClickException as error:
         raise AssertionError(f"{place}: {error.format_message()}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -13,9 +14,10 @@ import pytest
 
 from lorarium.cli import cli
 from lorarium.cli import commands as help_lines
+from lorarium.errors import missing_extra
 from lorarium.formats.health import CODES
 from lorarium.mergers import METHODS
-from tests.docs_blocks import PAGES, ROOT
+from tests.docs_blocks import PAGES, ROOT, parse
 
 
 def commands() -> dict[str, click.Command]:
@@ -85,6 +87,21 @@ def test_every_merge_method_has_its_formula() -> None:
     assert table
     firsts = [line.split("|")[1] for line in table[0].splitlines()[2:] if line]
     assert set(re.findall(r"`([a-z-]+)`", " ".join(firsts))) == set(METHODS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_inside_sentences_exist(page: Path) -> None:
+    for line in re.findall(r"`lorarium ([a-z][^`]*)`", page.read_text()):
+        if "..." not in line and not page.name == "commands.md":  # those are headings of usage
+            parse(shlex.split(line), f"{page.name}: lorarium {line}")
+
+
+def test_one_place_says_how_to_install_an_extra() -> None:
+    source = ROOT / "src" / "lorarium"
+    named = [path.name for path in source.rglob("*.py") if "lorarium[" in path.read_text("utf-8")]
+    assert named == ["errors.py"]
+    hint = missing_extra("this needs torch", "torch").hint
+    assert "pip install 'lorarium[torch]'" in hint and "pip install -e '.[torch]'" in hint
 
 
 def test_index_names_every_page() -> None:
