@@ -32,7 +32,7 @@ from lorarium.world.splits import SEEN_GENRES
 def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
     """The first copy of test members in the main recipe, spread over genres or classes; or what a
     user would do for them: the trainer's defaults on twelve (five) captioned pictures."""
-    found = [
+    matches = [
         e
         for e in manifest().entries
         if e.kind == kind
@@ -40,7 +40,7 @@ def entries(kind: str, recipe: str, count: int, ours: bool) -> list[Entry]:
         and e.id.endswith(f"-{recipe}-0")
         and (kind == "subject" or e.of[0] in SEEN_GENRES)  # the floor needs a word for the genre
     ]
-    chosen = found[:: max(1, len(found) // count)][:count]
+    chosen = matches[:: max(1, len(matches) // count)][:count]
     usual = defaults("micro-1", "a {} in sty1" if kind == "style" else "a sub1")
     pictures = tuple(range(12 if kind == "style" else 5))
     users = [replace(e, numbers=usual, pictures=pictures, captioned=True) for e in chosen]

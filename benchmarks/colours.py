@@ -28,11 +28,11 @@ def main() -> None:
     )
     agree = {}
     for count in SETS:
-        said = [
+        hues = [
             np.array([hues_of(*of, "test", count, first).argmax() for of in artists])
             for first in (0, count)
         ]
-        agree[str(count)] = round(float((said[0] == said[1]).mean()), 3)
+        agree[str(count)] = round(float((hues[0] == hues[1]).mean()), 3)
         print(f"{count} pictures and {count} others say one colour of {agree[str(count)]:.0%}")
     report = {"command": "benchmarks/colours.py", "artists": len(artists), "agree": agree}
     print(save("colours", report | {"machine": machine()}))

@@ -47,18 +47,18 @@ def main() -> None:
     print(summary(document))
     asked.page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(asked.page, [page(document).encode()], force=True)
-    kept = {
-        kind: {key: value for key, value in found.items() if key != "map"}
-        for kind, found in document["kinds"].items()
+    kinds = {
+        kind: {key: value for key, value in report.items() if key != "map"}
+        for kind, report in document["kinds"].items()
     }
     command = f"benchmarks/describe.py ZOO --samples {asked.samples}"
     command += f" --kind {asked.kind}" if asked.kind else ""
-    for found in kept.values():
-        found |= {"machine": machine(), "command": command}
+    for report in kinds.values():
+        report |= {"machine": machine(), "command": command}
     before = RESULTS / "describe.json"
     if asked.kind and before.exists():
-        kept = json.loads(before.read_text())["kinds"] | kept
-    print("written to", save("describe", {**document, "machine": machine(), "kinds": kept}))
+        kinds = json.loads(before.read_text())["kinds"] | kinds
+    print("written to", save("describe", {**document, "machine": machine(), "kinds": kinds}))
     print("page", asked.page)
     fill_pages()
 

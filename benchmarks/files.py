@@ -19,12 +19,12 @@ from machine import machine, save
 from pages import fill_pages
 
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import write_png
 from lorarium.evaluation.files.drawing import DrawSettings, contenders
 from lorarium.evaluation.files.protocol import References, evaluate_files
 from lorarium.evaluation.judging.comparison import Aspect
 from lorarium.evaluation.judging.open_judge import open_judges
 from lorarium.evaluation.synth.targets import JUDGED_BY, pool
+from lorarium.pictures import write_png
 from lorarium.training.manifest import UNSEEN
 from lorarium.training.run import train
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
@@ -81,12 +81,12 @@ def measured(
         words = [f"a sub1 {of[0]} in {genre}" for genre in GENRES]
     files = contenders([(str(path), 1.0) for path in checkpoints(base, aspect, of, folder)])
     settings = DrawSettings(tuple(words[:prompts]), each, 20, None, None, 0)
-    given = References(
+    pictures = References(
         {aspect: references}, {aspect: tuple(f"unseen {i}" for i in range(known))}, strangers
     )
-    with open_judges(judges, folder) as opened:
+    with open_judges(judges, folder) as picture_judges:
         document = evaluate_files(
-            base, files, given, opened, settings, folder / "drawn",
+            base, files, pictures, picture_judges, settings, folder / "drawn",
             say=lambda words: print(words, flush=True),
         )  # fmt: skip
     for judge in document["judges"]:

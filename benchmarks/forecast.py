@@ -20,7 +20,7 @@ from lorarium.bases.base import open_base
 from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import members, table
-from lorarium.evaluation.merge.drawing import Gallery
+from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman, two_way_bootstrap
 from lorarium.forecasts.rates import ASSET, DRAFTED, SETTINGS, shipped
 from lorarium.recipes.forecast import (
@@ -29,12 +29,12 @@ from lorarium.recipes.forecast import (
     RUN,
     SEED,
     Pairs,
-    chosen,
-    fitted,
+    choose_penalty,
+    fit_predictor,
     read_pairs,
     with_drafts,
 )
-from lorarium.recipes.forecast_cells import judged, pairs
+from lorarium.recipes.forecast_cells import judge_cells, pairs
 
 
 def plain(of: Pairs) -> Pairs:
@@ -54,26 +54,26 @@ def main() -> None:
     parser.add_argument("--name", default="forecast")
     asked = parser.parse_args()
     base, zoo = open_base(), read_zoo(asked.zoo)
-    who, how = (
+    subjects, styles = (
         members(zoo, kind, "test", asked.side, recipe)
         for kind, recipe in (("subject", asked.subjects), ("style", asked.styles))
     )
-    cells = table(zoo, who, how)
-    shape = len(who), len(how)
-    gallery = Gallery(base, Path("runs/merge/drawn"), asked.workers)
+    cells = table(zoo, subjects, styles)
+    shape = len(subjects), len(styles)
+    drawings = PictureCache(base, Path("runs/merge/drawn"), asked.workers)
     judge = load_judge(asked.judge)
-    scores = judged(gallery, cells, judge, asked.pictures)
+    scores = judge_cells(drawings, cells, judge, asked.pictures)
     truth, both = scores.rates, (scores.subject >= 0) & (scores.style >= 0)
 
     learned = [c for folder, split, n in LEARNED for c in pairs(read_zoo(folder), split, n, SEED)]
-    half = Gallery(base, RUN / "drawn")
-    merges = judged(half, learned, load_judge("a"), PICTURES)
+    half = PictureCache(base, RUN / "drawn")
+    merges = judge_cells(half, learned, load_judge("a"), PICTURES)
     rates, truths = merges.soft, merges.rates
     known, new = read_pairs(learned), read_pairs(cells)
     drafted = with_drafts(new, cells, base)
-    ridge, axes, _ = chosen(plain(known), rates, truths, [0])
-    rival = fitted(plain(known), rates, ridge, axes)
-    said = {
+    ridge, axes, _ = choose_penalty(plain(known), rates, truths, [0])
+    rival = fit_predictor(plain(known), rates, ridge, axes)
+    predictions = {
         "forecast": shipped(ASSET).rates(new.facts, new.seen),
         "forecast with drafts": shipped(DRAFTED).rates(drafted.facts, new.seen),
         "norms and overlaps": rival.rates(plain(new).facts, new.seen),
@@ -87,10 +87,10 @@ def main() -> None:
         "rates": {w.name: truth[:, i].mean(0).round(4).tolist() for i, w in enumerate(SETTINGS)},
         "fixed": SETTINGS[fixed].name, "ways": {},
     }  # fmt: skip
-    for name, rate in said.items():
+    for name, rate in predictions.items():
         way = rate[:, :, 2].argmax(1)
         ways = [[SETTINGS[i]] for i in way]
-        more = judged(gallery, cells, judge, asked.pictures, 1, ways).rates[:, 0]
+        more = judge_cells(drawings, cells, judge, asked.pictures, 1, ways).rates[:, 0]
         at = rate[rows, way], (truth[rows, way] + more) / 2
         gain = (second[rows, way] - second[:, fixed]).reshape(*shape, 1)
         document["ways"][name] = {  # type: ignore[index]

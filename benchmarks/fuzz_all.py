@@ -6,8 +6,10 @@
 
 Case numbers name inputs (see `tests/fuzz/cases.py`); each is read, inspected, converted, resized,
 merged, sketched, fingerprinted and indexed. Counted are operations, errors that are no
-`LorariumError`, operations of more than two seconds, and the peak of memory. With `-o` the counts
-are kept every few seconds, and the same command goes on where it ended.
+`LorariumError`, operations of more than two seconds, processes that died, and cases that took more
+than 1 GB of memory. Operations run in processes that are watched from outside
+(`tests/fuzz/watching.py`), so that a hang in C is counted too. With `-o` the counts are kept every
+few seconds, and the same command goes on where it ended.
 """
 
 from __future__ import annotations
@@ -16,9 +18,7 @@ import argparse
 import contextlib
 import json
 import os
-import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -26,151 +26,39 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy: threads do not go along into a fork
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from tests.fuzz import watching
 from tests.fuzz.cases import make_case, save_case
-from tests.fuzz.operations import Step, steps
+from tests.fuzz.counting import empty
+from tests.fuzz.operations import steps
+from tests.fuzz.totals import Totals
 
 from lorarium.errors import LorariumError
 
-SLOW = 2.0  # seconds of one operation
-STUCK = 60.0  # seconds of the clock after which one is given up
 KEEP_EVERY = 20.0  # seconds between two writings of the counts
-WRITES = {"convert", "write"}  # operations that leave files; an input replaces the one before it
-EXAMPLES = 5  # case numbers kept of each find
-
-
-class Stuck(BaseException):
-    """An operation that does not end."""
-
-
-@dataclass
-class Totals:
-    """What has been counted so far; `next` is the case to go on with."""
-
-    start: int = 0
-    next: int = 0
-    operations: int = 0
-    by_operation: Counter[str] = field(default_factory=Counter)
-    refused: int = 0  # operations that ended in a LorariumError
-    foreign: int = 0
-    slow: int = 0
-    slowest: float = 0.0
-    slowest_case: str = ""
-    peak_bytes: int = 0
-    cpu_seconds: float = 0.0
-    finds: dict[str, list[int]] = field(default_factory=dict)
-
-    def find(self, what: str, number: int) -> None:
-        examples = self.finds.setdefault(what, [])
-        if len(examples) < EXAMPLES:
-            examples.append(number)
-
-
-class Watch:
-    """Looks every few seconds whether an operation has ended; asking the system before and after
-    each would cost more than most of them."""
-
-    def __init__(self) -> None:
-        self.began = time.monotonic()
-        signal.signal(signal.SIGALRM, self._look)
-        signal.setitimer(signal.ITIMER_REAL, STUCK / 4, STUCK / 4)
-
-    def _look(self, signum: int, frame: FrameType | None) -> None:
-        if time.monotonic() - self.began > STUCK:
-            raise Stuck
+WARM = 40  # cases that are done before those that count
 
 
 def run(totals: Totals, operations: int, folder: Path, keep: Path | None = None) -> None:
     """Go on until so many operations are done in all."""
-    watch = Watch()
-    began, before = time.process_time(), totals.cpu_seconds
-    kept = time.monotonic()
-    while totals.operations < operations:
-        number = totals.next
-        longest, written = 0.0, False
+    for number in range(WARM):  # tables that are read once are read before processes part
         for step in steps(number, folder):
-            written |= step.name in WRITES
-            watch.began = time.monotonic()
-            _operate(totals, step, number)
-            longest = max(longest, time.monotonic() - watch.began)
-        if longest > SLOW:  # of the clock, which other programs share
-            _time(totals, number, folder)
-        if written:
-            _empty(folder)
-        totals.next += 1
+            with contextlib.suppress(Exception):
+                step.run()
+    empty(folder)
+    kept = time.monotonic()
+    for _ in watching.run(totals, steps, operations, folder):
         if keep is not None and time.monotonic() - kept > KEEP_EVERY:
             kept = time.monotonic()
-            _settle(totals, before + time.process_time() - began)
             write_totals(totals, keep)
-    _settle(totals, before + time.process_time() - began)
-    signal.setitimer(signal.ITIMER_REAL, 0)
     if keep is not None:
         write_totals(totals, keep)
-
-
-def _operate(totals: Totals, step: Step, number: int) -> None:
-    refused = False
-    try:
-        step.run()
-    except LorariumError as error:
-        refused = True
-        if not str(error).isprintable():
-            totals.foreign += 1
-            totals.find(f"{step.name}: a message that cannot be printed", number)
-    except Stuck:
-        totals.slow += 1
-        totals.find(f"{step.name}: stuck", number)
-    except Exception as error:
-        totals.foreign += 1
-        totals.find(f"{step.name}: {_place(error)}", number)
-    if step.name == "make" and not refused:
-        return  # the sound part of the fuzzer itself
-    totals.refused += refused
-    totals.operations += 1
-    totals.by_operation[step.name] += 1
-
-
-def _time(totals: Totals, number: int, folder: Path) -> None:
-    """A case again, its operations timed by the processor's clock."""
-    _empty(folder)
-    for step in steps(number, folder):
-        began = time.process_time()
-        with contextlib.suppress(Exception):
-            step.run()
-        seconds = time.process_time() - began
-        if seconds > totals.slowest:
-            totals.slowest, totals.slowest_case = seconds, f"{step.name} of {number}"
-        if seconds > SLOW:
-            totals.slow += 1
-            totals.find(f"{step.name}: slow", number)
-
-
-def _place(error: Exception) -> str:
-    """The class of an error and the last line of ours that it went through."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "lorarium" in f.filename]
-    last = frames[-1] if frames else traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())[:100]
-    return f"{type(error).__name__} in {Path(last.filename).name}:{last.lineno} ({text})"
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _settle(totals: Totals, cpu_seconds: float) -> None:
-    totals.cpu_seconds = cpu_seconds
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    totals.peak_bytes = max(totals.peak_bytes, peak * (1 if sys.platform == "darwin" else 1024))
 
 
 def summary(totals: Totals) -> dict[str, Any]:
@@ -231,7 +119,7 @@ def main() -> None:
         if given.finds is not None:
             keep_finds(totals, folder, given.finds)
     print(json.dumps(summary(totals), indent=1))
-    sys.exit(1 if totals.foreign or totals.slow else 0)
+    sys.exit(1 if totals.foreign or totals.slow or totals.large else 0)
 
 
 def keep_finds(totals: Totals, folder: Path, kept: Path) -> None:
@@ -240,7 +128,7 @@ def keep_finds(totals: Totals, folder: Path, kept: Path) -> None:
     for numbers in totals.finds.values():
         with contextlib.suppress(Exception):  # a change in memory that could not be built
             save_case(make_case(numbers[0], folder), kept / str(numbers[0]))
-        _empty(folder)
+        empty(folder)
 
 
 def show(number: int, folder: Path) -> None:

@@ -26,15 +26,15 @@ def main() -> int:
     parser.add_argument("--split", default="validation")
     asked = parser.parse_args()
     zoo = read_zoo(asked.zoo)
-    found = best_training_free(zoo, asked.split)
-    for name, splits in found["rows"].items():
+    report = best_training_free(zoo, asked.split)
+    for name, splits in report["rows"].items():
         print(f"{name:16}", *(f"{split} {rate:.3f}" for split, rate in splits.items()))
-    fits = {split: LOW <= best["r_at_1"] <= HIGH for split, best in found["best"].items()}
-    for split, best in found["best"].items():
+    fits = {split: LOW <= best["r_at_1"] <= HIGH for split, best in report["best"].items()}
+    for split, best in report["best"].items():
         word = "leaves headroom" if fits[split] else f"is outside {LOW} to {HIGH}"
         print(f"best {split}: {best['row']} {best['r_at_1']:.3f} {word}")
     about = {"zoo": zoo.name, "base_hash": zoo.base_hash, "split": asked.split}
-    document = {"machine": machine(), **about, "wanted": [LOW, HIGH], "fits": fits, **found}
+    document = {"machine": machine(), **about, "wanted": [LOW, HIGH], "fits": fits, **report}
     print("written to", save("headroom", document))
     return 0 if all(fits.values()) and fits else 1
 

@@ -283,7 +283,7 @@ def make(folder: Path, n: int, encoder: Encoder) -> np.ndarray:
     whole = encoder is not STYLE
     centres = rng.standard_normal((max(50, n // 20), OUTPUT if whole else LEARNED), np.float32)
     create(folder)
-    store = Store(folder / STORE)
+    store = Store(folder)
     name = encoder.table("sd1")
     step = 2_000 if whole else 50_000
     for start in range(0, n, step):
@@ -364,7 +364,7 @@ def answers(folder: Path, centres: np.ndarray, n: int, encoder: Encoder) -> dict
     queries = clustered(QUERIES, 10**9, centres)
     lancedb.connect(str(folder / STORE)).open_table(FILES)  # itself takes its time once
     began, busy = time.perf_counter(), time.process_time()
-    view = View(Store(folder / STORE), {encoder.name: encoder})
+    view = View(Store(folder), {encoder.name: encoder})
     space = view.space(encoder, "sd1")
     _ = view.of_content, view.calibrations, space.large or space.stored
     opened, opened_busy = time.perf_counter() - began, time.process_time() - busy

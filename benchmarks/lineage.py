@@ -2,6 +2,7 @@
 
     python benchmarks/lineage.py            # the seeds that are reported
     python benchmarks/lineage.py tuning     # those that limits were chosen on
+    python benchmarks/lineage.py tuning show 3 5   # some of them, with what was not right
 
 Two questions for each file, "what was it made of" and "what did it go into". An answer is *right*
 when every parent that is called sure or likely is a true ancestor (or a file equal to one), the
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from truth import CLASSES, Planted, Truth
 from lorarium.library import Library, Lineage
 
 TUNING = tuple((seed, "micro-1") for seed in (1, 3, 5, 101, 102, 103, 201))
-REPORTED = ((202, "micro-1"), (203, "micro-1"), (204, "micro-1"))
+REPORTED = tuple((seed, "micro-1") for seed in range(205, 210))
 COPIES = ("identical", "same weights", "scaled", "negated")
 NEAR_WEIGHT = 0.02  # of the true one, or of the largest
 SMALL = 0.06  # of the largest weight: what went into something with less need not be found
@@ -112,7 +114,11 @@ class Judge:
             for f in self.truth.present()
             if f.merged and f.path not in there and self._counts(f, mine)
         ]
-        return ("missed" if missing else "right"), []
+        if missing:
+            return "missed", []
+        told = {self.name(c.path) for c in answer.children if c.verdict != "cannot be told"}
+        known = [f.path for f in self.truth.present() if f.merged and self._counts(f, mine)]
+        return ("right" if told >= set(known) else "honest"), []
 
     def _counts(self, merge: Planted, mine: set[str]) -> bool:
         """Whether one of these is in a merge with more than next to nothing."""
@@ -153,7 +159,7 @@ def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict
                     print("   ", [(c.path[-30:], c.note, c.relation) for c in answer.copies])
                     print("   ", answer.said)
                 else:
-                    print("   ", [c.to_json() for c in answer.children])
+                    print("   ", [(c.path[-25:], c.verdict, c.weight) for c in answer.children])
     return rows
 
 
@@ -175,11 +181,19 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
 def main(words: list[str]) -> None:
     tuning = "tuning" in words
     seeds = TUNING if tuning else REPORTED
+    numbers = {int(word) for word in words if word.isdigit()}
+    seeds = tuple(pair for pair in seeds if not numbers or pair[0] in numbers)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         for seed, family in seeds:
             rows += folder_results(seed, family, Path(temporary), "show" in words)
             print(f"{family} {seed}: {summary(rows)}", flush=True)
+    document = report(rows, seeds)
+    if not tuning and not numbers:
+        save("lineage", document)
+
+
+def report(rows: list[dict[str, Any]], seeds: Sequence[tuple[int, str]]) -> dict[str, Any]:
     document: dict[str, Any] = {
         "machine": machine(),
         "seeds": [f"{family} {seed}" for seed, family in seeds],
@@ -197,8 +211,7 @@ def main(words: list[str]) -> None:
     document["all"] = summary(rows)
     document["not right"] = [row for row in rows if row["verdict"] != "right"]
     print("all", document["all"], document["seconds a file"], "s a file")
-    if not tuning:
-        save("lineage", document)
+    return document
 
 
 if __name__ == "__main__":

@@ -39,11 +39,11 @@ def changed(side: list[Member], change: Callable[[Adapter], Adapter]) -> list[Me
 def measured(base: Base, subjects: list[Member], styles: list[Member]) -> dict[str, float]:
     paired = PairedAdapters(base, subjects, styles)
     with rounded(base):
-        found = {
+        distances = {
             "sum": distance(paired, None),
             "lora-rar": distance(paired, learned_net(load_network(ASSET))),
         }
-    return {name: round(value, 5) for name, value in found.items()}
+    return {name: round(value, 5) for name, value in distances.items()}
 
 
 def main() -> None:

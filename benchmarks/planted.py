@@ -29,6 +29,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter, Delta, Hadamard, LowRank
 from lorarium.algebra import norm, recompress, scale
 from lorarium.algebra.forms import arrays
+from lorarium.errors import UnverifiedError
 from lorarium.mergers import merge
 from lorarium.mergers.provenance import stamp
 
@@ -113,7 +114,10 @@ class Planter:
         if hidden:
             adapter = adapter.with_(metadata={})
         path = self.folder / file.path
-        formats.write(adapter, path, dtype=None if dtype is None else DTYPES[dtype])
+        try:
+            formats.write(adapter, path, dtype=None if dtype is None else DTYPES[dtype])
+        except UnverifiedError:  # too small for that number type
+            formats.write(adapter, path)
         self.truth.files[file.path] = file
         self.adapters[file.path] = formats.read(path)
         self._date(path)

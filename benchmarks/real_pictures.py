@@ -21,8 +21,8 @@ from pages import fill_pages
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, losses, open_base
 from lorarium.bases.branches import applied
-from lorarium.bases.pictures import read_pictures
 from lorarium.bases.stack import Stack
+from lorarium.pictures import read_pictures
 from lorarium.training.fit import fit
 from lorarium.training.recipe import Job, Recipe
 

@@ -17,7 +17,7 @@ from lorarium.bases.base import open_base
 from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.evaluation.synth import Options, evaluate_synth
 from lorarium.evaluation.synth.page import page, summary
-from lorarium.evaluation.synth.rows import Row
+from lorarium.evaluation.synth.rows import SynthContender
 from lorarium.formats.target import write_atomically
 from lorarium.recipes.lora_diffusion import learn
 from lorarium.recipes.lora_diffusion.rows import paper_rows
@@ -47,13 +47,13 @@ def main() -> None:
     )  # fmt: skip
     zoo = read_zoo(asked.zoo) if asked.zoo else None
 
-    def paper(kind: str) -> list[Row]:
+    def paper(kind: str) -> list[SynthContender]:
         """The paper's generators, where the stage has learned them."""
         folder = learn.RUN / learn.mark(zoo) / kind if zoo else None
         if zoo is None or folder is None or not (folder / "done.json").exists():
             return []
-        found = learn.learn(learn.examples(zoo, kind, base.size), folder, learn.Plan())
-        return paper_rows(base, found)
+        generators = learn.learn(learn.examples(zoo, kind, base.size), folder, learn.Plan())
+        return paper_rows(base, generators)
 
     document = evaluate_synth(
         base,

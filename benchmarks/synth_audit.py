@@ -44,10 +44,10 @@ class Asked:
 
     def target(self, size: int) -> Target:
         e, made = self.entry, np.empty(0)
-        shown, prompts = pool(e.kind, e.of, e.split, e.pictures, size)
-        judged = range(UNSEEN, UNSEEN + JUDGED_BY[e.kind])
-        references, _ = pool(e.kind, e.of, e.split, judged, size)
-        return Target(e.kind, e.of, False, shown, prompts, references, (), (), made)
+        pictures, prompts = pool(e.kind, e.of, e.split, e.pictures, size)
+        numbers = range(UNSEEN, UNSEEN + JUDGED_BY[e.kind])
+        references, _ = pool(e.kind, e.of, e.split, numbers, size)
+        return Target(e.kind, e.of, False, pictures, prompts, references, (), (), made)
 
     def prompts(self, word: int) -> list[str]:
         """The same subjects for every style, and one individual as a photograph."""
@@ -59,12 +59,12 @@ class Asked:
 
 def entries(zoos: list[Zoo], kind: str, recipes: set[str]) -> list[Asked]:
     """One test adapter of each artist or individual, from the most pictures."""
-    found: dict[tuple[str, int], Asked] = {}
+    first: dict[tuple[str, int], Asked] = {}
     for zoo in zoos:
         for e in zoo.part(kind, "test"):
             if e.recipe in recipes and len(e.pictures) > SHORT:
-                found.setdefault(e.of, Asked(zoo, e))
-    return list(found.values())
+                first.setdefault(e.of, Asked(zoo, e))
+    return list(first.values())
 
 
 def drawn(base: Base, adapter: Adapter, prompts: list[str], file: Path) -> np.ndarray:

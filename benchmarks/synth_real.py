@@ -18,7 +18,7 @@ from machine import machine, save
 from real_pictures import ASKED, SEED, SHOWN, loss
 
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import read_pictures
+from lorarium.pictures import read_pictures
 from lorarium.synthesis.make import refined, synthesize
 from lorarium.synthesis.store import Synth, load_synth
 

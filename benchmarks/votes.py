@@ -152,12 +152,12 @@ def tally() -> None:
     """The figures, and all that they come from beside them."""
     KEPT.mkdir(parents=True, exist_ok=True)
     public: dict[str, Any] = {}
-    opened: dict[str, Any] = {}
+    sealed: dict[str, Any] = {}
     for key in sorted(FOLDER.glob("key-*.json")):
         folder = FOLDER / key.stem.replace("key", "sheets")
         some = read_sheets(folder)
         public |= some
-        opened |= read_key(key, some)
+        sealed |= read_key(key, some)
         shutil.copy(key, KEPT / key.name)
         shutil.copy(folder / "sheets.json", KEPT / f"{folder.name}.json")
     votes = read_votes([FOLDER / "answers"], public)
@@ -169,7 +169,7 @@ def tally() -> None:
     document = {
         "command": "python benchmarks/votes.py tally", "machine": machine(),
         "drawn": {"pictures": PICTURES, "sampling steps": STEPS, "seed": SEED},
-        "parts": {part: vote_document(votes, opened, part=part, judges=judges) for part in PARTS},
+        "parts": {part: vote_document(votes, sealed, part=part, judges=judges) for part in PARTS},
     }  # fmt: skip
     (KEPT / "tally.json").write_text(json.dumps(document, indent=1) + "\n")
     print(summary(document["parts"]["all"]))

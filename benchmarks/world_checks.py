@@ -38,7 +38,7 @@ ERROR_GOAL, SHORTCUT_GOAL, BLIND_GOAL, NAMED_GOAL = 0.08, 0.5, 0.2, 0.9
 
 
 def judges() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     for name in ("a", "b"):
         try:
             judge = load_judge(name)
@@ -47,32 +47,32 @@ def judges() -> dict[str, Any]:
             continue
         figures = verification(judge.net, "test", seed=SEED, per_genre=PER_GENRE,
                                per_class=PER_CLASS, queries=QUERIES)  # fmt: skip
-        found[f"judge_{name}"] = figures | {
+        report[f"judge_{name}"] = figures | {
             "thresholds": judge.card["thresholds"], "spent": judge.card["spent"],
             "true_renders": true_pass_rates(judge, seed=SEED),
         }  # fmt: skip
-    return found
+    return report
 
 
 def baselines() -> dict[str, Any]:
     """The papers' encoders as judges of artist and individual, and CLIP-like's words."""
     styles = style_trials("test", PER_GENRE, QUERIES, seed=SEED)
     subjects = subject_trials("test", PER_CLASS, QUERIES, seed=SEED)
-    found: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     for name in ("clip_like", "dino_like"):
         try:
             net = shipped(name).net
         except LorariumError as problem:
             print(f"{name}: {problem}")
             continue
-        found[name] = {
-            what: {"error": round(s.error, 4), "found": round(s.found, 4)}
+        report[name] = {
+            what: {"error": round(s.error, 4), "found": round(s.recall_at_1, 4)}
             for what, s in (("style", trial_scores(net, styles, "picture")),
                             ("subject", trial_scores(net, subjects, "picture")))
         }  # fmt: skip
         if isinstance(net, ClipLike):
-            found[name]["zero shot"] = zero_shot(net, "test", seed=SEED)
-    return found
+            report[name]["zero shot"] = zero_shot(net, "test", seed=SEED)
+    return report
 
 
 def histograms() -> dict[str, Any]:
@@ -80,7 +80,7 @@ def histograms() -> dict[str, Any]:
     subjects = subject_trials("test", PER_CLASS, QUERIES, seed=SEED)
     photos = subject_trials("test", PER_CLASS, QUERIES, seed=SEED, genres=("photo",))
     return {
-        name: {k: {"error": round(s.error, 4), "found": round(s.found, 4)}
+        name: {k: {"error": round(s.error, 4), "found": round(s.recall_at_1, 4)}
                for k, s in histogram_scores(trials).items()}
         for name, trials in (("artist", styles), ("individual", subjects),
                              ("individual, photo to photo", photos))
@@ -88,23 +88,24 @@ def histograms() -> dict[str, Any]:
 
 
 def blind(pictures: int, minutes: float) -> dict[str, Any]:
-    found = {}
+    report = {}
     for what in ("outlines", "colours"):
         folder = Path("runs") / f"only_{what}"
         shortcut = identity_by(what, folder, pictures, minutes, seed=SEED, per_class=PER_CLASS,
                                queries=QUERIES)  # fmt: skip
-        found[what] = {
-            "error": round(shortcut.across.error, 4), "found": round(shortcut.across.found, 4),
+        report[what] = {
+            "error": round(shortcut.across.error, 4),
+            "found": round(shortcut.across.recall_at_1, 4),
             "error, photo to photo": round(shortcut.alike.error, 4),
         }  # fmt: skip
     with outlines() as look:
         trials = subject_trials("test", PER_CLASS, QUERIES, seed=SEED, genres=(look,),
                                 reference_genre=look)  # fmt: skip
     overlap = overlap_scores(trials)
-    found["outlines, untrained overlap"] = {
-        "error": round(overlap.error, 4), "found": round(overlap.found, 4),
+    report["outlines, untrained overlap"] = {
+        "error": round(overlap.error, 4), "found": round(overlap.recall_at_1, 4),
     }  # fmt: skip
-    return found
+    return report
 
 
 def main() -> None:
@@ -135,31 +136,31 @@ def main() -> None:
 
 
 def checks(document: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     colour = max(s["found"] for s in document["histograms"]["artist"].values())
     for name, judge in document["judges"].items():
-        most = round(SHORTCUT_GOAL * judge["style"]["found"], 4)
-        found[f"colour histogram finds the artist, against {name}"] = {
-            "found": colour, "goal": f"at most {most}", "passed": colour <= most,
+        limit = round(SHORTCUT_GOAL * judge["style"]["found"], 4)
+        report[f"colour histogram finds the artist, against {name}"] = {
+            "found": colour, "goal": f"at most {limit}", "passed": colour <= limit,
         }  # fmt: skip
         for what in ("style", "subject"):
             error = judge[what]["error"]
-            found[f"{name} {what} equal error rate"] = {
+            report[f"{name} {what} equal error rate"] = {
                 "found": error, "goal": f"under {ERROR_GOAL}", "passed": error < ERROR_GOAL,
             }  # fmt: skip
     for name, baseline in document["baselines"].items():
         for what, named in baseline.get("zero shot", {}).items():
-            found[f"{name} zero-shot {what}"] = {
+            report[f"{name} zero-shot {what}"] = {
                 "found": named, "goal": f"at least {NAMED_GOAL}", "passed": named >= NAMED_GOAL,
             }  # fmt: skip
     # not the untrained overlap: one threshold for all classes flatters its error rate
     for what in ("outlines", "colours"):
         figures = document["identity from one cue"][what]
-        found[f"identity from {what} alone, equal error rate"] = {
+        report[f"identity from {what} alone, equal error rate"] = {
             "found": figures["error"], "goal": f"at least {BLIND_GOAL}",
             "passed": figures["error"] >= BLIND_GOAL,
         }  # fmt: skip
-    return found
+    return report
 
 
 if __name__ == "__main__":

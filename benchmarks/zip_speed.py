@@ -21,8 +21,9 @@ import torch
 from machine import machine, save
 
 from lorarium.bases.base import Base, open_base
+from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.describe.zoo import read_zoo
-from lorarium.evaluation.merge.cells import Cell, members, shown, table
+from lorarium.evaluation.merge.cells import Cell, members, table
 from lorarium.formats import read
 from lorarium.mergers.lora_rar import ASSET, Network, load_network
 from lorarium.training.distil import AdapterEnsemble, DistillationSet, distillation, fit_gains
@@ -49,7 +50,7 @@ def distillation_set(base: Base, cell: Cell, k: int, *, seen: bool) -> Distillat
         job = job_of(entry, base)
         pictures, prompts = job.pictures, job.prompts
     else:
-        pictures = shown(entry, base.size)
+        pictures = reference_pictures(entry, base.size)
         others = [i for i in range(32) if i not in entry.pictures][: len(pictures)]
         prompts = tuple(pool_cell(entry, i)[3] for i in others)
     x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -58,7 +59,7 @@ def distillation_set(base: Base, cell: Cell, k: int, *, seen: bool) -> Distillat
 
 def zip_lora(base: Base, cell: Cell) -> dict[str, Any]:
     adapters = [read(path) for path in cell.paths]
-    learned, kept = (
+    learned, held_out = (
         [distillation_set(base, cell, k, seen=s) for k in (0, 1)] for s in (True, False)
     )
     ensemble = AdapterEnsemble(base, adapters)
@@ -69,8 +70,8 @@ def zip_lora(base: Base, cell: Cell) -> dict[str, Any]:
         }
         with torch.no_grad():
             random = torch.Generator().manual_seed(99)
-            found = [distillation(ensemble, kept, rows, random, 16) for _ in range(4)]
-        return float(torch.stack(found).mean())
+            values = [distillation(ensemble, held_out, rows, random, 16) for _ in range(4)]
+        return float(torch.stack(values).mean())
 
     curve = {0: validation(ensemble.ones())}
     seconds = {}

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,10 +26,11 @@ ROOMS = (
     ("synthesis", "mergers", "library"),
     ("descriptors", "training"),
     ("bases", "world", "encoders"),
-    ("trained",),
+    ("trained", "pictures"),
     ("formats",),
     ("algebra",),
     ("notebook",),
+    ("remote",),
     ("adapter", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
@@ -110,6 +112,26 @@ def test_nothing_points_at_one_machine() -> None:
         if path.suffix in {".py", ".md", ".toml", ".txt", ".json", ""} and path.is_file():
             text = path.read_text(errors="ignore")
             wrong += [f"{name}: {spelling}" for spelling in spellings if spelling in text]
+    assert wrong == []
+
+
+# words that say nothing of the thing they name (docs/develop.md); rooms that still have them leave
+# this list as they are renamed, and none may come in
+NAMELESS = set("found said who how told counted gathered judged tried shown".split())
+NOT_YET_RENAMED = {"adapter", "algebra", "cli", "formats", "library", "remote"}
+
+
+def test_names_say_what_a_thing_is() -> None:
+    wrong = []
+    for room, path in modules():
+        if room in NOT_YET_RENAMED:
+            continue
+        with open(path, "rb") as file:
+            wrong += [
+                f"{path.relative_to(SOURCE)}:{token.start[0]}: {token.string}"
+                for token in tokenize.tokenize(file.readline)
+                if token.type == tokenize.NAME and token.string in NAMELESS
+            ]
     assert wrong == []
 
 

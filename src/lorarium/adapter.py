@@ -42,6 +42,7 @@ _REAL: tuple[Any, ...] = (
 REAL = frozenset(np.dtype(t).newbyteorder(order) for t in _REAL for order in "=S")
 MOST_AXES = 5  # of a weight: a video model's kernel has (out, in, t, h, w)
 MOST_ENTRIES = 2**30  # of a weight: small factors could claim one that nothing can work on
+LONGEST_SIDE = 2**20  # of a weight that factors claim: four times the largest vocabulary
 LARGEST_SCALE = float(np.finfo(np.float32).max)
 
 
@@ -291,7 +292,10 @@ def _need_numbers(delta: Any, required: tuple[str, ...]) -> None:
 def _need_weight(delta: Any) -> None:
     """The weight it changes is one that can be worked on, and its scale a number for that."""
     shape = delta.shape
-    if not 1 <= len(shape) <= MOST_AXES or math.prod(shape) > MOST_ENTRIES:
+    fits = 1 <= len(shape) <= MOST_AXES and math.prod(shape) <= MOST_ENTRIES
+    if fits and not isinstance(delta, Dense | Bias | Dora):  # those are held entry by entry
+        fits = max(shape[0], math.prod(shape[1:])) <= LONGEST_SIDE
+    if not fits:
         raise LorariumError(f"a weight {dims(shape)} is none of a model")
     scale = delta.scale
     if isinstance(scale, bool) or not isinstance(scale, int | float | np.floating):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -15,7 +16,8 @@ class LorariumError(Exception):
 
     def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         # names and keys in a message come from files, so they are made harmless here, once
-        self.what, self.where, self.hint = one_line(what), one_line(where), one_line(hint)
+        texts = (one_line(without_secrets(text)) for text in (what, where, hint))
+        self.what, self.where, self.hint = texts
         text = f"{self.where}: {self.what}" if self.where else self.what
         super().__init__(f"{text}; {self.hint}" if self.hint else text)
 
@@ -43,6 +45,16 @@ def listed(items: Sequence[str], most: int = 10) -> str:
     """The first few by name, the rest counted."""
     more = f" and {len(items) - most} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more
+
+
+# what stands before the host of a URL, and all that follows the path
+_LOGIN = re.compile(r"\b(https?|hf|s3)(:/+)[^\s/?#@'\"]*@", re.IGNORECASE)
+_QUERY = re.compile(r"\b((?:https?|hf|s3):/+[^\s?#'\"]*)[?#][^\s'\";]*", re.IGNORECASE)
+
+
+def without_secrets(text: str) -> str:
+    """URLs in a text without password and query, where tokens and signatures stand."""
+    return _QUERY.sub(r"\1?…", _LOGIN.sub(r"\1\2", text)) if ":/" in text else text
 
 
 def plain(text: str) -> str:

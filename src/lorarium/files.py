@@ -7,6 +7,7 @@ small name can hold any number of bytes.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Collection
 from io import BufferedReader
@@ -14,12 +15,16 @@ from pathlib import Path
 
 from lorarium.errors import LorariumError
 
+ADDRESS = re.compile(r"(?:https?|hf|s3):/", re.IGNORECASE)  # `Path` makes one slash of two
 MOST_TEXT = 16 * 2**20  # bytes of a file that people write: recipes, schedules, block weights
 
 
 def require_regular(path: Path) -> os.stat_result:
     """The state of an ordinary file; folders, pipes, sockets, devices and absence are errors."""
     where = str(path)
+    if ADDRESS.match(where):
+        hint = "download it first"
+        raise LorariumError("this command reads files of this machine", where=where, hint=hint)
     try:
         state = os.stat(path)
     except FileNotFoundError:

@@ -67,13 +67,13 @@ class Pictures:
 
     def sheet(self) -> np.ndarray:
         """All of them side by side, a row for each prompt."""
-        from lorarium.bases.pictures import grid
+        from lorarium.pictures import grid
 
         return grid(self.pixels, max(1, len(self) // len(dict.fromkeys(self.prompts))))
 
     def save(self, path: PathLike, *, force: bool = False) -> Path:
         """Write the sheet as a PNG."""
-        from lorarium.bases.pictures import write_png
+        from lorarium.pictures import write_png
 
         write_png(Path(path), self.sheet(), force=force)
         return Path(path)
@@ -148,10 +148,10 @@ def evaluate(
     need_packages("lorarium.evaluate", ("torch", "PIL"), "torch")
     need_packages("lorarium.evaluate", ("scipy",), "library")
     from lorarium.bases.base import open_base
-    from lorarium.bases.pictures import picture_files, read_pictures
     from lorarium.evaluation.files.drawing import DrawSettings, contenders
     from lorarium.evaluation.files.protocol import References, evaluate_files
     from lorarium.evaluation.judging.open_judge import CHAT, open_judges
+    from lorarium.pictures import picture_files, read_pictures
 
     if any(name.startswith(CHAT) for name in judges):
         hint = "use `lorarium evaluate files`, which has budgets"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lorarium.adapter import Adapter, Bias, Delta, Dense, Dora, Hadamard, LowRank, Module
 from lorarium.algebra import add, dense_delta, narrowed, norm, recompress, rounded
 from lorarium.algebra.forms import arrays
+from lorarium.errors import LorariumError
 
 TYPES = (np.float16, ml_dtypes.bfloat16)
 
@@ -126,3 +127,10 @@ def test_a_report_says_what_is_kept() -> None:
     assert report.kept == pytest.approx((norm(small) / norm(whole)) ** 2, rel=1e-5)
     left = norm(add([whole, small], [1, -1])) / norm(whole)
     assert report.kept == pytest.approx(1 - left**2, rel=1e-5)
+
+
+def test_factors_beyond_all_powers_of_two_are_refused():
+    """The power that is taken out of both has no number."""
+    huge = LowRank(np.full((4, 2), 1e300), np.full((2, 3), 1e300))
+    with pytest.raises(LorariumError), np.errstate(all="ignore"):
+        rounded(Adapter({Module("unet", "x"): huge}, "unknown"), np.float16)

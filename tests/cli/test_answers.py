@@ -12,11 +12,11 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch")
 
-from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
 from lorarium.descriptors import learned
 from lorarium.forecasts import rates
 from lorarium.forecasts.drafts import style_words, subject_words
+from lorarium.pictures import write_png
 
 pytestmark = pytest.mark.interop
 

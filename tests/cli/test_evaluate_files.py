@@ -17,11 +17,11 @@ from click.testing import CliRunner
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
-from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
 from lorarium.evaluation.synth.targets import pool
 from lorarium.library.samples import sample
+from lorarium.pictures import write_png
 from lorarium.training.manifest import UNSEEN
 from tests.evaluation.judging.serving import Server, serving
 

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("PIL")
 pytest.importorskip("sklearn")
 
-from lorarium.bases.pictures import write_png
+from lorarium.pictures import write_png
 from tests.evaluation.vote.examples import flat
 
 

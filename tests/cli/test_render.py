@@ -10,10 +10,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
 from lorarium.cli.common import split_weight
 from lorarium.errors import LorariumError
+from lorarium.pictures import write_png
 from tests.bases.tiny import saved
 
 pytestmark = pytest.mark.interop

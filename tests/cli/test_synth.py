@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 
 from lorarium.bases.micro_base import load_micro
-from lorarium.bases.pictures import write_png
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
 from lorarium.formats import read
+from lorarium.pictures import write_png
 from lorarium.synthesis.make import synthesize
 from lorarium.synthesis.store import load_synth, save_synth
 from tests.bases.tiny import WHOLE, micro, saved

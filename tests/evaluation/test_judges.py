@@ -10,8 +10,8 @@ from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.judges import Judge, Thresholds, load_judge, prototype  # noqa: E402
 from lorarium.evaluation.statistics import equal_error_rate  # noqa: E402
 from lorarium.evaluation.trials import (  # noqa: E402
-    paired,
     score,
+    scores_of,
     style_trials,
     subject_trials,
     unit,
@@ -96,7 +96,7 @@ def test_scores_against_the_loop():
     random = np.random.default_rng(0)
     group = np.array([0, 0, 0, 1, 1])
     references, queries = random.normal(size=(5, 4, 8)), random.normal(size=(5, 2, 8))
-    found = score(references, queries, group)
+    result = score(references, queries, group)
     yes, no, hits = [], [], []
     for m in range(5):
         for q in range(2):
@@ -104,17 +104,17 @@ def test_scores_against_the_loop():
             yes.append(row[m])
             no += [row[k] for k in range(5) if k != m and group[k] == group[m]]
             hits.append(int(np.argmax(row)) == m)
-    assert found.error == pytest.approx(equal_error_rate(np.array(yes), np.array(no)))
-    assert np.sort(found.negative) == pytest.approx(np.sort(no))
-    assert found.found == pytest.approx(np.mean(hits))
+    assert result.error == pytest.approx(equal_error_rate(np.array(yes), np.array(no)))
+    assert np.sort(result.negative) == pytest.approx(np.sort(no))
+    assert result.recall_at_1 == pytest.approx(np.mean(hits))
 
 
 def test_error_of_a_group_uses_its_own_pairs_only():
     scores = np.zeros((4, 1, 4))
     scores[np.arange(4), 0, np.arange(4)] = 1
     scores[2, 0, 2], scores[2, 0, 3] = 0, 1
-    found = paired(scores, np.array([0, 0, 1, 1]))
-    assert found.error_of(0) == 0 and found.error_of(1) > 0.2
+    pair_scores = scores_of(scores, np.array([0, 0, 1, 1]))
+    assert pair_scores.error_of(0) == 0 and pair_scores.error_of(1) > 0.2
 
 
 def test_colour_histogram_against_the_loop(pictures):
@@ -126,7 +126,7 @@ def test_colour_histogram_against_the_loop(pictures):
 
 def test_histogram_scores_find_artists_of_different_papers():
     trials = style_trials("test", 2, 3, seed=0, genres=("neon", "blueprint"), size=24)
-    assert histogram_scores(trials)["nearest"].found > 0.25
+    assert histogram_scores(trials)["nearest"].recall_at_1 > 0.25
 
 
 def test_outlines_are_a_genre_only_inside():

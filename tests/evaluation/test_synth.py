@@ -17,7 +17,7 @@ from lorarium.bases.base import open_base
 from lorarium.evaluation.synth import Options, evaluate_synth
 from lorarium.evaluation.synth.page import page, summary
 from lorarium.evaluation.synth.protocol import BEST, FLOOR, gain
-from lorarium.evaluation.synth.rows import Row
+from lorarium.evaluation.synth.rows import SynthContender
 from lorarium.evaluation.synth.targets import style_targets, subject_targets
 from tests.synthesis.tiny import synth
 
@@ -33,12 +33,12 @@ def test_the_whole_way_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("lorarium.evaluation.synth.audit.PICTURES", 2)
     calls = []
 
-    def more(kind: str) -> list[Row]:
+    def more(kind: str) -> list[SynthContender]:
         def make(targets):  # type: ignore[no-untyped-def]
             calls.append(len(targets))
             return [None] * len(targets)
 
-        return [Row("the base again", make)]
+        return [SynthContender("the base again", make)]
 
     made = synth(base)
     document = evaluate_synth(base, made, tmp_path, FEW, more=more, say=lambda _: None)
@@ -63,29 +63,29 @@ def test_giving_back_what_was_learned_is_found() -> None:
     from lorarium.evaluation.synth.audit import memorised
     from lorarium.evaluation.synth.targets import pool
 
-    targets = style_targets("test", 1, 6, 24, seed=0, most=3)
+    targets = style_targets("test", 1, 6, 24, seed=0, max_artists=3)
     learned = [("style", name, 2000 + i) for name in ("ink", "oil", "comic") for i in range(2)]
     (given_back, _) = pool("style", ("ink", 2000), "train", range(6), 24)
     cells = {
         "true": {t.name: t.true for t in targets},
         "replay": {t.name: given_back for t in targets},
     }
-    found = memorised(load_judge("b"), "style", targets, cells, 24, learned)
-    assert found is not None and found["training"] == 6
-    assert found["rows"]["replay"]["nearer to one of training"] == 1
-    assert found["rows"]["replay"]["nearer to training than to strangers by"]["low"] > 0
-    assert found["rows"]["true"]["nearer to training than to strangers by"]["mean"] < 0.1
+    report = memorised(load_judge("b"), "style", targets, cells, 24, learned)
+    assert report is not None and report["training"] == 6
+    assert report["rows"]["replay"]["nearer to one of training"] == 1
+    assert report["rows"]["replay"]["nearer to training than to strangers by"]["low"] > 0
+    assert report["rows"]["true"]["nearer to training than to strangers by"]["mean"] < 0.1
     assert memorised(load_judge("b"), "style", targets, cells, 24, None) is None
 
 
 def test_targets_share_nothing_with_what_judges_them() -> None:
-    artists = style_targets("test", 1, 3, 24, seed=0, most=2)
+    artists = style_targets("test", 1, 3, 24, seed=0, max_artists=2)
     assert [t.hard for t in artists] == [False, False, True, True, True]
     assert artists[2].plain[0].endswith("in sty1") and "sty1" not in artists[0].plain[0]
     for t in [*artists, *subject_targets("test", 2, 3, 24, seed=0)]:
-        shown = t.pictures.reshape(12, -1).astype(int)
-        judged = t.references.reshape(len(t.references), -1).astype(int)
-        assert np.abs(shown[:, None] - judged[None]).sum(2).min() > 0
+        inputs = t.pictures.reshape(12, -1).astype(int)
+        references = t.references.reshape(len(t.references), -1).astype(int)
+        assert np.abs(inputs[:, None] - references[None]).sum(2).min() > 0
         assert len(t.cells) == len(t.true) == 3 and len(t.prompts) == 12
 
 
@@ -111,25 +111,25 @@ def test_among_the_weights_of_a_folder(tmp_path: Path) -> None:
 
     def outputs(split: str, recipe: str) -> dict[str, np.ndarray]:
         """For each target an adapter of its genre: its own artist's, or a training artist's."""
-        found = {}
+        by_target = {}
         for t in targets:
             number = t.of[1] + (2000 if split == "train" else 0)
             entry = next(e for e in zoo.entries if e.of == (t.of[0], number) and e.recipe == recipe)
-            found[t.name] = sketch(read(path_of(zoo.folder, entry))).output
-        return found
+            by_target[t.name] = sketch(read(path_of(zoo.folder, entry))).output
+        return by_target
 
     rows = {
         "its own": outputs("test", "R1"),
         "a copy": outputs("train", "R0"),
         "nothing": {t.name: np.empty(0) for t in targets},
     }
-    found = among_weights("style", targets, rows, zoo, "test")
+    report = among_weights("style", targets, rows, zoo, "test")
     assert (
-        found is not None
-        and found["targets"] == 4
-        and set(found["rows"]) == set(rows) - {"nothing"}
+        report is not None
+        and report["targets"] == 4
+        and set(report["rows"]) == set(rows) - {"nothing"}
     )
-    assert found["rows"]["its own"]["nearest is its artist"] >= 0.75
-    assert found["rows"]["its own"][TRAINING] <= 0.25
-    assert found["rows"]["a copy"][TRAINING] == 1.0
+    assert report["rows"]["its own"]["nearest is its artist"] >= 0.75
+    assert report["rows"]["its own"][TRAINING] <= 0.25
+    assert report["rows"]["a copy"][TRAINING] == 1.0
     assert among_weights("subject", targets, rows, zoo, "test") is None

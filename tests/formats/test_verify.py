@@ -106,6 +106,14 @@ def test_numbers_too_small_for_their_own_squares(tmp_path: Path) -> None:
         write(made, tmp_path / "x.safetensors", dtype="fp32")
 
 
+@pytest.mark.parametrize("size", [5e-324, 1e-310, 1e-200])
+def test_numbers_at_the_ends_of_float64_are_compared(size: float) -> None:
+    one = Kronecker(w1=size * np.eye(2), w2=draw(4, 4).astype(np.float64))
+    other = replace(one, w1=one.w1 * 1.5, w2=one.w2 + 0.5)  # type: ignore[operator]
+    assert difference(one, one) == 0.0 and difference(one, other) > 0.1
+    assert difference(replace(one, w1=1e-300 * np.eye(2)), one) > 0
+
+
 def broken(value: float) -> Adapter:
     made = adapter()
     delta = made["denoiser", BAD]

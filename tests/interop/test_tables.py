@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import pytest
 
 from lorarium.formats.families import table, tables
+from tests.interop.meta import build
 
 torch = pytest.importorskip("torch")
-diffusers = pytest.importorskip("diffusers")
+pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
 pytestmark = pytest.mark.interop
 
@@ -86,19 +86,14 @@ def ours(net: str) -> dict[str, tuple[tuple[int, ...], bool]]:
 
 @pytest.mark.parametrize("net", UNETS)
 def test_unets(net: str) -> None:
-    with torch.device("meta"):
-        model = diffusers.UNet2DConditionModel(**UNETS[net])
-    assert ours(net) == modules(model)
+    assert ours(net) == modules(build("UNet2DConditionModel", UNETS[net]))
 
 
 @pytest.mark.parametrize("net", tables.rows())
 def test_transformers(net: str) -> None:
     """Classes and sizes stand in the tables, so that a table cannot drift from its class."""
     row = tables.rows()[net]
-    with warnings.catch_warnings(), torch.device("meta"):
-        warnings.simplefilter("ignore")
-        model = getattr(diffusers, row["class"])(**row["config"])
-    assert ours(net) == modules(model)
+    assert ours(net) == modules(build(row["class"], row["config"]))
 
 
 CLIPS = {"clip-l": (12, 768, None), "clip-g": (32, 1280, 1280), "clip-h": (23, 1024, None)}

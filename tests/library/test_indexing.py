@@ -255,6 +255,9 @@ def test_broken_tables(loras: Path, tmp_path: Path) -> None:
     for path in (made.folder / "store").rglob("*.lance"):
         if path.is_file():
             path.write_bytes(b"x" * 100)
+    assert len(Library(made.folder)) == 4  # from the snapshot, while there is one
+    shutil.rmtree(made.folder / "snapshot")
+    made.refresh()
     for ask in (lambda: len(Library(made.folder)), lambda: made.index([loras], workers=0)):
         with pytest.raises(LorariumError) as caught:
             ask()

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 
-from lorarium.bases.pictures import write_png  # noqa: E402
 from lorarium.cli import cli  # noqa: E402
 from lorarium.descriptors import learned  # noqa: E402
 from lorarium.descriptors.learned import load_learned  # noqa: E402
@@ -23,6 +22,7 @@ from lorarium.formats.example import example  # noqa: E402
 from lorarium.library import Library  # noqa: E402
 from lorarium.library.learned import default_encoders  # noqa: E402
 from lorarium.library.spaces import BUILT_IN  # noqa: E402
+from lorarium.pictures import write_png  # noqa: E402
 from lorarium.recipes import describe as stage  # noqa: E402
 from lorarium.world.scene import Style, Subject, View, render  # noqa: E402
 from tests.evaluation.describe.minted import minted  # noqa: E402
@@ -85,7 +85,7 @@ def test_adapters_are_compared_by_the_probe(library: Library, home: Path) -> Non
 
 
 def test_pictures_words_and_mixes_meet_adapters(library: Library, home: Path) -> None:
-    from lorarium.bases.pictures import picture_files, read_pictures
+    from lorarium.pictures import picture_files, read_pictures
 
     networks = load_learned(home / "a.safetensors")
     shots = networks.pictures(read_pictures(picture_files([home / "shots"]), 48))

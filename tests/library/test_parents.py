@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,16 @@ def test_a_small_absent_parent_is_not_made_up_of_weights_by_module() -> None:
     turned = add([X, made_up(3)], [lambda m: 1.0 if m.path in "ac" else -1.0, 0.3])
     found = explained(add([K, A, X], [1.0, 0.05, 0.02]), [K, A, turned])
     assert 2 not in {s.index for s in found.sources} if found else True
+
+
+def test_weights_by_module_do_not_tell_which_came_last() -> None:
+    """Of three files with one row space each is the sum of the two others."""
+    K, R = made_up(0), made_up(1)
+    shared = {m: replace(d, down=K[m].down) for m, d in R.items()}  # type: ignore[type-var, union-attr]
+    R = R.with_(deltas=shared)
+    shares = zip("abcd", (0.2, 0.5, 0.8, 1.0), strict=True)
+    by_module = {Module("denoiser", name): w for name, w in shares}
+    M = recompress(add([K, R], [lambda m: by_module[m], 0.5]), rank=2)[0]
+    for target, others in ((M, [K, R]), (K, [M, R]), (R, [M, K])):
+        found = explained(target, others)
+        assert found is not None and found.varies and found.verdict == "cannot be told"

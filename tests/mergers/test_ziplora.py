@@ -145,7 +145,7 @@ def test_the_penalty_keeps_columns_apart(micro_pair):
 
 
 def test_pictures_of_ones_own_and_seeds(micro_pair, tmp_path):
-    from lorarium.bases.pictures import write_png
+    from lorarium.pictures import write_png
 
     base, adapters = micro_pair
     for k in range(2):

@@ -17,7 +17,7 @@ from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.describe.zoo import load, read_zoo  # noqa: E402
 from lorarium.recipes import describe as stage  # noqa: E402
-from lorarium.recipes.describe_data import SLOTS, Examples, Worded, gather  # noqa: E402
+from lorarium.recipes.describe_data import SLOTS, Examples, TextExamples, read_examples  # noqa: E402
 from lorarium.recipes.describe_maps import (  # noqa: E402
     aligned_maps,
     hue_steps,
@@ -53,17 +53,17 @@ def found_again(z: np.ndarray, artist: np.ndarray) -> float:
 
 
 def test_axes_forget_recipes_of_artists_that_they_never_saw() -> None:
-    whole = examples(60)
-    known = whole.artist < 40
+    everybody = examples(60)
+    known = everybody.artist < 40
     few = Examples(
-        whole.vectors[known], whole.facts[known], whole.artist[known], whole.recipe[known],
-        whole.group[:40], (),
+        everybody.vectors[known], everybody.facts[known], everybody.artist[known],
+        everybody.recipe[known], everybody.group[:40], (),
     )  # fmt: skip
     axes = projection(few, 0.1)
-    new = whole.artist[~known]
-    raw = whole.vectors[~known] - whole.vectors.mean(0)
+    new = everybody.artist[~known]
+    raw = everybody.vectors[~known] - everybody.vectors.mean(0)
     assert found_again(raw, new) < 0.2
-    assert found_again(place(axes, whole.vectors[~known], whole.facts[~known]), new) > 0.9
+    assert found_again(place(axes, everybody.vectors[~known], everybody.facts[~known]), new) > 0.9
 
 
 def test_roles_that_hold_the_artist_count_most() -> None:
@@ -80,34 +80,38 @@ def test_maps_find_artists_that_they_never_saw_by_pictures_and_words() -> None:
     random = np.random.default_rng(1)
     turn, read = random.standard_normal((8, D)), random.standard_normal((8, 12))
     words = random.standard_normal((3, 8))  # what three words say of an artist
-    said = np.arange(60) % 3
-    taste = 2 * words[said] + random.standard_normal((60, 8))
+    word = np.arange(60) % 3
+    taste = 2 * words[word] + random.standard_normal((60, 8))
     artist = np.repeat(np.arange(60), 2)
     x = taste[artist] @ turn + 0.3 * random.standard_normal((120, D))
     pictures = (taste @ read)[:, None] + 0.3 * random.standard_normal((60, 6, 12))
     known = artist < 40
-    told = Worded(np.eye(3)[said[:40]], pictures[:40].mean(1), np.full(40, -1), np.zeros((40, 2)))
-    maps = aligned_maps(unit(x[known]), artist[known], pictures[:40], told)
+    text_set = TextExamples(
+        np.eye(3)[word[:40]], pictures[:40].mean(1), np.full(40, -1), np.zeros((40, 2))
+    )
+    maps = aligned_maps(unit(x[known]), artist[known], pictures[:40], text_set)
     adapters = unit(unit(x[~known]) @ maps["adapters.map"].T)
-    shown = unit((pictures[40:].mean(1) - maps["pictures.mean"]) @ maps["pictures.map"].T)
-    near = artist[~known][(shown @ adapters.T).argmax(1)]
+    vectors = unit((pictures[40:].mean(1) - maps["pictures.mean"]) @ maps["pictures.map"].T)
+    near = artist[~known][(vectors @ adapters.T).argmax(1)]
     assert (near == np.arange(40, 60)).mean() > 0.8
     texts = unit(maps["words.table"] + maps["words.bias"])
-    assert (said[artist[~known]][(texts @ adapters.T).argmax(1)] == np.arange(3)).all()
+    assert (word[artist[~known]][(texts @ adapters.T).argmax(1)] == np.arange(3)).all()
 
 
 def test_colours_are_steps_inside_genres() -> None:
     """Told apart within a genre, whatever tells the genres apart."""
     random = np.random.default_rng(2)
     genre = np.arange(80) % 4
-    said = np.eye(12)[:4]
+    genre_words = np.eye(12)[:4]
     hues = random.standard_normal((80, 3))
     ways = np.eye(12)[5:8]
-    x = 5 * said[genre] + hues @ ways + 0.2 * random.standard_normal((80, 12))
+    x = 5 * genre_words[genre] + hues @ ways + 0.2 * random.standard_normal((80, 12))
     # a genre that is red as a whole must not make its word a red one
-    steps = hue_steps(x + said[0] * hues[:, :1], hues + 3 * (genre == 0)[:, None], genre, said)
+    steps = hue_steps(
+        x + genre_words[0] * hues[:, :1], hues + 3 * (genre == 0)[:, None], genre, genre_words
+    )
     assert ((steps * ways).sum(1) > 0.85).all()
-    assert np.abs(steps @ (said - said.mean(0)).T).max() < 1e-5
+    assert np.abs(steps @ (genre_words - genre_words.mean(0)).T).max() < 1e-5
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +141,7 @@ def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> No
 
 def test_too_little_to_learn_from_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LorariumError, match="10 adapters of 2 artists"):
-        gather(read_zoo(minted(tmp_path, {"train": 1})))
+        read_examples(read_zoo(minted(tmp_path, {"train": 1})))
 
 
 def test_due_is_never_without_a_zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

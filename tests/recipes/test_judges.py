@@ -18,7 +18,7 @@ def card(**more):
     return {"world": world_mark(), "spent": {"pictures": 10.0}, **more}
 
 
-def judged(style, subject):
+def validation(style, subject):
     return {"validation": {"style": {"error": style}, "subject": {"error": subject}}}
 
 
@@ -35,10 +35,10 @@ def test_every_encoder_has_a_trainer_a_plan_and_a_share():
 
 def test_a_judge_ships_when_its_errors_fall(tmp_path):
     path = tmp_path / "it.safetensors"
-    assert wins(card(scores=judged(0.5, 0.5)), path)
-    ship(path, card(scores=judged(0.1, 0.2)))
-    assert wins(card(scores=judged(0.12, 0.15)), path)
-    assert not wins(card(scores=judged(0.1, 0.2)), path)
+    assert wins(card(scores=validation(0.5, 0.5)), path)
+    ship(path, card(scores=validation(0.1, 0.2)))
+    assert wins(card(scores=validation(0.12, 0.15)), path)
+    assert not wins(card(scores=validation(0.1, 0.2)), path)
 
 
 def test_without_a_score_more_pictures_win_and_another_world_loses(tmp_path):

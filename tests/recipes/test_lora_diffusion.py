@@ -29,15 +29,15 @@ QUICK = paper.Plan(latent=4, vae_steps=60, steps=60, batch=8)
 def adapters() -> list[Adapter]:
     """Twelve of four artists: copies are near each other."""
     plain = [random_adapter(BASE, 2, seed) for seed in range(4)]
-    found = []
+    copies = []
     for i in range(12):
         some = np.random.default_rng(100 + i)
         deltas = {
             m: LowRank(d.up + 0.01 * some.standard_normal(d.up.shape).astype(np.float32), d.down)
             for m, d in plain[i % 4].items()
         }
-        found.append(plain[0].with_(deltas=deltas))
-    return found
+        copies.append(plain[0].with_(deltas=deltas))
+    return copies
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_learning_is_resumed_and_each_way_gives_adapters(
     again = paper.learn(examples, tmp_path, replace(QUICK, vae_steps=10**9, steps=10**9))
     conditions = paper.pooled(examples.conditions[:4])
     for name in first.denoisers:
-        one, two = (paper.sampled(g, name, conditions, steps=5) for g in (first, again))
+        one, two = (paper.sample_adapters(g, name, conditions, steps=5) for g in (first, again))
         module = next(iter(one[0]))
         np.testing.assert_array_equal(one[0][module].up, two[0][module].up)
         assert len(one) == 4 and np.isfinite(one[3][module].up).all()
@@ -129,9 +129,9 @@ def test_diffusion_learns_what_its_condition_asks_for(
     rows = paper.reconstructed(g, examples.rows)
     assert ((rows - examples.rows) ** 2).mean() < 0.5
     for name in ("x0, adanorm", "v, adalora"):
-        made = paper.sampled(g, name, paper.pooled(examples.conditions[:4]), steps=20)
-        found = paper.unit(g.space.encode(made)) @ paper.unit(examples.rows).T
-        assert (found.argmax(1) % 4 == np.arange(4)).all(), name
+        made = paper.sample_adapters(g, name, paper.pooled(examples.conditions[:4]), steps=20)
+        similarity = paper.unit(g.space.encode(made)) @ paper.unit(examples.rows).T
+        assert (similarity.argmax(1) % 4 == np.arange(4)).all(), name
 
 
 def test_the_mixture_starts_at_the_mean_and_follows_the_loss(adapters: list[Adapter]) -> None:

@@ -45,8 +45,8 @@ def test_it_ships_once_and_merges(
     monkeypatch.setattr(method, "ASSET", asset)
     pair = [load(known, kind, "test").adapters[0] for kind in ("subject", "style")]
     merged = merge(pair, method="lora-rar")
-    told = json.loads(merged.metadata["lorarium.options"])
-    assert told["network"] == method.load_network(asset).sha256[:16]
+    options = json.loads(merged.metadata["lorarium.options"])
+    assert options["network"] == method.load_network(asset).sha256[:16]
     other = [a.with_(metadata={**a.metadata, "lorarium.base_hash": "f" * 64}) for a in pair]
     with pytest.raises(LorariumError, match="trained on base ffffffffffff"):
         merge(other, method="lora-rar")

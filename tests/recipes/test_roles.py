@@ -46,7 +46,7 @@ def stirred(zoo: tuple[Zoo, MicroBase], tmp_path_factory: pytest.TempPathFactory
 
 def any_net(zoo: Zoo, base: MicroBase) -> RoleNet:
     torch.manual_seed(5)
-    net = stage.started(stage.cast_of(zoo, base, "train"), hidden=8)
+    net = stage.initial_net(stage.role_pairs_of(zoo, base, "train"), hidden=8)
     with torch.no_grad():
         for p in net.parameters():
             p.add_(0.2 * torch.randn_like(p))
@@ -71,21 +71,21 @@ def near(a: Adapter, b: Adapter, tolerance: float = 1e-4) -> bool:
 def test_numpy_merges_what_torch_learned(zoo: tuple[Zoo, MicroBase], stirred: Path) -> None:
     known, base = zoo
     merged = merge(pair(known), method="roles", network=stirred)
-    cast = stage.cast_of(known, base, "test")
+    role_pairs = stage.role_pairs_of(known, base, "test")
     with torch.no_grad():
-        expected = any_net(known, base)([r.take(torch.tensor([0])) for r in cast.read])
+        expected = any_net(known, base)([r.take(torch.tensor([0])) for r in role_pairs.read])
     assert set(expected) == set(merged)
-    for module, found in dense(merged).items():
+    for module, values in dense(merged).items():
         branch = expected[module]
         assert branch.up is not None and branch.down is not None
         wanted = (branch.up[0] @ branch.down[0]).numpy()
-        assert np.abs(found - wanted).max() < 2e-4 * np.abs(wanted).max()
+        assert np.abs(values - wanted).max() < 2e-4 * np.abs(wanted).max()
     assert not near(merged, merge(pair(known), method="sum"), 1e-2)
 
 
 def test_it_begins_nearly_as_the_sum(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
-    net = stage.started(stage.cast_of(known, base, "train"))
+    net = stage.initial_net(stage.role_pairs_of(known, base, "train"))
     stage.save(tmp_path / "roles.safetensors", net, {"base_hash": base.hash})
     merged = merge(pair(known), method="roles", network=tmp_path / "roles.safetensors")
     assert near(merged, merge(pair(known), method="sum"), 0.05)
@@ -122,14 +122,14 @@ def test_more_than_two_and_their_roles(zoo: tuple[Zoo, MicroBase], stirred: Path
 
 
 def test_weights_count_after_the_network(zoo: tuple[Zoo, MicroBase], stirred: Path) -> None:
-    whole, first, second = (
+    full, first, second = (
         dense(merge(pair(zoo[0]), weights, method="roles", network=stirred))
         for weights in ([1, 1], [1, 0.5], [0.5, 1])
     )
-    for module in whole:
+    for module in full:
         # ΔW is linear in both weights
         total = (first[module] + second[module]) / 1.5
-        assert np.allclose(total, whole[module], atol=1e-4 * np.abs(total).max())
+        assert np.allclose(total, full[module], atol=1e-4 * np.abs(total).max())
 
 
 def test_what_is_refused(zoo: tuple[Zoo, MicroBase], stirred: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_what_is_refused(zoo: tuple[Zoo, MicroBase], stirred: Path, tmp_path: Pa
 
 def test_the_stage_learns_ships_and_merges(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
-    learned, other = (stage.cast_of(known, base, s) for s in ("train", "validation"))
+    learned, other = (stage.role_pairs_of(known, base, s) for s in ("train", "validation"))
     words = stage.Words(base)
     net, spent = stage.train(learned, other, tmp_path / "run", PLAN, 5, hidden=4)
     assert spent["pictures"] == PLAN.total
@@ -164,7 +164,7 @@ def test_the_stage_learns_ships_and_merges(zoo: tuple[Zoo, MicroBase], tmp_path:
 
 def test_a_run_goes_on(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
-    learned = stage.cast_of(known, base, "train")
+    learned = stage.role_pairs_of(known, base, "train")
     first = replace(PLAN, total=64 * 2)
     _, spent = stage.train(learned, learned, tmp_path, first, 5, hidden=0)
     _, more = stage.train(learned, learned, tmp_path, PLAN, 5, hidden=0)

@@ -14,11 +14,11 @@ from lorarium.bases.sampling import sample  # noqa: E402
 from lorarium.evaluation.describe.zoo import read_zoo  # noqa: E402
 from lorarium.evaluation.judges import load_judge  # noqa: E402
 from lorarium.recipes import roles as stage  # noqa: E402
-from lorarium.recipes.roles_drawn import Both, both_rate  # noqa: E402
+from lorarium.recipes.roles_drawn import PassLoss, both_rate  # noqa: E402
 from lorarium.recipes.rollout import Rollout, wrong_kind  # noqa: E402
-from lorarium.recipes.synth_data import gathered, seen_by  # noqa: E402
-from lorarium.recipes.synth_loss import Words, written_beside  # noqa: E402
-from lorarium.recipes.synth_rollout import apart, whole  # noqa: E402
+from lorarium.recipes.synth_data import assemble_batch, embed_source  # noqa: E402
+from lorarium.recipes.synth_loss import Words, generated_branches  # noqa: E402
+from lorarium.recipes.synth_rollout import apart, rollout_losses  # noqa: E402
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig  # noqa: E402
 from tests.bases.tiny import micro  # noqa: E402
 from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
@@ -32,8 +32,8 @@ def chance(seed: int = 1) -> torch.Generator:
 
 
 def test_a_rollout_sees_what_sampling_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lorarium.recipes.rollout.FEWEST", 4)
-    monkeypatch.setattr("lorarium.recipes.rollout.MOST", 4)
+    monkeypatch.setattr("lorarium.recipes.rollout.MIN_STEPS", 4)
+    monkeypatch.setattr("lorarium.recipes.rollout.MAX_STEPS", 4)
     monkeypatch.setattr("lorarium.bases.sampling.starting_noise", lambda seeds, shape: noise)
     base = micro()
     random = chance()
@@ -56,16 +56,18 @@ def test_a_generator_is_pulled_towards_its_artist() -> None:
     net = Generator(SynthConfig.of(base, rank=2, basis=4, width=32))
     words, rollout = Words(base), Rollout(base)
     sources = [
-        seen_by(
+        embed_source(
             net.eyes, (kind, pictures(6, i, base.size), ("a cat in ink",) * 6, np.ones(6, bool))
         )
         for i, kind in enumerate(KINDS)
     ]
-    batch = gathered(sources, 2, 4, np.random.default_rng(1))
+    batch = assemble_batch(sources, 2, 4, np.random.default_rng(1))
     optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], 3e-2)
     values = []
     for _ in range(10):
-        loss, far = whole(rollout, written_beside(base, net, batch), batch, 2, words, chance())
+        loss, far = rollout_losses(
+            rollout, generated_branches(base, net, batch), batch, 2, words, chance()
+        )
         assert loss.shape == far.shape == (2,)
         optimizer.zero_grad()
         loss.mean().backward()
@@ -85,19 +87,23 @@ def test_sets_alike_are_not_apart_and_a_mean_is() -> None:
 def test_a_merger_is_pulled_towards_both(tmp_path: Path) -> None:
     base = micro()
     zoo = read_zoo(tiny_zoo(tmp_path, base))
-    cast = stage.cast_of(zoo, base, "train")
-    net, judge = stage.started(cast, hidden=4), load_judge("a")
-    both, words = Both(Rollout(base), judge, cast.entries), Words(base)
-    who = [(0, 1), (1, 0)]
-    sides = [r.take(torch.tensor([pair[i] for pair in who])) for i, r in enumerate(cast.read)]
+    role_pairs = stage.role_pairs_of(zoo, base, "train")
+    net, judge = stage.initial_net(role_pairs, hidden=4), load_judge("a")
+    pass_loss, words = PassLoss(Rollout(base), judge, role_pairs.entries), Words(base)
+    pairs = [(0, 1), (1, 0)]
+    sides = [
+        r.take(torch.tensor([pair[i] for pair in pairs])) for i, r in enumerate(role_pairs.read)
+    ]
     optimizer = torch.optim.AdamW(net.parameters(), 3e-2)
     values = []
     for _ in range(10):
-        loss = both(net, sides, who, 2, words, chance())
+        loss = pass_loss(net, sides, pairs, 2, words, chance())
         optimizer.zero_grad()
         loss.mean().backward()
         optimizer.step()
         values.append(float(loss.detach().mean()))
     assert loss.shape == (2,) and values[-1] < values[0]
-    rates = [both_rate(base, cast.entries, cast.read, net, judge, 2, 2) for _ in range(2)]
+    rates = [
+        both_rate(base, role_pairs.entries, role_pairs.read, net, judge, 2, 2) for _ in range(2)
+    ]
     assert rates[0] == rates[1] and 0 <= rates[0] <= 1

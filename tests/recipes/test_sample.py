@@ -34,11 +34,11 @@ def test_packed_whole_and_the_same_twice(folder: Path, tmp_path: Path) -> None:
     for one, two in zip(first.adapters, again.adapters, strict=True):
         assert one.path.read_bytes() == two.path.read_bytes()
     one = first.adapters[0]
-    kept, whole = read(one.path), read(folder / one.path.name)
-    assert kept.metadata["modelspec.tags"] == "ink, style, R0"
-    for module in whole:
-        assert kept[module].up.dtype == np.float16
-        np.testing.assert_allclose(kept[module].up, whole[module].up, rtol=1e-3, atol=1e-4)
+    packed, original = read(one.path), read(folder / one.path.name)
+    assert packed.metadata["modelspec.tags"] == "ink, style, R0"
+    for module in original:
+        assert packed[module].up.dtype == np.float16
+        np.testing.assert_allclose(packed[module].up, original[module].up, rtol=1e-3, atol=1e-4)
 
 
 def test_limits_and_replacing(folder: Path, tmp_path: Path, monkeypatch) -> None:
@@ -47,7 +47,7 @@ def test_limits_and_replacing(folder: Path, tmp_path: Path, monkeypatch) -> None
     size = next(one.path.stat().st_size for one in sample(out).adapters)
     monkeypatch.setattr(stage, "ROOM", int(2.5 * size))
     assert len(stage.pack(read_zoo(folder), out, "abc").adapters) == 2
-    monkeypatch.setattr(stage, "MOST", 1)
+    monkeypatch.setattr(stage, "MAX_ADAPTERS", 1)
     assert len(stage.pack(read_zoo(folder), out, "abc").adapters) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
@@ -81,6 +81,6 @@ def test_the_core_zoo_has_relatives_of_the_tours_artist() -> None:
     chosen = list(stage.wanted([e for e in manifest().entries if e.split == "test"]))
     ids = [e.id for e in chosen]
     assert len(ids) == len(set(ids)) >= 50
-    own = [e for e in chosen[: stage.MOST - 5] if e.of == ARTIST]
+    own = [e for e in chosen[: stage.MAX_ADAPTERS - 5] if e.of == ARTIST]
     assert {e.recipe for e in own} > {"R0"} and len({e.init_seed for e in own}) == len(own) == 3
     assert len({e.of for e in chosen if e.kind == "subject"}) == stage.CLASSES

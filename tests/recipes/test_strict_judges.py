@@ -12,7 +12,13 @@ from lorarium.bases.base import open_base
 from lorarium.encoders.episodes import COUNT, GROUPS, MEMBERS, prepared
 from lorarium.encoders.store import inherit
 from lorarium.recipes import fakes
-from lorarium.recipes.strict_judges import Fakes, Pupil, StrictEpisode, strict_losses, worn
+from lorarium.recipes.strict_judges import (
+    Fakes,
+    Pupil,
+    StrictEpisode,
+    roughen_pictures,
+    strict_losses,
+)
 from lorarium.synthesis.store import load_synth
 from lorarium.world.splits import split_of
 
@@ -20,16 +26,16 @@ from lorarium.world.splits import split_of
 def bank(folder: Path, artists: int, persons: int) -> Fakes:
     """Noise as everybody's fake, grey as everybody's cleaned picture."""
     random = np.random.default_rng(0)
-    for who, count in (("artist", artists), ("person", persons)):
+    for aspect, count in (("artist", artists), ("person", persons)):
         nobody, everybody = np.full(count, -1), np.arange(count)
         for kind, picture in (
             ("generated", random.integers(0, 256, (count, 48, 48, 3))),
             ("touched", np.full((count, 48, 48, 3), 128)),
         ):
             np.savez(
-                folder / f"{kind}-{who}.npz", pictures=picture.astype(np.uint8),
-                artist=everybody if who == "artist" else nobody,
-                person=everybody if who == "person" else nobody, kind=np.array([kind] * count),
+                folder / f"{kind}-{aspect}.npz", pictures=picture.astype(np.uint8),
+                artist=everybody if aspect == "artist" else nobody,
+                person=everybody if aspect == "person" else nobody, kind=np.array([kind] * count),
             )  # fmt: skip
     return Fakes(folder)
 
@@ -38,23 +44,23 @@ def test_trainers_and_reporters_meet_nobody_of_each_other_nor_of_other_splits() 
     (a, p), (b, q) = fakes.people("a"), fakes.people("b")
     assert not set(a) & set(b) and not set(p) & set(q)
     assert len(a) == len(b) and len(p) == len(q)
-    assert {split_of(who.number) for who in [*a, *b, *p, *q]} == {"train"}
+    assert {split_of(identity.number) for identity in [*a, *b, *p, *q]} == {"train"}
 
 
 def test_an_episode_holds_fakes_against_the_right_people(tmp_path: Path) -> None:
     artists, persons = fakes.people("b")
-    found = bank(tmp_path, len(artists), len(persons))
+    store = bank(tmp_path, len(artists), len(persons))
     random = np.random.default_rng(1)
     episode = StrictEpisode("b", random)
     assert len(episode.artists) == len(episode.persons) == GROUPS * MEMBERS
-    pictures, held = episode.extra(found, random)
-    for who in ("artist", "person"):
-        rows, members, truth = held[who]
+    pictures, held = episode.extra(store, random)
+    for aspect in ("artist", "person"):
+        rows, members, truth = held[aspect]
         assert 0 < truth.sum() < len(truth)
         assert rows.min() >= COUNT and rows.max() < COUNT + len(pictures)
         asked = pictures[rows - COUNT].float().flatten(1)
         assert torch.equal(asked.std(1) < 1, truth > 0.5)  # grey is true here, noise is false
-        known = episode.artists if who == "artist" else episode.persons
+        known = episode.artists if aspect == "artist" else episode.persons
         assert all(known[i] >= 0 for i in members.tolist())
     assert not set(held["artist"][0].tolist()) & set(held["person"][0].tolist())
 
@@ -69,15 +75,15 @@ def test_an_empty_bank_is_no_error(tmp_path: Path) -> None:
 def test_a_judge_learns_to_refuse_what_it_is_shown_as_fake(tmp_path: Path) -> None:
     torch.manual_seed(0)
     artists, persons = fakes.people("b")
-    found = bank(tmp_path, len(artists), len(persons))
+    store = bank(tmp_path, len(artists), len(persons))
     random, wear = np.random.default_rng(2), torch.Generator().manual_seed(2)
     episode, pupil = StrictEpisode("b", random), Pupil("judge_b")
     inherit(pupil.judge, "judge_b")
     optimizer = torch.optim.AdamW(pupil.parameters(), lr=1e-3)
     values: list[float] = []
     for _ in range(5):
-        extra, held = episode.extra(found, random)
-        x = worn(prepared(torch.cat([episode.episode.pictures, extra])), wear)
+        extra, held = episode.extra(store, random)
+        x = roughen_pictures(prepared(torch.cat([episode.episode.pictures, extra])), wear)
         losses = strict_losses(pupil, episode.episode, x, held)
         assert all(bool(value.isfinite()) for value in losses.values())
         refused = losses["touched artist"] + losses["fake artist"]
@@ -93,7 +99,7 @@ def test_a_bank_says_who_its_pictures_are_not(tmp_path: Path) -> None:
     base = open_base()
     plan = fakes.Plan(steps=1, generated=2, brief=1, brief_pictures=1, touched=2)
     group = fakes.people("b")[0][:2]
-    store = fakes.Bank(tmp_path)
+    store = fakes.FakeBank(tmp_path)
     synth = load_synth(base=base)
     fakes.draw_group(store, base, synth, "artist", 0, group, np.random.default_rng(0), plan)
     rows = {file.stem: np.load(file) for file in tmp_path.glob("*.npz")}

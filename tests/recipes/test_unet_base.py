@@ -18,9 +18,9 @@ QUICK = UNetRecipe(batch=16, warmup=5, pool=64, fresh=0.0, start_pool=64, report
 
 @pytest.mark.slow
 def test_it_learns_resumes_and_draws(tmp_path: Path) -> None:
-    go_on(tmp_path / "run", 9, QUICK, SMALL, most=30)
+    go_on(tmp_path / "run", 9, QUICK, SMALL, max_steps=30)
     first = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
-    go_on(tmp_path / "run", 9, QUICK, SMALL, most=30)
+    go_on(tmp_path / "run", 9, QUICK, SMALL, max_steps=30)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert (first["step"], state["step"]) == (30, 60) and state["seconds"] > first["seconds"]
     assert torch.equal(state["codec"]["axes"], first["codec"]["axes"])
@@ -31,8 +31,8 @@ def test_it_learns_resumes_and_draws(tmp_path: Path) -> None:
 
 
 def test_a_new_run_may_begin_with_the_weights_of_another(tmp_path: Path) -> None:
-    go_on(tmp_path / "a", 9, QUICK, SMALL, most=2)
-    go_on(tmp_path / "b", 9, QUICK, SMALL, most=0, start=tmp_path / "a" / "checkpoint.pt")
+    go_on(tmp_path / "a", 9, QUICK, SMALL, max_steps=2)
+    go_on(tmp_path / "b", 9, QUICK, SMALL, max_steps=0, start=tmp_path / "a" / "checkpoint.pt")
     a, b = (torch.load(tmp_path / name / "checkpoint.pt", weights_only=True) for name in ("a", "b"))
     assert a["pictures"] > 0 and b["pictures"] == a["pictures"]
     for name, value in a["averaged"].items():

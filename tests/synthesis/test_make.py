@@ -15,9 +15,9 @@ import torch
 from lorarium.adapter import Adapter
 from lorarium.algebra import cosine, norm
 from lorarium.bases.base import modules
-from lorarium.bases.pictures import write_png
 from lorarium.bases.stack import each
 from lorarium.errors import LorariumError
+from lorarium.pictures import write_png
 from lorarium.synthesis.between import between
 from lorarium.synthesis.make import refined, synthesize
 from lorarium.training.fit import Fit

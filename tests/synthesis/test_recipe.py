@@ -13,7 +13,15 @@ import torch
 from lorarium.adapter import Module
 from lorarium.bases.base import Base
 from lorarium.recipes import synth as stage
-from lorarium.recipes.synth_data import POOL, Batch, Endless, Source, gathered, look, seen_by
+from lorarium.recipes.synth_data import (
+    POOL,
+    Batch,
+    Endless,
+    Source,
+    assemble_batch,
+    embed_source,
+    look,
+)
 from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import load_synth
@@ -27,7 +35,7 @@ SMALL = {"rank": 2, "basis": 4, "width": 32}
 
 def source(net: Generator, base: Base, kind: str, seed: int) -> Source:
     own = pictures(6, seed, base.size)
-    return seen_by(net.eyes, (kind, own, ("a cat in ink",) * 6, np.ones(6, bool)))
+    return embed_source(net.eyes, (kind, own, ("a cat in ink",) * 6, np.ones(6, bool)))
 
 
 def learned(base: Base, steps: int = 12) -> list[float]:
@@ -38,7 +46,7 @@ def learned(base: Base, steps: int = 12) -> list[float]:
     sources = [source(net, base, kind, i) for i, kind in enumerate(KINDS)]
     values = []
     for _ in range(steps):
-        batch = gathered(sources, 2, 4, np.random.default_rng(1))
+        batch = assemble_batch(sources, 2, 4, np.random.default_rng(1))
         random = torch.Generator().manual_seed(1)
         loss = batch_losses(base, net, batch, words, random).mean()
         optimizer.zero_grad()
@@ -70,7 +78,7 @@ def test_it_learns_on_tiny_real_architectures(family: str) -> None:
 def test_a_generator_of_nothing_is_the_base() -> None:
     base = micro()
     net = Generator(SynthConfig.of(base, **SMALL))
-    words, batch = Words(base), gathered([source(net, base, "style", 0)], 2, 4, _chance())
+    words, batch = Words(base), assemble_batch([source(net, base, "style", 0)], 2, 4, _chance())
     values = [
         batch_losses(base, net, batch, words, torch.Generator().manual_seed(3)) for _ in range(2)
     ]
@@ -85,7 +93,7 @@ def test_a_generator_of_nothing_is_the_base() -> None:
 def test_the_basis_starts_where_the_weights_are_pulled(monkeypatch: pytest.MonkeyPatch) -> None:
     from lorarium.bases.branches import Branch
     from lorarium.recipes import synth_basis
-    from lorarium.recipes.synth_loss import tried
+    from lorarium.recipes.synth_loss import losses_with
 
     monkeypatch.setattr(synth_basis, "ROUNDS", 4)
     base = micro()
@@ -112,7 +120,9 @@ def test_the_basis_starts_where_the_weights_are_pulled(monkeypatch: pytest.Monke
     address, (_, _, out, size) = addresses[3], net.config.modules[3]
     up = torch.zeros(1, out, size, requires_grad=True)
     eye = torch.eye(size)[None]
-    loss = tried(base, {address: Branch(eye, up)}, batch, words, torch.Generator().manual_seed(2))
+    loss = losses_with(
+        base, {address: Branch(eye, up)}, batch, words, torch.Generator().manual_seed(2)
+    )
     (wanted,) = torch.autograd.grad(loss.sum(), up)
     x, pull = probes[address]
     torch.testing.assert_close(pull[0].T @ x[0], wanted[0], rtol=1e-3, atol=1e-5)
@@ -144,7 +154,7 @@ def test_other_processes_draw_the_same_kind_of_thing() -> None:
     data = Endless(24, net.eyes, [1], subjects=0.5, workers=1)
     for _ in range(3):
         _check(net, data.batch(4, 8))
-    assert len(data.kept) >= 12
+    assert len(data.pool) >= 12
 
 
 def test_whom_it_learned_from_can_be_brought_back() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lorarium.bases.pictures import write_png
 from lorarium.errors import LorariumError
 from lorarium.formats import read
+from lorarium.pictures import write_png
 from lorarium.recipes import zoo
 from lorarium.training.fit import fit
 from lorarium.training.manifest import pool_cell, read_manifest

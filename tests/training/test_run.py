@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lorarium.bases.pictures import write_png
 from lorarium.errors import LorariumError
 from lorarium.formats import read
 from lorarium.formats.metadata import training
+from lorarium.pictures import write_png
 from lorarium.training.recipe import Job, Recipe
 from lorarium.training.run import fill_prompt, train, without_name
 from lorarium.training.tour import world_tour

@@ -16,16 +16,18 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Delta, LowRank, Module
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import (
+    BLOCK,
     Factors,
     Kron,
     Matrix,
-    Pair,
     Product,
+    Whole,
     arrays,
     matrix_form,
     rows,
 )
 from lorarium.algebra.lower import low_rank, lowered_factors
+from lorarium.algebra.sides import Side, need_formable
 from lorarium.algebra.stacks import CHUNK_BYTES, finite, low_rank_stacks
 from lorarium.errors import LorariumError
 
@@ -183,33 +185,38 @@ def _cholesky(X: Array) -> Array | None:
 
 
 def column_signs(U: Array) -> Array:
+    if U.size > BLOCK and U.shape[-1] > 1:  # a copy of all of it is more than needs to be alive
+        half = U.shape[-1] // 2
+        return np.concatenate([column_signs(U[..., :half]), column_signs(U[..., half:])], axis=-1)
     peak = np.take_along_axis(U, np.abs(U).argmax(-2)[..., None, :], -2)
     return np.where(peak < 0, -1, 1).astype(U.dtype)
 
 
 def _kron_svd(m: Kron, rank: int | None) -> Canonical:
     """The SVD of a Kronecker product is the Kronecker product of the SVDs, sorted."""
-    sides = zip((m.W1, m.W2), m.ranks, m.pairs, strict=True)
-    (u1, s1, v1), (u2, s2, v2) = (_thin_svd(*side) for side in sides)
+    (u1, s1, v1), (u2, s2, v2) = _thin_svd(m.first), _thin_svd(m.second)
     products = np.multiply.outer(s1, s2).reshape(-1)
     order = np.argsort(-products, kind="stable")[:rank]
+    need_formable(len(order), max(m.shape))
     i, j = np.divmod(order, len(s2))
     U = (u1[:, i][:, None] * u2[:, j][None]).reshape(-1, len(order))
     V = (v1[:, i][:, None] * v2[:, j][None]).reshape(-1, len(order))
     sign = column_signs(U)
-    S = products[order] * products.dtype.type(abs(m.scale))
-    return Canonical(U * sign, S, V * sign * V.dtype.type(-1 if m.scale < 0 else 1))
+    U *= sign
+    V *= sign * V.dtype.type(-1 if m.scale < 0 else 1)
+    return Canonical(U, products[order] * products.dtype.type(abs(m.scale)), V)
 
 
-def _thin_svd(W: Array, rank: int, pair: Pair | None) -> tuple[Array, Array, Array]:
-    """Of W, through the factors that it is the product of when they are thin: the SVD of a large
-    product takes minutes."""
-    if pair is not None and pair[0].shape[1] < min(W.shape):
-        B, A = (finite(side) for side in pair)
+def _thin_svd(side: Side) -> tuple[Array, Array, Array]:
+    """Through the factors that it is the product of when they are thin: the SVD of a large product
+    takes minutes."""
+    rank = side.rank
+    if side.pair is not None and side.pair[0].shape[1] < min(side.shape):
+        B, A = (finite(factor) for factor in side.pair)
         (QB, RB), (QA, RA) = np.linalg.qr(B), np.linalg.qr(A.T)
         u, S, vt = np.linalg.svd(finite(RB @ RA.T), full_matrices=False)
         return (QB @ u)[:, :rank], S[:rank], (QA @ vt.T)[:, :rank]
-    U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
+    U, S, Vt = np.linalg.svd(finite(side.array), full_matrices=False)
     return U[:, :rank], S[:rank], Vt[:rank].T
 
 
@@ -220,6 +227,8 @@ def _has_low_rank(found: Matrix) -> bool:
 
 
 def _dense_svd(found: Matrix) -> Canonical:
+    if not isinstance(found, Whole):
+        need_formable(*found.shape)
     W = rows(found, 0, found.shape[0])
     W = W * W.dtype.type(found.scale)
     U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)

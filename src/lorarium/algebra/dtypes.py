@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ml_dtypes
@@ -82,19 +82,34 @@ def round_to(values: Array, dtype: DTypeLike) -> Array:
     target = np.dtype(dtype)
     if values.dtype == target:
         return values
+    result = rounded_to(values, target)
+    refuse_lost(float(np.abs(values).max(initial=0.0)), target, lambda: [(values, result)])
+    return result
+
+
+def rounded_to(values: Array, dtype: DTypeLike) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
-        result = values.astype(target)
+        return values.astype(dtype)
+
+
+def refuse_lost(
+    largest: float, target: np.dtype, pieces: Callable[[], Iterable[tuple[Array, Array]]]
+) -> None:
+    """Refuse numbers that are too small for a type, given the largest of them; `pieces` gives them
+    and what they are rounded to, and is asked only where that can be."""
     # next to a number of 2**20 steps the rounding of up to 2**26 others is nothing
     limit = 2.0**20 * float(ml_dtypes.finfo(target).smallest_subnormal)
-    largest = float(np.abs(values).max(initial=0.0))
     if not 0 < largest < limit:
-        return result
+        return
     power = -math.frexp(largest)[1]  # squares of tiny numbers would vanish
-    wide, rounded = (np.ldexp(a.astype(np.float64), power) for a in (values, result))
-    if np.linalg.norm(wide - rounded) > rounding_limit([target]) * np.linalg.norm(wide):
+    norm = error = 0.0
+    for piece, result in pieces():
+        wide, rounded = (np.ldexp(a.astype(np.float64), power) for a in (piece, result))
+        norm = math.hypot(norm, float(np.linalg.norm(wide)))
+        error = math.hypot(error, float(np.linalg.norm(wide - rounded)))
+    if error > rounding_limit([target]) * norm:
         what = f"values up to {largest:.2g} are too small for {target.name}"
         raise UnverifiedError(what, hint="choose a wider number type")
-    return result
 
 
 def _is_float(dtype: np.dtype) -> bool:

@@ -22,6 +22,7 @@ from lorarium.adapter import (
     LowRank,
 )
 from lorarium.algebra.dtypes import DTypeLike, compute_dtype
+from lorarium.algebra.sides import Side, need_formable
 from lorarium.errors import LorariumError
 
 BLOCK = 2**22  # entries of ΔW that are alive at once when it is walked in blocks of rows
@@ -51,21 +52,16 @@ class Product:
         return self.B1.shape[0], self.A1.shape[1]
 
 
-Pair = tuple[Array, Array]
-
-
 @dataclass(frozen=True, eq=False)
 class Kron:
-    W1: Array  # (o1, i1)
-    W2: Array  # (o2, n2)
+    first: Side  # W1 (o1, i1)
+    second: Side  # W2 (o2, n2)
     scale: float
-    ranks: tuple[int, int]  # upper bounds
-    # the factors that W1 and W2 are products of, where they are
-    pairs: tuple[Pair | None, Pair | None] = (None, None)
 
     @property
     def shape(self) -> tuple[int, int]:
-        return self.W1.shape[0] * self.W2.shape[0], self.W1.shape[1] * self.W2.shape[1]
+        (o1, i1), (o2, n2) = self.first.shape, self.second.shape
+        return o1 * o2, i1 * n2
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +153,8 @@ def rows(m: Matrix, low: int, high: int) -> Array:
     if isinstance(m, Product):
         return (m.B1[low:high] @ m.A1) * (m.B2[low:high] @ m.A2)
     if isinstance(m, Kron):
-        first, second = np.divmod(np.arange(low, min(high, m.shape[0])), m.W2.shape[0])
-        pair = m.W1[first][:, :, None] * m.W2[second][:, None, :]
+        first, second = np.divmod(np.arange(low, min(high, m.shape[0])), m.second.shape[0])
+        pair = m.first.rows(first)[:, :, None] * m.second.rows(second)[:, None, :]
         return pair.reshape(len(first), -1)
     return m.W[low:high]
 
@@ -175,9 +171,7 @@ def apply(m: Matrix, x: Array) -> Array:
     if isinstance(m, Factors):
         y = m.B @ (m.A @ x)
     elif isinstance(m, Kron):
-        (o1, i1), (o2, n2) = m.W1.shape, m.W2.shape
-        inner = m.W2 @ x.reshape(i1, n2, -1)
-        y = (m.W1 @ inner.reshape(i1, -1)).reshape(o1 * o2, -1)
+        y = _kron_apply(m.first, m.second, x)
     else:
         y = np.concatenate([rows(m, *block) @ x for block in row_blocks(m)])
     return y * y.dtype.type(m.scale)
@@ -188,9 +182,7 @@ def apply_transposed(m: Matrix, y: Array) -> Array:
     if isinstance(m, Factors):
         x = m.A.T @ (m.B.T @ y)
     elif isinstance(m, Kron):
-        (o1, i1), (o2, n2) = m.W1.shape, m.W2.shape
-        inner = m.W2.T @ y.reshape(o1, o2, -1)
-        x = (m.W1.T @ inner.reshape(o1, -1)).reshape(i1 * n2, -1)
+        x = _kron_apply(m.first.T, m.second.T, y)
     else:
         x = np.zeros((m.shape[1], y.shape[1]), np.result_type(y, np.float32))
         for low, high in row_blocks(m):
@@ -205,6 +197,7 @@ def _widen(dtype: DTypeLike, *arrays: Array | None) -> list[Array]:
 
 def _tucker(core: Array, down: Array) -> Array:
     """(r, s, kh, kw) core and (s, in) down -> (r, in*kh*kw)."""
+    need_formable(core.size // core.shape[1], down.shape[1])
     product = np.tensordot(core, down, axes=(1, 0))  # (r, kh, kw, in)
     return flat(np.moveaxis(product, -1, 1))
 
@@ -219,10 +212,19 @@ def _kron(delta: Kronecker, dtype: DTypeLike) -> Kron:
     w1, w1a, w1b, w2, w2a, w2b, t2 = _widen(
         dtype, delta.w1, delta.w1_a, delta.w1_b, delta.w2, delta.w2_a, delta.w2_b, delta.t2
     )
-    pair1 = None if w1 is not None else (flat(w1a), flat(w1b))
-    pair2 = None if w2 is not None else _half(w2a, w2b, t2)
-    W1 = flat(w1) if pair1 is None else pair1[0] @ pair1[1]
-    W2 = flat(w2) if pair2 is None else pair2[0] @ pair2[1]
-    rank1 = min(W1.shape) if w1 is not None else min(*W1.shape, w1b.shape[0])
-    rank2 = min(W2.shape) if w2 is not None else min(*W2.shape, w2b.shape[0])
-    return Kron(W1, W2, delta.scale, (rank1, rank2), (pair1, pair2))
+    first = Side(
+        None if w1 is None else flat(w1), None if w1 is not None else (flat(w1a), flat(w1b))
+    )
+    if w2 is not None:
+        return Kron(first, Side(flat(w2)), delta.scale)
+    return Kron(first, Side(None, _half(w2a, w2b, t2)), delta.scale)
+
+
+def _kron_apply(first: Side, second: Side, x: Array) -> Array:
+    """(W1 ⊗ W2) x, by the side first that leaves less in between."""
+    (o1, i1), (o2, n2) = first.shape, second.shape
+    if i1 * o2 <= o1 * n2:
+        between = second.apply(x.reshape(i1, n2, -1))
+        return first.apply(between.reshape(i1, -1)).reshape(o1 * o2, -1)
+    between = first.apply(x.reshape(i1, -1)).reshape(o1, n2, -1)
+    return second.apply(between).reshape(o1 * o2, -1)

@@ -19,6 +19,7 @@ from lorarium.algebra.forms import (
     Form,
     Kron,
     Matrix,
+    Product,
     Vector,
     apply,
     apply_transposed,
@@ -26,6 +27,8 @@ from lorarium.algebra.forms import (
     row_blocks,
     rows,
 )
+from lorarium.algebra.lower import lowered_factors
+from lorarium.algebra.sides import Side, need_formable
 from lorarium.errors import LorariumError
 
 Rule = Callable[[Form, Form], float]
@@ -104,13 +107,22 @@ def _by_module(rule: Rule, a: Adapter, b: Adapter, dtype: DTypeLike) -> dict[Mod
 
 
 def _pair(rule: Rule, a: Delta, b: Delta, dtype: DTypeLike) -> float:
-    left = form(a, dtype)
-    right = left if a is b else form(b, dtype)
+    left = _cheaper(form(a, dtype))
+    right = left if a is b else _cheaper(form(b, dtype))
     if left.shape != right.shape:
         raise LorariumError(
             f"shapes differ: {a.shape} and {b.shape}", hint="are both for the same base model?"
         )
     return rule(left, right)
+
+
+def _cheaper(found: Form) -> Form:
+    """A product of products as factors, where these are less work than its entries."""
+    if not isinstance(found, Product):
+        return found
+    (out, n), ranks = found.shape, (found.B1.shape[1], found.B2.shape[1])
+    many = (ranks[0] * ranks[1]) ** 2 * (out + n) > out * n * sum(ranks)
+    return found if many else lowered_factors(found)
 
 
 def _dot(x: Array, y: Array) -> float:
@@ -125,8 +137,8 @@ def _inner(a: Form, b: Form) -> float:
         return scale * _dot(a.b, b.b)
     if isinstance(a, Factors) and isinstance(b, Factors):
         return scale * _dot(a.B.T @ b.B, a.A @ b.A.T)
-    if isinstance(a, Kron) and isinstance(b, Kron) and a.W1.shape == b.W1.shape:
-        return scale * _dot(a.W1, b.W1) * _dot(a.W2, b.W2)
+    if isinstance(a, Kron) and isinstance(b, Kron) and a.first.shape == b.first.shape:
+        return scale * _side_dot(a.first, b.first) * _side_dot(a.second, b.second)
     if isinstance(a, Factors):
         a, b = b, a
     if isinstance(b, Factors):
@@ -141,9 +153,9 @@ def _gram_out(a: Form, b: Form) -> float:
     if isinstance(a, Factors) and isinstance(b, Factors):
         M = a.B.T @ b.B
         return (a.scale * b.scale) ** 2 * _dot((a.A @ a.A.T) @ M, M @ (b.A @ b.A.T))
-    if isinstance(a, Kron) and isinstance(b, Kron) and a.W1.shape == b.W1.shape:
-        X1, X2 = a.W1.T @ b.W1, a.W2.T @ b.W2
-        return (a.scale * b.scale) ** 2 * _dot(X1, X1) * _dot(X2, X2)
+    if isinstance(a, Kron) and isinstance(b, Kron) and a.first.shape == b.first.shape:
+        sides = _side_gram(a.first, b.first), _side_gram(a.second, b.second)
+        return (a.scale * b.scale) ** 2 * sides[0] * sides[1]
     if isinstance(a, Factors):
         a, b = b, a
     if isinstance(b, Factors):
@@ -158,9 +170,9 @@ def _gram_in(a: Form, b: Form) -> float:
     if isinstance(a, Factors) and isinstance(b, Factors):
         M = a.A @ b.A.T
         return (a.scale * b.scale) ** 2 * _dot((a.B.T @ a.B) @ M, M @ (b.B.T @ b.B))
-    if isinstance(a, Kron) and isinstance(b, Kron) and a.W1.shape == b.W1.shape:
-        X1, X2 = a.W1 @ b.W1.T, a.W2 @ b.W2.T
-        return (a.scale * b.scale) ** 2 * _dot(X1, X1) * _dot(X2, X2)
+    if isinstance(a, Kron) and isinstance(b, Kron) and a.first.shape == b.first.shape:
+        sides = _side_gram(a.first.T, b.first.T), _side_gram(a.second.T, b.second.T)
+        return (a.scale * b.scale) ** 2 * sides[0] * sides[1]
     if isinstance(a, Factors):
         a, b = b, a
     if isinstance(b, Factors):
@@ -171,6 +183,28 @@ def _gram_in(a: Form, b: Form) -> float:
         X = apply(b, rows(a, *block).T)
         total += _dot(X, X)
     return a.scale**2 * total
+
+
+def _side_dot(a: Side, b: Side) -> float:
+    """<W, V>."""
+    if a.thin and b.thin:
+        (B, A), (D, C) = a.pair, b.pair  # type: ignore[misc]
+        return _dot(B.T @ D, A @ C.T)
+    return _dot(a.array, b.array)
+
+
+def _side_gram(a: Side, b: Side) -> float:
+    """‖Wᵀ V‖² = <W Wᵀ, V Vᵀ>."""
+    if a.thin and b.thin:
+        (B, A), (D, C) = a.pair, b.pair  # type: ignore[misc]
+        M = B.T @ D
+        return _dot((A @ A.T) @ M, M @ (C @ C.T))
+    rows, columns = a.shape
+    if rows < columns:
+        need_formable(rows, rows)
+        return _dot(a.array @ a.array.T, b.array @ b.array.T)
+    X = a.array.T @ b.array
+    return _dot(X, X)
 
 
 def _by_columns(a: Matrix, b: Matrix) -> float:

@@ -22,7 +22,7 @@ def factors_of(delta: Delta, dtype: DTypeLike = None) -> tuple[Array, Array]:
     if isinstance(found, Product):
         full = found.B1.shape[1] * found.B2.shape[1] >= min(found.shape)
     elif isinstance(found, Kron):
-        full = found.ranks[0] * found.ranks[1] >= min(found.shape)
+        full = found.first.rank * found.second.rank >= min(found.shape)
     if full:
         U, S, V = canonical(delta, dense=True, dtype=dtype)
         return U * S, V.T
@@ -42,7 +42,7 @@ def stored_factors(B: Array, A: Array, shape: tuple[int, ...], dtype: DTypeLike)
         top = math.frexp(max(np.abs(B).max(initial=0), np.abs(A).max(initial=0)))[1]
         power = 0 if -6 <= top <= 14 else top
     B, A = np.ldexp(B, -power).astype(dtype), np.ldexp(A, -power).astype(dtype)
-    return low_rank(B, A, 2.0 ** (2 * power), shape)
+    return low_rank(B, A, float(np.ldexp(1.0, 2 * power)), shape)
 
 
 def joint_svd(deltas: Sequence[Delta]) -> tuple[Array, Array, list[Array]]:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lorarium.adapter import Array, Delta, LowRank
-from lorarium.algebra.forms import Factors, Form, Kron, Pair, Product, Vector, Whole, form
-from lorarium.algebra.stacks import finite
+from lorarium.algebra.forms import Factors, Form, Kron, Product, Vector, Whole, form
+from lorarium.algebra.sides import Side, need_formable
 from lorarium.errors import LorariumError
 
 
@@ -59,12 +59,14 @@ def lowered_factors(found: Form) -> Factors:
     if isinstance(found, Factors):
         return found
     if isinstance(found, Product):
+        need_formable(found.B1.shape[1] * found.B2.shape[1], sum(found.shape))
         return Factors(
             _khatri_rao(found.B1.T, found.B2.T).T, _khatri_rao(found.A1, found.A2), found.scale
         )
     if isinstance(found, Kron):
-        sides = zip((found.W1, found.W2), found.ranks, found.pairs, strict=True)
-        (B1, A1), (B2, A2) = (_thin(*side) for side in sides)
+        rank = found.first.rank * found.second.rank
+        need_formable(rank, sum(found.shape))
+        (B1, A1), (B2, A2) = _thin(found.first), _thin(found.second)
         return Factors(np.kron(B1, B2), np.kron(A1, A2), found.scale)
     raise LorariumError("a full difference or a bias has no factors", hint="truncate it to a rank")
 
@@ -78,7 +80,7 @@ def _cost(found: Form) -> Cost:
     elif isinstance(found, Product):
         rank = found.B1.shape[1] * found.B2.shape[1]
     elif isinstance(found, Kron):
-        rank = found.ranks[0] * found.ranks[1]
+        rank = found.first.rank * found.second.rank
     else:
         assert isinstance(found, Whole)
         rank = min(out, n)
@@ -90,13 +92,12 @@ def _khatri_rao(X: Array, Y: Array) -> Array:
     return (X[:, None, :] * Y[None, :, :]).reshape(-1, X.shape[1])
 
 
-def _thin(W: Array, rank: int, pair: Pair | None) -> Pair:
-    """W as (o, rank) @ (rank, i): its own factors where it has them, else one side the identity."""
-    if rank >= W.shape[1]:
-        return W, np.eye(W.shape[1], dtype=W.dtype)
-    if rank >= W.shape[0]:
-        return np.eye(W.shape[0], dtype=W.dtype), W
-    if pair is not None and pair[0].shape[1] == rank:  # an SVD of a large product takes minutes
-        return pair
-    U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
-    return U[:, :rank] * S[:rank], Vt[:rank]
+def _thin(side: Side) -> tuple[Array, Array]:
+    """(o, rank) @ (rank, i): its own factors where it has them, else the identity beside it."""
+    rank, (o, i) = side.rank, side.shape
+    if side.pair is not None and side.pair[0].shape[1] == rank < min(o, i):
+        return side.pair  # an SVD of a large product takes minutes
+    W = side.array
+    if rank >= i:
+        return W, np.eye(i, dtype=W.dtype)
+    return np.eye(o, dtype=W.dtype), W

@@ -97,7 +97,7 @@ def _round_all(deltas: Sequence[Delta], target: np.dtype) -> list[Delta] | None:
         return None
     (down,), k = _factors([first.down], target)
     ups, j = _factors([part.up for part in parts], target)
-    scale = first.scale * 2.0 ** -(j + k)
+    scale = float(np.ldexp(first.scale, -(j + k)))  # `**` raises where this is infinite
     return [
         replace(part, up=up, down=down, scale=scale) for part, up in zip(parts, ups, strict=True)
     ]

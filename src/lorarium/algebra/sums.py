@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 
 from lorarium.adapter import Adapter, Array, Bias, Delta, Dense, Dora, LowRank, Module
-from lorarium.algebra.dense import dense_delta
 from lorarium.algebra.dtypes import (
     DTypeLike,
     cast_exactly,
     common_dtype,
     compute_dtype,
-    factor_dtype,
     is_power_of_two,
     round_to,
 )
-from lorarium.algebra.forms import arrays, flat, matrix_shape
+from lorarium.algebra.entry_sums import sum_dense
+from lorarium.algebra.forms import flat, matrix_shape
 from lorarium.algebra.lower import low_rank, lower, lowering_cost
 from lorarium.errors import LorariumError
 
@@ -122,7 +121,7 @@ def _sum(terms: list[Term], dense: bool, dtype: DTypeLike, shared: dict[tuple, A
         )
     whole = [isinstance(d, Dense | Bias) for d, _ in terms]
     if any(whole):
-        return _sum_dense(terms, dtype)
+        return sum_dense(terms, dtype)
     if all(_stackable(d) for d, _ in terms):
         return _stack([(lower(d), w) for d, w in terms], dtype, shared)
     if not dense:
@@ -130,7 +129,7 @@ def _sum(terms: list[Term], dense: bool, dtype: DTypeLike, shared: dict[tuple, A
             "only a full matrix holds this sum exactly",
             hint="truncate the result to a rank, or ask for full matrices",
         )
-    return _sum_dense(terms, dtype)
+    return sum_dense(terms, dtype)
 
 
 def _stackable(delta: Delta) -> bool:
@@ -205,23 +204,6 @@ def _times_exactly(values: Array, ratio: float, target: np.dtype) -> Array | Non
     return cast_exactly(values.astype(work) * work.type(ratio), target)
 
 
-def _sum_dense(terms: list[Term], dtype: DTypeLike) -> Dense | Bias:
-    """The sum entry by entry, in float64; a 16-bit result that would round becomes float32."""
-    shape = matrix_shape(terms[0][0])
-    total = np.zeros(shape, np.float64)
-    for delta, weight in terms:
-        total += dense_delta(delta).reshape(shape) * np.float64(weight)
-    stored = np.dtype(dtype or factor_dtype(a.dtype for d, _ in terms for a in arrays(d)))
-    values = cast_exactly(total, stored)
-    if values is None:
-        narrow = dtype is None and stored.itemsize < 4
-        values = round_to(total, np.float32 if narrow else stored)
-    if all(isinstance(d, Bias) for d, _ in terms):
-        return Bias(values)
-    first = max((d for d, _ in terms), key=lambda d: len(d.shape))
-    return Dense(values.reshape(first.shape))
-
-
 def cast(delta: Delta, dtype: DTypeLike) -> Delta:
     """The same delta with its arrays in another dtype."""
     changes: dict[str, Any] = {}
@@ -245,7 +227,8 @@ def _opaque(adapters: Sequence[Adapter], weights: Sequence[Weight]) -> dict[str,
             raise LorariumError(
                 f"{len(adapter.opaque)} tensors of a kind that cannot be weighted or added",
                 where=name,
-                hint="use weight 1 for the one adapter that has them, or remove them",
+                hint="use weight 1 for the one adapter that has them; "
+                "resize --base lowers OFT and BOFT to LoRA",
             )
         kept.update(adapter.opaque)
     return kept

@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,7 @@ from lorarium.adapter import Module
 from lorarium.bases.device import resolve_device
 from lorarium.errors import LorariumError
 from lorarium.files import exists
+from lorarium.formats.families.embedded import SHIPPED
 
 Text = Mapping[str, Tensor]  # what the encoders say: tensors by name, one row per prompt
 
@@ -140,15 +142,15 @@ def modules(
     return dict(sorted(shapes.items()))
 
 
-def open_base(where: str | Path | None = None, device: str = "cpu") -> Base:
+def open_base(where: str | os.PathLike[str] | None = None, device: str = "cpu") -> Base:
     """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
     hub name of diffusers."""
     place = str(resolve_device(device))  # before anything large is read
-    name = str(where or "micro-1")
-    if name == "micro-1" or name.endswith(".safetensors"):
+    name = os.fspath(where or SHIPPED)
+    if name == SHIPPED or name.endswith(".safetensors"):
         from lorarium.bases.micro_base import load_micro
 
-        return load_micro(None if name == "micro-1" else Path(name), place)
+        return load_micro(None if name == SHIPPED else Path(name), place)
     if exists(Path(name) / "lorarium.json"):
         from lorarium.bases.micro2_folder import load_folder
 

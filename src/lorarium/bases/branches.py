@@ -98,14 +98,14 @@ class _Beside(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         rows, h, down, up = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
+        needed = ctx.needs_input_grad
         pull = g.reshape(len(up), -1, g.shape[-1])
         inner = torch.bmm(pull, up)
         return (
-            torch.bmm(inner, down).view(*g.shape[:-1], down.shape[-1]) if wanted[0] else None,
-            g if wanted[1] else None,
-            torch.bmm(inner.mT, rows) if wanted[2] else None,
-            torch.bmm(pull.mT, h) if wanted[3] else None,
+            torch.bmm(inner, down).view(*g.shape[:-1], down.shape[-1]) if needed[0] else None,
+            g if needed[1] else None,
+            torch.bmm(inner.mT, rows) if needed[2] else None,
+            torch.bmm(pull.mT, h) if needed[3] else None,
         )
 
 

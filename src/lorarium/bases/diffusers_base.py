@@ -56,8 +56,8 @@ class DiffusersBase:
     def to_pictures(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
         with torch.no_grad():
-            held = (latents / vae.config.scaling_factor + self._shift).to(vae.dtype)
-            return vae.decode(held).sample.float().clamp(-1, 1)
+            scaled = (latents / vae.config.scaling_factor + self._shift).to(vae.dtype)
+            return vae.decode(scaled).sample.float().clamp(-1, 1)
 
     @property
     def _shift(self) -> float:

@@ -42,11 +42,11 @@ def alphas_bar(steps: int = STEPS) -> Tensor:
 def framed(words: Tensor) -> Tensor:
     """Word numbers (n, k), 0 where there is none, as tokens (n, 16): start, words, end, nothing."""
     n, k = words.shape
-    held = torch.zeros(n, PLACES, dtype=torch.long)
-    held[:, 0] = START
-    held[:, 1 : k + 1] = words
-    held[torch.arange(n), 1 + (words != 0).sum(1)] = END
-    return held
+    rows = torch.zeros(n, PLACES, dtype=torch.long)
+    rows[:, 0] = START
+    rows[:, 1 : k + 1] = words
+    rows[torch.arange(n), 1 + (words != 0).sum(1)] = END
+    return rows
 
 
 class _TextEncoder(nn.Module):

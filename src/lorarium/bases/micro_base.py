@@ -16,12 +16,13 @@ from lorarium import trained
 from lorarium.bases.base import Text
 from lorarium.bases.micro import Micro, MicroConfig, text_mask
 from lorarium.errors import LorariumError
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.trained import FileKind
 from lorarium.world.mark import require_this_world, world_mark
 from lorarium.world.words import tokens
 
-FAMILY = "micro-1"
-ASSET = trained.asset("micro-1")
+FAMILY = SHIPPED
+ASSET = trained.asset(FAMILY)
 KIND = FileKind(
     "micro-1 base",
     "lorarium.recipes base",

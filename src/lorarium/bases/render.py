@@ -12,13 +12,13 @@ import numpy as np
 from lorarium import __version__
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.bases.sampling import STEPS, sample
 from lorarium.bases.stack import Rule, read_schedule
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
 from lorarium.formats import read
 from lorarium.formats.target import check_target
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
 MOST = 10_000  # pictures of one call
 

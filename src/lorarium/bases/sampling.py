@@ -56,14 +56,14 @@ def sample(
     if branches and any(b.down is not None and len(b.down) > 1 for b in branches.values()):
         batch = len(prompts)
     shape = base.noise_shape(size or base.size)
-    made = []
+    batches = []
     with applied(base, beside):
         for start in range(0, len(prompts), batch):
             x = starting_noise(seeds[start : start + batch], shape).to(base.device)
             chunk = list(prompts[start : start + batch])
             latents = _denoise(base, x, chunk, stack, steps, guidance, progress)
-            made.append(base.to_pictures(latents).float().cpu())
-    pictures = torch.cat(made).clamp(-1, 1).permute(0, 2, 3, 1)
+            batches.append(base.to_pictures(latents).float().cpu())
+    pictures = torch.cat(batches).clamp(-1, 1).permute(0, 2, 3, 1)
     return ((pictures + 1) * 127.5).round().to(torch.uint8).numpy()
 
 

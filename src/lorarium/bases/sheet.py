@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lorarium.bases.pictures import grid, labelled, write_png
 from lorarium.errors import LorariumError
 from lorarium.formats.target import check_target
+from lorarium.pictures import grid, labelled, write_png
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.styles import GENRES
 from lorarium.world.subjects import CLASSES
@@ -52,19 +52,19 @@ def world_sheet(
     return rows, columns
 
 
-def chosen(wish: str, known: Sequence[str], seed: int, what: str) -> list[str]:
+def chosen(wish: str, words: Sequence[str], seed: int, what: str) -> list[str]:
     """So many of the known words, spread by the seed, or the ones that are named."""
     if wish.strip().isdecimal():
         count = int(wish)
-        if not 1 <= count <= len(known):
-            raise LorariumError(f"there are {len(known)} {what}s, not {count}")
-        order = np.random.default_rng(seed).permutation(len(known))[:count]
-        return [known[i] for i in sorted(order)]
+        if not 1 <= count <= len(words):
+            raise LorariumError(f"there are {len(words)} {what}s, not {count}")
+        order = np.random.default_rng(seed).permutation(len(words))[:count]
+        return [words[i] for i in sorted(order)]
     names = [word.strip() for word in wish.split(",") if word.strip()]
     for word in names:
-        if word not in known:
-            near = difflib.get_close_matches(word, known, 3, 0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+        if word not in words:
+            near = difflib.get_close_matches(word, words, 3, 0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(words)}"
             raise LorariumError(f"no {what} is called {word[:40]!r}", hint=hint)
     if not names:
         raise LorariumError(f"no {what} was named")

@@ -55,8 +55,8 @@ def read_schedule(path: Path) -> tuple[Rule, ...]:
 
 
 def _rule(row: Any, where: str) -> Rule:
-    known = {f.name for f in fields(Rule)}
-    if not isinstance(row, dict) or "weight" not in row or not set(row) <= known:
+    names = {f.name for f in fields(Rule)}
+    if not isinstance(row, dict) or "weight" not in row or not set(row) <= names:
         raise LorariumError(
             "a rule has `weight`, and may have lora, start, end, block, part", where=where
         )
@@ -91,8 +91,8 @@ class Stack:
         self._bias: dict[Module, list[tuple[int, Tensor]]] = {}
         for adapter, _ in adapters:
             check_family(base, adapter)
-        wanted = sorted({_home(m, d) for a, _ in adapters for m, d in a.items()})
-        for module in wanted:
+        modules = sorted({_home(m, d) for a, _ in adapters for m, d in a.items()})
+        for module in modules:
             self._add(base, module, [a for a, _ in adapters])
         self.set(0.0)
 
@@ -141,8 +141,8 @@ class Stack:
                         target.add_(term, alpha=gains[i])
 
     def _gain(self, lora: int, module: Module, progress: float) -> float:
-        held = [r.weight for r in self.schedule if r.applies(lora, module, progress)]
-        return self.weights[lora] * (held[-1] if held else 1.0)
+        rule_weights = [r.weight for r in self.schedule if r.applies(lora, module, progress)]
+        return self.weights[lora] * (rule_weights[-1] if rule_weights else 1.0)
 
 
 def each(base: Base, adapters: Sequence[Adapter], weight: float = 1.0) -> dict[Module, Branch]:

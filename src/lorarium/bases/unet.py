@@ -258,9 +258,9 @@ def step_features(step: Tensor, width: int) -> Tensor:
 
 def unet_config(config: Mapping[str, Any]) -> UNetConfig:
     """The fields of a diffusers config that this network knows."""
-    known: dict[str, Any] = {
+    fields: dict[str, Any] = {
         k: tuple(config[k]) if isinstance(config[k], list) else config[k]
         for k in UNetConfig.__dataclass_fields__
         if k in config
     }
-    return UNetConfig(**known)
+    return UNetConfig(**fields)

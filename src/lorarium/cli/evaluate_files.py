@@ -20,6 +20,7 @@ from lorarium.cli.common import (
     split_weight,
 )
 from lorarium.errors import LorariumError, need_packages
+from lorarium.formats.families.embedded import SHIPPED
 
 if TYPE_CHECKING:
     from lorarium.evaluation.files.protocol import References
@@ -114,7 +115,7 @@ def files(
                 hint="--refs has pictures of the subject, --style-refs pictures in the style",
             )  # fmt: skip
         model = open_base(base, device)
-        if not judges and model.family != "micro-1":
+        if not judges and model.family != SHIPPED:
             raise LorariumError(
                 f"no judge of ours knows {model.family}", where="--judge",
                 hint="name embedding:FOLDER or chat:MODEL@URL",
@@ -188,8 +189,8 @@ def _option(text: str) -> tuple[str, Any]:
 def _references(
     refs: str | None, style_refs: str | None, strangers: str | None, size: int
 ) -> References:
-    from lorarium.bases.pictures import picture_files, read_pictures
     from lorarium.evaluation.files.protocol import References
+    from lorarium.pictures import picture_files, read_pictures
 
     folders = {"subject": refs, "style": style_refs}
     found = {aspect: picture_files([path]) for aspect, path in folders.items() if path}

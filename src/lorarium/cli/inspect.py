@@ -21,22 +21,29 @@ SHOWN_HASHES = ("AutoV1", "AutoV2", "AutoV3")
 @click.command("inspect")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--short", is_flag=True, help="One line for each file.")
+@click.option("--full", is_flag=True, help="Read all of a remote file, not its header alone.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a file has a health problem.")
 @json_flag
 @quiet_flag
-def command(files: tuple[str, ...], short: bool, strict: bool, as_json: bool, quiet: bool) -> int:
+def command(
+    files: tuple[str, ...], short: bool, full: bool, strict: bool, as_json: bool, quiet: bool
+) -> int:
     """Say what is in LoRA files, and whether they are healthy.
 
-    A folder stands for every tensor file below it. A file that cannot be read is one line on
-    stderr; the others are still shown, and the exit code is 2.
+    A folder stands for every tensor file below it. A file may be an address: of https://, of
+    hf://owner/name or of s3:// the header alone is read, which is a small part of the file.
+
+    A file that cannot be read is one line on stderr; the others are still shown, and the exit
+    code is 2.
 
     \b
     lorarium inspect ink.safetensors
     lorarium inspect loras/ --short
     lorarium inspect loras/ --json
+    lorarium inspect hf://owner/name
     """
     seen: list[Inspection] = []
-    for found in inspect_files(list(files)):
+    for found in inspect_files(list(files), full=full):
         seen.append(found)
         if not found.ok:
             click.echo(f"lorarium: {one_line(found.error)}", err=True)
@@ -73,9 +80,13 @@ def short_line(found: Inspection) -> str:
     facts = [
         found.family.id, "+".join(found.kind), rank, short_dtypes(found.dtype.split("+")),
         size_words(found.size), f"answers to {words}" if words else "",
-        ", ".join(finding.code for finding in found.health) or "healthy",
+        ", ".join(finding.code for finding in found.health) or _healthy(found),
     ]  # fmt: skip
     return one_line(f"{found.path}: {'; '.join(filter(None, facts))}")
+
+
+def _healthy(found: Inspection) -> str:
+    return "healthy" if found.hashes else "its weights were not read"
 
 
 def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
@@ -90,7 +101,8 @@ def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
     yield "dialect", f"{found.dialect}, {found.container}, {found.dtype or 'no tensors'}"
     yield "modules", kinds + "".join(f"; {part} {n}" for part, n in found.parts.items())
     if found.ranks:
-        alphas = " to ".join(f"{a:g}" for a in sorted({found.alphas[0], found.alphas[-1]}))
+        ends = sorted({*found.alphas[:1], *found.alphas[-1:]})
+        alphas = " to ".join(f"{a:g}" for a in ends) or "not read"
         low, high = min(found.ranks), max(found.ranks)
         rank = str(low) if low == high else f"{low} to {high}"
         effective = f", effective {found.effective_rank:.1f}" if found.effective_rank else ""
@@ -111,8 +123,12 @@ def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
         shown = found.hashes.to_json()
         yield "hashes", ", ".join(f"{name} {shown[name]}" for name in SHOWN_HASHES)
         yield "fingerprint", (found.fingerprint or "none")[:32]
+    if found.read:
+        part = f"{size_words(found.read.bytes)} of {size_words(found.size)}"
+        yield "read", f"{part}, {found.read.share:.2%}"
     if not found.health:
-        yield "health", Text("no problem found", style="green")
+        whole = "no problem found" if found.hashes else "no problem found in the header"
+        yield "health", Text(whole, style="green")
     for index, finding in enumerate(found.health):
         line = Text(finding.code, style="bold yellow") + Text(f": {finding.message}")
         if finding.where:

@@ -13,10 +13,14 @@ import numpy as np
 
 from lorarium import formats
 from lorarium.algebra import Report, recompress
+from lorarium.cli.bake import read_for
 from lorarium.cli.common import force_flag, json_flag, loss_exit, plain, print_json, quiet_flag
+from lorarium.cli.progress import bar
 from lorarium.cli.suggest import Choice
 from lorarium.cli.written import rank_words, written_facts
+from lorarium.errors import LorariumError
 from lorarium.formats.target import check_adapter_target
+from lorarium.mergers.lower_on import lower_on, require_no_rotations
 from lorarium.mergers.provenance import stamp
 
 DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
@@ -46,6 +50,11 @@ class Size(click.ParamType):
     default=None,
     help="Let ranks differ between layers (default with --energy and --size).",
 )
+@click.option(
+    "--base",
+    type=click.Path(path_type=Path),
+    help="Checkpoint on which DoRA, OFT and BOFT become LoRA of the --rank.",
+)
 @click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type to store.")
 @force_flag
 @json_flag
@@ -57,6 +66,7 @@ def command(
     energy: float | None,
     size: int | None,
     per_layer: bool | None,
+    base: Path | None,
     dtype: str | None,
     force: bool,
     as_json: bool,
@@ -66,11 +76,22 @@ def command(
 
     With the least possible error, which is said.
     """
-    target: Any = {"force": force, "inputs": [source]}
+    target: Any = {"force": force, "inputs": [source, base] if base else [source]}
     check_adapter_target(out, **target)
-    adapter = formats.read(source)
-    options = {"rank": rank, "energy": energy, "size": size, "per_layer": per_layer}
-    small, report = recompress(adapter, **options, dtype=DTYPES[dtype])  # type: ignore[arg-type]
+    options: dict[str, Any] = {
+        "rank": rank, "energy": energy, "size": size, "per_layer": per_layer
+    }  # fmt: skip
+    if base is None:
+        adapter = formats.read(source)
+        require_no_rotations(adapter)
+        small, report = recompress(adapter, **options, dtype=DTYPES[dtype])
+    else:
+        if rank is None or energy is not None or size is not None or per_layer:
+            raise LorariumError("--base goes with --rank alone", hint="resize the result again")
+        adapter = read_for(str(source), base)
+        with bar("lowering", quiet or as_json) as show:
+            small, report = lower_on(base, adapter, rank=rank, dtype=DTYPES[dtype], progress=show)
+        options["base"] = base.name
     stamped = stamp(small, [adapter], "resize", options | {"dtype": dtype})
     written = formats.write(stamped, out, **target)
     if as_json:

@@ -45,15 +45,15 @@ def activations(family: str) -> Mapping[str, Array] | None:
 def effect(adapter: Adapter) -> Array:
     """(SIZE,) a slot for each role, first of the means, then of the directions; empty where
     nothing is known of the base. Modules count alike."""
-    known = activations(adapter.family)
-    if known is None:
+    base_activations = activations(adapter.family)
+    if base_activations is None:
         return np.zeros(0)
     slots = np.zeros((2, len(MODULE_ROLES), SLOT))
     for module, change in changes(adapter):
-        role, seen = role_of(module), known.get(module.path)
-        if role is None or seen is None or math.prod(change.shape[1:]) != len(seen):
+        role, inputs = role_of(module), base_activations.get(module.path)
+        if role is None or inputs is None or math.prod(change.shape[1:]) != len(inputs):
             continue
-        added = apply(matrix_form(change), seen)
+        added = apply(matrix_form(change), inputs)
         for kind, part in enumerate((added[:, :1], added[:, 1:])):
             size = float(np.linalg.norm(part))
             if size:

@@ -50,9 +50,9 @@ def fact_names(family: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=2**16)
 def _block(module: Module, family: str) -> int:
-    known = blocks(family)
+    names = blocks(family)
     name = block_of(module)
-    place = known.index(name) if name in known else len(known)
+    place = names.index(name) if name in names else len(names)
     return min(place, BLOCKS - 1)
 
 

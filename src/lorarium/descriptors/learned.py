@@ -56,9 +56,9 @@ class Learned:
         x = self._weighed(sketches) - w["probe.mean"]
         facts = (np.stack([recipe_facts(s) for s in sketches]) - w["facts.mean"]) * w["facts.scale"]
         rest = fold(damped(x, w), REST)
-        known = x @ w["probe.project"].T - facts @ w["probe.regress"].T
-        known = unit(known) * np.sqrt(share)
-        return unit(np.concatenate([known, unit(rest) * np.sqrt(1 - share)], 1))
+        axes = x @ w["probe.project"].T - facts @ w["probe.regress"].T
+        axes = unit(axes) * np.sqrt(share)
+        return unit(np.concatenate([axes, unit(rest) * np.sqrt(1 - share)], 1))
 
     def aligned(self, sketches: Sequence[Sketch]) -> Array:
         """(n, d) of unit length, in the space of pictures and words."""

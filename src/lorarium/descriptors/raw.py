@@ -39,9 +39,9 @@ class RawFactors:
 
     def __init__(self, size: int = 50, calibration: str = "none") -> None:
         if calibration not in CALIBRATIONS:
-            known = ", ".join(CALIBRATIONS)
-            raise LorariumError(f"no calibration {calibration!r}", hint=f"one of {known}")
-        self._wanted, self.calibration = size, calibration
+            names = ", ".join(CALIBRATIONS)
+            raise LorariumError(f"no calibration {calibration!r}", hint=f"one of {names}")
+        self._size_limit, self.calibration = size, calibration
         self.metric = "cosine" if calibration == "cosine" else "euclidean"
         self._axes: Axes | None = None
 
@@ -54,14 +54,18 @@ class RawFactors:
         self._layout = layout(adapters[0])
         K = products(adapters, adapters, self._layout)
         every = np.arange(len(adapters))
-        held = {"moments": every % 4 == 3, "split": every % 2 == 1}.get(self.calibration)
-        held = np.zeros(len(every), bool) if held is None else held
-        inside, outside = every[~held], every[held]
-        if len(inside) < 3 or (held.any() and len(outside) < 2):
+        calibration_mask = {"moments": every % 4 == 3, "split": every % 2 == 1}.get(
+            self.calibration
+        )
+        calibration_mask = (
+            np.zeros(len(every), bool) if calibration_mask is None else calibration_mask
+        )
+        inside, outside = every[~calibration_mask], every[calibration_mask]
+        if len(inside) < 3 or (calibration_mask.any() and len(outside) < 2):
             raise LorariumError(f"{len(adapters)} adapters are too few for {self.name}")
         self._adapters = [adapters[i] for i in inside]
         self._shift, self._gain = np.zeros(1), np.ones(1)
-        size = None if self.calibration == "cosine" else self._wanted
+        size = None if self.calibration == "cosine" else self._size_limit
         self._axes = Axes.fit(K[np.ix_(inside, inside)], size)
         self.members, self.gallery = inside, self._axes.coordinates
         if self.calibration == "gain":
@@ -101,16 +105,16 @@ def layout(adapter: Adapter) -> Layout:
     return shapes
 
 
-def products(rows: Sequence[Adapter], columns: Sequence[Adapter], wanted: Layout) -> Array:
+def products(rows: Sequence[Adapter], columns: Sequence[Adapter], expected: Layout) -> Array:
     """X Xᵀ of the flattened factors, (n, m), read module by module; N x N is never formed."""
     for adapter in {id(a): a for a in (*rows, *columns)}.values():
-        if layout(adapter) != wanted:
+        if layout(adapter) != expected:
             raise LorariumError(
                 "raw factors compare adapters of one rank and one set of modules only",
                 hint="take a kernel or a sketch, which take any",
             )
     total = np.zeros((len(rows), len(columns)))
-    for module in wanted:
+    for module in expected:
         X = _flat(rows, module)
         total += X @ (X if rows is columns else _flat(columns, module)).T
     return total

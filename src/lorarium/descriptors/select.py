@@ -99,8 +99,8 @@ def depth(block: str, family: str) -> float | None:
     return (inner.index(block) + 0.5) / len(inner) if block in inner else None
 
 
-def _sort(*wanted: str) -> Choice:
-    return lambda module, family: sort_of(module) in wanted
+def _sort(*sorts: str) -> Choice:
+    return lambda module, family: sort_of(module) in sorts
 
 
 def _depth(low: float, high: float) -> Choice:

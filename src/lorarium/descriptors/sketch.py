@@ -123,8 +123,8 @@ def sketch(adapter: Adapter) -> Sketch:
             _add(input, rows, [p.slots[2] for p in places], scale)
     rounded, exponent = _sixteen_bits(product / math.sqrt(GRID * RIGHT))
     units = _unit(_eight_bits(output)), _unit(_eight_bits(input))
-    known = _unit(_eight_bits(effect(adapter)))
-    return Sketch(adapter.family, np.ldexp(rounded, exponent), *units, numbers, known)
+    effect_vector = _unit(_eight_bits(effect(adapter)))
+    return Sketch(adapter.family, np.ldexp(rounded, exponent), *units, numbers, effect_vector)
 
 
 def product_inner(a: Sketch, b: Sketch) -> float:

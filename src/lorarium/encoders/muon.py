@@ -31,11 +31,11 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                held = self.state[p]
-                if "momentum" not in held:
-                    held["momentum"] = torch.zeros_like(p)
-                held["momentum"].lerp_(p.grad, 1 - group["momentum"])
-                update = p.grad.lerp(held["momentum"], group["momentum"])
+                state = self.state[p]
+                if "momentum" not in state:
+                    state["momentum"] = torch.zeros_like(p)
+                state["momentum"].lerp_(p.grad, 1 - group["momentum"])
+                update = p.grad.lerp(state["momentum"], group["momentum"])
                 flat = update.reshape(len(update), -1)
                 shapes.setdefault((flat.shape[0], flat.shape[1]), []).append((p, flat))
             for (rows, columns), same in shapes.items():

@@ -105,8 +105,8 @@ class JudgeNet(nn.Module):
         trunks = {"conv": ConvTrunk, "attention": AttentionTrunk}
         self.trunk = trunks[config.trunk](config.depth)
         hidden = HIDDEN
-        seen = 2 * (FINE + MIDDLE + COARSE)
-        self.texture = nn.Sequential(nn.LayerNorm(seen), nn.Linear(seen, hidden), nn.ReLU())
+        channels = 2 * (FINE + MIDDLE + COARSE)
+        self.texture = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, hidden), nn.ReLU())
         self.squeeze = nn.Conv2d(COARSE, 32, 1)
         cells = 32 * (SIZE // 8) ** 2
         self.layout = nn.Sequential(nn.LayerNorm(cells), nn.Linear(cells, hidden), nn.ReLU())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 Array = np.ndarray
 Figures = dict[str, Any]
 Say = Callable[[str], None]
-Passed = dict[str, list[Array]]
+Verdicts = dict[str, list[Array]]
 STEPS = 20
 
 
@@ -74,15 +75,15 @@ def style_loras(
     kinds = [str(k) for k in np.random.default_rng(seed).permutation(SEEN_CLASSES)[:subjects]]
     people = [Subject(k, 500 + i) for i, k in enumerate(kinds)]
     floor = "base with the genre word"
-    passed: Passed = {"LoRA": [], floor: [], "true renders": []}
+    verdicts: Verdicts = {"LoRA": [], floor: [], "true renders": []}
     for entry, adapter in _trained(base, entries, say, mirror):
         made = _samples(base, [f"a {k} in sty1" for k in kinds], seed, adapter)
         plain = _samples(base, [f"a {k} in {entry.of[0]}" for k in kinds], seed)
         true = render(people, [Style(*entry.of)] * subjects, _views(subjects, seed), base.size)
         references = reference_pictures(entry, base.size)
         for name, pictures in (("LoRA", made), (floor, plain), ("true renders", true)):
-            passed[name].append(judge.style_pass(pictures, references))
-    return _rates(passed, floor, seed)
+            verdicts[name].append(judge.style_pass(pictures, references))
+    return _rates(verdicts, floor, seed)
 
 
 def subject_loras(
@@ -96,7 +97,7 @@ def subject_loras(
 ) -> Figures:
     """LoRAs of test individuals in new views, judged by the individuals' own pictures."""
     floor = "base with the class word"
-    passed: Passed = {"LoRA": [], floor: [], "true renders": []}
+    verdicts: Verdicts = {"LoRA": [], floor: [], "true renders": []}
     styles = [Style(PHOTO, 500 + i) for i in range(pictures)]
     for entry, adapter in _trained(base, entries, say):
         kind = entry.of[0]
@@ -104,9 +105,9 @@ def subject_loras(
         plain = _samples(base, [f"a {kind} in {PHOTO}"] * pictures, seed)
         true = render([Subject(*entry.of)] * pictures, styles, _views(pictures, seed), base.size)
         references = reference_pictures(entry, base.size)
-        for name, shown in (("LoRA", made), (floor, plain), ("true renders", true)):
-            passed[name].append(judge.subject_pass(shown, references))
-    return _rates(passed, floor, seed)
+        for name, batch in (("LoRA", made), (floor, plain), ("true renders", true)):
+            verdicts[name].append(judge.subject_pass(batch, references))
+    return _rates(verdicts, floor, seed)
 
 
 def _trained(
@@ -129,6 +130,7 @@ def _views(count: int, seed: int) -> list[View]:
     return [View(seed * 1000 + i) for i in range(count)]
 
 
+@lru_cache(maxsize=256)
 def reference_pictures(entry: Entry, size: int) -> Array:
     """Pictures that the adapter was not trained on, of the same artist or individual."""
     unseen = [i for i in range(32) if i not in entry.pictures]
@@ -137,8 +139,8 @@ def reference_pictures(entry: Entry, size: int) -> Array:
     return render(subjects, styles, views, size)
 
 
-def _rates(passed: Passed, floor: str, seed: int) -> Figures:
-    tables = {name: np.stack(rows).astype(float) for name, rows in passed.items()}
+def _rates(verdicts: Verdicts, floor: str, seed: int) -> Figures:
+    tables = {name: np.stack(rows).astype(float) for name, rows in verdicts.items()}
     above = two_way_bootstrap(tables["LoRA"] - tables[floor], seed=seed)
     rates = {name: round(float(table.mean()), 3) for name, table in tables.items()}
     each = zip(tables["LoRA"].mean(1), tables["true renders"].mean(1), strict=True)

@@ -89,8 +89,8 @@ class Judge:
 
     def agrees(self, pictures: Array, prompt: str) -> Array:
         """Whether the class and the genre that the prompt names (one or both) are seen."""
-        said = set(re.findall(r"[a-z0-9]+", prompt.lower()))
-        kinds, genres = said & set(SEEN_CLASSES), said & set(SEEN_GENRES)
+        words = set(re.findall(r"[a-z0-9]+", prompt.lower()))
+        kinds, genres = words & set(SEEN_CLASSES), words & set(SEEN_GENRES)
         if not kinds | genres:
             raise LorariumError(
                 f"{prompt[:60]!r} names no class and no genre", where="prompt",
@@ -153,11 +153,11 @@ def calibrate_strokes(*, seed: int = 1, per_genre: int = 12, per_class: int = 2)
     """The distances of patches that nearly all true pictures of the validation split keep."""
 
     def limit(trials: Trials) -> float:
-        found = [
+        distances = [
             relative_distance(queries, references)
             for queries, references in zip(trials.queries, trials.references, strict=True)
         ]
-        return round(float(np.quantile(np.concatenate(found), STROKES_KEPT)), 4)
+        return round(float(np.quantile(np.concatenate(distances), STROKES_KEPT)), 4)
 
     subjects = subject_trials("validation", per_class, 6, seed=seed, genres=(PHOTO,))
     return Thresholds(limit(subjects), limit(style_trials("validation", per_genre, 6, seed=seed)))

@@ -35,7 +35,7 @@ def shadows(pictures: Array, colour: bool) -> Array:
     x = pictures.astype(np.float32) / 255
     if not colour:
         x = (x @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-    found = []
+    quantiles = []
     for _ in range(2):
         patches = np.lib.stride_tricks.sliding_window_view(x, (SIDE, SIDE), (1, 2))[:, ::2, ::2]
         flat = patches.reshape(len(x), -1, SIDE * SIDE * x.shape[-1])
@@ -44,14 +44,14 @@ def shadows(pictures: Array, colour: bool) -> Array:
         cast = flat @ _directions(flat.shape[-1])
         cast.sort(axis=1)
         place = LEVELS * (cast.shape[1] - 1)
-        found.append(cast[:, place.round().astype(int)])
+        quantiles.append(cast[:, place.round().astype(int)])
         n, h, w, c = x.shape
         x = x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
-    return np.concatenate(found, 2)
+    return np.concatenate(quantiles, 2)
 
 
 @lru_cache
 def _directions(width: int) -> Array:
     random = np.random.default_rng([SEED, width])
-    found = random.standard_normal((width, DIRECTIONS)).astype(np.float32)
-    return found / np.linalg.norm(found, axis=0)
+    directions = random.standard_normal((width, DIRECTIONS)).astype(np.float32)
+    return directions / np.linalg.norm(directions, axis=0)

@@ -99,11 +99,11 @@ class Scores:
     def error_of(self, group: int) -> float:
         rows = np.flatnonzero(self.group == group)
         block = self.scores[np.ix_(rows, np.arange(self.scores.shape[1]), rows)]
-        own = np.eye(len(rows), dtype=bool)[:, None].repeat(block.shape[1], 1)
-        return equal_error_rate(block[own], block[~own])
+        diagonal = np.eye(len(rows), dtype=bool)[:, None].repeat(block.shape[1], 1)
+        return equal_error_rate(block[diagonal], block[~diagonal])
 
     @property
-    def found(self) -> float:
+    def recall_at_1(self) -> float:
         """R@1 among all members."""
         nearest = self.scores.argmax(2)
         return float((nearest == np.arange(len(nearest))[:, None]).mean())
@@ -113,10 +113,10 @@ def score(references: Array, queries: Array, group: Array) -> Scores:
     """Vectors (members, r, d) and (members, q, d): cosine of the query with the mean of the
     references' unit vectors."""
     prototypes = unit(unit(references).mean(1))
-    return paired(np.einsum("mqd,kd->mqk", unit(queries), prototypes), group)
+    return scores_of(np.einsum("mqd,kd->mqk", unit(queries), prototypes), group)
 
 
-def paired(scores: Array, group: Array) -> Scores:
+def scores_of(scores: Array, group: Array) -> Scores:
     members = np.arange(len(scores))
     positive = scores[members, :, members]
     hard = (group[:, None] == group[None]) & ~np.eye(len(group), dtype=bool)

@@ -61,7 +61,7 @@ def summary(scores: Scores, trials: Trials) -> Figures:
     }
     return {
         "error": round(scores.error, 4),
-        "found": round(scores.found, 4),
+        "found": round(scores.recall_at_1, 4),
         "members": len(trials.group),
         "error_by_group": dict(sorted(groups.items(), key=lambda item: item[1])),
     }
@@ -70,13 +70,13 @@ def summary(scores: Scores, trials: Trials) -> Figures:
 def by_query(scores: Scores, trials: Trials) -> dict[str, float]:
     """Error rates of the queries drawn in each genre."""
     hard = (trials.group[:, None] == trials.group[None]) & ~np.eye(len(trials.group), dtype=bool)
-    found = {}
+    rates = {}
     for i, genre in enumerate(SEEN_GENRES):
         asked = trials.query_genres == i
         if asked.any():
             false = [scores.scores[m, q][hard[m]] for m, q in zip(*np.nonzero(asked), strict=True)]
-            found[genre] = round(equal_error_rate(scores.positive[asked], np.concatenate(false)), 3)
-    return dict(sorted(found.items(), key=lambda item: item[1]))
+            rates[genre] = round(equal_error_rate(scores.positive[asked], np.concatenate(false)), 3)
+    return dict(sorted(rates.items(), key=lambda item: item[1]))
 
 
 def zero_shot(net: ClipLike, split: str, *, seed: int = 2, per_genre: int = 16) -> Figures:

@@ -23,7 +23,7 @@ from lorarium.encoders.episodes import COUNT, MEMBERS, draw, prepared
 from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import COARSE, SIZE, ConvTrunk
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
-from lorarium.evaluation.trials import Scores, Trials, paired, score, subject_trials
+from lorarium.evaluation.trials import Scores, Trials, score, scores_of, subject_trials
 from lorarium.world.splits import SEEN_CLASSES
 from lorarium.world.styles import GENRES, Brush
 from lorarium.world.styles.brush import genre
@@ -47,7 +47,7 @@ def histogram_scores(trials: Trials) -> dict[str, Scores]:
     nearest = np.einsum("mqd,krd->mqkr", asked, known, optimize=True).max(3)
     return {
         "mean": score(known, asked, trials.group),
-        "nearest": paired(nearest, trials.group),
+        "nearest": scores_of(nearest, trials.group),
     }
 
 
@@ -147,15 +147,15 @@ def identity_by(
         else:
             across = subject_trials("test", per_class, queries, seed=seed)
             alike = subject_trials("test", per_class, queries, seed=seed, genres=("photo",))
-    return Shortcut(what, _judged(net, across, device), _judged(net, alike, device))
+    return Shortcut(what, _encoder_scores(net, across, device), _encoder_scores(net, alike, device))
 
 
-def _judged(net: nn.Module, trials: Trials, device: str) -> Scores:
+def _encoder_scores(net: nn.Module, trials: Trials, device: str) -> Scores:
     def vectors(pictures: Array) -> Array:
         flat = torch.from_numpy(pictures.reshape(-1, *pictures.shape[-3:])).permute(0, 3, 1, 2)
         with torch.no_grad():
-            said = [net(prepared(part).to(device))[0].cpu() for part in flat.split(256)]
-        return torch.cat(said).numpy().reshape(*pictures.shape[:-3], -1)
+            parts = [net(prepared(part).to(device))[0].cpu() for part in flat.split(256)]
+        return torch.cat(parts).numpy().reshape(*pictures.shape[:-3], -1)
 
     return score(vectors(trials.references), vectors(trials.queries), trials.group)
 
@@ -170,10 +170,10 @@ def overlap_scores(trials: Trials) -> Scores:
     area = known.sum(1)
     best = np.zeros((members * queries, len(trials.references), trials.references.shape[1]))
     for way in asked:
-        both = way @ known.T
-        union = way.sum(1)[:, None] + area[None] - both
-        best = np.maximum(best, (both / union).reshape(best.shape))
-    return paired(best.max(2).reshape(members, queries, -1), trials.group)
+        intersection = way @ known.T
+        union = way.sum(1)[:, None] + area[None] - intersection
+        best = np.maximum(best, (intersection / union).reshape(best.shape))
+    return scores_of(best.max(2).reshape(members, queries, -1), trials.group)
 
 
 def _posed(silhouettes: Array, ways: list[tuple[float, float]], size: int = 32) -> list[Array]:
@@ -187,12 +187,12 @@ def _posed(silhouettes: Array, ways: list[tuple[float, float]], size: int = 32) 
     cx, cy = ((x[:, 0] * axis).sum((1, 2)) / mass for axis in (columns, rows))
     away = (columns - cx[:, None, None]) ** 2 + (rows - cy[:, None, None]) ** 2
     spread = ((x[:, 0] * away).sum((1, 2)) / mass).sqrt() / 0.45
-    found = []
+    poses = []
     for mirror, angle in ways:
         cos, sin = float(np.cos(angle)), float(np.sin(angle))
         theta = torch.zeros(n, 2, 3)
         theta[:, 0, 0], theta[:, 0, 1], theta[:, 0, 2] = spread * cos * mirror, -spread * sin, cx
         theta[:, 1, 0], theta[:, 1, 1], theta[:, 1, 2] = spread * sin * mirror, spread * cos, cy
         grid = F.affine_grid(theta, [n, 1, size, size], align_corners=True)
-        found.append(F.grid_sample(x, grid, align_corners=True).reshape(n, -1).numpy())
-    return found
+        poses.append(F.grid_sample(x, grid, align_corners=True).reshape(n, -1).numpy())
+    return poses

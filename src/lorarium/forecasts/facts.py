@@ -76,14 +76,14 @@ class Forecast:
 
 
 def forecast(
-    adapters: Sequence[Adapter | str | os.PathLike[str]], *, methods: Sequence[str] = METHODS_TRIED
+    inputs: Sequence[Adapter | str | os.PathLike[str]], *, methods: Sequence[str] = METHODS_TRIED
 ) -> Forecast:
     """Facts about a merge of two adapters (or files) or more, none of which is drawn with.
 
     >>> lo.forecast(["cat.safetensors", "ink.safetensors"]).outcomes[0].disturbed
     (0.31, 0.44)
     """
-    adapters = [a if isinstance(a, Adapter) else read(a) for a in adapters]
+    adapters = [a if isinstance(a, Adapter) else read(a) for a in inputs]
     if not 2 <= len(adapters) <= MOST_ADAPTERS:
         raise LorariumError(
             f"a forecast for {len(adapters)} adapters", hint=f"name 2 to {MOST_ADAPTERS} of them"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from lorarium.adapter import Array
 
@@ -29,6 +29,8 @@ _KINDS = {
     "set_bias": "set-weight",
     "reshape_weight": "reshape-weight",
 }
+SCALES = ("query_norm.scale", "key_norm.scale")
+_SILENT = ("alpha", "weight")
 TITLES = {
     "oft": "OFT",
     "boft": "BOFT",
@@ -41,24 +43,44 @@ TITLES = {
 }
 
 
+def divide(key: str) -> tuple[str, str]:
+    """A key as the name of its module and a suffix of the table, "" when it has none."""
+    for pieces in (2, 1):
+        head, *tail = key.rsplit(".", pieces)
+        if ".".join(tail) in _KINDS:
+            return head, ".".join(tail)
+    return key, ""
+
+
 def kind_of(key: str, array: Array) -> str:
     """The kind of a tensor that is no delta of ours, "" when it is not recognised."""
-    for pieces in (2, 1):
-        kind = _KINDS.get(".".join(key.rsplit(".", pieces)[1:]), "")
-        if kind == "oft" and array.ndim == 4:
-            return "boft"
-        if kind:
-            return kind
+    if kind := _KINDS.get(divide(key)[1]):
+        return "boft" if kind == "oft" and array.ndim == 4 else kind
     if key.startswith("bundle_emb.") or (key.startswith("<") and key.endswith(">")):
         return "embedding"
     return ""
 
 
-def counts(tensors: Iterable[tuple[str, Array]]) -> dict[str, int]:
+def kinds_of(tensors: Mapping[str, Array]) -> dict[str, str]:
+    """The kind of each of these; what says nothing by itself (alpha, weight) has its module's."""
+    kinds = {key: kind_of(key, array) for key, array in tensors.items()}
+    modules = {divide(key)[0]: kind for key, kind in kinds.items() if kind}
+    return {key: kind or modules.get(own(key)[0], "") for key, kind in kinds.items()}
+
+
+def own(key: str) -> tuple[str, str]:
+    """A key as the name of its module and its suffix, be it one that says nothing by itself."""
+    stem, tail = divide(key)
+    if not tail and (last := key.rpartition(".")[2]) in _SILENT:
+        return key[: -len(last) - 1], last
+    return stem, tail
+
+
+def counts(tensors: Mapping[str, Array]) -> dict[str, int]:
     """Modules of each kind; tensors that are not recognised count one by one as `opaque`."""
     stems: dict[str, set[str]] = {}
-    for key, array in tensors:
-        kind = kind_of(key, array)
-        stem = key if not kind else key.rpartition(".")[0].removesuffix(".weight")
-        stems.setdefault(kind or "opaque", set()).add(stem)
+    for key, kind in kinds_of(tensors).items():
+        apart = kind in ("", "norm", "embedding")  # two norms of one attention are two
+        stem = key.rpartition(".")[0] if kind and apart else own(key)[0]
+        stems.setdefault(kind or "opaque", set()).add(stem if kind else key)
     return {kind: len(found) for kind, found in stems.items()}

@@ -29,6 +29,7 @@ from lorarium.formats.header import (
     sniff,
 )
 from lorarium.formats.target import AnyPath, write_atomically
+from lorarium.remote import RemotePath
 
 __all__ = ["Header", "RawFile", "TensorInfo", "load", "load_header", "save", "write_atomically"]
 
@@ -42,7 +43,7 @@ class RawFile:
     `header` is None for torch files, whose whole content counts as payload.
     """
 
-    path: Path
+    path: Path | RemotePath
     tensors: Mapping[str, Array]
     metadata: Mapping[str, str]
     container: Container

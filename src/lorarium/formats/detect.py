@@ -8,6 +8,7 @@ more than in any other; families that do as well are its alternatives. Otherwise
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -129,8 +130,13 @@ def _families(groups: Sequence[Group]) -> list[Family]:
     widths = [prod(g.shape[1:]) for g in groups if g.shape is not None and len(g.shape) > 1]
     # spelling a table out costs a hundredth of a second: those whose layers take no inputs so
     # wide can wait, unless that is all of them and the question is why none fits
-    able = [f for f in named if 2 * sum(w in input_widths(f) for w in widths) >= len(widths)]
+    counts = Counter(widths)
+    able = [f for f in named if 2 * _held(counts, input_widths(f)) >= len(widths)]
     return able or named
+
+
+def _held(counts: Mapping[int, int], widths: frozenset[int]) -> int:
+    return sum(count for width, count in counts.items() if width in widths)
 
 
 def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str]) -> Score:

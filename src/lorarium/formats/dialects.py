@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from .families import Family
 
 ALL_KINDS = frozenset({"lora", "tucker", "loha", "lokr", "full", "bias", "dora"})
+# kinds that are carried, not taken apart
+CARRIED = frozenset({"oft", "boft", "ia3", "glora", "norm", "set-weight", "reshape-weight"})
 _PLAIN = frozenset({"lora"})
 _PEFT_KINDS = frozenset({"lora", "dora", "bias"})
 
@@ -39,6 +41,7 @@ class Dialect:
     encoder_tails: Mapping[str, str] | None = None
     attention_only: bool = False
     opaque: tuple[str, ...] = ()
+    carries: frozenset[str] = frozenset()
 
     @property
     def two_denoisers(self) -> bool:
@@ -85,6 +88,7 @@ def _kohya(id: str, title: str, prefix: str, native: bool | None) -> Dialect:
         kinds=ALL_KINDS,
         tails=_KOHYA,
         opaque=("lora_", "lycoris_", "bundle_emb."),
+        carries=CARRIED,
     )
 
 
@@ -154,6 +158,7 @@ DIALECTS: dict[str, Dialect] = {
             kinds=ALL_KINDS,
             tails=_KOHYA,
             opaque=("diffusion_model.", "text_encoders.", "bundle_emb."),
+            carries=CARRIED - {"ia3"},
         ),
         Dialect(
             "comfy-peft",
@@ -162,6 +167,7 @@ DIALECTS: dict[str, Dialect] = {
             "text_encoders.{comfy}.transformer.",
             native=True,
             opaque=("diffusion_model.", "text_encoders.", "bundle_emb."),
+            carries=CARRIED - {"ia3"},
         ),
         Dialect("cloneofsimo", "positions (cloneofsimo)", "", "", kinds=_PLAIN),
     )

@@ -32,6 +32,8 @@ def expressible(
                 reason = f"{own.id} cannot express DoRA with one magnitude per input"
             elif unit.part in mixed:
                 reason = f"{own.id} has DoRA for all modules of a network or for none"
+        elif peft_like and family and _depthwise(unit, family):
+            reason = "PEFT has no LoRA of a depthwise convolution"
         elif own.attention_only and unit.part == "denoiser" and family:
             if not restricted(family.parts["denoiser"], unit.name):
                 reason = f"{own.id} names attention projections only"
@@ -64,6 +66,11 @@ _WORDS = {
     "bias": "a bias difference of its own",
     "dora": "DoRA",
 }
+
+
+def _depthwise(unit: Unit, family: Family) -> bool:
+    shape = family.parts[unit.part].shapes.get(unit.name, ())
+    return len(shape) > 2 and shape[1] == 1 < shape[0]
 
 
 def _mixed(known: list[Unit], part: str) -> bool:

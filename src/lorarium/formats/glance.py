@@ -12,13 +12,15 @@ import struct
 from collections import OrderedDict
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from lorarium.remote import RemotePath, as_place, open_remote
+
+from . import partial
 from .detect import detect
 from .header import DTYPES, is_header_start, load_header, open_regular
-from .reading import Source, group_keys, read_report
+from .reading import Source, as_source, group_keys, interpret, read_report
 from .report import FamilyGuess
 
 LAYOUTS = 4096
@@ -30,15 +32,20 @@ _TOLD = (
     *("unet", "text_encoder"),
 )
 _METADATA = '{"__metadata__":'
-_OFFSETS = b"data_offsets"
-_BETWEEN = b'":['
 
 _seen: OrderedDict[Hashable, FamilyGuess] = OrderedDict()
 
 
 def detect_file(path: str | os.PathLike[str]) -> FamilyGuess:
     """Which base a file is for; no tensor is read. Example: `detect_file("ink.safetensors").id`."""
-    path = Path(path)
+    place = as_place(path)
+    if isinstance(place, RemotePath):
+        raw, _ = partial.glance(open_remote(place), place)
+        return interpret(as_source(raw))[1].family
+    return _detect_local(place)
+
+
+def _detect_local(path: Path) -> FamilyGuess:
     text = _header(path)
     if text is None:
         return read_report(path)[1].family
@@ -70,25 +77,19 @@ def _header(path: Path) -> bytes | None:
 
 
 def _layout_of_text(text: bytes) -> Hashable:
-    """All of a header but its offsets and its metadata, unread: ten times faster than reading it.
-
-    None when it is not laid out as the library does, or when more than numbers would be left out.
+    """All of a header but its metadata, unread: files of one program, layout, rank and number type
+    have it to the letter; with metadata that does not stand first, where the library writes it,
+    all of it counts.
     """
     try:
-        metadata: dict[str, Any] = {}
         rest = text.decode("utf-8")
-        if rest.startswith(_METADATA):
-            metadata, end = json.JSONDecoder().raw_decode(rest, len(_METADATA))
-            rest = rest[end:]
-        pieces = [piece.partition(b"]") for piece in rest.encode("utf-8").split(_OFFSETS)[1:]]
-        first = rest.encode("utf-8").partition(_OFFSETS)[0]
+        if not rest.startswith(_METADATA):
+            return hash(rest)
+        metadata, end = json.JSONDecoder().raw_decode(rest, len(_METADATA))
         told = tuple(str(metadata.get(name)) for name in _TOLD)
     except (ValueError, RecursionError, AttributeError):
         return None
-    numbers = b"".join(piece[0] for piece in pieces)
-    if numbers.translate(None, b"0123456789, ") != _BETWEEN * len(pieces):
-        return None
-    return hash((first, *(piece[2] for piece in pieces))), len(pieces), *told
+    return hash(rest[end:]), *told
 
 
 def _layout_of_table(text: bytes) -> Hashable:

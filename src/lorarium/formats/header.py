@@ -21,12 +21,14 @@ import numpy as np
 
 from lorarium.errors import LorariumError, quoted
 from lorarium.files import open_regular
+from lorarium.remote import RemotePath
 
 Container = Literal["safetensors", "torch-zip", "pickle"]
 
 MAX_HEADER = 32 * 2**20  # bytes; a kohya header with every tag of a large data set has a few MB
 MAX_TENSORS = 200_000
 MAX_NAME = 4096
+SNIFFED = 64
 MAX_AXES = 16
 AGAIN = "download or export the file again"
 
@@ -54,6 +56,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 TORCH_SUFFIXES = {".pt", ".pth", ".bin", ".ckpt"}
+LORA_SUFFIXES = {".safetensors"} | TORCH_SUFFIXES
 
 # first bytes -> what such a file is, for files that are not what their name says
 LOOKS_LIKE = (
@@ -85,7 +88,7 @@ class TensorInfo(NamedTuple):
 class Header:
     """What a safetensors file says about itself; nothing of the payload has been read."""
 
-    path: Path
+    path: Path | RemotePath
     size: int
     payload_start: int
     tensors: Mapping[str, TensorInfo]
@@ -98,10 +101,15 @@ class Header:
 
 def sniff(path: Path) -> Container:
     """Which container a file is, by its first bytes; anything else is an error that says what."""
-    where = str(path)
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        head = file.read(64)
+        head = file.read(SNIFFED)
+    return sniff_head(head, size, path)
+
+
+def sniff_head(head: bytes, size: int, path: Path | RemotePath) -> Container:
+    """The same from the first `SNIFFED` bytes of a file of this size."""
+    where = str(path)
     if not size:
         raise LorariumError("the file is empty", where=where, hint=AGAIN)
     if is_header_start(head):
@@ -158,7 +166,7 @@ def read_header(file: BinaryIO, path: Path) -> Header:
     return parse_header(file.read(length), size, path)
 
 
-def parse_header(text: bytes, size: int, path: Path) -> Header:
+def parse_header(text: bytes, size: int, path: Path | RemotePath) -> Header:
     """Check the JSON of a header against the size of its file."""
     where = str(path)
 

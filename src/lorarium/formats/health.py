@@ -71,10 +71,18 @@ def check(
         *_numbers(raw),
         *_keys(adapter, report),
         *_norms(adapter, norms),
-        *_stamps(adapter, report, training, hashes),
+        *_stamps(adapter, report, training),
+        *_stamped_hashes(hashes),
         *_beside(sidecars, hashes),
         *_assumptions(report),
     )
+
+
+def check_header(
+    adapter: Adapter, report: Report, training: Mapping[str, Any]
+) -> tuple[Finding, ...]:
+    """What needs no tensor's entries; a `training` without `alpha` says nothing of alphas."""
+    return (*_keys(adapter, report), *_stamps(adapter, report, training), *_assumptions(report))
 
 
 def _assumptions(report: Report) -> Iterator[Finding]:
@@ -221,9 +229,7 @@ def _any(array: Array) -> bool:
     return bool((array != 0).any())
 
 
-def _stamps(
-    adapter: Adapter, report: Report, training: Mapping[str, Any], hashes: Hashes
-) -> Iterator[Finding]:
+def _stamps(adapter: Adapter, report: Report, training: Mapping[str, Any]) -> Iterator[Finding]:
     family, hint = report.family, report.family.hint
     if hint and hint not in (family.id, *family.alternatives, "unknown"):
         message = f"the metadata says {one_line(hint, 60)}, the tensors say {family.id}"
@@ -239,6 +245,9 @@ def _stamps(
             found = _some(sorted(alphas))
             message = f"the metadata says alpha {alpha}, the tensors have {found}"
             yield _finding("stamp-alpha", [], message)
+
+
+def _stamped_hashes(hashes: Hashes) -> Iterator[Finding]:
     for key, value in hashes.stamped.items():
         if value in EMPTY and value:
             yield _finding("stamp-hash", [key], "the stamped hash is that of an empty file")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -16,25 +16,32 @@ import numpy as np
 from lorarium.adapter import Adapter, LowRank, Module
 from lorarium.algebra import drop_magnitude, effective_rank, fingerprint, norm, spectra
 from lorarium.algebra.inner import exact_sum
-from lorarium.errors import LorariumError, file_error, one_line
+from lorarium.errors import LorariumError, file_error, one_line, without_secrets
 from lorarium.files import is_folder, is_inside
-from lorarium.formats import read_report
+from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import Hashes, hash_file
-from lorarium.formats.health import Finding, check
+from lorarium.formats.header import LORA_SUFFIXES
+from lorarium.formats.health import Finding, check, check_header
 from lorarium.formats.metadata import TriggerWord, tag_shares, training, trigger_words
-from lorarium.formats.report import FamilyGuess
+from lorarium.formats.partial import BytesRead, glance, remote_config
+from lorarium.formats.reading import as_source, interpret
+from lorarium.formats.report import FamilyGuess, Report
 from lorarium.formats.sidecars import Sidecar, find_sidecars
 from lorarium.notebook import html_table
+from lorarium.remote import RemotePath, as_place, list_files, local_copy, open_remote
 
-LORA_SUFFIXES = {".safetensors", ".pt", ".pth", ".bin", ".ckpt"}
 SHOWN_TAGS = 20
 SAMPLED = 128  # modules whose spectrum is looked at; a full one of rank 64 takes a second
 
 
 @dataclass(frozen=True, repr=False)
 class Inspection:
-    """One file: `error` is the sentence for a file that could not be read, then nothing else is."""
+    """One file: `error` is the sentence for a file that could not be read, then nothing else is.
+
+    Of a remote file `read` says how much came over the wire; where that is its header alone,
+    nothing is here that needs the weights.
+    """
 
     path: str
     error: str = ""
@@ -58,6 +65,7 @@ class Inspection:
     fingerprint: str | None = None
     container: str = ""
     size: int = 0
+    read: BytesRead | None = None
 
     @property
     def ok(self) -> bool:
@@ -125,19 +133,74 @@ class Inspection:
             ],
             "container": self.container,
             "size": self.size,
+            "read": self.read and {"bytes": self.read.bytes, "share": round(self.read.share, 6)},
         }
         if not self.ok:
             document = dict.fromkeys(document)
         return {"path": self.path, "ok": self.ok, "error": self.error or None, **document}
 
 
-def inspect_file(path: str | os.PathLike[str]) -> Inspection:
+def inspect_file(path: str | os.PathLike[str] | RemotePath, *, full: bool = False) -> Inspection:
     """Read a file and say what it is; one that cannot be read raises `LorariumError`.
+
+    Of a remote file the header is read alone, unless `full`.
 
     >>> inspect_file("ink.safetensors").family.id  # doctest: +SKIP
     'sd1'
     """
-    path = Path(path)
+    place = as_place(path)
+    if isinstance(place, RemotePath):
+        return _inspect_copy(place) if full else _inspect_header(place)
+    return _inspect_local(place)
+
+
+def _inspect_copy(path: RemotePath) -> Inspection:
+    file = open_remote(path)
+    along = (peft.CONFIG,) if path.name in peft.WEIGHTS else ()
+    with local_copy(path, file, along=along) as copy:
+        found = _inspect_local(copy)
+    return replace(found, path=str(path), read=BytesRead(file.bytes_read, file.size))
+
+
+def _inspect_header(path: RemotePath) -> Inspection:
+    file = open_remote(path)
+    raw, alphas_known = glance(file, path)
+    adapter, report = interpret(as_source(raw, remote_config(path)))
+    facts = training(raw.metadata)
+    stated = facts if alphas_known else {k: v for k, v in facts.items() if k != "alpha"}
+    health = check_header(adapter, report, stated)
+    if tags := tag_shares(raw.metadata):
+        facts["tags"] = [{"text": tag, "share": share} for tag, share in tags[:SHOWN_TAGS]]
+    return Inspection(
+        **_of_header(raw, adapter, report, facts),
+        path=str(path),
+        alphas=_alphas(adapter) if alphas_known else (),
+        words=tuple(trigger_words(raw.metadata)),
+        health=health,
+        read=BytesRead(file.bytes_read, file.size),
+    )
+
+
+def _of_header(
+    raw: RawFile, adapter: Adapter, report: Report, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What names, shapes and metadata tell."""
+    return {
+        "family": report.family,
+        "dialect": report.dialect,
+        "kind": report.kinds,
+        "parts": adapter.parts(),
+        "ranks": tuple(delta.rank for _, delta in adapter.items() if delta.rank is not None),
+        "parameters": sum(array.size for array in raw.tensors.values() if array.ndim),
+        "dtype": _dtype(raw),
+        "metadata": raw.metadata,
+        "training": facts,
+        "container": raw.container,
+        "size": raw.size,
+    }
+
+
+def _inspect_local(path: Path) -> Inspection:
     raw = load(path)
     adapter, report = read_report(path)
     facts = training(raw.metadata)
@@ -153,27 +216,17 @@ def inspect_file(path: str | os.PathLike[str]) -> Inspection:
     if tags := tag_shares(raw.metadata):
         facts["tags"] = [{"text": tag, "share": share} for tag, share in tags[:SHOWN_TAGS]]
     return Inspection(
+        **_of_header(raw, adapter, report, facts),
         path=str(path),
-        family=report.family,
-        dialect=report.dialect,
-        kind=report.kinds,
-        parts=adapter.parts(),
-        ranks=tuple(delta.rank for _, delta in adapter.items() if delta.rank is not None),
         alphas=_alphas(adapter),
-        parameters=sum(array.size for array in raw.tensors.values() if array.ndim),
-        dtype=_dtype(raw),
         norm=_finite(math.sqrt(square)) if len(adapter) else None,
         effective_rank=spread,
         energy=_energy(squares, square),
-        metadata=raw.metadata,
-        training=facts,
         words=tuple(_words(raw.metadata, sidecars)),
         health=check(raw, adapter, report, sizes, facts, hashes, sidecars),
         hashes=hashes,
         sidecars=sidecars,
         fingerprint=mark,
-        container=raw.container,
-        size=raw.size,
     )
 
 
@@ -183,24 +236,28 @@ def _identity(raw: RawFile, adapter: Adapter) -> tuple[Hashes, str | None]:
         return hashes, fingerprint(adapter) if len(adapter) else None
 
 
-def inspect_files(paths: list[str]) -> Iterator[Inspection]:
+def inspect_files(paths: list[str], *, full: bool = False) -> Iterator[Inspection]:
     """Each file, and each tensor file below a folder; a bad one is reported and the rest go on."""
     for path in paths:
         try:
-            files = tensor_files(Path(path))
+            files = tensor_files(as_place(path))
         except Exception as error:
-            yield Inspection(path=path, error=str(file_error(error, path)))
+            where = without_secrets(path)
+            yield Inspection(path=where, error=str(file_error(error, where)))
             continue
         for file in files:
             try:
-                found = inspect_file(file)
+                found = inspect_file(file, full=full)
             except Exception as error:
                 found = Inspection(path=str(file), error=str(file_error(error, str(file))))
             yield found
 
 
-def tensor_files(path: Path) -> list[Path]:
+def tensor_files(path: Path | RemotePath) -> Sequence[Path | RemotePath]:
     """A file itself; of a folder the tensor files below it, sorted, links out of it left out."""
+    if isinstance(path, RemotePath):
+        named = path.scheme != "s3" and path.suffix.lower() in LORA_SUFFIXES
+        return [path] if named else [v.path for v in list_files(path, LORA_SUFFIXES)]
     if not is_folder(path):
         return [path]
     found = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ CONFIG = "adapter_config.json"
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _LIMIT = 16 << 20
 _KNOWN_TYPES = {"LORA", "LOHA", "LOKR"}
+# carried by name: OFT and BOFT can be lowered on a base weight, for which these fields count
+_CARRIED_TYPES = {"OFT", "BOFT", "IA3"}
+_ROTATION = ("block_share", "coft", "eps", "use_cayley_neumann", "num_cayley_neumann_terms")
 _LARGEST_RANK = 2**31
 _WARNINGS = 5  # of one table
 
@@ -37,6 +40,7 @@ class Config:
     ranks: PatternTable
     rslora: bool = False
     warnings: tuple[str, ...] = ()
+    rotation: Mapping[str, Any] = field(default_factory=dict)  # of OFT
 
     def scale_of(self, name: str) -> Callable[[int], float] | None:
         """Scale of a module by its name in the model, as a function of the rank of its factors."""
@@ -58,6 +62,9 @@ def parse_config(data: Any, where: str) -> Config:
     if not isinstance(data, dict):
         raise LorariumError("the PEFT config is not a JSON object", where=where)
     kind = data.get("peft_type", "LORA")
+    if isinstance(kind, str) and kind in _CARRIED_TYPES:
+        stated = {name: data[name] for name in _ROTATION if name in data and kind == "OFT"}
+        return Config(None, None, PatternTable(), PatternTable(), rotation=stated)
     if not isinstance(kind, str) or kind not in _KNOWN_TYPES:
         raise LorariumError(
             f"PEFT adapters of type {quoted(str(kind), 40)} are not LoRA", where=where
@@ -66,10 +73,10 @@ def parse_config(data: Any, where: str) -> Config:
     alphas = _table(data, "alpha_pattern", _alpha, warnings)
     ranks = _table(data, "rank_pattern", _rank, warnings)
     numbers: dict[str, float | None] = {}
-    for field, read in (("r", _rank), ("lora_alpha", _alpha), ("alpha", _alpha)):
-        numbers[field] = read(data.get(field))
-        if numbers[field] is None and data.get(field) is not None:
-            warnings.append(f"{field} is not a number of ordinary size, ignored")
+    for name, read in (("r", _rank), ("lora_alpha", _alpha), ("alpha", _alpha)):
+        numbers[name] = read(data.get(name))
+        if numbers[name] is None and data.get(name) is not None:
+            warnings.append(f"{name} is not a number of ordinary size, ignored")
     alpha = numbers["lora_alpha" if "lora_alpha" in data else "alpha"]
     rslora = data.get("use_rslora") is True
     return Config(numbers["r"], alpha, alphas, ranks, rslora, tuple(warnings))
@@ -117,11 +124,15 @@ def header_configs(metadata: Mapping[str, str], where: str) -> dict[str, Config]
 
 def read_config(folder: Path) -> Config:
     path = inside(folder, CONFIG)
+    return config_of_text(read_text(path, "the PEFT config", _LIMIT), str(path))
+
+
+def config_of_text(text: str | bytes, where: str) -> Config:
     try:
-        data = json.loads(read_text(path, "the PEFT config", _LIMIT))
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise LorariumError(f"the PEFT config is not readable: {error}", where=str(path)) from None
-    return parse_config(data, str(path))
+        raise LorariumError(f"the PEFT config is not readable: {error}", where=where) from None
+    return parse_config(data, where)
 
 
 def inside(folder: Path, name: str) -> Path:

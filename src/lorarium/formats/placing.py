@@ -57,6 +57,11 @@ def place(
     return _place_named(family.id, parsed.net, parsed.name, parsed.flat, group.shape)
 
 
+def place_by_name(family: Family, parsed: Parsed) -> Place | None:
+    """Where a name stands in a family, whatever the shape of what stands there."""
+    return _place_named(family.id, parsed.net, parsed.name, parsed.flat, None)
+
+
 @lru_cache(maxsize=2**16)
 def _place_named(id: str, net: str, name: str, flat: bool, shape: Shape | None) -> Place | None:
     family = FAMILIES[id]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 
-from .dialects import ALL_KINDS
+from .dialects import ALL_KINDS, CARRIED
 
 PROGRAMS = ("comfyui", "forge", "diffusers", "invokeai", "sd-scripts")
 
@@ -35,42 +35,53 @@ class Row:
     note: str = ""
 
 
-_COMFY = "Comfy-Org/ComfyUI: comfy/lora.py, comfy/weight_adapter/"
-_FORGE = (
-    "lllyasviel/stable-diffusion-webui-forge: packages_3rdparty/comfyui_lora_collection/lora.py"
-)
-_INVOKE = "invoke-ai/InvokeAI: invokeai/backend/patches/lora_conversions/"
-_SCRIPTS = "kohya-ss/sd-scripts: networks/lora.py, networks/lora_flux.py, networks/lora_sd3.py"
-_DIFFUSERS = "huggingface/diffusers 0.42: src/diffusers/loaders/lora_pipeline.py"
+_COMFY_KINDS = ALL_KINDS | (CARRIED - {"ia3"})
+_FORGE_KINDS = ALL_KINDS | {"glora", "norm", "set-weight"}
+_INVOKE_KINDS = (ALL_KINDS - {"bias"}) | {"ia3", "norm"}
+
+_COMFY = "ComfyUI, comfy/lora.py at 17358c8"
+_FORGE = "stable-diffusion-webui-forge, comfyui_lora_collection/lora.py at dfdcbab"
+_INVOKE = "InvokeAI, backend/patches/lora_conversions/ at 8e71a8a"
+_SCRIPTS = "sd-scripts, networks/ at 48d368f"
+_DIFFUSERS = "diffusers 0.42, loaders/lora_pipeline.py"
 
 ROWS: tuple[Row, ...] = (
-    Row("comfyui", _UNETS, "kohya", ALL_KINDS, _COMFY,
+    Row("comfyui", _UNETS, "kohya", _COMFY_KINDS, _COMFY,
         note="files of `--to diffusers` lose their attentions and their DoRA there"),
-    Row("comfyui", ("flux1", "chroma"), "comfy", ALL_KINDS, _COMFY,
-        note="T5 modules of kohya files are not read"),
-    Row("comfyui", (*_SD3, "flux2-dev", "flux2-klein-4b", "flux2-klein-9b", "qwen-image", "z-image",
-                    "wan-14b", "wan-1.3b", "wan-5b", "hunyuan-video", "ltx-video", "ltx-video-13b",
-                    "ltx-2", "lumina2", "auraflow", "pixart", "hidream", "mochi", "cosmos-2b"),
-        "comfy", ALL_KINDS, _COMFY),
-    Row("forge", ("sd1", "sd2", "sdxl"), "kohya", ALL_KINDS, _FORGE),
-    Row("forge", ("flux1",), "kohya", ALL_KINDS, _FORGE),
+    Row("comfyui", ("flux1", "chroma", *_SD3, "flux2-dev", "flux2-klein-4b", "flux2-klein-9b",
+                    "qwen-image", "z-image", "wan-14b", "wan-1.3b", "wan-5b", "ltx-video",
+                    "ltx-video-13b", "ltx-2", "lumina2", "auraflow", "pixart", "hidream", "mochi",
+                    "cosmos-2b", "cosmos-14b", "krea2"),
+        "comfy", _COMFY_KINDS, _COMFY),
+    Row("comfyui", ("hunyuan-video",), "comfy", _COMFY_KINDS, _COMFY,
+        note="the embeddings of time, guidance and text have other names there"),
+    Row("forge", ("sd1", "sd2", "sdxl", "flux1"), "kohya", _FORGE_KINDS, _FORGE),
     Row("diffusers", _UNETS, "diffusers", _PEFT, _DIFFUSERS,
         note="kohya files of a text encoder alone are not recognised"),
     Row("diffusers", ("flux1",), "diffusers", _PEFT, _DIFFUSERS, unread=("text_encoder_2",)),
     Row("diffusers", _SD3, "diffusers", _PEFT, _DIFFUSERS, unread=("text_encoder_3",)),
     Row("diffusers", ("flux2-dev", "flux2-klein-4b", "flux2-klein-9b", "flux3", "qwen-image",
                       "qwen-image-2.1", "z-image", "wan-14b", "wan-1.3b", "wan-5b", "wan-vace-14b",
-                      "wan-vace-1.3b", "hunyuan-video", "hunyuan-video-framepack", "ltx-video",
-                      "ltx-video-13b", "ltx-2", "lumina2", "auraflow", "chroma", "hidream", "krea2",
-                      "sana", "sana-0.6b", "cogvideox-2b", "cogvideox-5b", "cogview4", "mochi",
-                      "cosmos-2b", "cosmos-7b", "cosmos-14b", "kandinsky5-lite", "kandinsky5-image",
-                      "kandinsky5-pro", "ernie-image", "ideogram4", "helios", "amused"),
+                      "wan-vace-1.3b", "wan-animate", "anyflow", "anyflow-far", "hunyuan-video",
+                      "hunyuan-video-framepack", "ltx-video", "ltx-video-13b", "ltx-2", "lumina2",
+                      "auraflow", "chroma", "hidream", "krea2", "sana", "sana-0.6b", "sana-video",
+                      "cogvideox-2b", "cogvideox-5b", "consisid", "consisid-2b", "cogview4",
+                      "mochi", "cosmos-2b", "cosmos-14b", "kandinsky5-lite", "kandinsky5-image",
+                      "kandinsky5-pro", "bria", "bria-fibo", "bria-fibo-2", "ernie-image",
+                      "ideogram4", "helios", "ace-step", "minimax-h3", "amused"),
         "diffusers", _PEFT, _DIFFUSERS, unread=("text_encoder", "text_encoder_2")),
-    Row("invokeai", ("sd1", "sd2", "sdxl"), "kohya", ALL_KINDS, _INVOKE),
-    Row("invokeai", ("flux1",), "kohya", ALL_KINDS, _INVOKE, unread=("text_encoder_2",)),
+    Row("invokeai", ("sd1", "sd2", "sdxl"), "kohya", _INVOKE_KINDS, _INVOKE),
+    Row("invokeai", ("flux1",), "kohya", _INVOKE_KINDS, _INVOKE, unread=("text_encoder_2",),
+        note="refuses files with modules of T5, or outside the blocks and `final_layer.linear`"),
+    Row("invokeai", ("flux2-klein-4b", "flux2-klein-9b"), "comfy-peft", _PLAIN, _INVOKE),
+    Row("invokeai", ("qwen-image", "z-image", "krea2"), "diffusers", _PLAIN, _INVOKE),
+    Row("invokeai", ("wan-14b", "wan-5b"), "diffusers", _PLAIN, _INVOKE,
+        note="modules outside the blocks are left out"),
+    Row("invokeai", ("cosmos-2b",), "comfy", _PLAIN | {"lokr", "dora"}, _INVOKE),
     Row("sd-scripts", ("sd1", "sd2", "sdxl"), "kohya", _PLAIN, _SCRIPTS,
         note="LoHa, LoKr and DoRA only with the LyCORIS module"),
-    Row("sd-scripts", ("flux1", *_SD3, "lumina2"), "kohya", _PLAIN, _SCRIPTS),
+    Row("sd-scripts", ("flux1", *_SD3, "lumina2", "hunyuan-image", "cosmos-2b"),
+        "kohya", _PLAIN, _SCRIPTS),
 )  # fmt: skip
 
 
@@ -106,7 +117,11 @@ def matrix() -> str:
     lines = ["| program | families | `--for` writes | kinds | not loaded | source |"]
     lines.append("|---|---|---|---|---|---|")
     for row in ROWS:
-        kinds = "all" if row.kinds == ALL_KINDS else ", ".join(sorted(row.kinds))
+        kinds = ", ".join(sorted(row.kinds - ALL_KINDS))
+        if row.kinds >= ALL_KINDS:
+            kinds = f"all, {kinds}" if kinds else "all"
+        else:
+            kinds = ", ".join(sorted(row.kinds))
         ids = ", ".join(f"`{family}`" for family in row.families)
         left = "; ".join([*(f"`{part}`" for part in row.unread), *([row.note] if row.note else [])])
         cells = (row.program, ids, f"`{row.dialect}`", kinds, left or "-", row.source)

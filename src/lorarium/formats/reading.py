@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from lorarium.adapter import PARTS, Adapter, Array, Delta, Dora, LowRank, Module
-from lorarium.errors import LorariumError
+from lorarium.adapter import Adapter, Array
+from lorarium.errors import LorariumError, listed, quoted
 from lorarium.files import is_folder, is_regular
+from lorarium.formats.families.embedded import EMBEDDED
+from lorarium.remote import RemotePath, as_place, list_files, local_copy
 
-from . import carried, container, experts, peft, positional, rows
+from . import carried, container, experts, header, peft, positional, rotations
 from .detect import FITTING, detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
 from .placing import Group, Place, fits
 from .report import FamilyGuess, KeyFate, Report, kinds
-from .slots import Bias, build
+from .settling import settle
+from .slots import build
 
 # a module's name in the file -> its scale as a function of rank, None when nothing is known
 Scales = Callable[[str, str], Callable[[int], float] | None]
-
-OWN = ("micro-1", "micro-2")  # families of embedded bases
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Source:
 
 
 def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
-    """The adapter in a file or a PEFT folder, in any known dialect.
+    """The adapter in a file, a PEFT folder or a remote file, in any known dialect.
 
     `family` overrules what the tensors say. Example: `read("style.safetensors").parts()`.
     """
@@ -51,22 +51,43 @@ def read_report(path: str | os.PathLike[str], family: str | None = None) -> tupl
     """The adapter, and what became of every key of the file."""
     if family is not None and family not in FAMILIES:
         raise LorariumError(f"unknown family {family!r}", hint=f"one of {', '.join(FAMILIES)}")
-    return interpret(open_source(Path(path)), family)
+    return interpret(open_source(as_place(path)), family)
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path | RemotePath) -> Source:
+    if isinstance(path, RemotePath):
+        return _open_remote(path)
     if is_folder(path):
         return _open_folder(path)
     raw = container.load(path)
     if raw.container != "safetensors" and (listed := positional.from_list(raw.tensors)):
         raw = replace(raw, tensors=listed[0], metadata={**raw.metadata, **listed[1]})
     if path.name in peft.WEIGHTS and is_regular(path.parent / peft.CONFIG):
-        config = peft.read_config(path.parent)
+        return as_source(raw, peft.read_config(path.parent))
+    return as_source(raw)
+
+
+def as_source(raw: container.RawFile, config: peft.Config | None = None) -> Source:
+    """Tensors with the scales of the config beside them, or else of one in their header."""
+    where = str(raw.path)
+    if config is not None:
         scales = _config_scales({"": config})
-        return Source(str(path), raw.tensors, raw.metadata, scales, "peft", config.warnings)
-    configs = peft.header_configs(raw.metadata, str(path))
+        metadata = {**raw.metadata, **_stated({"": config})}
+        return Source(where, raw.tensors, metadata, scales, "peft", config.warnings)
+    configs = peft.header_configs(raw.metadata, where)
     warnings = tuple(warning for config in configs.values() for warning in config.warnings)
-    return Source(str(path), raw.tensors, raw.metadata, _config_scales(configs), None, warnings)
+    return Source(where, raw.tensors, raw.metadata, _config_scales(configs), None, warnings)
+
+
+def _open_remote(path: RemotePath) -> Source:
+    """All of a remote file, or of the one tensor file in a repository or folder."""
+    first, *more = (version.path for version in list_files(path, header.LORA_SUFFIXES))
+    if more:
+        names = listed([quoted(other.name) for other in (first, *more)])
+        raise LorariumError(f"it holds {names}", where=str(path), hint="name one of them")
+    along = (peft.CONFIG,) if first.name in peft.WEIGHTS else ()
+    with local_copy(first, along=along) as copy:
+        return replace(open_source(copy), path=str(first))
 
 
 def _open_folder(folder: Path) -> Source:
@@ -87,7 +108,14 @@ def _open_folder(folder: Path) -> Source:
         metadata |= raw.metadata
         tensors |= {f"{name}.{key}": array for key, array in raw.tensors.items()}
     warnings = tuple(warning for config in configs.values() for warning in config.warnings)
+    metadata |= _stated(configs)
     return Source(str(folder), tensors, metadata, _config_scales(configs), "peft", warnings)
+
+
+def _stated(configs: Mapping[str, peft.Config]) -> dict[str, str]:
+    """What the configs say of rotations, which are read when there is a base to turn."""
+    found = {name: dict(config.rotation) for name, config in configs.items() if config.rotation}
+    return {rotations.HEADER: json.dumps(found)} if found else {}
 
 
 FOLDERS = (
@@ -110,13 +138,17 @@ def interpret(source: Source, family: str | None = None) -> tuple[Adapter, Repor
     groups = group_keys(source, fates)
     names = list(source.tensors)
     guess, places = detect(groups, source.metadata, names, family)
-    if guess.id == "unknown" and family is None and source.metadata.get("lorarium.base") in OWN:
+    if (
+        guess.id == "unknown"
+        and family is None
+        and source.metadata.get("lorarium.base") in EMBEDDED
+    ):
         # a base of our own may be of any width: what it trained says so, and its names must fit
         own = detect(groups, source.metadata, names, source.metadata["lorarium.base"])
         if sum(spot is not None for spot in own[1]) >= FITTING * len(groups):
             guess, places = own
     places = experts.assign(guess.id, places, source.metadata)
-    deltas, warnings = _settle(groups, places, guess, fates)
+    deltas, warnings = settle(groups, places, guess, fates)
     opaque = {key for key, fate in fates.items() if fate.fate == "carried"}
     dialect = source.dialect or _dialect(groups, places, guess)
     adapter = Adapter(
@@ -173,130 +205,6 @@ def _scale(source: Source, parsed: Parsed) -> Callable[[int], float] | None:
     if prefix not in FOLDERS:
         prefix, rest = "", parsed.stem
     return source.scales(prefix, rest.removeprefix("base_model.model."))
-
-
-def _settle(
-    groups: Sequence[Group],
-    places: Sequence[Place | None],
-    guess: FamilyGuess,
-    fates: dict[str, KeyFate],
-) -> tuple[dict[Module, Delta], list[str]]:
-    """Deltas at their modules; two spellings of one module are refused unless they agree."""
-    found: dict[Module, tuple[Delta, Group]] = {}
-    quarrels: set[Module] = set()
-    for group, place in zip(groups, places, strict=True):
-        if place is None and (guess.id != "unknown" or group.parsed.position is not None):
-            reason = (
-                guess.evidence[0]
-                if guess.id == "not-diffusion"
-                else f"no module of {guess.id} has this name"
-            )
-            _mark(group, fates, "carried", None, reason)
-            continue
-        pieces = _unknown_module(group) if place is None else _modules(group, place)
-        for module, delta in pieces:
-            if module in found:
-                quarrels.add(module)
-                other = found[module][1].stem
-                same = _equal(found[module][0], delta)
-                _mark(group, fates, "refused", module, f"{module} is also spelled {other}")
-                if not same:
-                    _mark(found[module][1], fates, "refused", module, f"quarrels with {group.stem}")
-                    found[module] = (found[module][0], group)
-                continue
-            found[module] = (delta, group)
-        _mark(group, fates, "mapped", pieces[0][0] if pieces else None, "")
-    warnings = [f"{module} is spelled twice" for module in sorted(quarrels)]
-    kept = {
-        module: delta
-        for module, (delta, group) in found.items()
-        if fates[next(iter(group.keys.values()))].fate == "mapped"
-        or any(fates[key].fate == "mapped" for key in group.keys.values())
-    }
-    return kept, warnings
-
-
-def _mark(
-    group: Group, fates: dict[str, KeyFate], fate: str, module: Module | None, reason: str
-) -> None:
-    refused = group.built.refused or {}
-    for slot, key in group.keys.items():
-        if slot in refused or (fate == "mapped" and key in fates):
-            continue
-        fates[key] = KeyFate(key, fate, module, reason)  # type: ignore[arg-type]
-
-
-def _modules(group: Group, place: Place) -> list[tuple[Module, Delta]]:
-    """The modules of our tables that a group changes."""
-    pieces: list[tuple[Module, Delta]] = []
-    for delta, suffix in ((group.built.delta, ""), (group.built.bias, ".bias")):
-        if delta is None:
-            continue
-        parts = _divide(delta, place, group.stem)
-        if parts is None:
-            # A kind that cannot be cut stays whole, under the fused weight's own name.
-            pieces.append((Module(place.part, place.native.name + suffix), delta))
-            continue
-        pieces += [(Module(place.part, path + suffix), part) for path, part in parts]
-    return pieces
-
-
-def _divide(delta: Delta, place: Place, tag: str) -> list[tuple[str, Delta]] | None:
-    native = place.native
-    if native.swapped:
-        swapped = rows.swap(delta)
-        return None if swapped is None else [(native.paths[0], swapped)]
-    if len(native.paths) == 1:
-        return [(native.paths[0], delta)]
-    counts = rows.heights(delta.shape[0], native.heights)
-    parts = rows.split(delta, counts, tag) if counts else None
-    if parts is None:
-        return None
-    living = [not _zero(part) for part in parts]
-    if not any(living):
-        living = [True] * len(parts)
-    return [
-        (path, part) for path, part, alive in zip(native.paths, parts, living, strict=True) if alive
-    ]
-
-
-def _zero(delta: Delta) -> bool:
-    inner = delta.inner if isinstance(delta, Dora) else delta
-    if isinstance(delta, Dora) or not isinstance(inner, LowRank):
-        return isinstance(inner, Bias) and not np.any(inner.bias != 0)
-    return not np.any(inner.up[0] != 0) and not np.any(inner.up != 0)
-
-
-_NETS = {"te": "text_encoder", "te1": "text_encoder", "te2": "text_encoder_2"}
-_NETS |= {"te3": "text_encoder_3", "clip_l": "text_encoder", "": "denoiser"}
-
-
-def _unknown_module(group: Group) -> list[tuple[Module, Delta]]:
-    """Without a table, the name as the file has it is the path."""
-    net = group.parsed.net
-    part = net if net in PARTS else _NETS.get(net, "denoiser")
-    built = ((group.built.delta, ""), (group.built.bias, ".bias"))
-    return [
-        (Module(part, group.parsed.name + suffix), delta)
-        for delta, suffix in built
-        if delta is not None
-    ]
-
-
-def _equal(a: Delta, b: Delta) -> bool:
-    if type(a) is not type(b) or a.scale != b.scale:
-        return False
-    return all(
-        (left is None and right is None)
-        or (
-            isinstance(left, np.ndarray)
-            and isinstance(right, np.ndarray)
-            and left.dtype == right.dtype
-            and np.array_equal(left, right)
-        )
-        or (not isinstance(left, np.ndarray) and not isinstance(right, np.ndarray))
-        for left, right in zip(vars(a).values(), vars(b).values(), strict=True)
-    )
 
 
 def _dialect(groups: Sequence[Group], places: Sequence[Place | None], guess: FamilyGuess) -> str:

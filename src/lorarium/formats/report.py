@@ -222,4 +222,4 @@ def kinds(adapter: Adapter) -> dict[str, int]:
     for _, delta in adapter.items():
         name = kind_name(delta)
         counts[name] = counts.get(name, 0) + 1
-    return counts | carried.counts(adapter.opaque.items())
+    return counts | carried.counts(adapter.opaque)

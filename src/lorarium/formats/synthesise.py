@@ -12,7 +12,9 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -73,7 +75,7 @@ def synthesise(
     files: dict[str, dict[str, Array]] = {}
     if dialect == "cloneofsimo":
         return _positional(known, rank, dtype, rng)
-    for part, name, shape, biased in _weights(known, spelling, every):
+    for part, name, shape, biased in weights(family, dialect, every):
         if keep is not None and not keep(part, name):
             continue
         slots = _slots(kind, shape, biased, rank, dtype, rng)
@@ -94,10 +96,22 @@ def synthesise(
     return Synthetic(dialect, files, {"format": "pt"}, configs)
 
 
-def _weights(
-    family: Family, dialect: Dialect, every: bool
-) -> Iterator[tuple[str, str, Shape, bool]]:
-    """Part, dotted name, shape and whether it has a bias, in the names the dialect uses."""
+class Weight(NamedTuple):
+    """A weight as a dialect names it."""
+
+    part: str
+    name: str
+    shape: Shape
+    biased: bool
+
+
+@lru_cache(maxsize=512)
+def weights(family: str, dialect: str, every: bool = True) -> tuple[Weight, ...]:
+    """The weights of a family under a dialect's names, all of them or one of each sort."""
+    return tuple(_weights(FAMILIES[family], DIALECTS[dialect], every))
+
+
+def _weights(family: Family, dialect: Dialect, every: bool) -> Iterator[Weight]:
     for part, table in family.parts.items():
         if part == "denoiser_2" and not dialect.two_denoisers:
             continue
@@ -118,7 +132,7 @@ def _weights(
             ):
                 continue
             seen.add(sort)
-            yield part, name, (rows, *shape[1:]), paths[0] in table.biased
+            yield Weight(part, name, (rows, *shape[1:]), paths[0] in table.biased)
 
 
 def _spell(name: str, dialect: Dialect, part: str) -> str:

@@ -135,7 +135,7 @@ def _others(a: dict[str, Array], scale_a: float, b: dict[str, Array], scale_b: f
     worst, ratio = 0.0, scale_b / scale_a if scale_a else float(scale_b == scale_a)
     for name in a:
         left, right = _wide(a[name]).ravel(), _wide(b[name]).ravel()
-        times = math.ldexp(1.0, _power(right, left))
+        times = _two_to(_power(right, left))
         if not np.array_equal(left * times, right, equal_nan=True):
             times = _multiple(right, left)
         ratio *= times
@@ -146,7 +146,7 @@ def _others(a: dict[str, Array], scale_a: float, b: dict[str, Array], scale_b: f
 
 def _multiple(x: Array, y: Array) -> float:
     """The number by which x is nearest to y, 1 where there is none."""
-    unit = math.ldexp(1.0, -math.frexp(float(np.abs(y).max(initial=0.0)))[1])
+    unit = _two_to(-math.frexp(float(np.abs(y).max(initial=0.0)))[1])
     square = float(np.dot(y * unit, y * unit))
     times = float(np.dot(x * unit, y * unit)) / square if square else 1.0
     return times if times and math.isfinite(times) else 1.0
@@ -214,7 +214,12 @@ def _power(x: Array, y: Array) -> int:
     norms = float(np.linalg.norm(x)), float(np.linalg.norm(y))
     if not all(norms) or not all(map(math.isfinite, norms)):
         return 0
-    return round(math.log2(norms[0] / norms[1]))
+    return round(math.log2(norms[0]) - math.log2(norms[1]))  # the ratio may be no number
+
+
+def _two_to(power: int) -> float:
+    """A power of two, or the nearest that float64 has with its inverse."""
+    return math.ldexp(1.0, max(-1020, min(1020, power)))
 
 
 def _matrix(x: Array) -> Array:

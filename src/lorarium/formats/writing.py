@@ -11,11 +11,12 @@ from lorarium import __version__
 from lorarium.adapter import Adapter, Delta, Module
 from lorarium.errors import LorariumError, unverified
 
-from . import carried, container, positional
+from . import container, positional
+from .carrying import carry
 from .dialects import DIALECTS, Dialect
 from .emit import Draft, emit, place_positions
 from .express import expressible
-from .families import FAMILIES
+from .families import FAMILIES, Family
 from .peft_folder import save_folder
 from .reading import read
 from .report import ModuleFate, WriteReport
@@ -68,7 +69,7 @@ def write(
         (adapter.family, unit.part) for unit in known
     }:
         draft.warnings.append("diffusers itself does not load the T5 part of FLUX adapters")
-    _carry(adapter, chosen, draft)
+    _carry(adapter, chosen, family, draft)
     if not any(draft.tensors.values()):
         reasons = sorted({fate.reason for fate in draft.fates.values()})
         raise LorariumError(
@@ -141,17 +142,13 @@ def _cast(adapter: Adapter, dtype: np.dtype) -> tuple[Adapter, set[Module]]:
     return adapter.with_(deltas=deltas), rounded
 
 
-def _carry(adapter: Adapter, dialect: Dialect, draft: Draft) -> None:
-    """Opaque keys go along to where they mean the same; elsewhere they are refused by name."""
-    same = adapter.dialect == dialect.id and dialect.id != "peft"
-    for key, array in adapter.opaque.items():
-        if same or key.startswith(dialect.opaque or ("\0",)):
-            draft.tensors.setdefault("", {})[key] = array
+def _carry(adapter: Adapter, dialect: Dialect, family: Family | None, draft: Draft) -> None:
+    """Opaque keys go along to where they have a name; elsewhere they are refused by name."""
+    for key, name, reason in carry(adapter, dialect, family):
+        if name:
+            draft.tensors.setdefault("", {})[name] = adapter.opaque[key]
             draft.fates[key] = ModuleFate(key, "carried")
         else:
-            kind = carried.kind_of(key, array)
-            what = f"{dialect.id} has no place for"
-            reason = f"{what} {carried.TITLES[kind]}" if kind else f"not understood, and {what} it"
             draft.fates[key] = ModuleFate(key, "refused", reason)
 
 

@@ -67,7 +67,7 @@ def _adapters(home: Path) -> list[str]:
 
 
 def _pictures(home: Path) -> list[str]:
-    from lorarium.bases.pictures import write_png
+    from lorarium.pictures import write_png
     from lorarium.world.scene import PHOTO, Style, Subject, View, render
     from lorarium.world.splits import SEEN_CLASSES
 

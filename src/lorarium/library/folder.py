@@ -12,16 +12,18 @@ from pathlib import Path
 from lorarium.errors import LorariumError, need_packages
 from lorarium.files import exists, require_regular
 from lorarium.formats.target import write_atomically
+from lorarium.library.lease import BucketFolder, held
+from lorarium.remote import RemotePath, as_place
 
 FORMAT, VERSION = "lorarium-library", 1
 CARD, LOCK, STORE = "library.json", "lock", "store"
 REBUILD = "delete the folder and index again: the adapter files themselves are not in it"
 
 
-def default_folder() -> Path:
+def default_folder() -> Path | RemotePath:
     """`LORARIUM_LIBRARY`, or where programs of a user keep their data."""
     named = os.environ.get("LORARIUM_LIBRARY")
-    return Path(named) if named else Path.home() / ".local" / "share" / "lorarium"
+    return as_place(named) if named else Path.home() / ".local" / "share" / "lorarium"
 
 
 def need_library() -> None:
@@ -29,17 +31,30 @@ def need_library() -> None:
     need_packages("a library", ("lancedb", "pyarrow", "sklearn"), "library")
 
 
-def check(folder: Path) -> None:
+def check(folder: Path | RemotePath) -> None:
     """Whether a library is here that this version can read."""
+    if isinstance(folder, RemotePath):
+        found = BucketFolder(folder).read(CARD)
+        if found is None:
+            raise _no_library(folder)
+        return _check_card(found.decode("utf-8", "replace"), folder)
     try:
         if exists(folder / CARD):
             require_regular(folder / CARD)
         text = (folder / CARD).read_text("utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        hint = "make one: lorarium index FOLDER"
-        raise LorariumError("there is no library here", where=str(folder), hint=hint) from None
+        raise _no_library(folder) from None
     except (OSError, UnicodeDecodeError) as error:
         raise damaged(folder, f"{CARD} cannot be read ({error})") from None
+    _check_card(text, folder)
+
+
+def _no_library(folder: Path | RemotePath) -> LorariumError:
+    hint = "make one: lorarium index FOLDER"
+    return LorariumError("there is no library here", where=str(folder), hint=hint)
+
+
+def _check_card(text: str, folder: Path | RemotePath) -> None:
     try:
         card = json.loads(text)
         version = int(card["version"])
@@ -56,7 +71,7 @@ def check(folder: Path) -> None:
         )
 
 
-def damaged(folder: Path, why: str) -> LorariumError:
+def damaged(folder: Path | RemotePath, why: str) -> LorariumError:
     return LorariumError(f"the library is damaged: {why}", where=str(folder), hint=REBUILD)
 
 
@@ -70,11 +85,14 @@ def create(folder: Path) -> None:
     if CARD in names:
         return check(folder)
     _refuse_others(folder, names)
-    card = json.dumps({"format": FORMAT, "version": VERSION}).encode()
-    write_atomically(folder / CARD, [card], force=True)
+    write_atomically(folder / CARD, [_new_card()], force=True)
 
 
-def _refuse_others(folder: Path, names: set[str]) -> None:
+def _new_card() -> bytes:
+    return json.dumps({"format": FORMAT, "version": VERSION}).encode()
+
+
+def _refuse_others(folder: Path | RemotePath, names: set[str]) -> None:
     """A folder with other things in it becomes no library."""
     # what a kill at the very start can leave behind
     if CARD in names or all(n == LOCK or n.startswith(f".{CARD}") for n in names):
@@ -92,8 +110,17 @@ def cannot_write(folder: Path, error: OSError) -> LorariumError:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path | RemotePath) -> Iterator[None]:
     """Create the library if need be and hold its lock; the system frees it when we die."""
+    if isinstance(folder, RemotePath):
+        there = BucketFolder(folder)
+        _refuse_others(folder, there.names())
+        with held(there, LOCK):
+            if there.read(CARD) is None:
+                there.write(CARD, _new_card())
+            check(folder)
+            yield
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _refuse_others(folder, set(os.listdir(folder)))

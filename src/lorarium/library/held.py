@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lorarium import formats
 from lorarium.errors import LorariumError
-from lorarium.library.scan import signature
+from lorarium.library.scan import Signature, remote_signature, signature
 from lorarium.library.schema import SIGNATURE
 from lorarium.library.weights import Weights
+from lorarium.remote import RemotePath, as_place, open_remote
 
 BYTES = 2**30  # of files
 
@@ -34,11 +34,20 @@ class HeldWeights:
 
 
 def _read(row: Mapping[str, Any]) -> Weights | None:
-    path = Path(row["path"])
-    now = signature(path)
+    path = as_place(row["path"])
+    now = _remote_state(path) if isinstance(path, RemotePath) else signature(path)
     if now is None or any(getattr(now, name) != row[name] for name in SIGNATURE):
         return None
     try:
         return Weights(formats.read(path))
     except (LorariumError, OSError):
         return None
+
+
+def _remote_state(path: RemotePath) -> Signature | None:
+    """None when it is gone, or needs a secret that the library does not keep."""
+    try:
+        file = open_remote(path)
+    except LorariumError:
+        return None
+    return remote_signature(file.size, file.version)

@@ -7,7 +7,6 @@ seconds. Files that have gone are forgotten last, when all else is safe.
 from __future__ import annotations
 
 import functools
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +20,11 @@ from lorarium.library import folder as place
 from lorarium.library.filling import fill
 from lorarium.library.pool import Died, run, run_on_ray
 from lorarium.library.rows import died_row, read_row, readers
-from lorarium.library.scan import Entry, Known, Plan, Signature, key_of, plan, scan
+from lorarium.library.scan import Entry, Known, Plan, Signature, plan, scan, suffix_of
 from lorarium.library.schema import SCHEMA, SIGNATURE
 from lorarium.library.spaces import FILES, Encoder
 from lorarium.library.store import Store
+from lorarium.remote import RemotePath, as_place
 
 BATCH, SECONDS = 256, 5.0  # rows, or time, after which what was read is written
 
@@ -56,7 +56,7 @@ class Indexed:
 
 def index(
     store: Store,
-    folders: Sequence[Path],
+    folders: Sequence[Path | RemotePath],
     encoders: dict[str, Encoder],
     *,
     workers: int | None = None,
@@ -67,7 +67,7 @@ def index(
     """Bring the library up to date with the folders; `only` leaves files for a later run."""
     started = time.perf_counter()
     report = Indexed()
-    with place.writing(store.folder.parent):
+    with place.writing(store.home):
         store.refresh()
         found = scan(folders)
         known = read_known(store)
@@ -91,6 +91,7 @@ def index(
         if todo.read or todo.gone or todo.moved:
             store.tidy(FILES)
         fill(store, encoders, lambda n: progress(len(todo.read), len(todo.read), "vectors"))
+        store.take_snapshots()
     report.bad.sort()
     report.seconds = time.perf_counter() - started
     return report
@@ -108,7 +109,7 @@ def read_known(store: Store) -> dict[str, Known]:
     return known
 
 
-def _need_files(folders: Sequence[Path], entries: Sequence[Entry], todo: Plan) -> None:
+def _need_files(folders: Sequence[Path | RemotePath], entries: Sequence[Entry], todo: Plan) -> None:
     """A folder whose files have all gone is most likely a disk that is not there."""
     if entries:
         return
@@ -128,7 +129,7 @@ def _move(store: Store, todo: Plan) -> None:
     rows = store.pick(FILES, "key", list(keys), SCHEMA.names).to_pylist()
     for row in rows:
         entry = keys[row["key"]]
-        row |= {"key": key_of(entry.path), "path": entry.path, **entry.signature._asdict()}
+        row |= {"key": entry.key, "path": str(as_place(entry.path)), **entry.signature._asdict()}
     store.put(FILES, "key", pa.Table.from_pylist(rows, SCHEMA))
     store.remove(FILES, "key", list(keys))
 
@@ -155,7 +156,7 @@ def _read(
     try:
         for done, (entry, row) in enumerate(results, 1):
             if isinstance(row, Died):
-                row = died_row(entry, by_suffix[_suffix(entry)])
+                row = died_row(entry, by_suffix[suffix_of(entry.path)])
             rows.append(row)
             progress(done, total, "")
             if len(rows) >= BATCH or time.monotonic() - last > SECONDS:
@@ -170,11 +171,7 @@ def _read(
 
 
 def _work(entry: Entry, by_suffix: dict[str, str]) -> dict[str, Any]:
-    return read_row(entry, by_suffix[_suffix(entry)])
-
-
-def _suffix(entry: Entry) -> str:
-    return os.path.splitext(entry.path)[1].lower()
+    return read_row(entry, by_suffix[suffix_of(entry.path)])
 
 
 def _count(report: Indexed, row: dict[str, Any], todo: Plan, gone_ids: list[str]) -> None:

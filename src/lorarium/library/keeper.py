@@ -1,8 +1,8 @@
 """Which of several files is the original, and why.
 
 In this order: the highest precision (bits that its numbers use, not the type they are saved in),
-the most modules, no padding (of modules, of rank, of the number type), the oldest, the name that
-it was given by its maker, and then the shortest path.
+the most modules, no padding (of modules, of rank, of the number type), on this machine, the oldest,
+the name that it was given by its maker, and then the shortest path.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ CRITERIA: tuple[Criterion, ...] = (
     (lambda c: -c.bits, lambda c: f"highest precision ({_type(c.bits)})"),
     (lambda c: -c.modules, lambda c: f"most modules ({c.modules})"),
     (lambda c: c.padding, lambda c: "unpadded"),
+    (lambda c: not c.row["modified"], lambda c: "on this machine"),
     (lambda c: c.row["modified"] // SECOND, lambda c: f"oldest ({_day(c.row['modified'])})"),
     (lambda c: _borrowed_name(c.row), lambda c: NAMES[_borrowed_name(c.row)]),
     (lambda c: (len(c.row["path"]), c.row["path"]), lambda c: "shortest path"),

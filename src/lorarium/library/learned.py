@@ -46,7 +46,7 @@ def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
 
 def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
     try:
-        from lorarium.bases.pictures import read_pictures
+        from lorarium.pictures import read_pictures
     except ModuleNotFoundError as error:
         raise missing_extra(f"reading pictures needs {error.name}", "torch") from None
     return networks.pictures(read_pictures(paths, PICTURE))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lorarium.errors import LorariumError
 from lorarium.library import folder as place
+from lorarium.remote import as_place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +48,9 @@ class Library:
         from lorarium.library.learned import default_encoders
         from lorarium.library.store import Store
 
-        self.folder = Path(path) if path is not None else place.default_folder()
+        self.folder = as_place(path) if path is not None else place.default_folder()
         self.encoders = default_encoders() if encoders is None else dict(encoders)
-        self.store = Store(self.folder / place.STORE)
+        self.store = Store(self.folder)
         self._view: View | None = None
 
     def register(self, encoder: Encoder) -> None:
@@ -76,7 +77,7 @@ class Library:
         try:
             return index(
                 self.store,
-                [Path(folder) for folder in folders],
+                [as_place(folder) for folder in folders],
                 self.encoders,
                 workers=workers,
                 ray=ray,
@@ -91,7 +92,11 @@ class Library:
         """`index` again whenever something changed, until Ctrl-C; see `watch`."""
         from lorarium.library.watch import watch
 
-        watch(self.store, [Path(folder) for folder in folders], self.encoders, told, **options)
+        places = [as_place(folder) for folder in folders]
+        here = [folder for folder in places if isinstance(folder, Path)]
+        if len(here) < len(places):
+            raise LorariumError("only folders of this machine can be watched")
+        watch(self.store, here, self.encoders, told, **options)
 
     def refresh(self) -> None:
         """See what has been written since; answers before that come from one state."""
@@ -168,7 +173,7 @@ class Library:
         """Where an adapter comes from, as far as the library knows; see `lineage`."""
         from lorarium.library.lineage import lineage
 
-        return lineage(self.view, Path(path))
+        return lineage(self.view, as_place(path))
 
     def clusters(self, where: str | None = None, *, least: int = 3) -> list[Cluster]:
         """Groups of like adapters with names from their metadata; see `clusters`."""

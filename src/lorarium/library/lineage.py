@@ -19,10 +19,11 @@ from lorarium.library.calibrate import FEWEST
 from lorarium.library.compare import CUT, NEAR, Relation
 from lorarium.library.duplicates import changes_between
 from lorarium.library.members import Member, Members, turned
-from lorarium.library.origins import Origin, Origins, Searcher
+from lorarium.library.origins import COUNTS, Origin, Origins, Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.search import subject
 from lorarium.library.view import View
+from lorarium.remote import RemotePath
 
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
 LEAST = 0.04  # cosine with a merge of what went into it
@@ -145,7 +146,7 @@ class Lineage:
         }
 
 
-def lineage(view: View, path: Path) -> Lineage:
+def lineage(view: View, path: Path | RemotePath) -> Lineage:
     """Everything that the library can say about the descent of a file, indexed or not."""
     row = subject(view, path)
     family = str(row["family"])
@@ -228,7 +229,8 @@ class _Question:
         ]
         able.sort(key=lambda item: -item[0])
         children = []
-        for _, member in able[:CHILDREN]:
+        made_of = own.paths if own is not None else set()
+        for cosine, member in able[:CHILDREN]:
             theirs = self.searcher.origins(member)
             if theirs is None:
                 continue
@@ -237,7 +239,21 @@ class _Question:
                 children.append(_parent(member.path, same[0]))
             elif (part := _as_a_part(own, theirs)) is not None:
                 children.append(_parent(member.path, part))
+            elif (
+                _is_open(theirs)
+                and member.path not in made_of
+                and cosine - self._common(member) >= COUNTS
+            ):
+                unknown = Origin((), None, -math.inf, math.inf, cosine**2, UNKNOWN)
+                children.append(_parent(member.path, unknown))
         return children
+
+
+def _is_open(theirs: Origins) -> bool:
+    """Whether other files than those that are told may have gone into it."""
+    if theirs.said is not None and len(theirs.said.inputs) > 1 and theirs.agrees is not False:
+        return theirs.absent > 0
+    return theirs.verdict == UNKNOWN or theirs.rest > ROUNDING
 
 
 def _as_a_part(own: Origins | None, theirs: Origins) -> Origin | None:

@@ -303,11 +303,19 @@ class Searcher:
             if files and (agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
-                made.append(Origin(tuple(files), weight, *bounds, 0.0, SURE, said=True))
+                made.append(
+                    Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said=True)
+                )
         if not made:
             return replace(fitted, said=claim, absent=absent) if fitted else None
         rest = 0.0 if agrees else 1.0
         return Origins(tuple(made), rest, 0.0, False, SURE, True, claim, agrees, absent)
+
+    def _equal(self, files: Sequence[Member], asked: Member) -> tuple[Member, ...]:
+        """The files, and those that are equal to the first but for rounding and strength."""
+        known = {asked.path, *(m.path for m in files)}
+        alike = [o for o, r in self.copies(files[0]) if r.name in (SAME, SCALED)]
+        return (*files, *(o for o in alike if o.path not in known))
 
     def _agrees(
         self, target: Factored, claim: Statement, inputs: Sequence[Sequence[Member]]

@@ -142,14 +142,22 @@ def _judged(
         rest = [j for j in solution.chosen if j != i]
         others = [j for j in able if j not in (*solution.chosen, *sums)]
         instead = tuple(j for j in others if solve(grams, [*rest, j]).rest <= limit)
-        # of matrices of full rank any one is the sum of the others: which came last is not told
-        doubtful = bool(instead) or equations.full()
+        doubtful = bool(instead) or _turns(equations, solution.chosen, len(grams) > 1)
         verdict = UNKNOWN if doubtful else SURE if exact else LIKELY
         sources.append(Source(i, float(weights[place]), *intervals[place], share, verdict, instead))
     if not sources:
         return None
     verdict = max((s.verdict for s in sources), key=(SURE, LIKELY, UNKNOWN).index)
     return Explanation(tuple(sources), solution.rest, cut / (1 + cut), len(grams) > 1, verdict)
+
+
+def _turns(equations: Equations, chosen: Sequence[int], varies: bool) -> bool:
+    """Whether the sum can be turned round, so that it is not told which came last: of matrices of
+    full rank any one is the sum of the others, and with weights by module also where the target
+    has no more rank than what it would be the sum of."""
+    if equations.full():
+        return True
+    return varies and equations.rank(-1) <= max(map(equations.rank, chosen))
 
 
 def _intervals(

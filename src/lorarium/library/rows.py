@@ -7,7 +7,7 @@ import importlib.util
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,12 +23,12 @@ from lorarium.files import is_regular, read_bytes
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.hashes import hash_file
-from lorarium.formats.header import TORCH_SUFFIXES
+from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES
 from lorarium.formats.health import check
-from lorarium.formats.inspect import LORA_SUFFIXES
 from lorarium.formats.metadata import tag_shares, training, trigger_words
 from lorarium.formats.sidecars import Sidecar, find_sidecars
 from lorarium.library.scan import Entry, Signature, signature
+from lorarium.remote import RemotePath, as_place, local_copy
 
 ROW_VERSION = 1  # raise it when rows should be read again
 TRIES = 3  # for a file that changes under our eyes
@@ -50,27 +50,34 @@ def readers() -> dict[str, str]:
 
 def read_row(entry: Entry, reader: str) -> dict[str, Any]:
     """Everything the library keeps about a file; what is wrong with the file is its `error`."""
-    path = Path(entry.path)
+    path = as_place(entry.path)
     row = _frame(entry, reader)
     try:
         entry.path.encode()
     except UnicodeEncodeError:
         return row | {"error": "its name is not valid text; rename it"}
+    if isinstance(path, RemotePath):
+        return row | _guarded(lambda: _read_remote(path))
     for _ in range(TRIES):
         before = signature(path)
-        try:
-            found, error = _read(path), ""
-        except LorariumError as problem:
-            found, error = {}, problem.what
-        except (MemoryError, OSError) as problem:
-            found, error = {}, f"cannot be read ({problem or type(problem).__name__})"
-        except Exception as problem:
-            found, error = {}, file_error(problem).what
+        found = _guarded(lambda: _read(path))
         if before is not None and signature(path) == before:
-            return row | before._asdict() | found | {"error": error or found.get("error", "")}
+            return row | before._asdict() | found
     # no signature matches this one, so that the next run looks again
     unknown = Signature(0, 0, 0, 0, "")
     return row | unknown._asdict() | {"error": "it changed while it was read; index again"}
+
+
+def _guarded(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was read of a file, or what is wrong with it."""
+    try:
+        return read()
+    except LorariumError as problem:
+        return {"error": problem.what}
+    except (MemoryError, OSError) as problem:
+        return {"error": f"cannot be read ({problem or type(problem).__name__})"}
+    except Exception as problem:
+        return {"error": file_error(problem).what}
 
 
 def died_row(entry: Entry, reader: str) -> dict[str, Any]:
@@ -82,7 +89,7 @@ def died_row(entry: Entry, reader: str) -> dict[str, Any]:
 def _frame(entry: Entry, reader: str) -> dict[str, Any]:
     return {
         "key": entry.key,
-        "path": os.fsencode(entry.path).decode("utf-8", "backslashreplace"),
+        "path": os.fsencode(str(as_place(entry.path))).decode("utf-8", "backslashreplace"),
         "id": "",
         **entry.signature._asdict(),
         "reader": reader,
@@ -90,6 +97,14 @@ def _frame(entry: Entry, reader: str) -> dict[str, Any]:
         **{name: [] for name in LISTS},
         "described": False,
     }
+
+
+def _read_remote(path: RemotePath) -> dict[str, Any]:
+    """All of it once; a change meanwhile is an error of the reader, and one since the list was
+    made shows in the next list."""
+    along = (peft.CONFIG,) if path.name in peft.WEIGHTS else ()
+    with local_copy(path, along=along) as copy:
+        return _read(copy)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What lies in a folder, and how that differs from what the library knows.
 
 Nothing is read here. A file counts as unchanged while its size, times and inode are those of the
-last reading; one that only moved is known by its inode.
+last reading; one that only moved is known by its inode. A remote file is known by its size and by
+what its server says of its state.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +19,10 @@ from typing import NamedTuple
 from lorarium.errors import LorariumError
 from lorarium.files import is_folder, is_inside
 from lorarium.formats import peft
-from lorarium.formats.inspect import LORA_SUFFIXES
+from lorarium.formats.header import LORA_SUFFIXES
 from lorarium.formats.sidecars import DESCRIPTIONS
 from lorarium.library.folder import CARD
+from lorarium.remote import RemotePath, as_place, list_files
 
 
 class Signature(NamedTuple):
@@ -38,7 +41,7 @@ class Signature(NamedTuple):
 
 
 class Entry(NamedTuple):
-    path: str
+    path: str  # of a remote file its address, which may hold a secret
     signature: Signature
 
     @property
@@ -48,7 +51,13 @@ class Entry(NamedTuple):
 
 def key_of(path: str) -> str:
     """The name of a path's row: hex digits, whatever the path holds."""
-    return hashlib.blake2b(os.fsencode(path), digest_size=16).hexdigest()
+    return hashlib.blake2b(os.fsencode(str(as_place(path))), digest_size=16).hexdigest()
+
+
+def suffix_of(path: str) -> str:
+    """In small letters; an address that ends in none is taken for a safetensors file."""
+    suffix = as_place(path).suffix.lower()
+    return suffix if suffix in LORA_SUFFIXES else ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,16 @@ class Scan:
     closed: list[str]
 
 
-def scan(folders: Iterable[Path]) -> Scan:
+def scan(folders: Iterable[Path | RemotePath]) -> Scan:
     """Every tensor file below the folders, each once, links out of a folder left out."""
     found: dict[str, Entry] = {}
     closed: list[str] = []
     for folder in folders:
+        if isinstance(folder, RemotePath):
+            for file in list_files(folder, LORA_SUFFIXES):
+                state = remote_signature(file.size, file.version)
+                found.setdefault(file.path.address, Entry(file.path.address, state))
+            continue
         if not is_folder(folder):
             raise LorariumError("there is no such folder", where=str(folder))
         root = folder.resolve()
@@ -128,6 +142,13 @@ def _found_itself(real: str, root: Path) -> bool:
     return Path(real).suffix.lower() in LORA_SUFFIXES and Path(real).is_relative_to(root)
 
 
+def remote_signature(size: int, version: str) -> Signature:
+    """Of a server that says nothing of the file's state, one that is never the same again."""
+    digest = hashlib.blake2b(version.encode(), digest_size=8).digest()
+    now = 0 if version else time.time_ns()
+    return Signature(size, 0, now, int.from_bytes(digest), digest.hex())
+
+
 def signature(path: Path, names: Iterable[str] | None = None) -> Signature | None:
     """The state of a file now; `names` are those of its folder, where they are known already.
 
@@ -158,12 +179,15 @@ def signature(path: Path, names: Iterable[str] | None = None) -> Signature | Non
 
 
 def plan(
-    scanned: Scan, known: Mapping[str, Known], folders: Iterable[Path], readers: Mapping[str, str]
+    scanned: Scan,
+    known: Mapping[str, Known],
+    folders: Iterable[Path | RemotePath],
+    readers: Mapping[str, str],
 ) -> Plan:
     """Sort what is found into unchanged, moved and to be read; `readers` by suffix, see `rows`."""
     made = Plan()
     here = {entry.key: entry for entry in scanned.entries}
-    roots = [str(folder.resolve()) for folder in folders]
+    roots = [str(f if isinstance(f, RemotePath) else f.resolve()) for f in folders]
     for old in known.values():
         covered = any(_below(old.path, root) for root in roots)
         hidden = any(_below(old.path, folder) for folder in scanned.closed)
@@ -172,7 +196,7 @@ def plan(
     lost = {row.signature.place: row for row in made.gone}
     for key, entry in here.items():
         row = known.get(key)
-        reader = readers[os.path.splitext(entry.path)[1].lower()]
+        reader = readers[suffix_of(entry.path)]
         if row is not None:
             if row.signature == entry.signature and row.reader == reader:
                 made.unchanged += 1

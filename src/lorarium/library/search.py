@@ -20,13 +20,14 @@ from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError, one_line, quoted
 from lorarium.files import exists, files_inside, is_folder
 from lorarium.formats import peft
-from lorarium.formats.inspect import LORA_SUFFIXES
+from lorarium.formats.header import LORA_SUFFIXES
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
 from lorarium.library.rows import adapter_row, read_row, readers
-from lorarium.library.scan import Entry, signature
+from lorarium.library.scan import Entry, remote_signature, signature, suffix_of
 from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
 from lorarium.library.view import Near, Space, View
 from lorarium.notebook import html_table
+from lorarium.remote import RemotePath, as_place, list_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,10 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
         return query
     if isinstance(query, Adapter):
         return Query("adapter", query)
-    text = os.fspath(query)
+    text = query if isinstance(query, str) else os.fspath(query)
+    path = as_place(text)
+    if isinstance(path, RemotePath) and kind in (None, "adapter"):
+        return Query("adapter", path)
     path = Path(text)
     suffix = path.suffix.lower()
     if kind is None:
@@ -204,10 +208,12 @@ def matched(view: View, near: Near, k: int, without: Collection[str] = ()) -> li
     return matches
 
 
-def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
+def subject(view: View, content: Adapter | Path | RemotePath) -> dict[str, Any]:
     """The row of an adapter that is asked about, as `index` would make it."""
     if isinstance(content, Adapter):
         return adapter_row(content)
+    if isinstance(content, RemotePath):
+        return _remote_subject(content)
     path = content.resolve()
     if is_folder(path):
         from lorarium import formats
@@ -216,13 +222,25 @@ def subject(view: View, content: Adapter | Path) -> dict[str, Any]:
     state = signature(path)
     if state is None:
         raise LorariumError("this is no ordinary file", where=str(content))
-    entry = Entry(str(path), state)
-    row = read_row(entry, readers().get(path.suffix.lower(), ""))
+    return _subject_row(Entry(str(path), state), str(content))
+
+
+def _remote_subject(path: RemotePath) -> dict[str, Any]:
+    first, *more = list_files(path, LORA_SUFFIXES)
+    if more:
+        what, hint = f"it holds {len(more) + 1} files", "name one of them"
+        raise LorariumError(what, where=str(path), hint=hint)
+    state = remote_signature(first.size, first.version)
+    return _subject_row(Entry(first.path.address, state), str(path))
+
+
+def _subject_row(entry: Entry, content: str) -> dict[str, Any]:
+    row = read_row(entry, readers()[suffix_of(entry.path)])
     if row["error"]:
-        raise LorariumError(row["error"], where=str(content))
+        raise LorariumError(row["error"], where=content)
     if not row["described"]:
         why = ", ".join(row["health"]) or "its change is zero"
-        raise LorariumError(f"it cannot be compared ({why})", where=str(content))
+        raise LorariumError(f"it cannot be compared ({why})", where=content)
     return row
 
 

@@ -2,10 +2,12 @@
 
 A table has a column that names its rows; `put` replaces rows of the same name, in one commit.
 There is no unique constraint behind that: it holds because a library has one writer at a time.
+What was taken a snapshot of and has not been written to since is read without LanceDB.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +19,10 @@ import pyarrow as pa
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
-from lorarium.library.folder import damaged
+from lorarium.library.folder import STORE, damaged
+from lorarium.library.lease import BucketFolder
+from lorarium.library.snapshot import MOST_ROWS, Snapshots
+from lorarium.remote import RemotePath
 
 OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
 CHUNK = 1000
@@ -28,41 +33,84 @@ PLACE = "_rowid"  # LanceDB's name for it
 
 
 class Store:
-    """The tables of one library folder; opened at the first use."""
+    """The tables of one library, in a folder or in object storage; opened at the first use."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, home: Path | RemotePath) -> None:
+        self.home = home
+        self._bucket: BucketFolder | None = None
         self._connection: Any = None
         self._tables: dict[str, Any] = {}
+        local = None if isinstance(home, RemotePath) else home
+        self._snapshots = Snapshots(local / STORE) if local else None
+        self._mapped: dict[str, pa.Table | None] = {}
 
     def names(self) -> set[str]:
         """Tables that were committed; a kill while one was made leaves a folder without a state."""
+        if isinstance(self.home, RemotePath):
+            self._bucket = self._bucket or BucketFolder(self.home)
+            return self._bucket.tables(STORE, SUFFIX)
         return {
             path.name.removesuffix(SUFFIX)
-            for path in self.folder.glob("*" + SUFFIX)
+            for path in (self.home / STORE).glob("*" + SUFFIX)
             if any(path.glob("_versions/*.manifest"))
         }
 
     def refresh(self) -> None:
         """See what other processes have written since."""
         self._tables.clear()
+        self._mapped.clear()
+
+    def take_snapshots(self) -> None:
+        """Of all small tables, by the one who holds the library's lock."""
+        if self._snapshots is None:
+            return
+        self.refresh()
+        small = {name for name in self.names() if self.count(name) <= MOST_ROWS}
+        self._snapshots.forget_others(small)
+        for name in sorted(small):
+            if self._snapshot(name) is None:
+                state = self._snapshots.state(name)
+                with self._guarded():
+                    columns = self._open(name).schema.names
+                self._snapshots.write(name, self.read(name, columns, places=True), state)
+                self._mapped.pop(name)
+
+    def _snapshot(self, name: str) -> pa.Table | None:
+        if name not in self._mapped:
+            # one that was opened stays in the state that it was opened in
+            able = self._snapshots is not None and name not in self._tables
+            self._mapped[name] = self._snapshots.read(name) if able else None
+        return self._mapped[name]
+
+    def _writing(self, name: str) -> Any:
+        """The table, of which what was mapped is no longer true."""
+        self._mapped[name] = None
+        return self._open(name)
 
     def version(self, name: str) -> int:
         with self._guarded():
             return int(self._open(name).version)
 
     def count(self, name: str) -> int:
+        if (mapped := self._snapshot(name)) is not None:
+            return len(mapped)
         with self._guarded():
             return int(self._open(name).count_rows())
 
     def read(self, name: str, columns: Sequence[str], *, places: bool = False) -> pa.Table:
         """Whole columns; with `places` also where each row lies, for `at`."""
+        if (mapped := self._snapshot(name)) is not None:
+            return mapped.select([*columns, *([PLACE] if places else [])])
         with self._guarded():
             query = self._open(name).search().select(list(columns)).limit(None)
             return (query.with_row_id(True) if places else query).to_arrow()
 
     def at(self, name: str, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """The rows at these places, in this order."""
+        if (mapped := self._snapshot(name)) is not None:
+            rows = {place: row for row, place in enumerate(mapped[PLACE].to_pylist())}
+            found = mapped.select(list(columns))
+            return found.take(pa.array([rows[place] for place in places], pa.int64()))
         with self._guarded():
             table = self._open(name)
             if not places:
@@ -74,6 +122,10 @@ class Store:
 
     def pick(self, name: str, key: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """The rows whose `key` is one of `values` (hex digits), in no particular order."""
+        if (mapped := self._snapshot(name)) is not None:
+            wanted = set(values)
+            rows = [i for i, value in enumerate(mapped[key].to_pylist()) if value in wanted]
+            return mapped.select(list(columns)).take(pa.array(rows, pa.int64()))
         with self._guarded():
             table = self._open(name)
             parts = [
@@ -89,30 +141,31 @@ class Store:
             if name not in self._tables and name not in self.names():
                 # a kill in between leaves an empty table, which the next run fills
                 self._tables[name] = self._connect().create_table(name, schema=rows.schema)
-            merge = self._open(name).merge_insert(key)
+            merge = self._writing(name).merge_insert(key)
             merge.when_matched_update_all().when_not_matched_insert_all().execute(rows)
 
     def remove(self, name: str, key: str, values: Sequence[str]) -> None:
         with self._guarded():
             for some in _chunks(values):
-                self._open(name).delete(_among(key, some))
+                self._writing(name).delete(_among(key, some))
 
     def drop(self, name: str) -> None:
         with self._guarded():
             self._tables.pop(name, None)
+            self._mapped.pop(name, None)
             self._connect().drop_table(name)
 
     def tidy(self, name: str) -> None:
         """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
         with self._guarded():
-            self._open(name).optimize(cleanup_older_than=OLD)
+            self._writing(name).optimize(cleanup_older_than=OLD)
 
     def make_index(self, name: str) -> None:
         """An approximate index over `vector` by cosine, unless there is one."""
         from lancedb.index import IvfRq
 
         with self._guarded():
-            table = self._open(name)
+            table = self._writing(name)
             if not table.list_indices():
                 table.create_index(VECTOR, config=IvfRq(distance_type="cosine"))
 
@@ -127,7 +180,7 @@ class Store:
         if self._connection is None:
             import lancedb
 
-            self._connection = lancedb.connect(str(self.folder))
+            self._connection = lancedb.connect(**_address(self.home))
         return self._connection
 
     def _open(self, name: str) -> Any:
@@ -147,8 +200,20 @@ class Store:
             reason = reason.splitlines()[0][:300]
             if re.search(r"read-only|permission denied|no space|disk quota", str(error), re.I):
                 what = f"the library cannot be written ({reason})"
-                raise LorariumError(what, where=str(self.folder.parent)) from None
-            raise damaged(self.folder.parent, reason) from None
+                raise LorariumError(what, where=str(self.home)) from None
+            raise damaged(self.home, reason) from None
+
+
+def _address(home: Path | RemotePath) -> dict[str, Any]:
+    """Where LanceDB finds the tables; in object storage by the environment of AWS's tools."""
+    if not isinstance(home, RemotePath):
+        return {"uri": str(home / STORE)}
+    options = {}
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        plain = endpoint.lower().startswith("http://")
+        options = {"aws_endpoint": endpoint, "allow_http": str(plain).lower()}
+    return {"uri": f"{home.address.rstrip('/')}/{STORE}", "storage_options": options}
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -22,6 +22,7 @@ from lorarium.library.scan import key_of
 from lorarium.library.spaces import FILES
 from lorarium.library.store import Store
 from lorarium.library.tidy_plan import Item, Plan, state_now
+from lorarium.remote import RemotePath
 
 TRASH = "trash"
 OnMove = Callable[[str, str], None]  # a path, and what stood against its move, or nothing
@@ -42,7 +43,7 @@ class Tidied:
 
 def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
     """Carry out what is chosen in a plan, as far as the files are still what it says."""
-    folder = store.folder.parent
+    folder = _local(store)
     place.check(folder)
     with place.writing(folder):
         problems = []
@@ -67,7 +68,16 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
             moved = _follow(journal.apply(), problems, on_move)
             known = {item.path for item in fit}
             store.remove(FILES, "key", [key_of(path) for path in moved if path in known])
+            store.take_snapshots()
     return Tidied(run if moves else "", tuple(moved), tuple(problems))
+
+
+def _local(store: Store) -> Path:
+    """The library's folder, where the trash lies."""
+    if isinstance(store.home, RemotePath):
+        what = "only a library on this machine moves files"
+        raise LorariumError(what, where=str(store.home))
+    return store.home
 
 
 def _against(item: Item, plan: Plan) -> str:
@@ -105,7 +115,7 @@ def _config_changed(path: Path, made: int) -> bool:
 
 def undo_run(store: Store, run: str, on_move: OnMove) -> Tidied:
     """Put back what a run moved and what is still away; the last run when none is named."""
-    folder = store.folder.parent
+    folder = _local(store)
     place.check(folder)
     trash = folder / TRASH
     with place.writing(folder):

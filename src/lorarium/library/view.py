@@ -171,7 +171,7 @@ class View:
 
     def _empty(self) -> NoReturn:
         hint = "lorarium index FOLDER puts files into it"
-        raise LorariumError("the library is empty", where=str(self.store.folder.parent), hint=hint)
+        raise LorariumError("the library is empty", where=str(self.store.home), hint=hint)
 
     @functools.cached_property
     def of_content(self) -> dict[str, list[int]]:
@@ -209,7 +209,7 @@ class View:
         if name not in self.tables:
             raise LorariumError(
                 f"nothing of the family {family} has {encoder.name} vectors yet",
-                where=str(self.store.folder.parent),
+                where=str(self.store.home),
                 hint="run `lorarium index` again on a folder of it",
             )
         if name not in self._spaces:

@@ -12,10 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from lorarium import __version__
-from lorarium.adapter import Adapter, Array, Delta, Dora, Module
+from lorarium.adapter import Adapter, Array, Delta, Dora, Module, dims
 from lorarium.algebra import dense_delta, fingerprint
+from lorarium.algebra.on_base import change_on
+from lorarium.algebra.rotations import Rotation
 from lorarium.errors import LorariumError, quoted, unverified
 from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint, rewrite
+from lorarium.formats.families import FAMILIES
+from lorarium.formats.rotations import rotations
 from lorarium.formats.target import ADAPTER_SUFFIXES, AnyPath, check_target
 from lorarium.mergers.provenance import OF_THE_BYTES
 
@@ -35,7 +39,7 @@ class Baked:
 
 class _Job(NamedTuple):
     module: Module
-    delta: Delta
+    delta: Delta | Rotation
     weight: float
     spot: Spot
 
@@ -53,7 +57,7 @@ def bake(
 ) -> Baked:
     """Write `base` with the adapters added; its number types are kept, other tensors are copied.
 
-    A DoRA change is taken at the base's own weight, then weighted like the others. What the
+    DoRA, OFT and BOFT are taken at the base's own weight, then weighted like the others. What the
     checkpoint has no place for is refused by name, or with `partial` left out and reported.
     Tensors that would hold NaN or infinite values are refused by name too, unless `force`, which
     also writes over what is there: what is of the base, or of the `inputs`, is kept as NAME.bak.
@@ -67,7 +71,7 @@ def bake(
         raise LorariumError("a weight is not a finite number")
     inputs = (base, *inputs)
     check_target(out, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
-    checkpoint = _seen(open_checkpoint(base), adapters)
+    checkpoint = seen_for(open_checkpoint(base), adapters)
     jobs, left_out = _plan(checkpoint, adapters, numbers)
     _check(checkpoint, jobs, left_out, partial)
     metadata = _metadata(checkpoint, adapters, {"weights": numbers, "partial": partial})
@@ -94,7 +98,7 @@ def bake(
     )
 
 
-def _seen(checkpoint: Checkpoint, adapters: Sequence[Adapter]) -> Checkpoint:
+def seen_for(checkpoint: Checkpoint, adapters: Sequence[Adapter]) -> Checkpoint:
     """The checkpoint as of the adapters' family, or a sentence when it cannot be of it."""
     for family in dict.fromkeys(a.family for a in adapters if a.family != "unknown"):
         if family not in checkpoint.families:
@@ -117,18 +121,42 @@ def _plan(
     for adapter, weight in zip(adapters, weights, strict=True):
         if not weight:
             continue
-        left_out |= dict.fromkeys(adapter.opaque, "of a kind that cannot be added")
-        for module, delta in adapter.items():
+        changes, unknown = changes_on(adapter, checkpoint)
+        left_out |= unknown
+        for module, delta in changes:
             spots = checkpoint.find(module)
             if not spots:
                 left_out[str(module)] = "not in the checkpoint"
-            elif not _fits(delta.shape, shape := checkpoint.shape(module)):
-                have, want = ("x".join(map(str, s)) for s in (delta.shape, shape))
-                left_out[str(module)] = f"changes a weight of {have}, the checkpoint has {want}"
+            elif reason := _misfit(delta, checkpoint.shape(module)):
+                left_out[str(module)] = reason
             else:
                 for spot in spots:
                     jobs.setdefault(spot.key, []).append(_Job(module, delta, weight, spot))
     return jobs, left_out
+
+
+def changes_on(
+    adapter: Adapter, checkpoint: Checkpoint
+) -> tuple[list[tuple[Module, Delta | Rotation]], dict[str, str]]:
+    """All that an adapter does to a weight, rotations included, and its keys that do nothing."""
+    turned, refused = rotations(adapter, FAMILIES[checkpoint.family])
+    known = {key for one in turned for key in one.keys}
+    rest = {key: "of a kind that cannot be added" for key in adapter.opaque if key not in known}
+    changes: list[tuple[Module, Delta | Rotation]] = [*adapter.items()]
+    changes += [(Module(one.place.part, one.place.native.name), one.rotation) for one in turned]
+    return changes, rest | refused
+
+
+def _misfit(delta: Delta | Rotation, shape: tuple[int, ...]) -> str:
+    """Why a change does not belong to a weight of this shape, "" where it does."""
+    if isinstance(delta, Rotation):
+        if delta.fits(shape):
+            return ""
+        side = "columns" if delta.columns else "rows"
+        return f"turns {delta.turned()} {side}, the checkpoint has {dims(shape)}"
+    if _fits(delta.shape, shape):
+        return ""
+    return f"changes a weight of {dims(delta.shape)}, the checkpoint has {dims(shape)}"
 
 
 def _fits(have: tuple[int, ...], want: tuple[int, ...]) -> bool:
@@ -158,8 +186,11 @@ def _sum(checkpoint: Checkpoint, key: str, jobs: Sequence[_Job]) -> Array:
     """The tensor `key` with its changes added, in its own number type."""
     total = checkpoint.wide(key)
     for module, delta, weight, spot in jobs:
-        if isinstance(delta, Dora):
-            change = _dora(delta, checkpoint.weight(module), module)
+        if isinstance(delta, Dora | Rotation):
+            try:
+                change = change_on(delta, checkpoint.weight(module))
+            except LorariumError as error:
+                raise LorariumError(error.what, where=str(module), hint=error.hint) from None
         else:
             change = dense_delta(delta)
         target = spot.rows(total)
@@ -167,24 +198,6 @@ def _sum(checkpoint: Checkpoint, key: str, jobs: Sequence[_Job]) -> Array:
         target += spot.ordered(piece) * total.dtype.type(weight)
     with np.errstate(over="ignore", invalid="ignore"):
         return total.astype(checkpoint.tensor(key).dtype)
-
-
-def _dora(delta: Dora, W: Array, module: Module) -> Array:
-    """magnitude * (W + inner) / ‖W + inner‖ - W, norms by output or by input."""
-    moved = W + dense_delta(delta.inner).reshape(W.shape)
-    magnitude = delta.magnitude.astype(W.dtype)
-    kept_axis = 1 if len(magnitude) == 1 and magnitude.size > 1 else 0
-    if magnitude.size != moved.shape[kept_axis]:
-        raise LorariumError(
-            f"{magnitude.size} magnitudes do not fit a weight of {'x'.join(map(str, W.shape))}",
-            where=str(module),
-        )
-    axes = tuple(axis for axis in range(moved.ndim) if axis != kept_axis)
-    norm = np.sqrt(np.sum(np.square(moved, dtype=np.float64), axis=axes, keepdims=True))
-    size = magnitude.reshape(norm.shape) / np.maximum(norm, np.finfo(np.float32).tiny)
-    moved *= size.astype(W.dtype)
-    moved -= W
-    return moved
 
 
 def _metadata(

@@ -74,7 +74,7 @@ def extract(
             deltas[module] = Bias(D.astype(stored))
             biases += 1
         elif D.any():
-            deltas[module], layer, is_exact = _low_rank(module, D, rank, energy, stored, seed)
+            deltas[module], layer, is_exact = truncated_layer(module, D, rank, energy, stored, seed)
             layers.append(layer)
             exact += is_exact
         if progress is not None:
@@ -113,7 +113,7 @@ def _pair(first: Checkpoint, second: Checkpoint) -> tuple[Checkpoint, Checkpoint
     return first.seen_as(shared[0]), second.seen_as(shared[0])
 
 
-def _low_rank(
+def truncated_layer(
     module: Module, D: Array, rank: int, energy: float | None, stored: np.dtype, seed: int
 ) -> tuple[LowRank, Layer, bool]:
     matrix = D.reshape(len(D), -1)

@@ -24,6 +24,7 @@ from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
 from lorarium.formats import container
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.mergers.columns import weigh_columns
 from lorarium.mergers.inputs import Inputs, module_errors, two_different
 from lorarium.mergers.registry import method
@@ -101,7 +102,7 @@ def _opened(network: Network | str | Path) -> Network:
 
 
 def _shipped(inputs: Inputs) -> Network:
-    if inputs.family == "micro-1" and ASSET.is_file():
+    if inputs.family == SHIPPED and ASSET.is_file():
         return _asset(ASSET)
     raise LorariumError(
         "the method 'lora-rar' needs a trained network",

@@ -88,8 +88,8 @@ def _lessons(
     import numpy as np
     import torch
 
-    from lorarium.bases.pictures import picture_files, read_pictures
     from lorarium.bases.sampling import sample
+    from lorarium.pictures import picture_files, read_pictures
     from lorarium.training.distil import DistillationSet
 
     if pictures is not None and (isinstance(pictures, str | Path) or len(pictures) != len(parts)):

@@ -51,7 +51,7 @@ def measure(base: Base, pictures: int = PICTURES) -> dict[str, Array]:
     finally:
         for hook in hooks:
             hook.remove()
-    return {path: _directions(*(a.numpy() for a in found)) for path, found in sums.items()}
+    return {path: _directions(*(a.numpy() for a in moments)) for path, moments in sums.items()}
 
 
 def _batches(base: Base, pictures: int) -> Iterator[tuple[Tensor, list[str], Tensor, Tensor]]:
@@ -60,9 +60,9 @@ def _batches(base: Base, pictures: int) -> Iterator[tuple[Tensor, list[str], Ten
     for _ in range(-(-pictures // BATCH)):
         kinds = [str(k) for k in random.choice(SEEN_CLASSES, BATCH)]
         genres = [str(g) for g in random.choice(SEEN_GENRES, BATCH)]
-        who, hands, views = (numbers("train", BATCH, random) for _ in range(3))
+        identities, hands, views = (numbers("train", BATCH, random) for _ in range(3))
         drawn = render(
-            [Subject(k, n) for k, n in zip(kinds, who, strict=True)],
+            [Subject(k, n) for k, n in zip(kinds, identities, strict=True)],
             [Style(g, n) for g, n in zip(genres, hands, strict=True)],
             [View(n) for n in views],
             base.size,
@@ -83,8 +83,8 @@ def _directions(second: Array, first: Array, count: Array) -> Array:
     return np.concatenate([mean[:, None], main], 1)
 
 
-def save(found: dict[str, Array], path: Path, base_hash: str) -> None:
-    held = {name: np.ascontiguousarray(array, np.float16) for name, array in found.items()}
+def save(directions: dict[str, Array], path: Path, base_hash: str) -> None:
+    held = {name: np.ascontiguousarray(array, np.float16) for name, array in directions.items()}
     fresh = path.with_suffix(".new")
     save_file(held, fresh, {"card": json.dumps({"base_hash": base_hash, "pictures": PICTURES})})
     fresh.rename(path)

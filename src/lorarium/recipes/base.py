@@ -78,9 +78,9 @@ def loss(model: Micro, x: Tensor, words: Tensor, r: BaseRecipe, random: torch.Ge
     noise = torch.randn(x.shape, generator=random).to(x.device)
     share = t[:, None, None, None]
     keep = torch.rand(n, 1, generator=random).to(x.device) >= r.drop
-    said = model((1 - share) * x + share * noise, t, words * keep)
+    prediction = model((1 - share) * x + share * noise, t, words * keep)
     weight = 1 / share.clamp(min=c.least_noise) ** 2
-    return (weight * (said - x) ** 2).mean()
+    return (weight * (prediction - x) ** 2).mean()
 
 
 def optimizers(model: Micro, r: BaseRecipe) -> list[torch.optim.Optimizer]:
@@ -119,7 +119,7 @@ def train(
     pool = PicturePool(config.size, recipe.pool, recipe.seed + step)
     pool.render(4096)
     random = torch.Generator().manual_seed(recipe.seed + step)
-    started, shown, recent = time.time(), time.time(), []
+    started, last_log, recent = time.time(), time.time(), []
 
     def save() -> None:
         state = {
@@ -157,9 +157,9 @@ def train(
                 line = {
                     "step": step, "pictures": step * recipe.batch,
                     "loss": round(float(torch.stack(recent).mean()), 5),
-                    "per_second": round(len(recent) * recipe.batch / (time.time() - shown), 1),
+                    "per_second": round(len(recent) * recipe.batch / (time.time() - last_log), 1),
                 }  # fmt: skip
-                recent, shown = [], time.time()
+                recent, last_log = [], time.time()
                 print(json.dumps(line), flush=True)
                 with open(folder / "log.jsonl", "a") as log:
                     log.write(json.dumps(line) + "\n")

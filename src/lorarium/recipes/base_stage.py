@@ -71,8 +71,8 @@ def export(checkpoint: Path, asset: Path) -> bool:
 
 def config_of(checkpoint: Path) -> MicroConfig:
     """The configuration a run was started with."""
-    said = checkpoint.parent / "recipe.json"
-    return MicroConfig(**json.loads(said.read_text())["config"]) if said.exists() else base.config()
+    file = checkpoint.parent / "recipe.json"
+    return MicroConfig(**json.loads(file.read_text())["config"]) if file.exists() else base.config()
 
 
 @torch.no_grad()
@@ -95,11 +95,11 @@ def validation_loss(model: MicroBase, count: int = 512) -> float:
     pictures = torch.from_numpy(render(subjects, styles, views, model.size)).permute(0, 3, 1, 2)
     prompts = [prompt(s, a) for s, a in zip(subjects, styles, strict=True)]
     chance = torch.Generator().manual_seed(5)
-    found: list[Tensor] = []
+    values: list[Tensor] = []
     for start in range(0, count, 32):
         rows = slice(start, start + 32)
         x = pictures[rows].float() / 127.5 - 1
         t = model.sample_time((torch.arange(len(x)) + 0.5) / len(x))
         noise = torch.randn(x.shape, generator=chance)
-        found.append(losses(model, x, model.encode(prompts[rows]), t, noise))
-    return float(torch.cat(found).mean())
+        values.append(losses(model, x, model.encode(prompts[rows]), t, noise))
+    return float(torch.cat(values).mean())

@@ -38,8 +38,8 @@ def train_clip_like(
             pictures, words = pool.batch(plan.batch, FRESH)
             words = words.to(device)
             x = roughened(pictures.to(device), random).contiguous(memory_format=torch.channels_last)
-            said = model.say(words)
-            return {"words": contrast(model(x)["picture"], said, model.scale, same_rows(words))}
+            texts, views = model.say(words), model(x)["picture"]
+            return {"words": contrast(views, texts, model.scale, same_rows(words))}
 
         return loss
 

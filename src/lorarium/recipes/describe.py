@@ -35,14 +35,14 @@ from lorarium.encoders.store import mark_of
 from lorarium.encoders.store import shipped as encoder
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.folds import folds
-from lorarium.evaluation.describe.looks import aligned_inputs, never_seen
+from lorarium.evaluation.describe.looks import aligned_inputs, unseen_pictures
 from lorarium.evaluation.describe.retrieved import figures, retrieve
-from lorarium.evaluation.describe.rows import DescriptorRow
+from lorarium.evaluation.describe.rows import FittedContender
 from lorarium.evaluation.describe.scenarios import texts_about
 from lorarium.evaluation.describe.zoo import Corpus, Zoo, load, read_zoo
 from lorarium.library.calibrate import ALPHA
 from lorarium.recipes import zoo as zoo_stage
-from lorarium.recipes.describe_data import SIZE, gather, picture_table, subset, worded
+from lorarium.recipes.describe_data import SIZE, picture_table, read_examples, subset, text_examples
 from lorarium.recipes.describe_maps import (
     Weights,
     aligned_maps,
@@ -52,7 +52,7 @@ from lorarium.recipes.describe_maps import (
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
-SHOWN = (1, 3, 12)  # pictures of an artist that somebody may search by
+PICTURE_COUNTS = (1, 3, 12)  # pictures of an artist that somebody may search by
 WORDED = (40, 12)  # artists of a genre and individuals of a class that words are learned from
 
 
@@ -64,7 +64,7 @@ def run(device: str, minutes: float) -> None:
 
 def due() -> bool:
     """While the zoo is whole and what ships does not stand on it."""
-    zoo = zoo_stage.whole()
+    zoo = zoo_stage.complete_zoo()
     if zoo is None:
         return False
     try:
@@ -75,79 +75,82 @@ def due() -> bool:
 
 def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = WORDED) -> bool:
     """Whether what was learned ships."""
-    raw = gather(zoo)
+    raw = read_examples(zoo)
     known = [c for c in (load(zoo, kind, "validation") for kind in ("style", "subject"))
              if c.entries and any(folds(c))]  # fmt: skip
     if not known:
         raise LorariumError("no validation adapters to choose by", where=str(zoo.folder))
-    whole = np.arange(0, len(raw.vectors), 2)  # an adapter at half its rank is too easy to find
-    roles = role_weights(subset(raw, whole))
+    full_rank = np.arange(0, len(raw.vectors), 2)  # an adapter at half its rank is too easy to find
+    roles = role_weights(subset(raw, full_rank))
     examples = replace(raw, vectors=weighed(raw.vectors, roles))
-    tried = [(shrink, share) for shrink in SHRINKS for share in SHARES]
+    settings = [(shrink, share) for shrink in SHRINKS for share in SHARES]
     axes = {s: projection(examples, s) | {"probe.roles": roles} for s in SHRINKS}
-    scored = {(s, a): validation(_learned(axes[s], a), known) for s, a in tried}
-    shrink, share = max(tried, key=lambda way: scored[way]["score"])
+    scored = {(s, a): validation(_learned(axes[s], a), known) for s, a in settings}
+    shrink, share = max(settings, key=lambda way: scored[way]["score"])
     scores = scored[shrink, share]
     print(f"shrinkage {shrink}, share of the axes {share}: {scores}", flush=True)
     rest = damped(examples.vectors - axes[shrink]["probe.mean"], axes[shrink])
     maps = aligned_maps(
-        unit(rest), examples.artist, picture_table(examples.entries, judge), worded(judge, *words)
+        unit(rest),
+        examples.artist,
+        picture_table(examples.entries, judge),
+        text_examples(judge, *words),
     )
-    found = _learned(axes[shrink] | maps, share)
+    learned = _learned(axes[shrink] | maps, share)
     card: dict[str, Any] = {
         "name": "describe",
         "data": "sketches of the zoo's train split, the drawn world's pictures and words",
         "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
         "recipe": {"shrink": shrink, "share": share, "words from": words},
         "artists": examples.artists, "adapters": len(examples.vectors) // 2,
-        "judge": mark_of(judge), "least": least_of(found, known, judge),
+        "judge": mark_of(judge), "least": min_cosines(learned, known, judge),
         "scores": {"validation": scores},
         "licence": "CC0-1.0",
     }  # fmt: skip
     if not wins(card, asset):
         print("the shipped descriptors keep their place", flush=True)
         return False
-    save_learned(asset, found.weights, card)
+    save_learned(asset, learned.weights, card)
     return True
 
 
 def mark(zoo: Zoo) -> str:
     """A hash of which adapters there are to learn from, how each was made, and of their base."""
     seen = [repr(e) for e in zoo.entries if e.split != "test"]
-    said = json.dumps([zoo.base_hash, *sorted(seen)])
-    return hashlib.sha256(said.encode()).hexdigest()
+    content = json.dumps([zoo.base_hash, *sorted(seen)])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def validation(learned: Learned, known: Sequence[Corpus]) -> dict[str, Any]:
     """R@1 and mAP of the probe by kind and split; `score` is the mean of the mAPs."""
-    found: dict[str, Any] = {}
+    report: dict[str, Any] = {}
     for corpus in known:
-        row = DescriptorRow("probe", corpus.sketches, lambda: Probe(learned), "learned")
+        row = FittedContender("probe", corpus.sketches, lambda: Probe(learned), "learned")
         answers = figures(retrieve(row, corpus, list(folds(corpus))))
-        found[corpus.entries[0].kind] = {
+        report[corpus.entries[0].kind] = {
             split: {key: round(f[key], 4) for key in ("r_at_1", "map")}
             for split, f in answers.items()
         }
-    maps = [f["map"] for splits in found.values() for f in splits.values()]
-    return found | {"score": round(float(np.mean(maps)), 4)}
+    maps = [f["map"] for splits in report.values() for f in splits.values()]
+    return report | {"score": round(float(np.mean(maps)), 4)}
 
 
-def least_of(learned: Learned, known: Sequence[Corpus], judge: nn.Module) -> dict[str, float]:
+def min_cosines(learned: Learned, known: Sequence[Corpus], judge: nn.Module) -> dict[str, float]:
     """The cosine that all but `ALPHA` of the true matches on validation reach: new pictures of an
     artist, a few or many, and texts, each with every single adapter they are true of."""
-    found: dict[str, list[Array]] = {"pictures": [], "words": []}
+    cosines: dict[str, list[Array]] = {"pictures": [], "words": []}
     for corpus in known:
         gallery = learned.aligned(corpus.sketches)
-        shown = never_seen(corpus, SIZE)
-        for count in SHOWN:
-            features = aligned_inputs([pictures[:count] for pictures in shown], judge)
+        picture_sets = unseen_pictures(corpus, SIZE)
+        for count in PICTURE_COUNTS:
+            features = aligned_inputs([pictures[:count] for pictures in picture_sets], judge)
             asked = learned.picture_features(features)[corpus.artist]
-            found["pictures"].append((asked * gallery).sum(1))
+            cosines["pictures"].append((asked * gallery).sum(1))
         about = texts_about(corpus, np.arange(len(corpus.entries)))
         if about.texts:
             scores = learned.words(about.texts) @ gallery.T
-            found["words"].append(scores[about.relevant])
-    quantiles = {k: np.quantile(np.concatenate(v), ALPHA) for k, v in found.items() if v}
+            cosines["words"].append(scores[about.relevant])
+    quantiles = {k: np.quantile(np.concatenate(v), ALPHA) for k, v in cosines.items() if v}
     return {kind: round(float(value), 4) for kind, value in quantiles.items()}
 
 

@@ -16,7 +16,7 @@ from lorarium.descriptors.select import MODULE_ROLES
 from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.looks import aligned_inputs
-from lorarium.evaluation.describe.words import hues_of, said_of, texts_of
+from lorarium.evaluation.describe.words import attribute_words, hues_of, texts_of
 from lorarium.evaluation.describe.zoo import Zoo
 from lorarium.formats import read
 from lorarium.training.manifest import POOL, Entry, pool_cell
@@ -27,7 +27,7 @@ from lorarium.world.words import COLOURS, VOCABULARY, tokens
 
 SLOTS = 2 * len(MODULE_ROLES)  # of an effect
 SIZE = 48
-LEAST = 36  # artists: fewer have too few axes for a network
+MIN_ARTISTS = 36  # artists: fewer have too few axes for a network
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,11 @@ class Examples:
         return len(self.group)
 
 
-def gather(zoo: Zoo, split: str = "train") -> Examples:
+def read_examples(zoo: Zoo, split: str = "train") -> Examples:
     """Sketches of a split's adapters, and of each at half its rank."""
     chosen = [e for e in zoo.entries if e.split == split and e.kind in ("style", "subject")]
     names = list(dict.fromkeys((e.kind, *e.of) for e in chosen))
-    if len(names) < LEAST or len(chosen) < 2 * len(names):
+    if len(names) < MIN_ARTISTS or len(chosen) < 2 * len(names):
         what = f"{len(chosen)} adapters of {len(names)} artists in the split {split}"
         raise LorariumError(what, where=str(zoo.folder), hint="mint more of them first")
     sketches: list[Sketch] = []
@@ -74,10 +74,10 @@ def gather(zoo: Zoo, split: str = "train") -> Examples:
 
 def subset(examples: Examples, rows: Array) -> Examples:
     """Some rows, their artists numbered anew."""
-    kept, artist = np.unique(examples.artist[rows], return_inverse=True)
+    artists, artist = np.unique(examples.artist[rows], return_inverse=True)
     return Examples(
         examples.vectors[rows], examples.facts[rows], artist, examples.recipe[rows],
-        examples.group[kept], tuple(examples.entries[i] for i in kept),
+        examples.group[artists], tuple(examples.entries[i] for i in artists),
     )  # fmt: skip
 
 
@@ -95,15 +95,15 @@ def by_artist(x: Array, artist: Array, count: int) -> Array:
 
 def picture_table(entries: Sequence[Entry], judge: nn.Module, count: int = POOL) -> Array:
     """What judge A sees in pictures of each artist or individual, (artists, count, f)."""
-    found = []
+    vectors = []
     for entry in entries:
         subjects, styles, views, _ = zip(*[pool_cell(entry, i) for i in range(count)], strict=True)
         pictures = render(subjects, styles, views, SIZE)
-        found.append(aligned_inputs(list(pictures[:, None]), judge))
-    return np.stack(found)
+        vectors.append(aligned_inputs(list(pictures[:, None]), judge))
+    return np.stack(vectors)
 
 
-class Worded(NamedTuple):
+class TextExamples(NamedTuple):
     """Texts as counts of words (n, vocabulary), and what judge A sees of whom they are about. Texts
     that name an artist's genre alone have its number, the others -1, and the artist's hues."""
 
@@ -113,15 +113,17 @@ class Worded(NamedTuple):
     hues: Array
 
 
-def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12) -> Worded:
+def text_examples(
+    judge: nn.Module, artists: int, individuals: int, pictures: int = 12
+) -> TextExamples:
     """Of train artists of each genre and train individuals of each class, for whom there are no
     adapters: words need none."""
     first = TRAIN_NUMBERS[0] + 100_000
-    who = [("style", g, first + i) for g in SEEN_GENRES for i in range(artists)]
-    who += [("subject", c, first + i) for c in SEEN_CLASSES for i in range(individuals)]
+    labels = [("style", g, first + i) for g in SEEN_GENRES for i in range(artists)]
+    labels += [("subject", c, first + i) for c in SEEN_CLASSES for i in range(individuals)]
     entries = [
         Entry("", kind, (word, number), "train", "", None, 0, 0, ())  # type: ignore[arg-type]
-        for kind, word, number in who
+        for kind, word, number in labels
     ]
     seen = picture_table(entries, judge, pictures).mean(1)
     bags, rows, genre, hues = [], [], [], []
@@ -129,11 +131,12 @@ def worded(judge: nn.Module, artists: int, individuals: int, pictures: int = 12)
     for i, entry in enumerate(entries):
         word, number = entry.of
         style = entry.kind == "style"
-        own = hues_of(word, number, entry.split) if style else unknown
-        for general, text in enumerate(texts_of(said_of(entry.kind, *entry.of, entry.split))):
+        hue = hues_of(word, number, entry.split) if style else unknown
+        texts = texts_of(attribute_words(entry.kind, *entry.of, entry.split))
+        for general, text in enumerate(texts):
             bags.append(np.bincount([t for t in tokens(text) if t], minlength=len(VOCABULARY)))
             rows.append(i)
             genre.append(SEEN_GENRES.index(word) if style and general == 0 else -1)
-            hues.append(own)
+            hues.append(hue)
     counts = np.stack(bags).astype(np.float64)
-    return Worded(counts, seen[rows].astype(np.float64), np.array(genre), np.stack(hues))
+    return TextExamples(counts, seen[rows].astype(np.float64), np.array(genre), np.stack(hues))

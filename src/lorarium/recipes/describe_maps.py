@@ -10,7 +10,7 @@ import torch
 
 from lorarium.adapter import Array
 from lorarium.descriptors.gram import unit
-from lorarium.recipes.describe_data import SLOTS, Examples, Worded, by_artist
+from lorarium.recipes.describe_data import SLOTS, Examples, TextExamples, by_artist
 
 WIDTH, SHARED = 128, 64
 RIDGE, WORD_RIDGE = 1.0, 1.0
@@ -37,8 +37,8 @@ def role_weights(examples: Examples) -> Array:
         gram = torch.einsum("s,sab->ab", logs.exp(), grams)
         size = gram.diagonal().clamp(min=1e-12).sqrt()
         near = (gram / size[:, None] / size * heat.exp()).masked_fill(itself, -1e9).log_softmax(1)
-        found = near.masked_fill(~same, -1e9).logsumexp(1)[known]
-        loss = 1e-2 * (logs - logs.mean()).square().mean() - found.mean()
+        likelihood = near.masked_fill(~same, -1e9).logsumexp(1)[known]
+        loss = 1e-2 * (logs - logs.mean()).square().mean() - likelihood.mean()
         adam.zero_grad()
         loss.backward()
         adam.step()
@@ -90,7 +90,7 @@ def place(axes: Weights, x: Array, facts: Array) -> Array:
     return (x - axes["probe.mean"]) @ axes["probe.project"].T - f @ axes["probe.regress"].T
 
 
-def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> Weights:
+def aligned_maps(x: Array, artist: Array, pictures: Array, texts: TextExamples) -> Weights:
     """Into the space of what judge A sees of an artist, its main axes made more alike: pictures as
     they are, adapters (x, n by d) and words by ridge regression on it.
 
@@ -99,32 +99,32 @@ def aligned_maps(x: Array, artist: Array, pictures: Array, worded: Worded) -> We
     seen = pictures.mean(1).astype(np.float64)
     mean = seen.mean(0)
     _, sizes, axes = np.linalg.svd(seen - mean, full_matrices=False)
-    kept = sizes[:SHARED] > 1e-6 * sizes[0]
-    W = axes[:SHARED][kept] / np.sqrt(sizes[:SHARED][kept])[:, None]
+    nonzero = sizes[:SHARED] > 1e-6 * sizes[0]
+    W = axes[:SHARED][nonzero] / np.sqrt(sizes[:SHARED][nonzero])[:, None]
     adapters = _ridge(x, (seen[artist] - mean) @ W.T, RIDGE)
-    bags = np.concatenate([worded.bags, np.ones((len(worded.bags), 1))], 1)
-    looks = (worded.seen - mean) @ W.T
+    bags = np.concatenate([texts.bags, np.ones((len(texts.bags), 1))], 1)
+    looks = (texts.seen - mean) @ W.T
     words = _ridge(bags, looks, WORD_RIDGE)
     table, bias = words[:, :-1].T, words[:, -1]
     return {
         "adapters.map": adapters, "pictures.map": W, "pictures.mean": mean,
         "words.table": table, "words.bias": bias,
-        "words.hues": hues_of_words(worded, looks, table, bias),
+        "words.hues": hues_of_words(texts, looks, table, bias),
     }  # fmt: skip
 
 
-def hues_of_words(worded: Worded, looks: Array, table: Array, bias: Array) -> Array:
+def hues_of_words(texts: TextExamples, looks: Array, table: Array, bias: Array) -> Array:
     """The steps of all colours, from artists that look so (n, d)."""
-    artists = np.flatnonzero(worded.genre >= 0)
+    artists = np.flatnonzero(texts.genre >= 0)
     if not len(artists):
-        return np.zeros((worded.hues.shape[1], looks.shape[1]))
-    genre = worded.genre[artists]
+        return np.zeros((texts.hues.shape[1], looks.shape[1]))
+    genre = texts.genre[artists]
     first = artists[np.unique(genre, return_index=True)[1]]
-    said = unit(worded.bags[first] @ table + bias)
-    return hue_steps(looks[artists], worded.hues[artists], genre, said)
+    genre_words = unit(texts.bags[first] @ table + bias)
+    return hue_steps(looks[artists], texts.hues[artists], genre, genre_words)
 
 
-def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
+def hue_steps(x: Array, hues: Array, genre: Array, genre_words: Array) -> Array:
     """(colours, d) steps of length one that colours are inside a genre: how vectors x (n, d) of
     artists go with their hues (n, colours), both less the mean of their genre, without the
     directions in which the words `said` for genres differ."""
@@ -133,7 +133,7 @@ def hue_steps(x: Array, hues: Array, genre: Array, said: Array) -> Array:
     hues = hues - by_artist(hues, genre, count)[genre]
     spread = hues.std(0)
     hues = np.divide(hues, spread, out=np.zeros_like(hues), where=spread > 0)
-    _, sizes, axes = np.linalg.svd(said - said.mean(0), full_matrices=False)
+    _, sizes, axes = np.linalg.svd(genre_words - genre_words.mean(0), full_matrices=False)
     axes = axes[sizes > 1e-6 * sizes[0]]
     steps = hues.T @ x
     return unit(steps - steps @ axes.T @ axes)

@@ -57,7 +57,7 @@ def people(half: str) -> tuple[list[Style], list[Subject]]:
     return artists, persons
 
 
-class Bank:
+class FakeBank:
     """Rows of pictures and what they are, kept on disk shard by shard."""
 
     def __init__(self, folder: Path) -> None:
@@ -80,7 +80,7 @@ def make_bank(half: str, folder: Path, minutes: float, plan: Plan | None = None)
     number in `people`), or both; -1 is nobody."""
     plan = plan or Plan()
     end = time.time() + 60 * minutes
-    base, bank = open_base(), Bank(folder)
+    base, bank = open_base(), FakeBank(folder)
     synth = load_synth(base=base)
     artists, persons = people(half)
     jobs: list[tuple[str, int, Sequence[Style | Subject]]] = []
@@ -102,8 +102,8 @@ def make_bank(half: str, folder: Path, minutes: float, plan: Plan | None = None)
 
 
 def draw_group(
-    bank: Bank, base: Base, synth: Synth, kind: str, start: int, group: Sequence[Style | Subject],
-    random: np.random.Generator, plan: Plan,
+    bank: FakeBank, base: Base, synth: Synth, kind: str, start: int,
+    group: Sequence[Style | Subject], random: np.random.Generator, plan: Plan,
 ) -> None:  # fmt: skip
     """All fakes of a few artists, or of a few individuals, the first of whom is number `start`."""
     name = f"{kind}-{start:04}"
@@ -153,7 +153,7 @@ def _worded(of: Style | Subject, random: np.random.Generator) -> str:
 
 
 def _merged(
-    bank: Bank, base: Base, synth: Synth, name: str, start: int, group: Sequence[Style],
+    bank: FakeBank, base: Base, synth: Synth, name: str, start: int, group: Sequence[Style],
     styles: Sequence[Adapter], random: np.random.Generator, plan: Plan,
 ) -> None:  # fmt: skip
     """Generated individuals in generated styles, by `roles` and by the sum."""
@@ -162,11 +162,11 @@ def _merged(
     for method in ("roles", "sum"):
         pictures = []
         for place, style in zip(which, styles, strict=True):
-            shown, _ = _pool(persons[place], 12, base.size)
-            subject = synthesize(synth, base, shown, kind="subject").adapter
-            both = merge([subject, style], method=method)
+            references, _ = _pool(persons[place], 12, base.size)
+            subject = synthesize(synth, base, references, kind="subject").adapter
+            merged = merge([subject, style], method=method)
             words = f"a sub1 {persons[place].kind} in sty1"
-            pictures.append(sample(base, [words] * 2, adapters=[(both, 1.0)], steps=plan.steps,
+            pictures.append(sample(base, [words] * 2, adapters=[(merged, 1.0)], steps=plan.steps,
                                    seed=int(random.integers(2**40))))  # fmt: skip
         bank.put(f"{method}-{name}", np.concatenate(pictures),
                  [start + i for i in range(len(group)) for _ in range(2)],

@@ -20,7 +20,7 @@ from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import Cell
-from lorarium.evaluation.merge.drawing import Gallery
+from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman
 from lorarium.forecasts.drafts import PICTURES as DRAFTED_PICTURES
 from lorarium.forecasts.drafts import STEPS as DRAFTED_STEPS
@@ -39,7 +39,7 @@ from lorarium.forecasts.rates import (
 from lorarium.formats import container, read
 from lorarium.formats.target import write_atomically
 from lorarium.mergers.roles import ASSET as ROLES_NET
-from lorarium.recipes.forecast_cells import judged, pairs
+from lorarium.recipes.forecast_cells import judge_cells, pairs
 from lorarium.recipes.merge import FOLDER as MERGE_ZOO
 from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.world.mark import world_mark
@@ -60,11 +60,11 @@ class Pairs:
 
     facts: Array
     seen: tuple[Array, Array]
-    who: Array
+    adapter_numbers: Array
 
     def take(self, index: Array) -> Pairs:
         subject, style = (s[index] for s in self.seen)
-        return Pairs(self.facts[index], (subject, style), self.who[index])
+        return Pairs(self.facts[index], (subject, style), self.adapter_numbers[index])
 
 
 def read_pairs(cells: Sequence[Cell]) -> Pairs:
@@ -75,8 +75,8 @@ def read_pairs(cells: Sequence[Cell]) -> Pairs:
         facts_of(forecast([adapters[p] for p in c.paths], methods=("sum", "roles"))) for c in cells
     ]
     sides = tuple(np.stack([seen[c.paths[r]] for c in cells]) for r in range(2))
-    who = np.array([[number[p] for p in c.paths] for c in cells])
-    return Pairs(np.array(facts, np.float32), sides, who)  # type: ignore[arg-type]
+    adapter_numbers = np.array([[number[p] for p in c.paths] for c in cells])
+    return Pairs(np.array(facts, np.float32), sides, adapter_numbers)  # type: ignore[arg-type]
 
 
 def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = RUN) -> Pairs:
@@ -85,11 +85,11 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
     net = hashlib.sha256(ROLES_NET.read_bytes()).hexdigest()
     ways = [way.name for way in SETTINGS]
     about = [base.hash, net, ways, DRAFTED_PICTURES, DRAFTED_STEPS]
-    kept = folder / "drafts" / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
-    kept.mkdir(parents=True, exist_ok=True)
+    cache = folder / "drafts" / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
+    cache.mkdir(parents=True, exist_ok=True)
     drafts, rows = PreviewFeatures(base, SETTINGS), []
     for n, cell in enumerate(cells):
-        file = kept / ("--".join(path.stem for path in cell.paths) + ".json")
+        file = cache / ("--".join(path.stem for path in cell.paths) + ".json")
         if not file.exists():
             facts = drafts.facts(*(adapters[path] for path in cell.paths))
             write_atomically(file, [json.dumps(facts).encode()], force=True)
@@ -99,7 +99,7 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
     return replace(known, facts=np.c_[known.facts, np.array(rows, np.float32)])
 
 
-def fitted(known: Pairs, rates: Array, ridge: float, axes: int) -> RatePredictor:
+def fit_predictor(known: Pairs, rates: Array, ridge: float, axes: int) -> RatePredictor:
     """Linear in standardised numbers; `axes` = 0 leaves the descriptors out."""
     tensors = {}
     parts = [known.facts]
@@ -116,48 +116,50 @@ def fitted(known: Pairs, rates: Array, ridge: float, axes: int) -> RatePredictor
     return RatePredictor({k: v.astype(np.float32) for k, v in tensors.items()})
 
 
-def crossed(known: Pairs, rates: Array, ridge: float, axes: int, seed: int = SEED) -> Array:
+def held_out_rates(known: Pairs, rates: Array, ridge: float, axes: int, seed: int = SEED) -> Array:
     """Foretold rates of pairs neither of whose adapters was learned from."""
     random = np.random.default_rng(seed)
-    fold = random.integers(FOLDS, size=known.who.max() + 1)[known.who]
-    said = np.full(rates.shape, np.nan)
+    fold = random.integers(FOLDS, size=known.adapter_numbers.max() + 1)[known.adapter_numbers]
+    prediction = np.full(rates.shape, np.nan)
     for a in range(FOLDS):
         for b in range(FOLDS):
             asked = (fold == (a, b)).all(1)
             rest = (fold[:, 0] != a) & (fold[:, 1] != b)
             if asked.any():
                 some = known.take(np.flatnonzero(asked))
-                net = fitted(known.take(np.flatnonzero(rest)), rates[rest], ridge, axes)
-                said[asked] = net.rates(some.facts, some.seen)
-    return said
+                net = fit_predictor(known.take(np.flatnonzero(rest)), rates[rest], ridge, axes)
+                prediction[asked] = net.rates(some.facts, some.seen)
+    return prediction
 
 
-def calibrated(net: RatePredictor, said: Array, rates: Array) -> RatePredictor:
+def calibrate(net: RatePredictor, prediction: Array, rates: Array) -> RatePredictor:
     """Soft shares as rates: a line for each of subject, style and both, through what was said of
     pairs that were not learned from."""
-    lines = [np.polyfit(said[..., k].ravel(), rates[..., k].ravel(), 1) for k in range(len(ASKED))]
-    slope, start = np.tile(np.array(lines), (said.shape[1], 1)).T.astype(np.float32)
+    lines = [
+        np.polyfit(prediction[..., k].ravel(), rates[..., k].ravel(), 1) for k in range(len(ASKED))
+    ]
+    slope, start = np.tile(np.array(lines), (prediction.shape[1], 1)).T.astype(np.float32)
     weights = net.tensors["weights"] * slope[:, None]
     weights[:, -1] += start
     return RatePredictor({**net.tensors, "weights": weights}, net.card)
 
 
-def rank(said: Array, rates: Array) -> float:
+def rank(prediction: Array, rates: Array) -> float:
     """Spearman of the rate that is foretold for the way chosen with what it turns out to be."""
-    best = said[:, :, 2].argmax(1)
-    rows = np.arange(len(said))
-    return round(float(spearman(said[rows, best, 2], rates[rows, best, 2])), 4)
+    best = prediction[:, :, 2].argmax(1)
+    rows = np.arange(len(prediction))
+    return round(float(spearman(prediction[rows, best, 2], rates[rows, best, 2])), 4)
 
 
-def chosen(
+def choose_penalty(
     known: Pairs, soft: Array, truth: Array, choices: Sequence[int]
 ) -> tuple[float, int, float]:
     """The penalty and the number of axes that order held-out pairs best over several foldings, and
     how well they do."""
 
     def held(ridge: float, axes: int) -> float:
-        said = (crossed(known, soft, ridge, axes, SEED + k) for k in range(FOLDINGS))
-        return round(float(np.mean([rank(one, truth) for one in said])), 4)
+        predictions = (held_out_rates(known, soft, ridge, axes, SEED + k) for k in range(FOLDINGS))
+        return round(float(np.mean([rank(one, truth) for one in predictions])), 4)
 
     score, ridge, axes = max((held(r, a), r, a) for r in RIDGES for a in choices)
     return ridge, axes, score
@@ -166,24 +168,24 @@ def chosen(
 def run(device: str, minutes: float) -> None:
     """Draw what is missing, and fit."""
     base, judge = open_base(None, device), load_judge("a")
-    gallery = Gallery(base, RUN / "drawn")
+    drawings = PictureCache(base, RUN / "drawn")
     cells: list[Cell] = []
     rates: list[Array] = []
     soft: list[Array] = []
     for folder, split, count in LEARNED:
         some = pairs(read_zoo(folder), split, count, SEED)
         cells += some
-        found = judged(gallery, some, judge, PICTURES)
-        rates.append(found.rates)
-        soft.append(found.soft)
+        margins = judge_cells(drawings, some, judge, PICTURES)
+        rates.append(margins.rates)
+        soft.append(margins.soft)
         print(folder, split, rates[-1].mean(0).round(3).tolist(), flush=True)
     truth, wanted = np.concatenate(rates), np.concatenate(soft)
     known = read_pairs(cells)
     for path, facts in ((ASSET, known), (DRAFTED, with_drafts(known, cells, base))):
-        ridge, axes, held = chosen(facts, wanted, truth, AXES)
+        ridge, axes, held = choose_penalty(facts, wanted, truth, AXES)
         print(path.stem, {"ridge": ridge, "axes": axes, "spearman": held}, flush=True)
-        said = crossed(facts, wanted, ridge, axes)
-        net = calibrated(fitted(facts, wanted, ridge, axes), said, truth)
+        prediction = held_out_rates(facts, wanted, ridge, axes)
+        net = calibrate(fit_predictor(facts, wanted, ridge, axes), prediction, truth)
         card: dict[str, Any] = {
             "name": path.stem, "base_hash": base.hash, "world": world_mark(), "licence": "CC0-1.0",
             "data": "merges of train and validation pairs of merge.toml and zoo.toml, by judge A",
@@ -202,7 +204,7 @@ def save(path: Path, net: RatePredictor, card: dict[str, Any]) -> None:
 
 def due() -> bool:
     try:
-        found = [load_predictor(path).card.get("base_hash") for path in (ASSET, DRAFTED)]
-        return found != [open_base().hash] * 2
+        hashes = [load_predictor(path).card.get("base_hash") for path in (ASSET, DRAFTED)]
+        return hashes != [open_base().hash] * 2
     except LorariumError:
         return True

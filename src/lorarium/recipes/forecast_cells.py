@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.adapter import Array
+from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.describe.zoo import Zoo
 from lorarium.evaluation.judges import Judge
-from lorarium.evaluation.merge.cells import Cell, shown
-from lorarium.evaluation.merge.drawing import Gallery
-from lorarium.evaluation.merge.rows import Row
+from lorarium.evaluation.merge.cells import Cell
+from lorarium.evaluation.merge.drawing import PictureCache
+from lorarium.evaluation.merge.rows import MergeContender
 from lorarium.forecasts.rates import SETTINGS, MergeSetting
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
@@ -26,7 +27,7 @@ SOFT = 0.1
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class JudgeMargins:
     """What a judge says of each way of each cell: (cells, ways, pictures), for the subject and the
     style, how far above its threshold; and whether a picture passes in both."""
 
@@ -36,58 +37,59 @@ class Judged:
     @property
     def rates(self) -> Array:
         """(cells, ways, 3): who, how, and both."""
-        who, how = self.subject >= 0, self.style >= 0
-        return np.stack([who.mean(-1), how.mean(-1), (who & how).mean(-1)], -1)
+        subject, style = self.subject >= 0, self.style >= 0
+        return np.stack([subject.mean(-1), style.mean(-1), (subject & style).mean(-1)], -1)
 
     @property
     def soft(self) -> Array:
         """The same where a near miss is nearly a pass: few pictures say more so."""
-        who, how = (1 / (1 + np.exp(-above / SOFT)) for above in (self.subject, self.style))
-        return np.stack([who.mean(-1), how.mean(-1), (who * how).mean(-1)], -1)
+        subject, style = (1 / (1 + np.exp(-above / SOFT)) for above in (self.subject, self.style))
+        return np.stack([subject.mean(-1), style.mean(-1), (subject * style).mean(-1)], -1)
 
 
-def rows(ways: Sequence[MergeSetting] = SETTINGS) -> list[Row]:
-    return [Row(way.name, way.method, way.weights) for way in ways]
+def rows(ways: Sequence[MergeSetting] = SETTINGS) -> list[MergeContender]:
+    return [MergeContender(way.name, way.method, way.weights) for way in ways]
 
 
 def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
     """Random pairs of usual recipes; styles that the language has words for, and no photographs."""
     random = np.random.default_rng(seed)
 
-    def those(kind: str) -> list[Entry]:
-        found = [e for e in zoo.part(kind, split) if e.recipe in USUAL[kind]]
+    def entries_of(kind: str) -> list[Entry]:
+        entries = [e for e in zoo.part(kind, split) if e.recipe in USUAL[kind]]
         if kind == "style":
-            found = [e for e in found if e.of[0] in SEEN_GENRES and e.of[0] != PHOTO]
-        return found
+            entries = [e for e in entries if e.of[0] in SEEN_GENRES and e.of[0] != PHOTO]
+        return entries
 
-    who, how = those("subject"), those("style")
-    chosen = random.choice(len(who) * len(how), min(count, len(who) * len(how)), replace=False)
-    places = [(int(i) // len(how), int(i) % len(how)) for i in chosen]
-    return [
-        Cell(i, j, (who[i], how[j]), (path_of(zoo.folder, who[i]), path_of(zoo.folder, how[j])))
-        for i, j in places
-    ]
+    subjects, styles = entries_of("subject"), entries_of("style")
+    total = len(subjects) * len(styles)
+    chosen = random.choice(total, min(count, total), replace=False)
+    places = [(int(i) // len(styles), int(i) % len(styles)) for i in chosen]
+    paths = [[path_of(zoo.folder, entry) for entry in side] for side in (subjects, styles)]
+    return [Cell(i, j, (subjects[i], styles[j]), (paths[0][i], paths[1][j])) for i, j in places]
 
 
-def judged(
-    gallery: Gallery, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0,
+def judge_cells(
+    drawings: PictureCache, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0,
     ways: Sequence[Sequence[MergeSetting]] | None = None,
-) -> Judged:  # fmt: skip
+) -> JudgeMargins:  # fmt: skip
     """Draw what is not there yet, and ask; all ways of each cell, or its own."""
-    own = ways or [SETTINGS] * len(cells)
+    ways_of_cells = ways or [SETTINGS] * len(cells)
     tasks = [
         [(row, cell, pictures, STEPS, noise) for row in rows(of)]
-        for cell, of in zip(cells, own, strict=True)
+        for cell, of in zip(cells, ways_of_cells, strict=True)
     ]
-    gallery.fill([task for of_cell in tasks for task in of_cell], _show)
+    drawings.fill([task for of_cell in tasks for task in of_cell], _show)
     subject, style = [], []
     for cell, of_cell in zip(cells, tasks, strict=True):
-        drawn = np.concatenate([gallery[task].pictures for task in of_cell])
-        who, how = (shown(entry, gallery.base.size) for entry in cell.entries)
+        drawn = np.concatenate([drawings[task].pictures for task in of_cell])
+        persons, hands = (reference_pictures(entry, drawings.base.size) for entry in cell.entries)
         shape = len(of_cell), pictures
-        subject.append((judge.subject_scores(drawn, who) - judge.thresholds.subject).reshape(shape))
-        style.append((judge.style_scores(drawn, how) - judge.thresholds.style).reshape(shape))
-    return Judged(np.stack(subject), np.stack(style))
+        subject.append(
+            (judge.subject_scores(drawn, persons) - judge.thresholds.subject).reshape(shape)
+        )
+        style.append((judge.style_scores(drawn, hands) - judge.thresholds.style).reshape(shape))
+    return JudgeMargins(np.stack(subject), np.stack(style))
 
 
 def _show(done: int, total: int, words: str) -> None:

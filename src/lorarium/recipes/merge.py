@@ -81,8 +81,8 @@ def train(
         net, spent = train_merger(
             base, subjects, styles, folder, plan=plan, minutes=minutes, targets=targets
         )
-    judged = PairedAdapters(base, *known)
-    scores = {"lora-rar": distance(judged, net), "sum": distance(judged, None)}
+    validation = PairedAdapters(base, *known)
+    scores = {"lora-rar": distance(validation, net), "sum": distance(validation, None)}
     print(f"validation: {scores}", flush=True)
     card: dict[str, Any] = {
         "name": "lora-rar",
@@ -105,15 +105,15 @@ def members(zoo: Zoo, base: Base, kind: str, split: str, recipe: str | None = No
     corpus = load(zoo, kind, split)
     if not corpus.entries:
         raise LorariumError(f"no {kind} adapters of the split {split}", where=str(zoo.folder))
-    found = []
+    split_members = []
     for entry, adapter in zip(corpus.entries, corpus.adapters, strict=True):
         if recipe not in (None, entry.recipe):
             continue
         job = job_of(entry, base)
         pictures = torch.from_numpy(job.pictures).permute(0, 3, 1, 2).to(base.device)
         latents = base.to_latent(pictures.float() / 127.5 - 1)
-        found.append(Member(adapter, DistillationSet(latents, job.prompts)))
-    return found
+        split_members.append(Member(adapter, DistillationSet(latents, job.prompts)))
+    return split_members
 
 
 def wins(card: Mapping[str, Any], path: Path) -> bool:

@@ -23,9 +23,9 @@ from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.evaluation.judges import load_judge
 from lorarium.formats import container
 from lorarium.mergers.roles import ASSET, ROLES, load_roles
-from lorarium.recipes.judged import Judged
 from lorarium.recipes.merge import minted
-from lorarium.recipes.roles_drawn import Both, both_rate
+from lorarium.recipes.perceptual import PerceptualLoss
+from lorarium.recipes.roles_drawn import PassLoss, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
 from lorarium.recipes.zoo import FOLDER as ZOO
@@ -43,13 +43,13 @@ PLAN = FitConfig(
 )
 PAIRS, EACH = 8, 4  # of a step, and true pictures of each pair
 SHARE = 1.0  # of what judge A sees in predictions
-DRAWN, WHOLE = 0.1, 2  # share of what it says of whole pictures, and how many of each pair
+DRAWN, PICTURES = 0.1, 2  # share of what it says of whole pictures, and how many of each pair
 MORE = ("R0", "R5", "S0")  # of the stage `zoo`: R2 and S2 stay unseen, the rest adapts less
 ALONE = 0.15  # share of a pair's pictures that ask for one of the two only
 
 
 @dataclass(frozen=True, eq=False)
-class Cast:
+class RolePairs:
     """Adapters of either role with who they are."""
 
     base: Base
@@ -58,22 +58,22 @@ class Cast:
     split: str
 
     @staticmethod
-    def of(base: Base, sides: Sequence[Sequence[tuple[Entry, Member]]], split: str) -> Cast:
+    def of(base: Base, sides: Sequence[Sequence[tuple[Entry, Member]]], split: str) -> RolePairs:
         entries = tuple([entry for entry, _ in side] for side in sides)
         banks = [AdapterBatch(base, [member for _, member in side]) for side in sides]
         read = tuple(RoleBank(r, bank) for r, bank in enumerate(banks))
-        return Cast(base, entries, read, split)  # type: ignore[arg-type]
+        return RolePairs(base, entries, read, split)  # type: ignore[arg-type]
 
     def drawn(
-        self, who: Sequence[tuple[int, int]], each: int, alone: float, random: np.random.Generator
+        self, pairs: Sequence[tuple[int, int]], each: int, alone: float, random: np.random.Generator
     ) -> tuple[Tensor, list[str]]:
         """Pictures of each pair (pairs * each, 3, s, s) and their prompts."""
         subjects: list[Subject] = []
         styles: list[Style] = []
         prompts: list[str] = []
-        count = len(who) * each
+        count = len(pairs) * each
         strange = numbers(self.split, count, random)
-        for i, j in who:
+        for i, j in pairs:
             a, b = self.entries[0][i], self.entries[1][j]
             for _ in range(each):
                 subject, style = Subject(*a.of), Style(*b.of)
@@ -93,20 +93,20 @@ class Cast:
         return self.base.to_latent(x.to(self.base.device)), prompts
 
     def losses(
-        self, net: RoleNet | None, who: Sequence[tuple[int, int]], each: int, words: Words,
-        random: np.random.Generator, alone: float, judged: Judged,
+        self, net: RoleNet | None, pairs: Sequence[tuple[int, int]], each: int, words: Words,
+        random: np.random.Generator, alone: float, perceptual: PerceptualLoss,
     ) -> Tensor:  # fmt: skip
         """Losses on true pictures, (pairs, each)."""
-        x, prompts = self.drawn(who, each, alone, random)
+        x, prompts = self.drawn(pairs, each, alone, random)
         base = self.base
-        share = (np.arange(each) + random.random((len(who), each))) / each
+        share = (np.arange(each) + random.random((len(pairs), each))) / each
         t = base.sample_time(torch.from_numpy(share).float().clamp(1e-4, 1 - 1e-4).flatten())
         noise = torch.from_numpy(random.standard_normal(x.shape, np.float32))
-        index = torch.tensor(who)
+        index = torch.tensor(pairs)
         sides = [read.take(index[:, r]) for r, read in enumerate(self.read)]
         net = net or RoleNet(RolesConfig((), 0))  # which reads nothing: the sum
         with applied(base, net(sides)):
-            return judged(x, words(prompts), t, noise).view(len(who), each)
+            return perceptual(x, words(prompts), t, noise).view(len(pairs), each)
 
 
 def inherit(net: RoleNet, past: Path) -> bool:
@@ -124,48 +124,48 @@ def inherit(net: RoleNet, past: Path) -> bool:
     return fits
 
 
-def started(cast: Cast, **numbers: Any) -> RoleNet:
+def initial_net(role_pairs: RolePairs, **numbers: Any) -> RoleNet:
     """A network that has learned nothing, for the modules that either role has."""
     rows, usual = [], []
-    for module, branch in cast.read[0].adapters.branches.items():
-        other = cast.read[1].reading.get(module)
+    for module, branch in role_pairs.read[0].adapters.branches.items():
+        other = role_pairs.read[1].reading.get(module)
         if module.part == "denoiser" and other is not None:
             assert branch.up is not None and branch.down is not None
             rows.append((module.part, module.path, branch.up.shape[1], branch.down.shape[2]))
-            both = [cast.read[0].reading[module].norm, other.norm]
-            usual.append(torch.stack([n[n > 0].log().mean().exp() for n in both]))
+            norms = [role_pairs.read[0].reading[module].norm, other.norm]
+            usual.append(torch.stack([n[n > 0].log().mean().exp() for n in norms]))
     return RoleNet(RolesConfig(tuple(rows), **numbers), torch.stack(usual))
 
 
 @torch.no_grad()
 def score(
-    cast: Cast, net: RoleNet | None, words: Words, *, share: float = SHARE, pairs: int = 64,
-    seed: int = 3,
+    role_pairs: RolePairs, net: RoleNet | None, words: Words, *, share: float = SHARE,
+    pairs: int = 64, seed: int = 3,
 ) -> float:  # fmt: skip
     """Mean loss on true pictures of fixed pairs."""
-    judged = Judged(cast.base, share)
-    n, m = (len(entries) for entries in cast.entries)
+    perceptual = PerceptualLoss(role_pairs.base, share)
+    n, m = (len(entries) for entries in role_pairs.entries)
     order = np.random.default_rng(seed).permutation(n * m)[:pairs]
-    found = []
+    losses = []
     for k in range(0, len(order), PAIRS):
-        who = [(int(o) // m, int(o) % m) for o in order[k : k + PAIRS]]
+        batch = [(int(o) // m, int(o) % m) for o in order[k : k + PAIRS]]
         random = np.random.default_rng([seed, k])
-        found.append(cast.losses(net, who, EACH, words, random, 0.0, judged))
-    return float(torch.cat(found).mean())
+        losses.append(role_pairs.losses(net, batch, EACH, words, random, 0.0, perceptual))
+    return float(torch.cat(losses).mean())
 
 
 def train(
-    cast: Cast, known: Cast, folder: Path, plan: FitConfig, minutes: float, *,
+    role_pairs: RolePairs, known: RolePairs, folder: Path, plan: FitConfig, minutes: float, *,
     alone: float = ALONE, share: float = SHARE, drawn: float = DRAWN, watch: int = 100,
     past: Path | None = None, **numbers: Any,
 ) -> tuple[RoleNet, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder, or with a network that was shipped."""
-    base = cast.base
+    base = role_pairs.base
     folder.mkdir(parents=True, exist_ok=True)
-    words, judged, judge = Words(base), Judged(base, share), load_judge("a")
-    both = Both(Rollout(base), judge, cast.entries)
+    words, perceptual, judge = Words(base), PerceptualLoss(base, share), load_judge("a")
+    pass_loss = PassLoss(Rollout(base), judge, role_pairs.entries)
     torch.manual_seed(plan.seed)
-    net = started(cast, **numbers)
+    net = initial_net(role_pairs, **numbers)
     if past is not None:
         inherit(net, past)
 
@@ -180,19 +180,20 @@ def train(
             if now % watch == 0:
                 seen = round(score(known, net, words, share=share), 5)
                 rate = both_rate(base, known.entries, known.read, net, judge)
-                said = {"step": now, "validation": {"loss": seen, "both": rate}}
-                print(json.dumps(said), flush=True)
+                report = {"step": now, "validation": {"loss": seen, "both": rate}}
+                print(json.dumps(report), flush=True)
                 with open(folder / "validation.jsonl", "a") as log:
-                    log.write(json.dumps(said) + "\n")
+                    log.write(json.dumps(report) + "\n")
             now += 1
-            n, m = (len(entries) for entries in cast.entries)
-            who = [(int(random.integers(n)), int(random.integers(m))) for _ in range(PAIRS)]
-            found = {"loss": cast.losses(net, who, EACH, words, random, alone, judged).mean()}
+            n, m = (len(entries) for entries in role_pairs.entries)
+            pairs = [(int(random.integers(n)), int(random.integers(m))) for _ in range(PAIRS)]
+            denoising = role_pairs.losses(net, pairs, EACH, words, random, alone, perceptual)
+            losses = {"loss": denoising.mean()}
             if drawn:
-                index = torch.tensor(who)
-                sides = [read.take(index[:, r]) for r, read in enumerate(cast.read)]
-                found["both"] = drawn * both(net, sides, who, WHOLE, words, noise).mean()
-            return found
+                index = torch.tensor(pairs)
+                sides = [read.take(index[:, r]) for r, read in enumerate(role_pairs.read)]
+                losses["both"] = drawn * pass_loss(net, sides, pairs, PICTURES, words, noise).mean()
+            return losses
 
         return loss
 
@@ -209,7 +210,7 @@ def run(device: str, minutes: float) -> None:
     zoo = minted(base, minutes)
     # of the stage `zoo`, if that ran
     more = [read_zoo(ZOO)] if (ZOO / "manifest.json").is_file() else []
-    learned, known = cast_of(zoo, base, "train", more), cast_of(zoo, base, "validation")
+    learned, known = role_pairs_of(zoo, base, "train", more), role_pairs_of(zoo, base, "validation")
     left = minutes - (time.monotonic() - started_at) / 60
     if left > 0:
         net, spent = train(learned, known, RUN, PLAN, left, past=ASSET)
@@ -224,7 +225,7 @@ def due() -> bool:
         return True
 
 
-def cast_of(zoo: Zoo, base: Base, split: str, more: Sequence[Zoo] = ()) -> Cast:
+def role_pairs_of(zoo: Zoo, base: Base, split: str, more: Sequence[Zoo] = ()) -> RolePairs:
     """The adapters of a split, and of more zoos those of some recipes; `photo` is what subjects
     come in, and no style of its own."""
     sides = []
@@ -238,15 +239,20 @@ def cast_of(zoo: Zoo, base: Base, split: str, more: Sequence[Zoo] = ()) -> Cast:
                 if entry.of[0] != PHOTO and (source is zoo or entry.recipe in MORE)
             ]
         sides.append(side)
-    return Cast.of(base, sides, split)
+    return RolePairs.of(base, sides, split)
 
 
 def ship(
-    zoo: Zoo, base: Base, known: Cast, net: RoleNet, spent: dict[str, float], asset: Path = ASSET
+    zoo: Zoo,
+    base: Base,
+    known: RolePairs,
+    net: RoleNet,
+    spent: dict[str, float],
+    asset: Path = ASSET,
 ) -> bool:
     """Write the asset if judge A passes more of what it draws for validation pairs."""
     words, judge = Words(base), load_judge("a")
-    before = started(known, hidden=net.config.hidden)
+    before = initial_net(known, hidden=net.config.hidden)
     there = inherit(before, asset)
     past = load_roles(asset).card.get("spent") if there else None
     scores = {name: round(score(known, n, words), 5) for name, n in (("roles", net), ("sum", None))}

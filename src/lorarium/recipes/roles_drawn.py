@@ -13,9 +13,9 @@ from lorarium.bases.base import Base
 from lorarium.bases.rounded import rounded
 from lorarium.bases.sampling import sample
 from lorarium.encoders.encode import as_input
+from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.judges import Judge
-from lorarium.evaluation.merge.cells import shown
-from lorarium.recipes.judged import HEADS
+from lorarium.recipes.perceptual import HEADS
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
 from lorarium.training.manifest import Entry
@@ -25,7 +25,7 @@ SOFT = 0.1  # a score so far above the threshold counts for most of a pass
 AT_ONCE, STEPS = 8, 12
 
 
-class Both:
+class PassLoss:
     """Minus the logarithm of a soft "passes as the subject, and as the style"."""
 
     def __init__(self, rollout: Rollout, judge: Judge, sides: Sequence[Sequence[Entry]]) -> None:
@@ -33,7 +33,7 @@ class Both:
         self.limits = judge.thresholds.subject, judge.thresholds.style
         size = rollout.base.size
         self.wanted = [
-            torch.stack([self._mean(shown(entry, size), head) for entry in entries])
+            torch.stack([self._mean(reference_pictures(entry, size), head) for entry in entries])
             for entries, head in zip(sides, reversed(HEADS), strict=True)
         ]
 
@@ -42,19 +42,19 @@ class Both:
         return self.rollout.see(as_input(pictures).to(self.rollout.base.device))[head].mean(0)
 
     def __call__(
-        self, net: RoleNet, sides: Sequence[RoleBatch], who: Sequence[tuple[int, int]], each: int,
+        self, net: RoleNet, sides: Sequence[RoleBatch], pairs: Sequence[tuple[int, int]], each: int,
         words: Words, random: torch.Generator,
     ) -> Tensor:  # fmt: skip
         """Of each pair."""
-        prompts = [p for pair in who for p in [prompt_of(self.sides, pair)] * each]
+        prompts = [p for pair in pairs for p in [prompt_of(self.sides, pair)] * each]
         seen = self.rollout.drawn(net(sides), words(prompts), len(prompts), random)
-        found = torch.zeros(len(who), device=self.rollout.base.device)
-        index = torch.tensor(who)
+        loss = torch.zeros(len(pairs), device=self.rollout.base.device)
+        index = torch.tensor(pairs)
         for role, head in enumerate(reversed(HEADS)):
             wanted = self.wanted[role][index[:, role]]
-            like = (seen[head].view(len(who), each, -1) * wanted[:, None]).sum(-1)
-            found = found + F.softplus((self.limits[role] - like) / SOFT).mean(1)
-        return found
+            like = (seen[head].view(len(pairs), each, -1) * wanted[:, None]).sum(-1)
+            loss = loss + F.softplus((self.limits[role] - like) / SOFT).mean(1)
+        return loss
 
 
 def prompt_of(sides: Sequence[Sequence[Entry]], pair: tuple[int, int]) -> str:
@@ -70,18 +70,18 @@ def both_rate(
     """Share of pictures of fixed pairs in which both pass."""
     n, m = map(len, sides)
     order = np.random.default_rng(3).permutation(n * m)[:pairs]
-    passed = []
+    verdicts = []
     for k in range(0, len(order), AT_ONCE):
-        who = [(int(o) // m, int(o) % m) for o in order[k : k + AT_ONCE]]
-        index = torch.tensor(who)
+        batch = [(int(o) // m, int(o) % m) for o in order[k : k + AT_ONCE]]
+        index = torch.tensor(batch)
         merged = net([side.take(index[:, r]) for r, side in enumerate(read)])
-        prompts = [p for pair in who for p in [prompt_of(sides, pair)] * pictures]
+        prompts = [p for pair in batch for p in [prompt_of(sides, pair)] * pictures]
         with rounded(base):
             drawn = sample(base, prompts, branches=merged, steps=STEPS, seed=1000 * k)
-        for (i, j), own in zip(
-            who, drawn.reshape(len(who), pictures, *drawn.shape[1:]), strict=True
+        for pair, drawings in zip(
+            batch, drawn.reshape(len(batch), pictures, *drawn.shape[1:]), strict=True
         ):
-            passed.append(
-                judge.both_pass(own, shown(sides[0][i], base.size), shown(sides[1][j], base.size))
-            )
-    return round(float(np.mean(passed)), 4)
+            entries = (side[i] for side, i in zip(sides, pair, strict=True))
+            references = (reference_pictures(entry, base.size) for entry in entries)
+            verdicts.append(judge.both_pass(drawings, *references))
+    return round(float(np.mean(verdicts)), 4)

@@ -22,7 +22,7 @@ from lorarium.encoders.nets import SIZE, ConvTrunk
 from lorarium.encoders.store import shipped
 from lorarium.world.splits import SEEN_CLASSES
 
-FEWEST, MOST = 3, 5  # steps of drawing
+MIN_STEPS, MAX_STEPS = 3, 5  # steps of drawing
 LOOK = "look"  # texture as the CLIP-like encoder sees it, which knows no artists
 
 
@@ -41,7 +41,7 @@ class Rollout:
     ) -> Mapping[str, Tensor]:
         """What judge A sees in `count` pictures, without guidance, in a random number of steps."""
         base = self.base
-        times = base.times(int(torch.randint(FEWEST, MOST + 1, (), generator=random)))
+        times = base.times(int(torch.randint(MIN_STEPS, MAX_STEPS + 1, (), generator=random)))
         noise = torch.randn((count, *base.noise_shape(base.size)), generator=random)
         x = noise.to(base.device)
         x = x * base.alpha_sigma(torch.full((1,), times[0], device=x.device))[1]
@@ -57,9 +57,9 @@ class Rollout:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
         half = bfloat16_pays(pictures.device)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
-            found: dict[str, Tensor] = dict(self.net(pictures))
-            found[LOOK] = _look(self.other, pictures)
-        return {head: said.float() for head, said in found.items()}
+            vectors: dict[str, Tensor] = dict(self.net(pictures))
+            vectors[LOOK] = _look(self.other, pictures)
+        return {head: vector.float() for head, vector in vectors.items()}
 
 
 def _look(net: nn.Module, pictures: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from lorarium.recipes.describe import mark
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 
-MOST, ROOM = 60, 13 * 2**20  # adapters, and bytes of all of them
+MAX_ADAPTERS, ROOM = 60, 13 * 2**20  # adapters, and bytes of all of them
 CLASSES = 8  # of which an individual is taken
 OWN_START = 2  # the copy of the usual recipe that began at random numbers of its own
 
@@ -36,7 +36,7 @@ def run(device: str, minutes: float) -> None:
 
 def due() -> bool:
     """While the zoo is whole and what ships was not taken from it."""
-    zoo = zoo_stage.whole()
+    zoo = zoo_stage.complete_zoo()
     if zoo is None:
         return False
     try:
@@ -72,7 +72,7 @@ def pack(zoo: Zoo, out: Path, base_hash: str, *, split: str = "test") -> Sample:
         used += path.stat().st_size
         rows.append({"file": path.name, "kind": entry.kind, "of": entry.of,
                      "recipe": entry.recipe, "pictures": entry.pictures})  # fmt: skip
-        if len(rows) == MOST:
+        if len(rows) == MAX_ADAPTERS:
             break
     if not rows:
         raise LorariumError(f"no adapters of the split {split}", where=str(zoo.folder))
@@ -113,17 +113,17 @@ Copies = tuple[list[Entry], list[Entry]]  # in the usual recipe, in the others
 
 def _first_two(entries: Sequence[Entry], kind: str) -> dict[str, list[Copies]]:
     """Of each genre or class the first two; other recipes from the lowest rank up."""
-    found: dict[str, dict[int, list[Entry]]] = {}
+    by_word: dict[str, dict[int, list[Entry]]] = {}
     for entry in entries:
         if entry.kind == kind:
-            found.setdefault(entry.of[0], {}).setdefault(entry.of[1], []).append(entry)
+            by_word.setdefault(entry.of[0], {}).setdefault(entry.of[1], []).append(entry)
     made: dict[str, list[Copies]] = {}
-    for word, people in sorted(found.items()):
+    for word, people in sorted(by_word.items()):
         for number in sorted(people)[:2]:
-            own = people[number]
-            usual = own[0].recipe
-            others = sorted((e for e in own if e.recipe != usual), key=lambda e: e.numbers.rank)
-            made.setdefault(word, []).append(([e for e in own if e.recipe == usual], others))
+            members = people[number]
+            usual = members[0].recipe
+            others = sorted((e for e in members if e.recipe != usual), key=lambda e: e.numbers.rank)
+            made.setdefault(word, []).append(([e for e in members if e.recipe == usual], others))
     return made
 
 

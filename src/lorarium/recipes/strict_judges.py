@@ -30,7 +30,7 @@ from lorarium.world.words import prompt, tokens
 FROM = {"a": "judge_a", "b": "judge_b"}
 PLAN = FitConfig(total=3_000_000, batch=COUNT, muon=1.5e-3, adam=1e-3, decay=0.6)
 TRUE_KINDS = ("touched",)
-KEPT = 400  # episodes; rendering costs as much as learning
+ROOM = 400  # episodes; rendering costs as much as learning
 FRESH = 0.15
 
 
@@ -44,16 +44,16 @@ class Fakes:
             rows = np.load(file)
             for i, kind in enumerate(rows["kind"]):
                 held = self.true if kind in TRUE_KINDS else self.false
-                for who in ("artist", "person"):
-                    number = int(rows[who][i])
+                for aspect in ("artist", "person"):
+                    number = int(rows[aspect][i])
                     if number >= 0:
-                        held[who].setdefault(number, []).append(rows["pictures"][i])
+                        held[aspect].setdefault(number, []).append(rows["pictures"][i])
 
     def draw(
-        self, true: bool, who: str, number: int, random: np.random.Generator
+        self, true: bool, aspect: str, number: int, random: np.random.Generator
     ) -> np.ndarray | None:
-        found = (self.true if true else self.false)[who].get(number)
-        return found[int(random.integers(len(found)))] if found else None
+        pictures = (self.true if true else self.false)[aspect].get(number)
+        return pictures[int(random.integers(len(pictures)))] if pictures else None
 
 
 class StrictEpisode:
@@ -75,17 +75,17 @@ class StrictEpisode:
             self.artists += [int(n) for n in chosen]
         # a class has fewer individuals in the bank than an episode asks for: the rest are anybody
         self.persons: list[int] = []
-        who: list[Subject] = []
+        individuals: list[Subject] = []
         for c in classes:
             known = [int(n) for n in random.permutation(by_class[str(c)])[:MEMBERS]]
             self.persons += known + [-1] * (MEMBERS - len(known))
-            who += [persons[n] for n in known]
+            individuals += [persons[n] for n in known]
             more = numbers("train", MEMBERS - len(known), random)
-            who += [Subject(str(c), n) for n in more]
+            individuals += [Subject(str(c), n) for n in more]
         artist = np.repeat(np.arange(len(self.artists)), EACH)
-        person = np.concatenate([random.permutation(len(who)) for _ in range(EACH)])
+        person = np.concatenate([random.permutation(len(individuals)) for _ in range(EACH)])
         styles: list[Style] = [artists[self.artists[i]] for i in artist]
-        subjects = [who[i] for i in person]
+        subjects = [individuals[i] for i in person]
         views = [View(n) for n in numbers("train", COUNT, random)]
         pictures = torch.from_numpy(render(subjects, styles, views, SIZE)).permute(0, 3, 1, 2)
         words = [tokens(prompt(s, a, random)) for s, a in zip(subjects, styles, strict=True)]
@@ -103,28 +103,28 @@ class StrictEpisode:
     ) -> tuple[Tensor, dict[str, tuple[Tensor, Tensor, Tensor]]]:
         """More pictures (n, 3, s, s), and by `artist` and `person`: rows, members, truth."""
         pictures: list[np.ndarray] = []
-        found = {}
-        for who, members in (("artist", self.artists), ("person", self.persons)):
+        by_aspect = {}
+        for aspect, members in (("artist", self.artists), ("person", self.persons)):
             rows, held, truth = [], [], []
             for place, number in enumerate(members):
                 for true in (False, False, True) if random.random() < 0.5 else (False, True):
-                    picture = fakes.draw(true, who, number, random)
+                    picture = fakes.draw(true, aspect, number, random)
                     if picture is not None:
                         rows.append(COUNT + len(pictures))
                         held.append(place)
                         truth.append(float(true))
                         pictures.append(picture)
-            found[who] = (
+            by_aspect[aspect] = (
                 torch.tensor(rows, dtype=torch.long),
                 torch.tensor(held, dtype=torch.long),
                 torch.tensor(truth),
             )
         if not pictures:
-            return self.episode.pictures[:0], found
-        return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2), found
+            return self.episode.pictures[:0], by_aspect
+        return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2), by_aspect
 
 
-def worn(x: Tensor, random: torch.Generator) -> Tensor:
+def roughen_pictures(x: Tensor, random: torch.Generator) -> Tensor:
     """Pictures in [-1, 1] as they come from models and files: noised, blurred, resized, shifted."""
     n, device = len(x), x.device
 
@@ -168,17 +168,17 @@ def strict_losses(
         "genome": 0.5
         * pupil.genome(clean["layout"], clean["texture"], e.subject, e.style, e.kind, e.genre),
     }
-    for i, (who, head, truth) in enumerate(
+    for i, (aspect, head, truth) in enumerate(
         (("artist", "style", e.artist), ("person", "identity", e.individual))
     ):
-        rows, members, theirs = held[who]
+        rows, members, theirs = held[aspect]
         known = F.one_hot(truth, GROUPS * MEMBERS).float()
         prototypes = F.normalize(known.T @ clean[head])
         logits = s[i].exp() * (o[head][rows] * prototypes[members]).sum(1) + b[i]
         each = F.binary_cross_entropy_with_logits(logits, theirs, reduction="none")
         yes, no = theirs > 0.5, theirs < 0.5
-        losses[f"fake {who}"] = each[no].mean() if no.any() else 0 * each.sum()
-        losses[f"touched {who}"] = each[yes].mean() if yes.any() else 0 * each.sum()
+        losses[f"fake {aspect}"] = each[no].mean() if no.any() else 0 * each.sum()
+        losses[f"touched {aspect}"] = each[yes].mean() if yes.any() else 0 * each.sum()
     return losses
 
 
@@ -192,7 +192,7 @@ def go_on(half: str, folder: Path, bank: Path, minutes: float, plan: FitConfig =
     def begin(step: int) -> Loss:
         random = np.random.default_rng([ord(half), step])
         wear = torch.Generator().manual_seed(step)
-        kept: list[StrictEpisode] = []
+        episodes: list[StrictEpisode] = []
         fakes, seen = Fakes(bank), step
 
         def loss(model: nn.Module) -> Losses:
@@ -201,18 +201,20 @@ def go_on(half: str, folder: Path, bank: Path, minutes: float, plan: FitConfig =
             seen += 1
             if seen % 100 == 0:
                 fakes = Fakes(bank)  # the bank may still be growing
-            if len(kept) < 12 or random.random() < FRESH:
+            if len(episodes) < 12 or random.random() < FRESH:
                 new = StrictEpisode(half, random)
-                if len(kept) < KEPT:
-                    kept.append(new)
+                if len(episodes) < ROOM:
+                    episodes.append(new)
                 else:
-                    kept[int(random.integers(KEPT))] = new
+                    episodes[int(random.integers(ROOM))] = new
                 chosen = new
             else:
-                chosen = kept[int(random.integers(len(kept)))]
+                chosen = episodes[int(random.integers(len(episodes)))]
             extra, held = chosen.extra(fakes, random)
-            whole = torch.cat([chosen.episode.pictures, extra])
-            x = worn(prepared(whole), wear).contiguous(memory_format=torch.channels_last)
+            pictures = torch.cat([chosen.episode.pictures, extra])
+            x = roughen_pictures(prepared(pictures), wear).contiguous(
+                memory_format=torch.channels_last
+            )
             return strict_losses(model, chosen.episode, x, held)
 
         return loss

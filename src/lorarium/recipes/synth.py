@@ -27,15 +27,15 @@ from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
-from lorarium.recipes.judged import Judged
+from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_exam import Exam
-from lorarium.recipes.synth_loss import Words, tried, written_beside
-from lorarium.recipes.synth_loud import loudest, made_loud
-from lorarium.recipes.synth_rollout import whole
+from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
+from lorarium.recipes.synth_rollout import rollout_losses
 from lorarium.recipes.synth_ship import limits, memory, named_directions
+from lorarium.recipes.synth_strength import best_strengths, with_strengths
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import ASSET, Card, load_synth, save_synth
 from lorarium.synthesis.wishes import LAST
@@ -44,7 +44,7 @@ from lorarium.world.mark import world_mark
 RUN = Path("runs/synth")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.5  # share of individuals
-JUDGED = 1.0  # share of what judge A sees in predictions
+SHARE = 1.0  # share of what judge A sees in predictions
 DRAWN = 0.5  # and in whole pictures
 APART = 0.3  # and in their distance to true pictures
 EACH = 2  # pictures drawn with each LoRA
@@ -63,11 +63,11 @@ PLANS = {
     "cpu": _PLAN,
     "cuda": replace(_PLAN, total=8_000_000, batch=512, muon=4e-3, adam=3e-3, ema=0.997),
 }
-WHOM = "learned_last.json"  # beside the checkpoint, see `synth.wishes`
+LEARNED_FILE = "learned_last.json"  # beside the checkpoint, see `synth.wishes`
 WATCH = 250  # steps between looks at the validation loss
 
 
-def started(base: Base, config: SynthConfig, seed: int) -> Generator:
+def initial_generator(base: Base, config: SynthConfig, seed: int) -> Generator:
     """A generator that has learned nothing but judge A's way of looking."""
     torch.manual_seed(seed)
     net = Generator(config)
@@ -77,14 +77,14 @@ def started(base: Base, config: SynthConfig, seed: int) -> Generator:
 
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
-    sources: int = SOURCES["cpu"], workers: int = 0, share: float = JUDGED, drawn: float = DRAWN,
+    sources: int = SOURCES["cpu"], workers: int = 0, share: float = SHARE, drawn: float = DRAWN,
     **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder."""
     words = Words(base)
-    net = started(base, SynthConfig.of(base, **numbers), plan.seed)
-    judged, rollout = Judged(base, share), Rollout(base)
-    exam = [Exam(base, kind, words, net.eyes, judged) for kind in KINDS]
+    net = initial_generator(base, SynthConfig.of(base, **numbers), plan.seed)
+    perceptual, rollout = PerceptualLoss(base, share), Rollout(base)
+    exam = [Exam(base, kind, words, net.eyes, perceptual) for kind in KINDS]
     if not (folder / "checkpoint.pt").exists():
         data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
         start_basis(base, net, data, words, plan.seed)
@@ -111,13 +111,14 @@ def train(
                 print(json.dumps(seen), flush=True)
             now += 1
             batch = data.batch(sources, plan.batch // sources)
-            beside = written_beside(base, net, batch)
+            branches = generated_branches(base, net, batch)
             if not drawn:
-                return {"loss": tried(base, beside, batch, words, random, judged).mean()}
+                values = losses_with(base, branches, batch, words, random, perceptual)
+                return {"loss": values.mean()}
             some = batch.first(max(1, plan.batch // sources // 2))
-            unlike, apart = whole(rollout, beside, batch, EACH, words, random)
+            unlike, apart = rollout_losses(rollout, branches, batch, EACH, words, random)
             return {
-                "loss": tried(base, beside, some, words, random, judged).mean(),
+                "loss": losses_with(base, branches, some, words, random, perceptual).mean(),
                 "drawn": drawn * unlike.mean(),
                 "apart": APART * apart.mean(),
             }
@@ -131,7 +132,7 @@ def train(
         for seed, data in last:
             about = {"seed": seed, "subjects": subjects, "count": data.asked}
             if data.asked:
-                (folder / WHOM).write_text(json.dumps(about) + "\n")
+                (folder / LEARNED_FILE).write_text(json.dumps(about) + "\n")
     assert isinstance(trained, Generator)
     return trained, spent
 
@@ -172,12 +173,12 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     """Write the averaged weights of a run as the asset if judge A likes what they draw better."""
     with open_regular(checkpoint) as file:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    net = started(base, SynthConfig.of(base), 0)
+    net = initial_generator(base, SynthConfig.of(base), 0)
     net.load_state_dict(state["model"] | state["averaged"])
     net = net.half().float().eval().requires_grad_(False)  # as its file holds it
     words = Words(base)
-    judged = Judged(base, JUDGED)
-    exams = {kind: Exam(base, kind, words, net.eyes, judged) for kind in KINDS}
+    perceptual = PerceptualLoss(base, SHARE)
+    exams = {kind: Exam(base, kind, words, net.eyes, perceptual) for kind in KINDS}
     scores = {kind: exam.scores(net) for kind, exam in exams.items()}
     floor = {kind: exam.alone() for kind, exam in exams.items()}
     print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
@@ -190,7 +191,7 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
             "plan": asdict(plan),
             "sources": SOURCES[device],
             "subjects": SUBJECTS,
-            "judged": JUDGED,
+            "judged": SHARE,
             "drawn": DRAWN,
             "apart": APART,
         },
@@ -200,9 +201,9 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
         "licence": "Apache-2.0",
         "scores": {"validation": scores, "base alone": floor},
     }
-    if (whom := checkpoint.with_name(WHOM)).exists():
+    if (whom := checkpoint.with_name(LEARNED_FILE)).exists():
         card[LAST] = json.loads(whom.read_text())
-    loud, card["scores"]["loudness"] = loudest(base, net)
+    strengths, card["scores"]["loudness"] = best_strengths(base, net)
     try:
         old = load_synth(asset, base).card["scores"]["loudness"]
     except (LorariumError, KeyError):
@@ -210,13 +211,13 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     if old is not None and _rank(old) >= _rank(card["scores"]["loudness"]):
         print("the shipped generator keeps its place", flush=True)
         return False
-    net = made_loud(net, loud)
+    net = with_strengths(net, strengths)
     card["agreement"] = limits(net.eyes, base.size)
     extras = memory(net.eyes, base.size) | named_directions(net, base.size)
     save_synth(asset, net, extras, card)
     return True
 
 
-def _rank(tried: dict[str, dict[str, float]]) -> float:
+def _rank(scores: dict[str, dict[str, float]]) -> float:
     """What judge A thinks of pictures drawn at the best loudness, the mean of both kinds."""
-    return round(float(np.mean([max(found.values()) for found in tried.values()])), 6)
+    return round(float(np.mean([max(by_strength.values()) for by_strength in scores.values()])), 6)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lorarium.adapter import Module
 from lorarium.bases.base import Base
 from lorarium.recipes.synth_data import Batch, Endless
-from lorarium.recipes.synth_loss import Words, tried
+from lorarium.recipes.synth_loss import Words, losses_with
 from lorarium.synthesis.net import Generator
 
 ROUNDS, SOURCES, TARGETS = 32, 2, 8
@@ -51,8 +51,8 @@ def start_basis(base: Base, net: Generator, data: Endless, words: Words, seed: i
             rows = _leading(right[i], down.shape[0]).T
             # each row answers as strongly as a random one would
             usual = torch.trace(_tensor(spread[i])) / (3 * down.shape[1])
-            found = torch.einsum("ri,ij,rj->r", rows, _tensor(spread[i]), rows)
-            down.copy_(rows * (usual / found.clamp(min=1e-12)).sqrt()[:, None])
+            response = torch.einsum("ri,ij,rj->r", rows, _tensor(spread[i]), rows)
+            down.copy_(rows * (usual / response.clamp(min=1e-12)).sqrt()[:, None])
 
 
 def _probed(
@@ -60,7 +60,7 @@ def _probed(
 ) -> dict[Module, tuple[Tensor, Tensor]]:
     """What enters each module and how the loss pulls at what leaves it, by source (k, n, ...)."""
     probes = {address: _Probe() for address in addresses}
-    loss = tried(base, probes, batch, words, random).sum()
+    loss = losses_with(base, probes, batch, words, random).sum()
     pulls = torch.autograd.grad(loss, [probe.zero for probe in probes.values()])
     k = len(batch.kind)
     return {
@@ -77,6 +77,6 @@ def _leading(gram: Tensor | float, count: int) -> Tensor:
     return torch.linalg.eigh(_tensor(gram)).eigenvectors.flip(1)[:, :count]
 
 
-def _tensor(found: Tensor | float) -> Tensor:
-    assert isinstance(found, Tensor)
-    return found
+def _tensor(value: Tensor | float) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value

@@ -78,7 +78,7 @@ def individual(
     return "subject", pictures, prompts, np.array([g == PHOTO for g in genres])
 
 
-def seen_by(eyes: Eyes, drawn: Drawn) -> Source:
+def embed_source(eyes: Eyes, drawn: Drawn) -> Source:
     return Source(*drawn, look(eyes, drawn[1]))
 
 
@@ -102,7 +102,7 @@ class Endless:
         self.fresh, self.room = fresh, room
         self.random = np.random.default_rng([*seed, 1])
         self.row, self.asked = wishes(seed, subjects), 0
-        self.kept: list[Source] = []
+        self.pool: list[Source] = []
         self.workers = workers
         self.processes = ProcessPoolExecutor(workers, get_context("spawn")) if workers else None
         self.coming: deque[Future[Drawn]] = deque()
@@ -110,33 +110,33 @@ class Endless:
     def batch(self, sources: int, targets: int) -> Batch:
         chosen = [self._next() for _ in range(sources)]
         count = int(self.random.integers(1, MOST_REFERENCES + 1))
-        return gathered(chosen, count, targets, self.random)
+        return assemble_batch(chosen, count, targets, self.random)
 
     def _next(self) -> Source:
-        full = len(self.kept) >= 32
+        full = len(self.pool) >= 32
         if self.processes is not None:
             while len(self.coming) < 4 * self.workers:
                 self.coming.append(self.processes.submit(_drawn, *self._wish()))
             if full and not self.coming[0].done():
-                return self._kept()
-            return self._keep(self.coming.popleft().result())
+                return self._known()
+            return self._add(self.coming.popleft().result())
         if full and self.random.random() >= self.fresh:
-            return self._kept()
-        return self._keep(_drawn(*self._wish()))
+            return self._known()
+        return self._add(_drawn(*self._wish()))
 
     def _wish(self) -> tuple[str, str, int, int, int]:
         self.asked += 1
         return *next(self.row), self.size
 
-    def _kept(self) -> Source:
-        return self.kept[int(self.random.integers(len(self.kept)))]
+    def _known(self) -> Source:
+        return self.pool[int(self.random.integers(len(self.pool)))]
 
-    def _keep(self, drawn: Drawn) -> Source:
-        new = seen_by(self.eyes, drawn)
-        if len(self.kept) < self.room:
-            self.kept.append(new)
+    def _add(self, drawn: Drawn) -> Source:
+        new = embed_source(self.eyes, drawn)
+        if len(self.pool) < self.room:
+            self.pool.append(new)
         else:
-            self.kept[int(self.random.integers(self.room))] = new
+            self.pool[int(self.random.integers(self.room))] = new
         return new
 
 
@@ -147,18 +147,18 @@ def _drawn(kind: str, name: str, number: int, seed: int, size: int) -> Drawn:
     return artist(Style(name, number), "train", POOL, size, random)
 
 
-def gathered(
+def assemble_batch(
     sources: Sequence[Source], references: int, targets: int, random: np.random.Generator
 ) -> Batch:
     """References and other pictures of each source."""
-    shown, wanted, prompts = [], [], []
+    inputs, wanted, prompts = [], [], []
     for source in sources:
         may = random.permutation(np.flatnonzero(source.may))[:references]
-        own = random.choice(may, references) if len(may) < references else may
-        rest = random.permutation(np.setdiff1d(np.arange(len(source.pictures)), own))[:targets]
-        shown.append(source.seen[own])
+        known = random.choice(may, references) if len(may) < references else may
+        rest = random.permutation(np.setdiff1d(np.arange(len(source.pictures)), known))[:targets]
+        inputs.append(source.seen[known])
         wanted.append(source.pictures[rest])
         prompts += [source.prompts[i] for i in rest]
     kind = torch.tensor([KINDS.index(s.kind) for s in sources])
     asked = torch.from_numpy(np.stack(wanted))
-    return Batch(torch.stack(shown), kind, asked, tuple(prompts))
+    return Batch(torch.stack(inputs), kind, asked, tuple(prompts))

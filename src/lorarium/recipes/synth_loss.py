@@ -11,7 +11,7 @@ from torch import Tensor
 from lorarium.adapter import Module
 from lorarium.bases.base import Base, Text, joined, losses, take
 from lorarium.bases.branches import Hook, applied
-from lorarium.recipes.judged import Judged
+from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.synth_data import Batch
 from lorarium.synthesis.net import Generator, branches
 
@@ -38,20 +38,20 @@ class Words:
 
 def batch_losses(
     base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator,
-    judged: Judged | None = None,
+    perceptual: PerceptualLoss | None = None,
 ) -> Tensor:  # fmt: skip
     """The loss with the generated LoRAs, of each target (b, m)."""
-    return tried(base, written_beside(base, net, batch), batch, words, random, judged)
+    return losses_with(base, generated_branches(base, net, batch), batch, words, random, perceptual)
 
 
-def written_beside(base: Base, net: Generator, batch: Batch) -> Mapping[Module, Hook]:
+def generated_branches(base: Base, net: Generator, batch: Batch) -> Mapping[Module, Hook]:
     """The LoRAs generated for a batch's sources."""
     return branches(net.config, net(batch.seen.to(base.device), batch.kind.to(base.device)))
 
 
-def tried(
-    base: Base, beside: Mapping[Module, Hook], batch: Batch, words: Words,
-    random: torch.Generator, judged: Judged | None = None,
+def losses_with(
+    base: Base, branches: Mapping[Module, Hook], batch: Batch, words: Words,
+    random: torch.Generator, perceptual: PerceptualLoss | None = None,
 ) -> Tensor:  # fmt: skip
     """The same with any LoRAs, one for each share of the targets, or none."""
     device = base.device
@@ -63,7 +63,7 @@ def tried(
     share = (torch.arange(m) + torch.rand(b, m, generator=random)) / m
     t = base.sample_time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
     noise = torch.randn(x.shape, generator=random).to(device)
-    with applied(base, beside):
+    with applied(base, branches):
         text = words(batch.prompts)
-        found = judged(x, text, t, noise) if judged else losses(base, x, text, t, noise)
-    return found.view(b, m)
+        values = perceptual(x, text, t, noise) if perceptual else losses(base, x, text, t, noise)
+    return values.view(b, m)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lorarium.adapter import Module
 from lorarium.bases.branches import Hook
-from lorarium.recipes.judged import HEADS
+from lorarium.recipes.perceptual import HEADS
 from lorarium.recipes.rollout import LOOK, Rollout, wrong_kind
 from lorarium.recipes.synth_data import Batch
 from lorarium.recipes.synth_loss import Words
@@ -23,8 +23,8 @@ from lorarium.recipes.synth_loss import Words
 CONTENT = 0.05  # share of the class that the words ask for
 
 
-def whole(
-    rollout: Rollout, beside: Mapping[Module, Hook], batch: Batch, each: int, words: Words,
+def rollout_losses(
+    rollout: Rollout, branches: Mapping[Module, Hook], batch: Batch, each: int, words: Words,
     random: torch.Generator,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Of `each` pictures drawn for the first prompts of each source, (b,) and (b,): how unlike its
@@ -32,7 +32,7 @@ def whole(
     device = rollout.base.device
     b, m = batch.targets.shape[:2]
     prompts = batch.first(each).prompts
-    seen = rollout.drawn(beside, words(prompts), b * each, random)
+    seen = rollout.drawn(branches, words(prompts), b * each, random)
     wrong = CONTENT * wrong_kind(seen, prompts).view(b, each).mean(1)
     with torch.no_grad():
         pictures = batch.targets.to(device).flatten(0, 1).permute(0, 3, 1, 2)

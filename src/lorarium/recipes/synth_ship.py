@@ -32,13 +32,13 @@ LOOKS: dict[str, Callable[[np.ndarray], float]] = {
 
 def memory(eyes: Eyes, size: int) -> dict[str, Tensor]:
     """What `novelty` needs of either kind."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for kind in KINDS:
         random = np.random.default_rng(31)
         train = look(eyes, _strangers(kind, "train", TRAIN_PICTURES, size, random))
         known = look(eyes, _strangers(kind, "validation", KNOWN_PICTURES, size, random))
-        found |= novelty.measure(train.cpu(), known.cpu(), kind)
-    return found
+        tensors |= novelty.measure(train.cpu(), known.cpu(), kind)
+    return tensors
 
 
 def _strangers(
@@ -53,20 +53,20 @@ def _strangers(
 
 def limits(eyes: Eyes, size: int) -> dict[str, float]:
     """The agreement below which a picture is called odd, by kind."""
-    found = {}
+    quantiles = {}
     for kind in KINDS:
         random = np.random.default_rng(32)
         values = []
         for number in numbers("validation", SETS, random):
             if kind == "style":
-                who = Style(str(random.choice(SEEN_GENRES)), number)
-                drawn = artist(who, "validation", SET, size, random)
+                style = Style(str(random.choice(SEEN_GENRES)), number)
+                drawn = artist(style, "validation", SET, size, random)
             else:
                 it = Subject(str(random.choice(SEEN_CLASSES)), number)
                 drawn = individual(it, "validation", SET, size, random, others=0.0)
             values.append(novelty.agreement(look(eyes, drawn[1]), kind))
-        found[kind] = round(float(torch.quantile(torch.cat(values), ODD)), 4)
-    return found
+        quantiles[kind] = round(float(torch.quantile(torch.cat(values), ODD)), 4)
+    return quantiles
 
 
 @torch.no_grad()
@@ -74,28 +74,28 @@ def named_directions(net: Generator, size: int) -> dict[str, Tensor]:
     """Directions of the condition by label. A word's is the way from everybody's mean to that of
     those who have it; a look's is the step of one spread of it among artists of a genre."""
     random = np.random.default_rng(33)
-    kept: dict[str, Tensor] = {}
+    directions: dict[str, Tensor] = {}
     drawn = [str(g) for g in random.choice(SEEN_GENRES, LABELLED)]
-    shown = [
+    pictures = [
         artist(Style(g, n), "train", EACH, size, random)[1]
         for g, n in zip(drawn, numbers("train", LABELLED, random), strict=True)
     ]
-    found = _conditions(net, torch.stack([look(net.eyes, p) for p in shown]), "style")
-    kept |= {f"style.{k}": v for k, v in _by_word(found, [(g,) for g in drawn]).items()}
-    inside = _centred(found, drawn)
+    conditions = _conditions(net, torch.stack([look(net.eyes, p) for p in pictures]), "style")
+    directions |= {f"style.{k}": v for k, v in _by_word(conditions, [(g,) for g in drawn]).items()}
+    inside = _centred(conditions, drawn)
     for name, measure in LOOKS.items():
-        values = torch.tensor([measure(p / 255.0) for p in shown])
+        values = torch.tensor([measure(p / 255.0) for p in pictures])
         values = _centred(values[:, None], drawn)[:, 0]
         slope = (inside * values[:, None, None]).mean(0) / values.square().mean()
-        kept[f"style.{name}"] = slope * values.std()
+        directions[f"style.{name}"] = slope * values.std()
     kinds = [str(k) for k in random.choice(SEEN_CLASSES, LABELLED)]
     people = [Subject(k, n) for k, n in zip(kinds, numbers("train", LABELLED, random), strict=True)]
-    shown = [individual(p, "train", EACH, size, random, others=0.0)[1] for p in people]
-    seen = torch.stack([look(net.eyes, p) for p in shown])
-    found = _centred(_conditions(net, seen, "subject"), kinds)
+    pictures = [individual(p, "train", EACH, size, random, others=0.0)[1] for p in people]
+    seen = torch.stack([look(net.eyes, p) for p in pictures])
+    conditions = _centred(_conditions(net, seen, "subject"), kinds)
     words = [tuple(w for w in attributes(p) if w in (*COLOURS, *MARKS)) for p in people]
-    kept |= {f"subject.{k}": v for k, v in _by_word(found, words).items()}
-    return {f"{EDIT}{name}": value.cpu() for name, value in kept.items()}
+    directions |= {f"subject.{k}": v for k, v in _by_word(conditions, words).items()}
+    return {f"{EDIT}{name}": value.cpu() for name, value in directions.items()}
 
 
 def _conditions(net: Generator, seen: Tensor, kind: str) -> Tensor:
@@ -104,19 +104,19 @@ def _conditions(net: Generator, seen: Tensor, kind: str) -> Tensor:
     return torch.cat([net.query_answers(s, w) for s, w in shares])
 
 
-def _by_word(found: Tensor, words: Sequence[tuple[str, ...]]) -> dict[str, Tensor]:
-    kept = {}
-    for word in sorted({w for said in words for w in said}):
-        has = torch.tensor([word in said for said in words])
+def _by_word(conditions: Tensor, words: Sequence[tuple[str, ...]]) -> dict[str, Tensor]:
+    directions = {}
+    for word in sorted({w for labels in words for w in labels}):
+        has = torch.tensor([word in labels for labels in words])
         if int(has.sum()) >= RARE:
-            kept[word] = found[has].mean(0) - found.mean(0)
-    return kept
+            directions[word] = conditions[has].mean(0) - conditions.mean(0)
+    return directions
 
 
 def _centred(values: Tensor, groups: Sequence[str]) -> Tensor:
     """Values less the mean of their group."""
     out = values.clone()
     for group in set(groups):
-        own = torch.tensor([g == group for g in groups])
-        out[own] -= values[own].mean(0)
+        members = torch.tensor([g == group for g in groups])
+        out[members] -= values[members].mean(0)
     return out

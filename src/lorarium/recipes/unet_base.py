@@ -76,10 +76,10 @@ def loss(pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, random: torch.Gene
     t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random))
     step = (t * STEPS).long().clamp(0, STEPS - 1)
     noise = torch.randn(x.shape, generator=random)
-    said = pair(noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last),
+    prediction = pair(noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last),
                 step, tokens)  # fmt: skip
     weight = 1 / (1 - bars[step]).clamp(min=LEAST_NOISE**2)
-    return (weight * (said - x).square().mean((1, 2, 3))).mean()
+    return (weight * (prediction - x).square().mean((1, 2, 3))).mean()
 
 
 def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
@@ -96,7 +96,7 @@ def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
 def go_on(
     folder: Path, minutes: float, recipe: UNetRecipe | None = None,
     unet: UNetConfig | None = None, cool: bool = False, start: Path | None = None,
-    most: int | None = None,
+    max_steps: int | None = None,
 ) -> None:  # fmt: skip
     """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
     of an earlier run's checkpoint. `most` steps are taken at the most."""
@@ -134,7 +134,7 @@ def go_on(
     rates = (recipe.muon, recipe.adam)
     bars = alphas_bar()
     random = torch.Generator().manual_seed(recipe.seed + step)
-    started = shown = saved = time.time()
+    started = last_log = saved = time.time()
     recent: list[float] = []
 
     def save() -> None:
@@ -148,7 +148,9 @@ def go_on(
 
     begun = step
     try:
-        while time.time() - started < minutes * 60 and (most is None or step - begun < most):
+        while time.time() - started < minutes * 60 and (
+            max_steps is None or step - begun < max_steps
+        ):
             gone = (time.time() - started) / (minutes * 60)
             heat = min(1.0, (step + 1) / recipe.warmup, (step - begun + 1) / 20)
             heat *= max(0.02, 1 - gone) if cool else 1.0
@@ -172,9 +174,9 @@ def go_on(
                 line = {
                     "step": step, "pictures": before + step * recipe.batch,
                     "loss": round(sum(recent) / len(recent), 5),
-                    "per_second": round(len(recent) * recipe.batch / (time.time() - shown), 1),
+                    "per_second": round(len(recent) * recipe.batch / (time.time() - last_log), 1),
                 }  # fmt: skip
-                recent, shown = [], time.time()
+                recent, last_log = [], time.time()
                 print(json.dumps(line), flush=True)
                 with open(folder / "log.jsonl", "a") as log:
                     log.write(json.dumps(line) + "\n")

@@ -31,7 +31,7 @@ def run(device: str, minutes: float) -> None:
     print(f"{done.made} made, {done.left} left, {done.seconds:.0f} s", flush=True)
 
 
-def whole() -> Zoo | None:
+def complete_zoo() -> Zoo | None:
     """The zoo once every adapter of it is there: what later stages stand on."""
     try:
         zoo = read_zoo(FOLDER)

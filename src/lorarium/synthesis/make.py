@@ -18,6 +18,7 @@ from lorarium.algebra import recompress
 from lorarium.bases.base import Base
 from lorarium.encoders.encode import as_input
 from lorarium.errors import LorariumError, quoted
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.synthesis import novelty
 from lorarium.synthesis.net import KINDS, Generator
 from lorarium.synthesis.store import Synth
@@ -128,7 +129,7 @@ def refined(
     """A few training steps on the pictures, from the generated factors."""
     rank = max(int(d.rank or 0) for _, d in made.adapter.items())
     recipe = replace(recipe, rank=rank, alpha=float(rank), steps=steps)
-    if base.family != "micro-1":
+    if base.family != SHIPPED:
         recipe = replace(recipe, lr=defaults(base.family, prompts[0]).lr, batch=1)
     job = Job(pictures, tuple(prompts), recipe, seed, begin=made.adapter)
     started = time.perf_counter()

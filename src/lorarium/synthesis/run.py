@@ -12,19 +12,19 @@ import numpy as np
 from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import (
-    caption,
-    open_picture,
-    picture_files,
-    read_pictures,
-    write_png,
-)
 from lorarium.bases.render import file_hash
 from lorarium.bases.sampling import sample
 from lorarium.bases.stack import check_family
 from lorarium.errors import LorariumError
 from lorarium.formats import read, write
 from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
+from lorarium.pictures import (
+    caption,
+    open_picture,
+    picture_files,
+    read_pictures,
+    write_png,
+)
 from lorarium.synthesis.make import MOST_EDIT, SynthesisResult, refined, synthesize
 from lorarium.synthesis.store import Synth, load_synth
 from lorarium.training.recipe import Job, Recipe

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, picture_files, write_png
 from lorarium.bases.sampling import sample
 from lorarium.formats import read
+from lorarium.pictures import enlarged, grid, labelled, picture_files, write_png
 from lorarium.synthesis.run import synthesize_files
 from lorarium.synthesis.store import Synth
 

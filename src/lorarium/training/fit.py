@@ -49,9 +49,9 @@ class Fit:
         self.base, self.jobs = base, list(jobs)
         self.steps, self.done = first.steps, 0
         self.adapts_text = any(job.recipe.text_encoder for job in jobs)
-        self._wanted = [modules(base, j.recipe.targets, j.recipe.parts) for j in jobs]
-        for job, wanted in zip(jobs, self._wanted, strict=True):
-            if lost := set(job.begin or ()) - set(wanted):
+        self._shapes = [modules(base, j.recipe.targets, j.recipe.parts) for j in jobs]
+        for job, shapes in zip(jobs, self._shapes, strict=True):
+            if lost := set(job.begin or ()) - set(shapes):
                 raise LorariumError(
                     "the adapter to go on from changes what is not trained",
                     where=str(min(lost)), hint="choose other --targets",
@@ -69,13 +69,13 @@ class Fit:
         self._prepare_pictures()
 
     def _layout(self) -> list[_Slot]:
-        shapes = {m: shape for wanted in self._wanted for m, shape in wanted.items()}
+        all_shapes = {m: shape for shapes in self._shapes for m, shape in shapes.items()}
         slots = []
-        for module, shape in sorted(shapes.items()):
+        for module, shape in sorted(all_shapes.items()):
             rank = max(
                 _rank(job, shape)
-                for job, wanted in zip(self.jobs, self._wanted, strict=True)
-                if module in wanted
+                for job, shapes in zip(self.jobs, self._shapes, strict=True)
+                if module in shapes
             )
             slots.append(_Slot(module, (rank, *shape[1:]), (shape[0], rank)))
         if not slots:
@@ -104,8 +104,8 @@ class Fit:
     def _scales(self, module: Module) -> Tensor | None:
         """alpha / rank of each adapter, (K, 1); None when it is 1 for all."""
         scales = [
-            job.recipe.alpha / job.recipe.rank if module in wanted else 0.0
-            for job, wanted in zip(self.jobs, self._wanted, strict=True)
+            job.recipe.alpha / job.recipe.rank if module in shapes else 0.0
+            for job, shapes in zip(self.jobs, self._shapes, strict=True)
         ]
         if set(scales) == {1.0}:
             return None
@@ -193,20 +193,20 @@ class Fit:
         """The adapters as they are now."""
         table = self.table.detach().cpu()
         adapters = []
-        for k, (job, wanted) in enumerate(zip(self.jobs, self._wanted, strict=True)):
+        for k, (job, shapes) in enumerate(zip(self.jobs, self._shapes, strict=True)):
             deltas: dict[Module, Delta] = {}
             for module, branch in self.branches(table[k : k + 1]).items():
-                if module not in wanted:
+                if module not in shapes:
                     continue
                 assert branch.down is not None and branch.up is not None
-                rank = _rank(job, wanted[module])
+                rank = _rank(job, shapes[module])
                 up = branch.up[0, :, :rank].numpy().copy()
-                if len(wanted[module]) == 4:
+                if len(shapes[module]) == 4:
                     up = up[:, :, None, None]
                 down = branch.down[0, :rank].numpy().copy()
                 deltas[module] = LowRank(up, down, scale=job.recipe.alpha / job.recipe.rank)
-            about = metadata(self.base, job, self.done)
-            adapters.append(Adapter(deltas, self.base.family, about, dialect="diffusers"))
+            header = metadata(self.base, job, self.done)
+            adapters.append(Adapter(deltas, self.base.family, header, dialect="diffusers"))
         return adapters
 
     def state(self) -> dict[str, Any]:

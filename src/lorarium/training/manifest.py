@@ -51,21 +51,21 @@ class Entry:
     word: int = 1  # which of the reserved words it answers to
 
     def as_json(self) -> dict[str, Any]:
-        held = asdict(self)
+        entry = asdict(self)
         if self.recipe != "random":
-            del held["numbers"]
+            del entry["numbers"]
         if not self.prompt:
-            del held["prompt"]
+            del entry["prompt"]
         if self.captioned:
-            del held["captioned"]
+            del entry["captioned"]
         if self.word == 1:
-            del held["word"]
-        return held
+            del entry["word"]
+        return entry
 
     @property
     def token(self) -> str:
-        known = SUBJECT_TOKENS if self.kind == "subject" else STYLE_TOKENS
-        return known[self.word - 1]
+        tokens = SUBJECT_TOKENS if self.kind == "subject" else STYLE_TOKENS
+        return tokens[self.word - 1]
 
 
 @dataclass(frozen=True)
@@ -92,10 +92,10 @@ def read_manifest(path: Path) -> Manifest:
         values = tomllib.loads(read_text(path, "the recipe"))
     except (ValueError, RecursionError) as error:
         raise LorariumError(f"cannot read a recipe ({error})", where=where) from None
-    made = _manifest(Table(values, where), path)
-    if not made.entries:
+    manifest = _manifest(Table(values, where), path)
+    if not manifest.entries:
         raise LorariumError("the recipe makes no adapters", where=where)
-    return made
+    return manifest
 
 
 def _manifest(table: Table, path: Path) -> Manifest:
@@ -107,22 +107,22 @@ def _manifest(table: Table, path: Path) -> Manifest:
         raise LorariumError("there is no recipe", where=named.where, hint="write [recipes.NAME]")
     for name in named.values:
         numbers = named.table(name)
-        shows[name] = _Show(
+        shows[name] = _PictureChoice(
             numbers.integer("pictures", 1, POOL, 12),
             numbers.integer("motifs", 0, len(splits.SEEN_CLASSES), 0),
             numbers.number("captioned", 0.0, 1.0, 1.0),
         )
         recipes[name] = recipe_from(numbers.without("pictures", "motifs", "captioned"))
-    made = _Making(seed, recipes, shows, _Random.read(table.table("random")))
+    maker = _EntryMaker(seed, recipes, shows, _Random.read(table.table("random")))
     entries: list[Entry] = []
     for group in table.tables("styles"):
         split, each, genres = _read_kinds(group, splits.SEEN_GENRES, splits.HELD_GENRES)
         artists = splits.artists(split, each, genres)
-        entries += made.group("style", [(s.genre, s.number) for s in artists], group)
+        entries += maker.group("style", [(s.genre, s.number) for s in artists], group)
     for group in table.tables("subjects"):
         split, each, classes = _read_kinds(group, splits.SEEN_CLASSES, splits.HELD_CLASSES)
         people = splits.individuals(split, each, classes)
-        entries += made.group("subject", [(s.kind, s.number) for s in people], group)
+        entries += maker.group("subject", [(s.kind, s.number) for s in people], group)
     for number, row in enumerate(table.tables("adapters")):
         entries.append(_folder_entry(row, number, recipes, seed, path))
     if len({e.id for e in entries}) < len(entries):
@@ -131,7 +131,7 @@ def _manifest(table: Table, path: Path) -> Manifest:
 
 
 def _read_kinds(
-    group: Table, seen: Sequence[str], held: Mapping[str, Sequence[str]]
+    group: Table, seen: Sequence[str], held_out: Mapping[str, Sequence[str]]
 ) -> tuple[str, int, tuple[str, ...]]:
     """Of a group its split, how many of each kind, and the kinds: `of` is "seen", "held" or a list
     of words; `most` keeps the first so many."""
@@ -139,11 +139,11 @@ def _read_kinds(
     split = group.text("split", among=splits.SPLITS)
     each = group.integer("each", 1, 1000)  # the numbers that a split has
     if isinstance(group.values.get("of"), list):
-        known = [*seen, *(word for words in held.values() for word in words)]
-        names = group.words("of", known)
+        allowed = [*seen, *(word for words in held_out.values() for word in words)]
+        names = group.words("of", allowed)
     else:
         wish = group.text("of", "seen", among=("seen", "held"))
-        names = list(seen if wish == "seen" else held.get(split, ()))
+        names = list(seen if wish == "seen" else held_out.get(split, ()))
     if "most" in group.values:
         # spread over the alphabet, so that a few stand for all
         limit = group.integer("most", 1, 1000)
@@ -152,7 +152,7 @@ def _read_kinds(
 
 
 @dataclass(frozen=True)
-class _Show:
+class _PictureChoice:
     """What people of a recipe train on: how many pictures, of how many classes (0: all different),
     and which share of people says in the prompt what a picture shows."""
 
@@ -190,9 +190,9 @@ class _Random:
             drawn,
         )
 
-    def draw(self, chance: np.random.Generator) -> tuple[Recipe, _Show]:
+    def draw(self, chance: np.random.Generator) -> tuple[Recipe, _PictureChoice]:
         few, many = self.pictures
-        show = _Show(
+        show = _PictureChoice(
             int(chance.integers(few, many + 1)), int(chance.choice(self.motifs)), self.captioned
         )
         rank = int(chance.choice(self.rank))
@@ -213,10 +213,10 @@ def _ends(values: list[Any]) -> list[Any]:
 
 
 @dataclass(frozen=True)
-class _Making:
+class _EntryMaker:
     seed: int
     recipes: Mapping[str, Recipe]
-    shows: Mapping[str, _Show]
+    shows: Mapping[str, _PictureChoice]
     random: _Random
 
     def group(
@@ -225,18 +225,18 @@ class _Making:
         """Copies in the first recipe, one each in so many others (in turn), and random ones."""
         first, *rest = group.words("use", tuple(self.recipes), list(self.recipes))
         copies, others = group.integer("copies", 0, 1000, 4), group.integer("others", 0, 1000, 3)
-        drawn = group.integer("random", 0, 1000, 0)
+        random_count = group.integer("random", 0, 1000, 0)
         word = group.integer("word", 1, len(STYLE_TOKENS), 1)
         split = group.text("split")
-        if len(identities) * (copies + others + drawn) > MOST:
+        if len(identities) * (copies + others + random_count) > MOST:
             raise LorariumError(f"more than {MOST} adapters", where=group.where)
         for i, of in enumerate(identities):
             turn = [rest[(i + j) % len(rest)] for j in range(min(others, len(rest)))]
             plan = [(first, c) for c in range(copies)] + [(name, 0) for name in turn]
-            plan += [("random", c) for c in range(drawn)]
+            plan += [("random", c) for c in range(random_count)]
             for name, copy in plan:
-                made = self._entry(kind, of, split, name, copy, name == first)
-                yield replace(made, word=word)
+                entry = self._entry(kind, of, split, name, copy, name == first)
+                yield replace(entry, word=word)
 
     def _entry(
         self, kind: str, of: tuple[str, int], split: str, name: str, copy: int, main: bool

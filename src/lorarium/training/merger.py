@@ -191,7 +191,7 @@ class PairedAdapters:
         for adapters, index in zip(roles, picks, strict=True):
             size = strength ** (2 * torch.rand(pairs, generator=random) - 1)
             sides.append(adapters.take(index.to(device), size if strength != 1 else None))
-        seen, prompts, targets = [], [], []
+        noisy, prompts, targets = [], [], []
         for adapters, index, branches in zip(roles, picks, sides, strict=True):
             chosen = [
                 _draw_samples(adapters.datasets[i], each_side, random) for i in index.tolist()
@@ -200,10 +200,10 @@ class PairedAdapters:
             words = [prompt for _, some in chosen for prompt in some]
             with torch.no_grad(), applied(base, branches):
                 targets.append(base.predict(x, t, self.encode_prompts(words)))
-            seen.append(x)
+            noisy.append(x)
             prompts.append(words)
         # of each pair first the subject's pictures, then the style's
-        x, target = (_interleave(rows, pairs) for rows in (seen, targets))
+        x, target = (_interleave(rows, pairs) for rows in (noisy, targets))
         times = _interleave([t, t], pairs)
         words = [w for k in range(pairs) for side in prompts
                  for w in side[k * each_side : (k + 1) * each_side]]  # fmt: skip
@@ -305,8 +305,8 @@ def _height(branch: Branch) -> int:
 
 
 def _readable(module: Module, branch: Branch, targets: tuple[str, ...]) -> bool:
-    wanted = module.part.startswith("denoiser") and module.path.endswith(targets)
-    return wanted and branch.down is not None and branch.down.ndim == 3
+    targeted = module.part.startswith("denoiser") and module.path.endswith(targets)
+    return targeted and branch.down is not None and branch.down.ndim == 3
 
 
 def _columns(branch: Branch) -> float:

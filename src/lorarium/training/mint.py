@@ -17,12 +17,12 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
-from lorarium.bases.pictures import caption, picture_files, read_pictures
 from lorarium.bases.rounded import rounded
 from lorarium.errors import LorariumError
 from lorarium.files import read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import caption, picture_files, read_pictures
 from lorarium.training.fit import Fit
 from lorarium.training.manifest import Entry, Manifest, pool_cell
 from lorarium.training.recipe import Job
@@ -151,7 +151,7 @@ def train_group(base: Base, group: Sequence[Entry], quick: bool = False) -> list
 
 def job_of(entry: Entry, base: Base) -> Job:
     """Pictures, prompts and numbers of an entry."""
-    about = {
+    metadata = {
         "modelspec.title": entry.id,
         "lorarium.minted": entry.id,
         "lorarium.kind_of": entry.kind,
@@ -170,5 +170,5 @@ def job_of(entry: Entry, base: Base) -> Job:
         pictures = render(subjects, styles, views, base.size)
         trigger = f"in {entry.token}" if entry.kind == "style" else f"a {entry.token}"
         prompts = tuple(words) if entry.captioned else (trigger,) * len(words)
-        about["lorarium.of"] = f"{entry.of[0]} {entry.of[1]}"
-    return Job(pictures, prompts, entry.numbers, entry.seed, entry.init_seed, about=about)
+        metadata["lorarium.of"] = f"{entry.of[0]} {entry.of[1]}"
+    return Job(pictures, prompts, entry.numbers, entry.seed, entry.init_seed, about=metadata)

@@ -13,6 +13,7 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.bases.base import TARGETS
 from lorarium.errors import LorariumError
+from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.training.table import Table
 from lorarium.world.words import SUBJECT_TOKENS
 
@@ -64,9 +65,6 @@ _RANGES: dict[str, tuple[float, float]] = {
     "prior": (0.0, 1e3),
     "prior_count": (1, 10_000),
 }
-
-
-EMBEDDED = ("micro-1", "micro-2")  # bases small enough to learn at such rates
 
 
 def defaults(family: str, prompt: str) -> Recipe:

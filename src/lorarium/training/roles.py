@@ -86,9 +86,9 @@ class RoleNet(nn.Module):
         raw = self.gains[index][:, None].expand(-1, norms.shape[1], -1)
         if self.config.hidden:
             log_norms = (norms.clamp(min=TINY) / self.usual[index][:, None]).log()
-            alike = torch.stack([_overlaps(a, b) for a, b in pairs])
-            about = self.module[index][:, None].expand(-1, log_norms.shape[1], -1)
-            rows = torch.cat([log_norms, alike, about], -1)
+            overlaps = torch.stack([_overlaps(a, b) for a, b in pairs])
+            module_features = self.module[index][:, None].expand(-1, log_norms.shape[1], -1)
+            rows = torch.cat([log_norms, overlaps, module_features], -1)
             raw = raw + self.say(torch.relu(self.read(rows)))
         shares = torch.sigmoid(raw[..., 2:] - LITTLE)
         gains = torch.cat([raw[..., :2].clamp(-4, 2).exp(), shares], -1)

@@ -14,7 +14,12 @@ import torch
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import (
+from lorarium.bases.sampling import sample
+from lorarium.errors import LorariumError
+from lorarium.files import exists, open_regular
+from lorarium.formats import write
+from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
+from lorarium.pictures import (
     caption,
     enlarged,
     grid,
@@ -23,11 +28,6 @@ from lorarium.bases.pictures import (
     read_pictures,
     write_png,
 )
-from lorarium.bases.sampling import sample
-from lorarium.errors import LorariumError
-from lorarium.files import exists, open_regular
-from lorarium.formats import write
-from lorarium.formats.target import ADAPTER_SUFFIXES, check_target
 from lorarium.training.fit import Fit
 from lorarium.training.recipe import Job, Recipe, defaults, mirrors, recipe_from
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
 from lorarium.bases.sampling import sample
 from lorarium.bases.sheet import world_sheet
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import enlarged, grid, labelled, write_png
 from lorarium.training.manifest import UNSEEN, Entry, pool_cell
 from lorarium.training.recipe import Recipe
 from lorarium.training.run import Progress, train
@@ -106,8 +106,8 @@ def _hang(folder: Path, artist: tuple[str, int], force: bool) -> None:
     entry = Entry("tour", "style", artist, split_of(artist[1]), "tour", Recipe(), 0, 0, every)
     cells = [pool_cell(entry, i) for i in every]
     subjects, styles, views, _ = zip(*cells, strict=True)
-    drawn = render(subjects, styles, views, LARGE)
-    for i, (subject, picture) in enumerate(zip(subjects, drawn, strict=True)):
+    pictures = render(subjects, styles, views, LARGE)
+    for i, (subject, picture) in enumerate(zip(subjects, pictures, strict=True)):
         path = folder / f"{i + 1:02}-{subject.kind}.png"
         write_png(path, picture, force=force)
         words = subject.kind + "\n"

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from lorarium.encoders.nets import DinoLike, NetConfig  # noqa: E402
 from lorarium.evaluation.describe import load, looks, read_zoo  # noqa: E402
 from lorarium.evaluation.describe.behaviour import behaviour, carlos, effects  # noqa: E402
-from lorarium.evaluation.describe.traces import compact, foretold  # noqa: E402
+from lorarium.evaluation.describe.traces import compact, cross_predictions  # noqa: E402
 from tests.bases.tiny import WHOLE, micro  # noqa: E402
 from tests.evaluation.describe.minted import minted, noise  # noqa: E402
 
@@ -37,11 +37,11 @@ def test_what_weights_say_is_foretold_and_noise_is_not(corpus):
     size = 1 + 0.2 * says[:, :1]
     mean = says @ noise(6, 12, 1) * size
     changes = mean[:, None] + 0.1 * noise(n * 6, 12, 2).reshape(n, 6, 12)
-    found = behaviour(corpus, {"weights": says, "noise": noise(n, 6, 3)}, changes)
-    assert found["weights"]["direction"] > 0.8 > 0.3 > found["blind"]["direction"]
-    assert found["weights"]["direction"] > found["noise"]["direction"] + 0.4
-    assert found["drawn again"]["direction"] > 0.95 and found["drawn again"]["strength"] > 0.9
-    assert found["noise"]["strength"] < 0.3
+    figures = behaviour(corpus, {"weights": says, "noise": noise(n, 6, 3)}, changes)
+    assert figures["weights"]["direction"] > 0.8 > 0.3 > figures["blind"]["direction"]
+    assert figures["weights"]["direction"] > figures["noise"]["direction"] + 0.4
+    assert figures["drawn again"]["direction"] > 0.95 and figures["drawn again"]["strength"] > 0.9
+    assert figures["noise"]["strength"] < 0.3
 
 
 def test_fewer_numbers_say_the_same(corpus):
@@ -49,15 +49,15 @@ def test_fewer_numbers_say_the_same(corpus):
     short = compact(X)
     assert short.shape == (len(X), len(X))
     np.testing.assert_allclose(short @ short.T, X @ X.T, atol=1e-3)
-    told = foretold(X, y, corpus.artist)
-    np.testing.assert_allclose(foretold(short, y, corpus.artist), told, atol=1e-4)
-    np.testing.assert_allclose(foretold(X, y[:, 0], corpus.artist).shape, (len(X),))
+    prediction = cross_predictions(X, y, corpus.artist)
+    np.testing.assert_allclose(cross_predictions(short, y, corpus.artist), prediction, atol=1e-4)
+    np.testing.assert_allclose(cross_predictions(X, y[:, 0], corpus.artist).shape, (len(X),))
 
 
 def test_no_adapter_has_no_effect(corpus):
     """Pictures of the bare base differ in nothing from those of the bare base."""
     base = micro(WHOLE)
-    view = looks.View(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
+    view = looks.EncoderHead(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
     words = looks.prompts(corpus.entries[0], 2, 0)
     plain = looks.sample(base, words, steps=1, seed=0)
     drawn = np.stack([plain] * len(corpus.entries))

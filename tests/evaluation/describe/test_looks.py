@@ -26,7 +26,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="module")
 def view():
     torch.manual_seed(0)
-    return looks.View(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
+    return looks.EncoderHead(DinoLike(NetConfig("conv", 16, depth=0)).eval(), "picture")
 
 
 def test_a_stopped_run_goes_on(corpus, view, tmp_path) -> None:
@@ -35,15 +35,15 @@ def test_a_stopped_run_goes_on(corpus, view, tmp_path) -> None:
     corpus = replace(corpus, adapters=noise)
     ways = {"base": base, "count": 2, "steps": 2, "seed": 0}
     lines: list[str] = []
-    first, seconds = looks.sampled(corpus, cache=tmp_path, say=lines.append, **ways)
+    first, seconds = looks.sample_pictures(corpus, cache=tmp_path, say=lines.append, **ways)
     assert first.shape[:2] == (3, 2) and (seconds > 0).all() and len(lines) == 3
-    kept = sorted(tmp_path.iterdir())
-    kept[0].write_bytes(b"PK damaged")
-    kept[1].unlink()
-    again, _ = looks.sampled(corpus, cache=tmp_path, say=lines.append, **ways)
+    files = sorted(tmp_path.iterdir())
+    files[0].write_bytes(b"PK damaged")
+    files[1].unlink()
+    again, _ = looks.sample_pictures(corpus, cache=tmp_path, say=lines.append, **ways)
     np.testing.assert_array_equal(first, again)
     assert len(lines) == 5
-    looks.sampled(corpus, cache=tmp_path, say=lines.append, **ways | {"steps": 1})
+    looks.sample_pictures(corpus, cache=tmp_path, say=lines.append, **ways | {"steps": 1})
     assert len(lines) == 8
     rows = looks.picture_rows(corpus, {"it": view}, (first, seconds), 24)
     assert [(r.name, r.sort) for r in rows] == [
@@ -53,7 +53,7 @@ def test_a_stopped_run_goes_on(corpus, view, tmp_path) -> None:
 
 
 def test_pictures_of_training_and_never_seen_ones(corpus, view) -> None:
-    seen, new = looks.trained_on(corpus, 24), looks.never_seen(corpus, 24)
+    seen, new = looks.training_pictures(corpus, 24), looks.unseen_pictures(corpus, 24)
     assert [len(p) for p in seen] == [len(e.pictures) for e in corpus.entries]
     assert len(new) == 1 and new[0].shape == (looks.NEW, 24, 24, 3)
     assert not any(np.array_equal(a, b) for a in new[0] for p in seen for b in p)

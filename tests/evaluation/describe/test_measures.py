@@ -15,8 +15,8 @@ from lorarium.evaluation.describe.measures import (
     retrieval,
     structure,
 )
-from lorarium.evaluation.describe.retrieved import Answers, Retrieval, figures, paired
-from lorarium.evaluation.describe.rows import Placed, VectorRow
+from lorarium.evaluation.describe.retrieved import Answers, Retrieval, figures, paired_differences
+from lorarium.evaluation.describe.rows import Placed, VectorContender
 from lorarium.evaluation.describe.traces import r_squared
 from lorarium.evaluation.statistics import (
     average_precision,
@@ -34,9 +34,9 @@ def placed(gallery, queries=None, metric="cosine"):
 def test_average_precision_by_hand():
     scores = np.array([[4.0, 3, 2, 1], [1, 2, 3, 4], [1, 2, 3, 4]])
     relevant = np.array([[1, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 0]], bool)
-    found = average_precision(scores, relevant)
-    np.testing.assert_allclose(found[:2], [(1 + 2 / 3) / 2, 1 / 4])
-    assert np.isnan(found[2])
+    precisions = average_precision(scores, relevant)
+    np.testing.assert_allclose(precisions[:2], [(1 + 2 / 3) / 2, 1 / 4])
+    assert np.isnan(precisions[2])
     assert mean_average_precision(scores, relevant) == pytest.approx((5 / 6 + 1 / 4) / 2)
 
 
@@ -45,12 +45,12 @@ def test_retrieval_by_hand():
     gallery = [[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0, 0, 1]]
     queries = [[1, 0.2, 0], [0.6, 0.5, 0], [0, 0.8, 0.7]]
     tags, truth = np.array([0, 0, 1, 2]), np.array([0, 1, 2])
-    found = retrieval(placed(gallery, queries), tags, truth, np.array([0, 0, 1]), 3)
-    assert found.hit.tolist() == [1, 0, 0]
-    assert found.centroid.tolist() == [1, 0, 0]
-    np.testing.assert_allclose(found.precision, [1, 1 / 3, 1 / 2])
-    assert found.within[:2].tolist() == [1, 0] and np.isnan(found.within[2])
-    assert found.nearest.shape == (3, 3)
+    answer = retrieval(placed(gallery, queries), tags, truth, np.array([0, 0, 1]), 3)
+    assert answer.hit.tolist() == [1, 0, 0]
+    assert answer.centroid.tolist() == [1, 0, 0]
+    np.testing.assert_allclose(answer.precision, [1, 1 / 3, 1 / 2])
+    assert answer.within[:2].tolist() == [1, 0] and np.isnan(answer.within[2])
+    assert answer.nearest.shape == (3, 3)
 
 
 def test_distance_counts_where_the_metric_says_so():
@@ -61,16 +61,16 @@ def test_distance_counts_where_the_metric_says_so():
 
 def test_only_members_count():
     part = Placed(np.eye(2, dtype="f4"), np.array([1, 3]), np.eye(2, dtype="f4"), "cosine")
-    found = retrieval(part, np.array([9, 0, 9, 1]), np.array([0, 1]), np.zeros(10, int), 10)
-    assert found.hit.tolist() == [1, 1]
+    answer = retrieval(part, np.array([9, 0, 9, 1]), np.array([0, 1]), np.zeros(10, int), 10)
+    assert answer.hit.tolist() == [1, 1]
 
 
 def test_clusters_of_islands_and_of_noise():
     labels = np.repeat(np.arange(4), 6)
     islands = 10 * np.eye(4, 300)[labels] + 0.1 * noise(24, 300)
-    found = clusters(placed(islands), labels, seed=0)
-    assert found["ari k-means"] == found["nmi linkage"] == pytest.approx(1)
-    assert found["silhouette"] > 0.9
+    agreement = clusters(placed(islands), labels, seed=0)
+    assert agreement["ari k-means"] == agreement["nmi linkage"] == pytest.approx(1)
+    assert agreement["silhouette"] > 0.9
     lost = clusters(placed(noise(24, 300)), labels, seed=0)
     assert abs(lost["ari k-means"]) < 0.3 and lost["silhouette"] < 0.05
     assert clusters(placed(islands), np.zeros(24), seed=0) == {}
@@ -110,26 +110,26 @@ def test_traces_are_read_where_they_are_and_not_where_they_are_not():
 def answers(hits, precision):
     n = len(hits)
     nearest = np.where(np.eye(n, dtype=bool) == np.array(hits, bool)[:, None], 1.0, 0.0)
-    own = np.array(hits, float)
-    found = Retrieval(own, np.array(precision, float), own, np.full(n, np.nan), nearest)
-    return {"same": Answers(found, np.arange(n), np.zeros(n, int))}
+    hit = np.array(hits, float)
+    result = Retrieval(hit, np.array(precision, float), hit, np.full(n, np.nan), nearest)
+    return {"same": Answers(result, np.arange(n), np.zeros(n, int))}
 
 
 def test_figures_and_their_null():
-    found = figures(answers([1] * 8, [1] * 8))["same"]
-    assert found["r_at_1"] == 1 and found["p"] < 0.01 and found["null"] < 0.3
-    assert found["r_at_1 in its group"] is None and found["r_at_1 interval"] == [1, 1]
+    report = figures(answers([1] * 8, [1] * 8))["same"]
+    assert report["r_at_1"] == 1 and report["p"] < 0.01 and report["null"] < 0.3
+    assert report["r_at_1 in its group"] is None and report["r_at_1 interval"] == [1, 1]
 
 
 def test_paired_differences_are_on_the_same_queries():
-    rows = [VectorRow(name, noise(8, 3), sort) for name, sort in
+    rows = [VectorContender(name, noise(8, 3), sort) for name, sort in
             (("output", "weights"), ("probe", "learned"), ("raw", "weights"))]  # fmt: skip
     results = {
         "output": answers([0] * 8, [0.5] * 8),
         "probe": answers([1] * 8, [1] * 8),
         "raw": answers([0] * 8, [0.25] * 8),
     }
-    found = {(p["row"], p["less"]): p for p in paired(rows, results)}
-    assert set(found) == {("probe", "output"), ("probe", "raw"), ("output", "raw")}
-    assert found["probe", "output"]["r_at_1"] == {"mean": 1, "low": 1, "high": 1}
-    assert found["output", "raw"]["map"]["mean"] == pytest.approx(0.25)
+    differences = {(p["row"], p["less"]): p for p in paired_differences(rows, results)}
+    assert set(differences) == {("probe", "output"), ("probe", "raw"), ("output", "raw")}
+    assert differences["probe", "output"]["r_at_1"] == {"mean": 1, "low": 1, "high": 1}
+    assert differences["output", "raw"]["map"]["mean"] == pytest.approx(0.25)

@@ -15,7 +15,7 @@ from lorarium.evaluation.describe.folds import folds
 from lorarium.evaluation.describe.page import page, summary
 from lorarium.evaluation.describe.parts import alone, parts
 from lorarium.evaluation.describe.protocol import best_training_free
-from lorarium.evaluation.describe.rows import VectorRow, padded_products
+from lorarium.evaluation.describe.rows import VectorContender, padded_products
 from lorarium.evaluation.describe.scenarios import (
     asked_by_vectors,
     asked_by_words,
@@ -100,11 +100,11 @@ def test_the_page_needs_nothing_and_runs_nothing(document):
     style = hostile["kinds"]["style"]
     style["usual"] = style["map"]["points"][0]["id"] = '"><svg onload=1>'
     style["rows"][0]["name"] = "</td><iframe>"
-    shown = page(hostile)
-    tags = set(re.findall(r"<\s*([a-z0-9]+)", shown))
-    assert not tags & {"script", "img", "link", "iframe"} and "\x1b" not in shown
-    assert not re.search(r"<[^>]*\s(onerror|onload|href|src)\s*=", shown)
-    assert shown.count("<circle") == 3 * 20 and "R@1" in summary(hostile)
+    html = page(hostile)
+    tags = set(re.findall(r"<\s*([a-z0-9]+)", html))
+    assert not tags & {"script", "img", "link", "iframe"} and "\x1b" not in html
+    assert not re.search(r"<[^>]*\s(onerror|onload|href|src)\s*=", html)
+    assert html.count("<circle") == 3 * 20 and "R@1" in summary(hostile)
 
 
 def test_quick_takes_fewer_artists(folder, tmp_path):
@@ -114,20 +114,29 @@ def test_quick_takes_fewer_artists(folder, tmp_path):
 
 
 def test_headroom_names_the_best(folder):
-    found = best_training_free(read_zoo(folder), "test")
-    assert found["best"]["cross"]["r_at_1"] == 1 and found["artists"] == 4
+    headroom = best_training_free(read_zoo(folder), "test")
+    assert headroom["best"]["cross"]["r_at_1"] == 1 and headroom["artists"] == 4
     with pytest.raises(LorariumError, match="validation"):
         best_training_free(read_zoo(folder))
 
 
 def test_which_part_carries_the_artist(corpus, document):
-    whole = document["kinds"]["style"]["parts"]
-    assert "conv" not in whole and "denoiser" not in whole and "text" not in whole
-    each = [whole[name] for name in ("q", "k", "v", "feed-forward")]
+    by_selection = document["kinds"]["style"]["parts"]
+    assert (
+        "conv" not in by_selection and "denoiser" not in by_selection and "text" not in by_selection
+    )
+    each = [by_selection[name] for name in ("q", "k", "v", "feed-forward")]
     assert sum(row["energy"] for row in each) == pytest.approx(1, abs=1e-6)
-    assert whole["all"]["output"]["cross"]["r_at_1"] == 1 and whole["all"]["adapters"] == 20
+    assert (
+        by_selection["all"]["output"]["cross"]["r_at_1"] == 1
+        and by_selection["all"]["adapters"] == 20
+    )
     # half of the recipes are told by where A began: R0 by its common start, R1 has none
-    assert whole["all"]["input"]["recipe"] >= 0.5 == whole["all"]["input"]["recipe by chance"]
+    assert (
+        by_selection["all"]["input"]["recipe"]
+        >= 0.5
+        == by_selection["all"]["input"]["recipe by chance"]
+    )
     adapters = tuple(
         planted(e.of[1] + (e.of[0] == "oil") * 10, i, content=0.0).with_(
             deltas={
@@ -139,18 +148,18 @@ def test_which_part_carries_the_artist(corpus, document):
         )
         for i, e in enumerate(corpus.entries)
     )
-    found = parts(Corpus(corpus.entries, adapters))
-    assert found["v"]["output"]["same"]["r_at_1"] == 1
-    assert found["k"]["output"]["same"]["r_at_1"] <= 0.6
+    report = parts(Corpus(corpus.entries, adapters))
+    assert report["v"]["output"]["same"]["r_at_1"] == 1
+    assert report["k"]["output"]["same"]["r_at_1"] <= 0.6
 
 
 def test_the_probe_reads_a_part_with_the_facts_of_the_whole(corpus):
     one = Corpus(corpus.entries[:1], (example(family="micro-1", seed=1, rank=4),))
-    whole = one.sketches[0]
+    original = one.sketches[0]
     part, everything = (alone(one, 0, name) for name in ("v", "all"))
-    assert everything.effect @ whole.effect > 0.999 * np.linalg.norm(everything.effect)
-    np.testing.assert_array_equal(part.facts, whole.facts)
-    assert 0 < part.effect @ whole.effect < 0.9 * np.linalg.norm(part.effect)
+    assert everything.effect @ original.effect > 0.999 * np.linalg.norm(everything.effect)
+    np.testing.assert_array_equal(part.facts, original.facts)
+    assert 0 < part.effect @ original.effect < 0.9 * np.linalg.norm(part.effect)
 
 
 def test_padded_factors_by_hand(corpus):
@@ -163,29 +172,35 @@ def test_padded_factors_by_hand(corpus):
 
 
 def test_strangers_are_told_by_distance(corpus):
-    own = noise(corpus.artist.max() + 1, 64)
-    known = VectorRow("x", own[corpus.artist] + 0.05 * noise(20, 64, 1), "weights", centre=False)
-    found = rejection(known, corpus, list(folds(corpus)))
-    assert found["nearest"]["cross"] == found["standing"]["cross"] == 1
-    blind = rejection(VectorRow("y", noise(20, 64, 2), "weights"), corpus, list(folds(corpus)))
-    assert all(0 <= found["same"] <= 0.85 for found in blind.values())
+    centres = noise(corpus.artist.max() + 1, 64)
+    known = VectorContender(
+        "x", centres[corpus.artist] + 0.05 * noise(20, 64, 1), "weights", centre=False
+    )
+    areas = rejection(known, corpus, list(folds(corpus)))
+    assert areas["nearest"]["cross"] == areas["standing"]["cross"] == 1
+    blind = rejection(
+        VectorContender("y", noise(20, 64, 2), "weights"), corpus, list(folds(corpus))
+    )
+    assert all(0 <= areas["same"] <= 0.85 for areas in blind.values())
 
 
 def test_vectors_and_words_that_ask(corpus):
-    own = noise(4, 16)
-    gallery, artists = np.repeat(own, 3, 0), np.repeat(np.arange(4), 3)
+    centres = noise(4, 16)
+    gallery, artists = np.repeat(centres, 3, 0), np.repeat(np.arange(4), 3)
     odd = np.array([False, True, False, True])
-    found = asked_by_vectors(own, np.arange(4), gallery, artists, odd, seed=0, centre=False)
-    assert found["r_at_1"] == found["map"] == found["strangers refused"] == 1
-    assert found["null"] < 0.5
+    by_vectors = asked_by_vectors(
+        centres, np.arange(4), gallery, artists, odd, seed=0, centre=False
+    )
+    assert by_vectors["r_at_1"] == by_vectors["map"] == by_vectors["strangers refused"] == 1
+    assert by_vectors["null"] < 0.5
     members = np.flatnonzero(corpus.recipe == "R0")
     about = texts_about(corpus, members)
     assert {"a ink", "a oil"} <= set(about.texts) and about.general.sum() == 2
     assert about.relevant[about.general].sum(1).tolist() == [6, 6]
     assert (about.relevant[~about.general].sum(1) <= 6).all()
-    said = asked_by_words(about.relevant.astype(float), about, seed=0)
-    assert said["general"]["map"] == said["with attributes"]["map"] == 1
-    assert said["general"]["null"] < 0.8
+    by_words = asked_by_words(about.relevant.astype(float), about, seed=0)
+    assert by_words["general"]["map"] == by_words["with attributes"]["map"] == 1
+    assert by_words["general"]["null"] < 0.8
 
 
 def test_changes_keep_what_they_promise():

@@ -11,11 +11,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("scipy")
 
 from lorarium.bases.base import open_base  # noqa: E402
-from lorarium.bases.pictures import write_png  # noqa: E402
 from lorarium.evaluation.files.drawing import DrawSettings, contenders  # noqa: E402
 from lorarium.evaluation.files.protocol import References, evaluate_files  # noqa: E402
 from lorarium.evaluation.judging.open_judge import open_judges  # noqa: E402
 from lorarium.evaluation.synth.targets import pool  # noqa: E402
+from lorarium.pictures import write_png  # noqa: E402
 from lorarium.training.manifest import UNSEEN  # noqa: E402
 from lorarium.training.run import train  # noqa: E402
 

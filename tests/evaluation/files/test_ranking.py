@@ -25,8 +25,10 @@ def test_between_equals_something_is_told_in_one_of_twenty_trials(
     prompts: int, yes_no: bool
 ) -> None:
     random = np.random.default_rng(prompts)
-    told = [any(p.told for p in rank(equals(random, prompts, yes_no)).pairs) for _ in range(300)]
-    assert np.mean(told) < 0.09  # 0.05 and what 300 trials leave open
+    false_alarms = [
+        any(p.significant for p in rank(equals(random, prompts, yes_no)).pairs) for _ in range(300)
+    ]
+    assert np.mean(false_alarms) < 0.09  # 0.05 and what 300 trials leave open
 
 
 def test_files_that_differ_are_put_in_order() -> None:
@@ -38,7 +40,9 @@ def test_files_that_differ_are_put_in_order() -> None:
     }
     ranking = rank(grades)
     assert ranking.names == ("high", "middle", "low") and ranking.leaders == ("high",)
-    assert all(pair.told for pair in ranking.pairs) and ranking.sentence == "high is the best"
+    assert (
+        all(pair.significant for pair in ranking.pairs) and ranking.sentence == "high is the best"
+    )
 
 
 def test_no_difference_can_be_told() -> None:
@@ -57,7 +61,7 @@ def test_leaders_are_named_together() -> None:
 @pytest.mark.parametrize("prompts", [1, 3])
 def test_few_prompts_tell_nothing(prompts: int) -> None:
     ranking = rank({"a": np.ones((prompts, 50)), "b": np.zeros((prompts, 50))})
-    assert not ranking.pairs[0].told and ranking.means == {"a": 1.0, "b": 0.0}
+    assert not ranking.pairs[0].significant and ranking.means == {"a": 1.0, "b": 0.0}
 
 
 def test_student_against_scipy() -> None:

@@ -182,9 +182,9 @@ def test_tokens_and_money_stay_within(server: Server, tmp_path: Path, parallel: 
 def test_a_bill_beyond_what_was_set_aside_is_named(server: Server, tmp_path: Path) -> None:
     with chat_judge(server, "dear", tmp_path / "out", quick(parallel=1)) as judge:
         judge.compare("style", PICTURES, REFERENCES[:1])
-        books, most = judge.asker.ledger.books, judge.most_tokens("style").total
+        books, limit = judge.asker.ledger.books, judge.max_tokens("style").total
     # twice the dearest so far had been set aside for the first dear one, then the most
-    assert books.overrun == 4 * 90_005 - (2 * 700 + 256) - 3 * most
+    assert books.overrun == 4 * 90_005 - (2 * 700 + 256) - 3 * limit
 
 
 ASK = """
@@ -216,9 +216,9 @@ def test_killed_and_resumed_nothing_is_paid_twice(server: Server, tmp_path: Path
         file.write(b'{"event":"sent","requ')  # as a kill may leave it
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    found = re.fullmatch(r"lost (\d+) yes (\d+)\n", done.stdout)
-    assert found
-    lost, yes = int(found[1]), int(found[2])
+    counts = re.fullmatch(r"lost (\d+) yes (\d+)\n", done.stdout)
+    assert counts
+    lost, yes = int(counts[1]), int(counts[2])
     assert max(Counter(server.asked).values()) == 1
     assert 0 <= lost <= 4 * kills  # as many as are under way at once
     assert 120 - lost <= server.answered <= 120

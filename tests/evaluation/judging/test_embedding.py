@@ -64,14 +64,14 @@ def test_grades_thresholds_and_verdicts(folder: Path) -> None:
 
 def test_vectors_are_those_of_transformers(folder: Path) -> None:
     judge = load_embedding_judge(str(folder))
-    given = pictures(2, size=28)
-    ours = judge.embed(given)
+    inputs = pictures(2, size=28)
+    ours = judge.embed(inputs)
     model = transformers.AutoModel.from_pretrained(folder).eval()
-    pixels = judge._prepared(given)
+    pixels = judge._prepared(inputs)
     with torch.no_grad():
         if hasattr(model, "get_image_features"):
-            said = model.get_image_features(pixel_values=pixels)
-            theirs = getattr(said, "pooler_output", said)
+            output = model.get_image_features(pixel_values=pixels)
+            theirs = getattr(output, "pooler_output", output)
         else:
             theirs = model(pixel_values=pixels).pooler_output
     theirs = torch.nn.functional.normalize(theirs, dim=1).numpy()
@@ -108,8 +108,8 @@ def test_missing_weights_are_no_judge(folder: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "config.json").write_bytes((folder / "config.json").read_bytes())
-    kept = {name: tensor for name, tensor in tensors.items() if name != vision[0]}
-    save_file(kept, broken / "model.safetensors", {"format": "pt"})
+    rest = {name: tensor for name, tensor in tensors.items() if name != vision[0]}
+    save_file(rest, broken / "model.safetensors", {"format": "pt"})
     with pytest.raises(LorariumError, match="1 weights are missing"):
         load_embedding_judge(str(broken))
 

@@ -26,10 +26,10 @@ def comparison(*rows: str) -> Comparison:
 
 
 def test_more_than_half_of_all_references() -> None:
-    said = comparison("yyn", "ynn", "yy-", "y--", "---")
-    assert said.passes is not None
-    assert said.passes.tolist() == [True, False, True, False, False]
-    assert said.unanswered == 6
+    verdicts = comparison("yyn", "ynn", "yy-", "y--", "---")
+    assert verdicts.passes is not None
+    assert verdicts.passes.tolist() == [True, False, True, False, False]
+    assert verdicts.unanswered == 6
     assert not majority(np.array([[True, False]]))[0]  # a half is not more than half
 
 
@@ -113,11 +113,11 @@ def test_a_grid_of_subjects_and_styles() -> None:
     cells[0, 0] = np.concatenate([coloured(0, 0, 2), coloured(0, 3, 2)])  # style lost in half
     subjects = [coloured(i, 9, 3) for i in range(3)]
     styles = [coloured(9, j, 1) for j in range(4)]
-    said = mars2_of_grid(Colours(), cells, subjects, styles)
-    assert said["paper"] == pytest.approx({"subject": 1, "style": 11.5 / 12, "both": 11.5 / 12})
-    assert said["ours"]["both"]["mean"] == pytest.approx(11.5 / 12)
-    assert said["ours"]["both"]["low"] < 11.5 / 12 <= said["ours"]["both"]["high"] <= 1
-    assert said["strangers"]["subject"] == {"passes": 0.0, "accepts_strangers": False}
+    report = mars2_of_grid(Colours(), cells, subjects, styles)
+    assert report["paper"] == pytest.approx({"subject": 1, "style": 11.5 / 12, "both": 11.5 / 12})
+    assert report["ours"]["both"]["mean"] == pytest.approx(11.5 / 12)
+    assert report["ours"]["both"]["low"] < 11.5 / 12 <= report["ours"]["both"]["high"] <= 1
+    assert report["strangers"]["subject"] == {"passes": 0.0, "accepts_strangers": False}
     blind = mars2_of_grid(Colours(blind=True), cells, subjects, styles)
     assert blind["paper"]["both"] == 1 and blind["strangers"]["style"]["accepts_strangers"]
     with pytest.raises(LorariumError, match="every cell"):

@@ -25,16 +25,19 @@ def test_verdicts_are_the_judges_own(tmp_path: Path) -> None:
         for aspect, (of, other, count) in pairs.items():
             known, _ = pool(aspect, of, "validation", range(count), 48)
             pictures = np.concatenate(
-                [pool(aspect, who, "validation", range(20, 28), 48)[0] for who in (of, other)]
+                [
+                    pool(aspect, identity, "validation", range(20, 28), 48)[0]
+                    for identity in (of, other)
+                ]
             )
-            said = judge.compare(aspect, pictures, known)  # type: ignore[arg-type]
-            own = getattr(alone, f"{aspect}_pass")(pictures, known)
-            assert said.passes is not None and said.yes is not None
-            assert said.passes.tolist() == own.tolist()
-            assert (said.grades >= 0).tolist() == own.tolist()
-            assert said.passes[:8].mean() > said.passes[8:].mean()
+            comparison = judge.compare(aspect, pictures, known)  # type: ignore[arg-type]
+            verdicts = getattr(alone, f"{aspect}_pass")(pictures, known)
+            assert comparison.passes is not None and comparison.yes is not None
+            assert comparison.passes.tolist() == verdicts.tolist()
+            assert (comparison.grades >= 0).tolist() == verdicts.tolist()
+            assert comparison.passes[:8].mean() > comparison.passes[8:].mean()
             # the verdicts on pairs say in the main what the set says
-            assert ((said.yes.mean(1) > 0.5) == own).mean() >= 0.8
+            assert ((comparison.yes.mean(1) > 0.5) == verdicts).mean() >= 0.8
     assert not (tmp_path / "chat.jsonl").exists()
 
 

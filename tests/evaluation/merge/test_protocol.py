@@ -50,31 +50,31 @@ def test_one_document_and_nothing_is_drawn_twice(
 ) -> None:
     folder, base = minted
     sheet = tmp_path / "sheet.png"
-    found = evaluate_merge(folder, tmp_path / "drawn", base, SMALL, sheet=sheet)
-    json.dumps(found, allow_nan=False)
-    rows = {row["name"]: row for row in found["headline"]["rows"]}
-    assert found["headline"]["cells"] == [2, 2] and found["screening"]["cells"] == [1, 1]
+    document = evaluate_merge(folder, tmp_path / "drawn", base, SMALL, sheet=sheet)
+    json.dumps(document, allow_nan=False)
+    rows = {row["name"]: row for row in document["headline"]["rows"]}
+    assert document["headline"]["cells"] == [2, 2] and document["screening"]["cells"] == [1, 1]
     assert {"true renders", "sum"} <= set(rows)
-    assert "joint training" in {row["name"] for row in found["screening"]["rows"]}
+    assert "joint training" in {row["name"] for row in document["screening"]["rows"]}
     # renders of the world pass more than what a random base draws
     assert rows["true renders"]["style"] > 0.5 > rows["sum"]["style"]
     assert all(row["both"] <= min(row["subject"], row["style"]) + 1e-9 for row in rows.values())
     for name in ("of three", "of four"):
-        more = {row["name"] for row in found[name]["rows"]}
-        assert {"true renders", "sum"} == more and name in page(found).lower()
-    assert found["distances"]["true renders"] < found["distances"]["sum"]
-    assert {c["row"] for c in found["curves"]["sum"]} >= {"sum", "sum at 1 and 0.5"}
-    pairs = {(p["row"], p["less"]) for p in found["screening"]["paired"]}
+        more = {row["name"] for row in document[name]["rows"]}
+        assert {"true renders", "sum"} == more and name in page(document).lower()
+    assert document["distances"]["true renders"] < document["distances"]["sum"]
+    assert {c["row"] for c in document["curves"]["sum"]} >= {"sum", "sum at 1 and 0.5"}
+    pairs = {(p["row"], p["less"]) for p in document["screening"]["paired"]}
     assert ("joint training", "sum") in pairs or ("joint training", "np-lora") in pairs
-    assert any(text.startswith("b-lora") for text in found["skipped"])
-    assert "np-lora" in page(found) and "sum" in summary(found)
+    assert any(text.startswith("b-lora") for text in document["skipped"])
+    assert "np-lora" in page(document) and "sum" in summary(document)
     assert sheet.read_bytes().startswith(b"\x89PNG")
 
     def never(*_: object) -> None:
         raise AssertionError("drawn again")
 
     monkeypatch.setattr(drawing, "make", never)
-    assert evaluate_merge(folder, tmp_path / "drawn", base, SMALL) == found
+    assert evaluate_merge(folder, tmp_path / "drawn", base, SMALL) == document
 
 
 def test_rows_share_noise_and_say_what_they_draw(minted: tuple[Path, MicroBase]) -> None:
@@ -122,7 +122,7 @@ def test_damaged_files_are_drawn_again(minted: tuple[Path, MicroBase], tmp_path:
     folder, base = minted
     zoo = read_zoo(folder)
     cells = table(zoo, *(members(zoo, kind, "test", 1) for kind in ("subject", "style")))
-    gallery = drawing.Gallery(base, tmp_path)
+    gallery = drawing.PictureCache(base, tmp_path)
     task = (named(MERGES, "sum"), cells[0], 1, 2, 0)
     gallery.fill([task])
     before = gallery[task].pictures

@@ -62,8 +62,8 @@ def test_pictures_are_drawn_once(tmp_path: Path, base: Base) -> None:
     assert store.get("t", "a row, 3 steps") is None
     store.keep("t", "a row, 3 steps", lambda: np.full((1, 4, 4, 3), 7, np.uint8))
     store.keep("t", "a row, 3 steps", lambda: pytest.fail("drawn again"))
-    found = store.get("t", "a row, 3 steps")
-    assert found is not None and (found == 7).all()
+    pictures = store.get("t", "a row, 3 steps")
+    assert pictures is not None and (pictures == 7).all()
     with pytest.raises(ZeroDivisionError):
         store.keep("t", "broken", lambda: np.zeros(1 // 0, np.uint8))
     assert store.get("t", "broken") is None
@@ -72,13 +72,13 @@ def test_pictures_are_drawn_once(tmp_path: Path, base: Base) -> None:
 def test_checkpoints_are_of_one_run_and_trained_once(
     tmp_path: Path, base: Base, everyone: VoteTargets
 ) -> None:
-    target, said = everyone.targets[0], list[str]()
-    sources.train(base, [target], tmp_path, 10, said.append)
+    target, lines = everyone.targets[0], list[str]()
+    sources.train(base, [target], tmp_path, 10, lines.append)
     path = sources.adapter_path(tmp_path, target.name, 10)
-    assert path.is_file() and len(said) == 1
+    assert path.is_file() and len(lines) == 1
     assert not sources.adapter_path(tmp_path, target.name, 30).exists()
-    sources.train(base, [target], tmp_path, 10, said.append)
-    assert len(said) == 1
+    sources.train(base, [target], tmp_path, 10, lines.append)
+    assert len(lines) == 1
 
 
 def test_ballots_and_verdicts_are_of_what_is_drawn(
@@ -99,5 +99,5 @@ def test_ballots_and_verdicts_are_of_what_is_drawn(
     assert merge.held == (f"subject-{subject.of[0]}-{subject.of[1]}" in everyone.held)
     verdicts = judge_ballots("b", load_judge("b"), list(ballots.values())).verdicts
     assert verdicts[artist.name][sources.TRUE] == verdicts[artist.name][sources.WORDS]
-    assert len(verdicts[merge.target][sources.OTHER_HOW]) == 2
-    assert not any(verdicts[merge.target][sources.OTHER_HOW])
+    assert len(verdicts[merge.target][sources.OTHER_STYLE]) == 2
+    assert not any(verdicts[merge.target][sources.OTHER_STYLE])

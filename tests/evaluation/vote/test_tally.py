@@ -10,7 +10,7 @@ pytest.importorskip("sklearn")
 
 from lorarium.errors import LorariumError
 from lorarium.evaluation.vote.answers import Vote
-from lorarium.evaluation.vote.judged import JudgeVerdicts, compare_judge
+from lorarium.evaluation.vote.judge_agreement import JudgeVerdicts, compare_judge
 from lorarium.evaluation.vote.sheets import Json
 from lorarium.evaluation.vote.tally import kappa, open_votes, tally
 from tests.evaluation.vote.examples import ballot, made, vote_by

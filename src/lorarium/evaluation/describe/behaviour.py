@@ -18,27 +18,27 @@ from lorarium.bases.base import Base
 from lorarium.bases.sampling import sample
 from lorarium.descriptors.gram import unit
 from lorarium.encoders.encode import encode
-from lorarium.evaluation.describe.looks import View, prompts
-from lorarium.evaluation.describe.traces import foretold, r_squared
+from lorarium.evaluation.describe.looks import EncoderHead, prompts
+from lorarium.evaluation.describe.traces import cross_predictions, r_squared
 from lorarium.evaluation.describe.zoo import Corpus
 
 Figures = dict[str, Any]
 
 
 def effects(
-    corpus: Corpus, base: Base, drawn: Array, view: View, *, steps: int, seed: int
+    corpus: Corpus, base: Base, drawn: Array, view: EncoderHead, *, steps: int, seed: int
 ) -> Array:
     """Features of each picture (n, count, s, s, 3) less those of the base's picture for the same
     prompt and noise, (n, count, d); features are of length one."""
     without: dict[tuple[str, ...], Array] = {}
-    found = []
+    changes = []
     for entry, pictures in zip(corpus.entries, drawn, strict=True):
         words = tuple(prompts(entry, len(pictures), seed))
         if words not in without:
             plain = sample(base, words, steps=steps, seed=seed)
             without[words] = unit(encode(view.net, plain, view.head)[0])
-        found.append(unit(encode(view.net, pictures, view.head)[0]) - without[words])
-    return np.stack(found)
+        changes.append(unit(encode(view.net, pictures, view.head)[0]) - without[words])
+    return np.stack(changes)
 
 
 def behaviour(corpus: Corpus, readings: Mapping[str, Array], changes: Array) -> Figures:
@@ -49,21 +49,21 @@ def behaviour(corpus: Corpus, readings: Mapping[str, Array], changes: Array) -> 
     direction, strength, consistency = carlos(changes)
     artists = corpus.artist
     held = {"blind": np.zeros((len(artists), 1)), **readings}
-    found: Figures = {}
+    figures: Figures = {}
     for name, X in held.items():
-        told = foretold(X, direction, artists)
-        found[name] = _compared(told, direction, artists) | {
+        prediction = cross_predictions(X, direction, artists)
+        figures[name] = _direction_figures(prediction, direction, artists) | {
             "strength": r_squared(X, strength, artists),
             "consistency": r_squared(X, consistency, artists),
         }
     count = changes.shape[1]
     if count >= 4:
         one, two = carlos(changes[:, : count // 2]), carlos(changes[:, count // 2 :])
-        found["drawn again"] = _compared(one[0], two[0], artists) | {
+        figures["drawn again"] = _direction_figures(one[0], two[0], artists) | {
             "strength": float(np.corrcoef(one[1], two[1])[0, 1]) ** 2,
             "consistency": float(np.corrcoef(one[2], two[2])[0, 1]) ** 2,
         }
-    return found
+    return figures
 
 
 def carlos(changes: Array) -> tuple[Array, Array, Array]:
@@ -75,9 +75,9 @@ def carlos(changes: Array) -> tuple[Array, Array, Array]:
     return changes.mean(1), length, pairs / max(1, count * (count - 1))
 
 
-def _compared(told: Array, true: Array, artists: Array) -> dict[str, float]:
-    cosine = (unit(told) * unit(true)).sum(1).mean()
+def _direction_figures(prediction: Array, true: Array, artists: Array) -> dict[str, float]:
+    cosine = (unit(prediction) * unit(true)).sum(1).mean()
     means = np.stack([true[artists == a].mean(0) for a in range(int(artists.max()) + 1)])
     centre = means.mean(0)
-    near = (unit(told - centre) @ unit(means - centre).T).argmax(1)
+    near = (unit(prediction - centre) @ unit(means - centre).T).argmax(1)
     return {"direction": float(cosine), "artist": float((near == artists).mean())}

@@ -23,7 +23,7 @@ from lorarium.descriptors.learned import PICTURE_HEADS
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
-from lorarium.evaluation.describe.rows import Row, VectorRow
+from lorarium.evaluation.describe.rows import DescriptorContender, VectorContender
 from lorarium.evaluation.describe.zoo import Corpus
 from lorarium.formats.target import write_atomically
 from lorarium.training.manifest import UNSEEN, Entry, pool_cell
@@ -34,30 +34,30 @@ NEW = 12  # pictures of an artist that no adapter saw
 Say = Callable[[str], None]
 
 
-class View(NamedTuple):
+class EncoderHead(NamedTuple):
     """A picture encoder and the head whose vector stands for a picture."""
 
     net: nn.Module
     head: str
 
 
-def views(kind: str, judge: str = "b") -> tuple[dict[str, View], list[str]]:
+def views(kind: str, judge: str = "b") -> tuple[dict[str, EncoderHead], list[str]]:
     """CLIP-like, DINO-like and the judge's vector of hands or of individuals, and judge A for the
     aligned descriptor; with the reasons why one is missing."""
-    own = "style" if kind == "style" else "identity"
+    aspect = "style" if kind == "style" else "identity"
     wanted = {
         "CLIP-like": ("clip_like", "picture"),
         "DINO-like": ("dino_like", "picture"),
-        f"judge's {own}": (f"judge_{judge}", own),
+        f"judge's {aspect}": (f"judge_{judge}", aspect),
         "judge A": ("judge_a", ""),
     }
-    found, missing = {}, []
+    heads, missing = {}, []
     for name, (asset, head) in wanted.items():
         try:
-            found[name] = View(shipped(asset).net, head)
+            heads[name] = EncoderHead(shipped(asset).net, head)
         except LorariumError as error:
             missing.append(f"{name}: {error}")
-    return found, missing
+    return heads, missing
 
 
 def prompts(entry: Entry, count: int, seed: int) -> list[str]:
@@ -69,54 +69,54 @@ def prompts(entry: Entry, count: int, seed: int) -> list[str]:
     return [f"a {kind} in sty1" for kind in kinds]
 
 
-def sampled(
+def sample_pictures(
     corpus: Corpus, base: Base, cache: Path, *, count: int, steps: int, seed: int, say: Say
 ) -> tuple[Array, Array]:
     """Pictures (n, count, s, s, 3) of every adapter from the same noise, and seconds."""
     cache.mkdir(parents=True, exist_ok=True)
-    shown, spent = [], []
+    pictures, seconds = [], []
     for i, (entry, adapter) in enumerate(zip(corpus.entries, corpus.adapters, strict=True)):
         words = prompts(entry, count, seed)
         key = _key(corpus.paths[i], base.hash, steps, seed, words)
-        found = _kept(cache / f"{key}.npz", count)
-        if found is None:
-            found = _draw(adapter, base, words, steps, seed)
-            _keep(cache / f"{key}.npz", *found)
+        drawing = _load_cached(cache / f"{key}.npz", count)
+        if drawing is None:
+            drawing = _draw(adapter, base, words, steps, seed)
+            _save_cached(cache / f"{key}.npz", *drawing)
             say(f"{i + 1} of {len(corpus.entries)} adapters sampled")
-        shown.append(found[0])
-        spent.append(found[1])
-    return np.stack(shown), np.array(spent)
+        pictures.append(drawing[0])
+        seconds.append(drawing[1])
+    return np.stack(pictures), np.array(seconds)
 
 
-def trained_on(corpus: Corpus, size: int) -> list[Array]:
+def training_pictures(corpus: Corpus, size: int) -> list[Array]:
     """The pictures each adapter was trained on."""
     return [_pool(entry, entry.pictures, size) for entry in corpus.entries]
 
 
-def never_seen(corpus: Corpus, size: int) -> list[Array]:
+def unseen_pictures(corpus: Corpus, size: int) -> list[Array]:
     """New pictures of each artist, in the order of their numbers."""
     first = [int(np.flatnonzero(corpus.artist == a)[0]) for a in range(corpus.artist.max() + 1)]
     return [_pool(corpus.entries[i], range(UNSEEN, UNSEEN + NEW), size) for i in first]
 
 
-def features(pictures: Sequence[Array], view: View) -> Array:
+def features(pictures: Sequence[Array], view: EncoderHead) -> Array:
     """Mean vector of each set of pictures, (n, d)."""
-    (found,) = encode(view.net, np.concatenate(pictures), view.head)
+    (vectors,) = encode(view.net, np.concatenate(pictures), view.head)
     ends = np.cumsum([len(p) for p in pictures])[:-1]
-    return np.stack([part.mean(0) for part in np.split(found, ends)])
+    return np.stack([part.mean(0) for part in np.split(vectors, ends)])
 
 
 def aligned_inputs(pictures: Sequence[Array], net: nn.Module) -> Array:
     """What the picture tower of the aligned descriptor reads, (n, f)."""
-    return np.concatenate([features(pictures, View(net, head)) for head in PICTURE_HEADS], 1)
+    return np.concatenate([features(pictures, EncoderHead(net, head)) for head in PICTURE_HEADS], 1)
 
 
 def picture_rows(
-    corpus: Corpus, seen: Mapping[str, View], samples: tuple[Array, Array] | None, size: int
-) -> list[Row]:
+    corpus: Corpus, seen: Mapping[str, EncoderHead], samples: tuple[Array, Array] | None, size: int
+) -> list[DescriptorContender]:
     """Features of samples, and of the training pictures as the oracle."""
-    rows: list[Row] = []
-    true = trained_on(corpus, size)
+    rows: list[DescriptorContender] = []
+    true = training_pictures(corpus, size)
     for name, view in seen.items():
         if not view.head:
             continue
@@ -124,8 +124,8 @@ def picture_rows(
             began = time.perf_counter()
             vectors = features(list(samples[0]), view)
             seconds = (time.perf_counter() - began) / len(vectors) + float(samples[1].mean())
-            rows.append(VectorRow(f"{name}, samples", vectors, "samples", seconds))
-        rows.append(VectorRow(f"{name}, training pictures", features(true, view), "oracle"))
+            rows.append(VectorContender(f"{name}, samples", vectors, "samples", seconds))
+        rows.append(VectorContender(f"{name}, training pictures", features(true, view), "oracle"))
     return rows
 
 
@@ -148,7 +148,7 @@ def _key(path: Path, base: str, *numbers: object) -> str:
     return digest.hexdigest()[:32]
 
 
-def _kept(path: Path, count: int) -> tuple[Array, float] | None:
+def _load_cached(path: Path, count: int) -> tuple[Array, float] | None:
     """None for what is missing or damaged: it is drawn again."""
     try:
         with np.load(path, allow_pickle=False) as held:
@@ -159,7 +159,7 @@ def _kept(path: Path, count: int) -> tuple[Array, float] | None:
     return (pictures, seconds) if good else None
 
 
-def _keep(path: Path, pictures: Array, seconds: float) -> None:
+def _save_cached(path: Path, pictures: Array, seconds: float) -> None:
     held = io.BytesIO()
     np.savez_compressed(held, pictures=pictures, seconds=seconds)
     write_atomically(path, [held.getvalue()], force=True)

@@ -53,14 +53,14 @@ def distances(placed: Placed) -> Array:
     """(n, n) of the gallery: 1 - cosine, or Euclidean."""
     if placed.metric == "cosine":
         X = unit(placed.gallery).astype(np.float64)
-        found = 1 - X @ X.T
+        matrix = 1 - X @ X.T
     else:
         X = placed.gallery.astype(np.float64)
         squares = np.square(X).sum(1)
-        found = np.sqrt(np.maximum(squares[:, None] + squares - 2 * X @ X.T, 0))
-    found = np.maximum(found, 0)
-    np.fill_diagonal(found, 0)
-    return found
+        matrix = np.sqrt(np.maximum(squares[:, None] + squares - 2 * X @ X.T, 0))
+    matrix = np.maximum(matrix, 0)
+    np.fill_diagonal(matrix, 0)
+    return matrix
 
 
 def clusters(placed: Placed, labels: Array, *, seed: int) -> dict[str, float]:
@@ -85,9 +85,9 @@ def clusters(placed: Placed, labels: Array, *, seed: int) -> dict[str, float]:
     means = KMeans(k, n_init=10, random_state=seed).fit_predict(X)
     linked = AgglomerativeClustering(k, metric="precomputed", linkage="average").fit_predict(apart)
     figures = {"silhouette": float(silhouette_score(apart, labels, metric="precomputed"))}
-    for name, found in (("k-means", means), ("linkage", linked)):
-        figures[f"ari {name}"] = float(adjusted_rand_score(labels, found))
-        figures[f"nmi {name}"] = float(normalized_mutual_info_score(labels, found))
+    for name, assignment in (("k-means", means), ("linkage", linked)):
+        figures[f"ari {name}"] = float(adjusted_rand_score(labels, assignment))
+        figures[f"nmi {name}"] = float(normalized_mutual_info_score(labels, assignment))
     return figures
 
 

@@ -6,25 +6,14 @@ Names come from files, so every text is escaped; there is no script.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lorarium.errors import plain
 from lorarium.evaluation.describe.folds import SPLITS
+from lorarium.evaluation.html import bullets, html_page, number, table, text
 
 Figures = Mapping[str, Any]
-STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;
-color:#1c1c1e;background:#fff}
-table{border-collapse:collapse;margin:.6rem 0 1.6rem;font-variant-numeric:tabular-nums}
-th,td{padding:.2rem .7rem;border-bottom:1px solid #ddd;text-align:right}
-th:first-child,td:first-child{text-align:left}
-figure{display:inline-block;margin:0 1rem 1rem 0}svg{width:22rem;height:22rem;background:#f7f7f8}
-.scroll{overflow-x:auto}
-@media(prefers-color-scheme:dark){body{background:#151517;color:#eee}svg{background:#222}
-th,td{border-color:#333}}
-"""
 FIGURES = (
     ("r_at_1", "R@1"),
     ("r_at_1 in its group", "R@1 in its group"),
@@ -37,85 +26,71 @@ FIGURES = (
 
 def page(document: Figures) -> str:
     """The whole document as a page."""
-    parts = [f"<h1>{_text('Descriptors on ' + str(document['zoo']))}</h1>"]
-    parts.append(f"<p>Split {_text(document['options']['split'])}, base "
-                 f"{_text(str(document['base_hash'])[:12])}.</p>")  # fmt: skip
-    for kind, found in document["kinds"].items():
-        parts += _kind(kind, found)
+    parts = [f"<h1>{text('Descriptors on ' + str(document['zoo']))}</h1>"]
+    parts.append(f"<p>Split {text(document['options']['split'])}, base "
+                 f"{text(str(document['base_hash'])[:12])}.</p>")  # fmt: skip
+    for kind, report in document["kinds"].items():
+        parts += _kind(kind, report)
     if document["skipped"]:
-        items = "".join(f"<li>{_text(reason)}</li>" for reason in document["skipped"])
-        parts.append(f"<h2>Not measured</h2><ul>{items}</ul>")
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Descriptors</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
+        parts += ["<h2>Not measured</h2>", bullets(document["skipped"])]
+    return html_page("Descriptors", parts)
 
 
 def summary(document: Figures) -> str:
     """R@1 of every row by split, for a terminal."""
     lines = []
-    for kind, found in document["kinds"].items():
-        head = f"{found['artists']} {'artists' if kind == 'style' else 'individuals'}"
-        lines.append(f"{kind}: {found['adapters']} adapters of {head}, R@1")
+    for kind, report in document["kinds"].items():
+        head = f"{report['artists']} {'artists' if kind == 'style' else 'individuals'}"
+        lines.append(f"{kind}: {report['adapters']} adapters of {head}, R@1")
         lines.append(f"{'':28}" + "".join(f"{split:>9}" for split in SPLITS))
-        for row in found["rows"]:
-            said = [_number(row["splits"].get(s, {}).get("r_at_1")) for s in SPLITS]
-            lines.append(f"{plain(row['name'])[:27]:28}" + "".join(f"{text:>9}" for text in said))
+        for row in report["rows"]:
+            rates = [number(row["splits"].get(s, {}).get("r_at_1")) for s in SPLITS]
+            lines.append(f"{plain(row['name'])[:27]:28}" + "".join(f"{text:>9}" for text in rates))
     return "\n".join(lines)
 
 
-def _kind(kind: str, found: Figures) -> list[str]:
-    who = "artists" if kind == "style" else "individuals"
+def _kind(kind: str, report: Figures) -> list[str]:
+    members = "artists" if kind == "style" else "individuals"
     parts = [
-        f"<h2>{_text(kind.capitalize())}s: {found['adapters']} adapters of {found['artists']} "
-        f"{who} in {found['groups']} groups</h2>",
-        f"<p>The usual recipe is {_text(found['usual'])}. <b>same</b>: its copies ask each other; "
+        f"<h2>{text(kind.capitalize())}s: {report['adapters']} adapters of {report['artists']} "
+        f"{members} in {report['groups']} groups</h2>",
+        f"<p>The usual recipe is {text(report['usual'])}. <b>same</b>: its copies ask each other; "
         "<b>cross</b>: other recipes ask them; <b>random</b>: so do adapters of random recipes. "
         "A group is a genre or a class.</p>",
     ]
     for split in SPLITS:
         rows = [
             [row["name"], *(row["splits"][split].get(key) for key, _ in FIGURES)]
-            for row in found["rows"]
+            for row in report["rows"]
             if split in row["splits"]
         ]
         if rows:
             parts.append(f"<h3>Retrieval, {split}</h3>")
             parts.append(table(["", *(name for _, name in FIGURES)], rows))
-    parts += ["<h3>Clusters</h3>", _clusters(found["rows"])]
-    parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(found["rows"])]
-    parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(found["paired"])]
-    for truth, maps in found["structure"].items():
-        parts.append(f"<h3>Structure beside {_text(truth)}</h3>{_nested(maps)}")
-    for row, changes in found["stability"].items():
-        parts.append(f"<h3>After a change: {_text(row)}</h3>{_nested(changes)}")
-    parts.append(f"<h3>What else can be read (R²)</h3>{_nested(found['traces'])}")
-    parts.append(f"<h3>Which part carries what</h3>{_parts(found['parts'])}")
-    if "behaviour" in found:
+    parts += ["<h3>Clusters</h3>", _clusters(report["rows"])]
+    parts += ["<h3>Strangers refused, and what a reading costs</h3>", _costs(report["rows"])]
+    parts += ["<h3>Paired differences, with 95% intervals</h3>", _paired(report["paired"])]
+    for truth, maps in report["structure"].items():
+        parts.append(f"<h3>Structure beside {text(truth)}</h3>{_nested(maps)}")
+    for row, changes in report["stability"].items():
+        parts.append(f"<h3>After a change: {text(row)}</h3>{_nested(changes)}")
+    parts.append(f"<h3>What else can be read (R²)</h3>{_nested(report['traces'])}")
+    parts.append(f"<h3>Which part carries what</h3>{_parts(report['parts'])}")
+    if "behaviour" in report:
         parts.append("<h3>What it does to pictures, foretold from weights</h3>")
-        parts.append(_nested(found["behaviour"]))
-    for question, answers in found["questions"].items():
+        parts.append(_nested(report["behaviour"]))
+    for question, answers in report["questions"].items():
         flat = {
             f"{name}, {part}" if part else name: figures
-            for name, whole in answers.items()
-            for part, figures in (whole.items() if question == "words" else [("", whole)])
+            for name, by_part in answers.items()
+            for part, figures in (by_part.items() if question == "words" else [("", by_part)])
         }
         if flat:
-            parts.append(f"<h3>Asked by {_text(question)}</h3>{_nested(flat)}")
-    if found["map"]:
-        parts.append(f"<h3>Map by {_text(found['map']['row'])}</h3>")
-        parts += [_map(found["map"]["points"], by) for by in ("group", "artist", "recipe")]
+            parts.append(f"<h3>Asked by {text(question)}</h3>{_nested(flat)}")
+    if report["map"]:
+        parts.append(f"<h3>Map by {text(report['map']['row'])}</h3>")
+        parts += [_map(report["map"]["points"], by) for by in ("group", "artist", "recipe")]
     return parts
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    top = "".join(f"<th>{_text(name)}</th>" for name in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{_text(_number(cell))}</td>" for cell in row) + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
 
 
 def _clusters(rows: Sequence[Figures]) -> str:
@@ -153,18 +128,18 @@ def _nested(named: Mapping[str, Figures]) -> str:
     return table(["", *keys], [[name, *(f.get(k) for k in keys)] for name, f in named.items()])
 
 
-def _parts(found: Mapping[str, Figures]) -> str:
+def _parts(selections: Mapping[str, Figures]) -> str:
     """A row for each selection of modules and reading of it."""
     lines = []
-    for selection, row in found.items():
+    for selection, row in selections.items():
         for name in ("output", "probe", "input"):
-            told = row.get(name, {})
+            reading = row.get(name, {})
             hits = [
-                told.get(s, {}).get(key) for s in ("same", "cross") for key in ("r_at_1", "map")
+                reading.get(s, {}).get(key) for s in ("same", "cross") for key in ("r_at_1", "map")
             ]
-            if told:
+            if reading:
                 lines.append([selection, row["adapters"], row["energy"], name, *hits,
-                              told.get("recipe"), told.get("recipe by chance")])  # fmt: skip
+                              reading.get("recipe"), reading.get("recipe by chance")])  # fmt: skip
     figures = [f"{name} {split}" for split in ("same", "cross") for name in ("R@1", "mAP")]
     head = ["modules", "adapters", "energy", "read by", *figures, "same recipe", "chance"]
     return table(head, lines)
@@ -173,7 +148,7 @@ def _parts(found: Mapping[str, Figures]) -> str:
 def _map(points: Sequence[Figures], by: str) -> str:
     dots = "".join(
         f'<circle cx="{5 + 190 * p["x"]:.1f}" cy="{5 + 190 * p["y"]:.1f}" r="1.9" '
-        f'fill="{_hue(str(p[by]))}"><title>{_text(p["id"])}</title></circle>'
+        f'fill="{_hue(str(p[by]))}"><title>{text(p["id"])}</title></circle>'
         for p in points
     )
     return (
@@ -186,17 +161,5 @@ def _hue(word: str) -> str:
     return f"hsl({turn % 360} {55 + turn % 3 * 15}% {42 + turn % 5 * 5}%)"
 
 
-def _interval(found: Figures) -> str:
-    return f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4f}" if abs(value) < 0.01 else f"{value:.3f}"
-    return str(value)
-
-
-def _text(value: Any) -> str:
-    return escape(plain(str(value)))
+def _interval(interval: Figures) -> str:
+    return f"{interval['mean']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"

@@ -22,7 +22,7 @@ from lorarium.descriptors.select import SELECTIONS, choose, select
 from lorarium.descriptors.sketch import Sketch
 from lorarium.evaluation.describe.folds import folds
 from lorarium.evaluation.describe.retrieved import figures, retrieve
-from lorarium.evaluation.describe.rows import GramRow
+from lorarium.evaluation.describe.rows import GramContender
 from lorarium.evaluation.describe.zoo import RANDOM, Corpus
 
 Figures = dict[str, Any]
@@ -36,12 +36,12 @@ def parts(corpus: Corpus, learned: Learned | None = None, say: Say = lambda word
     by split, and how often the nearest adapter of somebody else has the same recipe."""
     family = corpus.adapters[0].family
     squares = [{m: norm(d) ** 2 for m, d in matrices(a).items()} for a in corpus.adapters]
-    found: Figures = {}
+    report: Figures = {}
     for selection in SELECTIONS:
         chosen = [choose(one, selection, family) for one in squares]
         changed = [i for i, modules in enumerate(chosen) if modules]
-        whole = selection != "all" and all(map(_same, chosen, squares))
-        if len(changed) < FEWEST or whole:
+        same_as_all = selection != "all" and all(map(_same, chosen, squares))
+        if len(changed) < FEWEST or same_as_all:
             continue
         energy = [sum(squares[i][m] for m in chosen[i]) / sum(squares[i].values()) for i in changed]
         row: Figures = {"adapters": len(changed), "energy": float(np.mean(energy))}
@@ -60,9 +60,9 @@ def parts(corpus: Corpus, learned: Learned | None = None, say: Say = lambda word
         for name, gram in grams.items():
             row[name] = _retrieved(some, gram, name) if corpus.usual in some.recipe else {}
             row[name] |= same_recipe(gram, some)
-        found[selection] = row
+        report[selection] = row
         say(f"{selection} measured")
-    return found
+    return report
 
 
 def same_recipe(gram: Array, corpus: Corpus) -> dict[str, float]:
@@ -82,8 +82,8 @@ def same_recipe(gram: Array, corpus: Corpus) -> dict[str, float]:
 
 
 def _retrieved(corpus: Corpus, gram: Array, name: str) -> Figures:
-    answers = figures(retrieve(GramRow(gram, 0.0, name), corpus, list(folds(corpus))))
-    return {split: {key: found[key] for key in WANTED} for split, found in answers.items()}
+    answers = figures(retrieve(GramContender(gram, 0.0, name), corpus, list(folds(corpus))))
+    return {split: {key: row[key] for key in WANTED} for split, row in answers.items()}
 
 
 def alone(corpus: Corpus, i: int, selection: str) -> Sketch:

@@ -22,8 +22,8 @@ from lorarium.evaluation.describe.behaviour import behaviour, effects
 from lorarium.evaluation.describe.folds import Fold, folds
 from lorarium.evaluation.describe.measures import clusters, structure
 from lorarium.evaluation.describe.parts import parts
-from lorarium.evaluation.describe.retrieved import Result, figures, paired, retrieve
-from lorarium.evaluation.describe.rows import DescriptorRow, Row, weight_rows
+from lorarium.evaluation.describe.retrieved import Result, figures, paired_differences, retrieve
+from lorarium.evaluation.describe.rows import DescriptorContender, FittedContender, weight_rows
 from lorarium.evaluation.describe.stability import stability
 from lorarium.evaluation.describe.traces import compact, traces
 from lorarium.evaluation.describe.zoo import Corpus, Zoo, load, read_zoo
@@ -56,7 +56,7 @@ def evaluate_describe(
     *,
     base: Base | None = None,
     learned: Learned | None = None,
-    views: Callable[[str, str], tuple[dict[str, looks.View], list[str]]] = looks.views,
+    views: Callable[[str, str], tuple[dict[str, looks.EncoderHead], list[str]]] = looks.views,
     say: Say = lambda words: None,
 ) -> Figures:
     """One document for a minted folder; what could not be measured is listed with its reason.
@@ -99,17 +99,17 @@ def evaluate_describe(
 def all_rows(
     corpus: Corpus,
     learned: Learned | None = None,
-    seen: Mapping[str, looks.View] | None = None,
+    seen: Mapping[str, looks.EncoderHead] | None = None,
     samples: tuple[Array, Array] | None = None,
     size: int = 48,
-) -> list[Row]:
+) -> list[DescriptorContender]:
     """Training-free descriptors, learned ones, pictures."""
     rows = weight_rows(corpus)
     if learned is not None:
-        before = next((r.before for r in rows if isinstance(r, DescriptorRow) and r.before), 0.0)
+        before = next((r.before for r in rows if isinstance(r, FittedContender) and r.before), 0.0)
         for made in (Probe, Aligned):
             make = _bound(made, learned)
-            rows.append(DescriptorRow(made.name, corpus.sketches, make, "learned", before=before))
+            rows.append(FittedContender(made.name, corpus.sketches, make, "learned", before=before))
     if seen:
         rows += looks.picture_rows(corpus, seen, samples, size)
     return rows
@@ -125,14 +125,14 @@ def _kind(
     options: Options,
     base: Base | None,
     learned: Learned | None,
-    seen: Mapping[str, looks.View],
+    seen: Mapping[str, looks.EncoderHead],
     say: Say,
 ) -> Figures:
     began, seed = time.monotonic(), options.seed
     size = base.size if base is not None else 48
     samples = None
     if base is not None and options.samples and seen:
-        samples = looks.sampled(
+        samples = looks.sample_pictures(
             corpus, base, cache, count=options.samples, steps=options.steps, seed=seed, say=say
         )
     rows = all_rows(corpus, learned, seen, samples, size)
@@ -160,7 +160,7 @@ def _kind(
         "groups": int(corpus.group.max()) + 1, "usual": corpus.usual,
         "recipes": {str(r): int((corpus.recipe == r).sum()) for r in np.unique(corpus.recipe)},
         "chance": 1 / (int(corpus.artist.max()) + 1),
-        "rows": table, "paired": paired(rows, results, seed=seed),
+        "rows": table, "paired": paired_differences(rows, results, seed=seed),
         "structure": _structure(rows, corpus, usual, seed),
         "stability": _stability(rows, corpus, plan),
         "traces": traces(corpus, readings),
@@ -176,58 +176,64 @@ def _kind(
     return document
 
 
-def _clusters(row: Row, corpus: Corpus, seed: int) -> Figures:
+def _clusters(row: DescriptorContender, corpus: Corpus, seed: int) -> Figures:
     usual = np.flatnonzero(corpus.recipe == corpus.usual)
-    found: Figures = {}
+    report: Figures = {}
     for name, members in (("same", usual), ("all", np.arange(len(corpus.entries)))):
         placed = row.place(members, members[:0])
         if placed is None:
             continue
         chosen = members[placed.members]
-        found[name] = {
+        report[name] = {
             "artist": clusters(placed, corpus.artist[chosen], seed=seed),
             "group": clusters(placed, corpus.group[chosen], seed=seed),
         }
-    return found
+    return report
 
 
-def _structure(rows: Sequence[Row], corpus: Corpus, usual: Array, seed: int) -> Figures:
+def _structure(
+    rows: Sequence[DescriptorContender], corpus: Corpus, usual: Array, seed: int
+) -> Figures:
     """Each map of weights against each map of training pictures, over the usual recipe."""
-    found: Figures = {}
+    report: Figures = {}
     placed = {row.name: row.place(usual, usual[:0]) for row in rows}
     for truth in (row for row in rows if row.sort == "oracle"):
         picture = placed[truth.name]
         assert picture is not None
         for row in rows:
-            mine = placed[row.name]
-            if row is truth or mine is None or len(mine.members) != len(usual):
+            reading = placed[row.name]
+            if row is truth or reading is None or len(reading.members) != len(usual):
                 continue
-            found.setdefault(truth.name, {})[row.name] = structure(mine, picture, seed=seed)
-    return found
+            report.setdefault(truth.name, {})[row.name] = structure(reading, picture, seed=seed)
+    return report
 
 
-def _stability(rows: Sequence[Row], corpus: Corpus, plan: Sequence[Fold]) -> Figures:
+def _stability(
+    rows: Sequence[DescriptorContender], corpus: Corpus, plan: Sequence[Fold]
+) -> Figures:
     same = [fold for fold in plan if fold.split == "same"]
-    wanted = [r for r in rows if isinstance(r, DescriptorRow) and r.name in LOOKED_THROUGH]
+    wanted = [r for r in rows if isinstance(r, FittedContender) and r.name in LOOKED_THROUGH]
     return {row.name: stability(row, corpus, same[0]) for row in wanted} if same else {}
 
 
 def _readings(corpus: Corpus, learned: Learned | None) -> dict[str, Array]:
-    held = corpus.sketches
-    found = {part: np.stack([getattr(s, part) for s in held]) for part in ("output", "input")}
-    found["product"] = unit(np.stack([s.product for s in held]))
-    facts = np.stack([np.log1p(np.abs(s.facts)) for s in held])
-    found["facts"] = (facts - facts.mean(0)) / np.maximum(facts.std(0), 1e-6)
+    sketches = corpus.sketches
+    readings = {
+        part: np.stack([getattr(s, part) for s in sketches]) for part in ("output", "input")
+    }
+    readings["product"] = unit(np.stack([s.product for s in sketches]))
+    facts = np.stack([np.log1p(np.abs(s.facts)) for s in sketches])
+    readings["facts"] = (facts - facts.mean(0)) / np.maximum(facts.std(0), 1e-6)
     if learned is not None:
-        found["probe"], found["aligned"] = learned.probes(held), learned.aligned(held)
-    return found
+        readings["probe"], readings["aligned"] = learned.probes(sketches), learned.aligned(sketches)
+    return readings
 
 
 def _questions(
     corpus: Corpus,
     usual: Array,
     learned: Learned | None,
-    seen: Mapping[str, looks.View],
+    seen: Mapping[str, looks.EncoderHead],
     samples: tuple[Array, Array] | None,
     size: int,
     seed: int,
@@ -235,47 +241,49 @@ def _questions(
     """Training pictures, new pictures and words, asked of the adapters of the usual recipe."""
     artists, odd = corpus.artist[usual], scenarios.alternating(corpus)
     about = scenarios.texts_about(corpus, usual)
-    found: Figures = {"training pictures": {}, "new pictures": {}, "words": {}}
+    report: Figures = {"training pictures": {}, "new pictures": {}, "words": {}}
     gallery = learned.aligned([corpus.sketches[i] for i in usual]) if learned else np.zeros((0, 0))
     if learned is not None and about.texts:
         scores = learned.words(about.texts) @ gallery.T
-        found["words"]["aligned"] = scenarios.asked_by_words(scores, about, seed=seed)
+        report["words"]["aligned"] = scenarios.asked_by_words(scores, about, seed=seed)
     clip = seen.get("CLIP-like")
     drawn = None if samples is None else [samples[0][i] for i in usual]
     if clip is not None and drawn is not None and about.texts:
-        scores = _said(clip, about.texts) @ unit(looks.features(drawn, clip)).T
-        found["words"]["CLIP-like, samples"] = scenarios.asked_by_words(scores, about, seed=seed)
+        scores = _text_vectors(clip, about.texts) @ unit(looks.features(drawn, clip)).T
+        report["words"]["CLIP-like, samples"] = scenarios.asked_by_words(scores, about, seed=seed)
     if not seen:
-        return found
-    whole = looks.trained_on(corpus, size)
+        return report
+    training_pictures = looks.training_pictures(corpus, size)
     sets = {
-        "training pictures": ([whole[i] for i in usual], artists),
-        "new pictures": (looks.never_seen(corpus, size), np.arange(corpus.artist.max() + 1)),
+        "training pictures": ([training_pictures[i] for i in usual], artists),
+        "new pictures": (looks.unseen_pictures(corpus, size), np.arange(corpus.artist.max() + 1)),
     }
     for name, (pictures, truth) in sets.items():
         if learned is not None and "judge A" in seen:
             asked = learned.picture_features(looks.aligned_inputs(pictures, seen["judge A"].net))
-            found[name]["aligned"] = scenarios.asked_by_vectors(
+            report[name]["aligned"] = scenarios.asked_by_vectors(
                 asked, truth, gallery, artists, odd, seed=seed, centre=False
             )
         for encoder, view in seen.items():
             if view.head and drawn is not None:
-                found[name][f"{encoder}, samples"] = scenarios.asked_by_vectors(
+                report[name][f"{encoder}, samples"] = scenarios.asked_by_vectors(
                     looks.features(pictures, view), truth, looks.features(drawn, view), artists,
                     odd, seed=seed, centre=True,
                 )  # fmt: skip
-    return found
+    return report
 
 
-def _said(clip: looks.View, texts: Sequence[str]) -> Array:
+def _text_vectors(clip: looks.EncoderHead, texts: Sequence[str]) -> Array:
     import torch
 
     with torch.no_grad():
-        found = clip.net.say(torch.tensor([tokens(t) for t in texts]))  # type: ignore[operator]
-    return found.cpu().numpy()
+        vectors = clip.net.say(torch.tensor([tokens(t) for t in texts]))  # type: ignore[operator]
+    return vectors.cpu().numpy()
 
 
-def _map(rows: Sequence[Row], corpus: Corpus, table: Sequence[Figures], seed: int) -> Figures:
+def _map(
+    rows: Sequence[DescriptorContender], corpus: Corpus, table: Sequence[Figures], seed: int
+) -> Figures:
     """All adapters in the plane, by the best row of weights across recipes."""
     from lorarium.evaluation.describe.plane import plane
 
@@ -303,8 +311,8 @@ def _map(rows: Sequence[Row], corpus: Corpus, table: Sequence[Figures], seed: in
 
 def _score(row: Figures) -> float:
     splits = row["splits"]
-    found = splits.get("cross") or splits.get("same") or splits.get("random")
-    return float(found["map"]) if found else -1.0
+    split_figures = splits.get("cross") or splits.get("same") or splits.get("random")
+    return float(split_figures["map"]) if split_figures else -1.0
 
 
 def best_training_free(zoo: Zoo, split: str = "validation", kind: str = "style") -> Figures:

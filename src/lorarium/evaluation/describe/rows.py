@@ -39,7 +39,7 @@ class Placed(NamedTuple):
         return 2 * self.queries @ self.gallery.T - squares
 
 
-class Row(Protocol):
+class DescriptorContender(Protocol):
     """`sort` is weights, learned, samples (what the adapter draws) or oracle (what it was trained
     on)."""
 
@@ -53,7 +53,7 @@ class Row(Protocol):
 
 
 @dataclass
-class DescriptorRow:
+class FittedContender:
     name: str
     items: Sequence[Item]
     make: Callable[[], Descriptor]
@@ -64,31 +64,31 @@ class DescriptorRow:
     bytes: int = 0
 
     def place(self, gallery: Array, queries: Array) -> Placed | None:
-        both = np.concatenate([gallery, queries])
-        if self.usable is not None and not self.usable[both].all():
+        indices = np.concatenate([gallery, queries])
+        if self.usable is not None and not self.usable[indices].all():
             return None
         known = [self.items[i] for i in gallery]
         try:
-            found = self.make().fit(known)
+            descriptor = self.make().fit(known)
         except LorariumError:
             if len(known) < FEW:
                 return None
             raise
-        vectors = getattr(found, "gallery", None)
-        members = np.asarray(getattr(found, "members", np.arange(len(known))))
+        vectors = getattr(descriptor, "gallery", None)
+        members = np.asarray(getattr(descriptor, "members", np.arange(len(known))))
         if vectors is None:
-            vectors = describe_all(found, known)
+            vectors = describe_all(descriptor, known)
         began = time.perf_counter()
         asked = [self.items[i] for i in queries]
-        placed = describe_all(found, asked) if asked else vectors[:0]
+        placed = describe_all(descriptor, asked) if asked else vectors[:0]
         if asked:
             self.seconds = self.before + (time.perf_counter() - began) / len(asked)
-        self.bytes = 4 * found.size
-        return Placed(vectors, members, placed, found.metric)
+        self.bytes = 4 * descriptor.size
+        return Placed(vectors, members, placed, descriptor.metric)
 
 
 @dataclass
-class VectorRow:
+class VectorContender:
     """Vectors that are there already, the mean of the gallery taken away."""
 
     name: str
@@ -108,7 +108,7 @@ class VectorRow:
 
 
 @dataclass
-class GramRow:
+class GramContender:
     """Vectors that are known by their products with each other alone, centred on the gallery."""
 
     products: Array  # of all adapters
@@ -137,12 +137,12 @@ def padded_products(corpus: Corpus) -> Array | None:
     total = np.zeros((n, n))
     for module in modules:
         pairs = [a[module] if module in a else None for a in corpus.adapters]
-        most = max(p.rank for p in pairs if isinstance(p, LowRank))
+        max_rank = max(p.rank for p in pairs if isinstance(p, LowRank))
         rows: list[Array] = []
         wide = next(p for p in pairs if isinstance(p, LowRank))
         up_size, down_size = wide.up[:, 0].size, wide.down[0].size
         for p in pairs:
-            up, down = np.zeros((up_size, most), "f4"), np.zeros((most, down_size), "f4")
+            up, down = np.zeros((up_size, max_rank), "f4"), np.zeros((max_rank, down_size), "f4")
             if isinstance(p, LowRank):
                 up[:, : p.rank] = p.up.reshape(-1, p.rank)
                 down[: p.rank] = p.down.reshape(p.rank, -1)
@@ -152,34 +152,34 @@ def padded_products(corpus: Corpus) -> Array | None:
     return total
 
 
-def weight_rows(corpus: Corpus, *, only: Sequence[str] = ()) -> list[Row]:
+def weight_rows(corpus: Corpus, *, only: Sequence[str] = ()) -> list[DescriptorContender]:
     """Every training-free descriptor; `only` keeps names that start with one of these."""
     began = time.perf_counter()
     held = len(corpus.sketches[0].to_bytes())
     each = (time.perf_counter() - began) / len(corpus.adapters)
-    rows: list[Row] = []
+    rows: list[DescriptorContender] = []
     first = _layout_mask(corpus)
     for calibration in CALIBRATIONS:
         name = f"raw, {calibration}"
         if _wanted(name, only):
             make = _maker("raw", calibration=calibration)
-            rows.append(DescriptorRow(name, corpus.adapters, make, usable=first))
+            rows.append(FittedContender(name, corpus.adapters, make, usable=first))
     if _wanted("raw, padded", only):
         began = time.perf_counter()
         products = padded_products(corpus)
         if products is not None:
             seconds = (time.perf_counter() - began) / len(products)
-            rows.append(GramRow(products, seconds, "raw, padded"))
+            rows.append(GramContender(products, seconds, "raw, padded"))
     for name in DESCRIPTORS:
         if name == "raw" or not _wanted(name, only):
             continue
         if name == "sketch-effect" and not len(corpus.sketches[0].effect):
             continue  # nothing is known of the base
         if name.startswith("sketch"):
-            row = DescriptorRow(name, corpus.sketches, _maker(name), before=each)
+            row = FittedContender(name, corpus.sketches, _maker(name), before=each)
             row.bytes = held
         else:
-            row = DescriptorRow(name, corpus.adapters, _maker(name))
+            row = FittedContender(name, corpus.adapters, _maker(name))
         rows.append(row)
     return rows
 

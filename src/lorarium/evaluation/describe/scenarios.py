@@ -10,8 +10,8 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.descriptors.gram import unit
 from lorarium.evaluation.describe.folds import Fold
-from lorarium.evaluation.describe.rows import Row
-from lorarium.evaluation.describe.words import said_of, texts_of
+from lorarium.evaluation.describe.rows import DescriptorContender
+from lorarium.evaluation.describe.words import attribute_words, texts_of
 from lorarium.evaluation.describe.zoo import Corpus
 from lorarium.evaluation.statistics import average_precision
 from lorarium.library.calibrate import standing
@@ -41,20 +41,20 @@ def asked_by_vectors(
         "r_at_1": float((nearest == truth).mean()),
         "map": float(np.nanmean(average_precision(scores, relevant))),
         "null": float(np.mean(null)),
-        "strangers refused": refused(scores, truth, artists, odd),
+        "strangers refused": refusal_area(scores, truth, artists, odd),
     }
 
 
-def refused(scores: Array, truth: Array, artists: Array, odd: Array) -> float | None:
+def refusal_area(scores: Array, truth: Array, artists: Array, odd: Array) -> float | None:
     """Area under the curve of the best score as a sign that the query's artist is there: the odd
     artists are taken out of the gallery, then the others."""
     from sklearn.metrics import roc_auc_score
 
     areas = []
     for out in (odd, ~odd):
-        kept, member = ~out[artists], ~out[truth]
-        if kept.any() and 0 < member.sum() < len(member):
-            areas.append(roc_auc_score(member, scores[:, kept].max(1)))
+        listed, member = ~out[artists], ~out[truth]
+        if listed.any() and 0 < member.sum() < len(member):
+            areas.append(roc_auc_score(member, scores[:, listed].max(1)))
     return float(np.mean(areas)) if areas else None
 
 
@@ -68,17 +68,20 @@ class Texts(NamedTuple):
 
 def texts_about(corpus: Corpus, members: Array) -> Texts:
     """Every text that can be said of one of the adapters, and all that it can be said of."""
-    said = [texts_of(said_of(e.kind, *e.of, e.split)) for e in (corpus.entries[i] for i in members)]
-    general = {texts[0] for texts in said if texts}
-    every = list(dict.fromkeys(text for texts in said for text in texts))
-    relevant = np.array([[text in texts for texts in said] for text in every], bool)
+    texts_of_each = [
+        texts_of(attribute_words(e.kind, *e.of, e.split))
+        for e in (corpus.entries[i] for i in members)
+    ]
+    general = {texts[0] for texts in texts_of_each if texts}
+    every = list(dict.fromkeys(text for texts in texts_of_each for text in texts))
+    relevant = np.array([[text in texts for texts in texts_of_each] for text in every], bool)
     return Texts(every, np.array([t in general for t in every], bool), relevant)
 
 
 def asked_by_words(scores: Array, about: Texts, *, seed: int) -> Figures:
     """Mean average precision of general and of particular texts, beside shuffled adapters."""
     random = np.random.default_rng(seed)
-    found: Figures = {}
+    report: Figures = {}
     for name, rows in (("general", about.general), ("with attributes", ~about.general)):
         if not rows.any():
             continue
@@ -88,16 +91,18 @@ def asked_by_words(scores: Array, about: Texts, *, seed: int) -> Figures:
             for _ in range(ROUNDS)
         ]
         real = float(np.nanmean(average_precision(s, wanted)))
-        found[name] = {
+        report[name] = {
             "texts": int(rows.sum()),
             "map": real,
             "null": float(np.mean(null)),
             "p": (1 + sum(n >= real for n in null)) / (1 + ROUNDS),
         }
-    return found
+    return report
 
 
-def rejection(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> dict[str, dict[str, float]]:
+def rejection(
+    row: DescriptorContender, corpus: Corpus, folds: Sequence[Fold]
+) -> dict[str, dict[str, float]]:
     """How well an answer tells members from strangers: half of each group's artists are taken out
     of the gallery, then the other half. Area under the curve by split, of the nearest score and of
     how scores stand among those of their two sides with the gallery, as a library sees them."""
@@ -117,12 +122,12 @@ def rejection(row: Row, corpus: Corpus, folds: Sequence[Fold]) -> dict[str, dict
             np.fill_diagonal(among, -np.inf)
             ours, theirs = (-np.sort(-table, 1) for table in (scores, among))
             stands = standing(scores, ours, theirs[:, :-1])  # each one itself comes last
-            for name, said in (("nearest", scores), ("standing", stands)):
-                area = float(roc_auc_score(member, said.max(1)))
+            for name, signal in (("nearest", scores), ("standing", stands)):
+                area = float(roc_auc_score(member, signal.max(1)))
                 areas[name].setdefault(fold.split, []).append(area)
     return {
-        name: {split: float(np.mean(parts)) for split, parts in found.items()}
-        for name, found in areas.items()
+        name: {split: float(np.mean(parts)) for split, parts in by_split.items()}
+        for name, by_split in areas.items()
     }
 
 

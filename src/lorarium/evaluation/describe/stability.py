@@ -12,7 +12,7 @@ from lorarium.algebra import add, recompress, scale
 from lorarium.descriptors.gram import unit
 from lorarium.descriptors.sketch import sketch
 from lorarium.evaluation.describe.folds import Fold
-from lorarium.evaluation.describe.rows import DescriptorRow
+from lorarium.evaluation.describe.rows import FittedContender
 from lorarium.evaluation.describe.zoo import Corpus
 
 Change = Callable[[Adapter, Adapter], Adapter]
@@ -50,9 +50,11 @@ CHANGES: dict[str, Change] = {
 }
 
 
-def stability(row: DescriptorRow, corpus: Corpus, fold: Fold, *, most: int = 48) -> dict[str, Any]:
+def stability(
+    row: FittedContender, corpus: Corpus, fold: Fold, *, max_queries: int = 48
+) -> dict[str, Any]:
     """Per change: cosine with the reading of the untouched file, and R@1 before and after."""
-    asked = fold.queries[np.linspace(0, len(fold.queries) - 1, min(most, len(fold.queries)))
+    asked = fold.queries[np.linspace(0, len(fold.queries) - 1, min(max_queries, len(fold.queries)))
                          .round().astype(int)]  # fmt: skip
     truth, others = corpus.artist[asked], _strangers(corpus, asked)
     figures = {}
@@ -64,8 +66,8 @@ def stability(row: DescriptorRow, corpus: Corpus, fold: Fold, *, most: int = 48)
         ]
         sketched = row.items is corpus.sketches
         items += [sketch(a) for a in changed] if sketched else changed
-        both = np.concatenate([asked, len(row.items) + np.arange(len(asked))])
-        placed = DescriptorRow(row.name, items, row.make).place(fold.gallery, both)
+        queries = np.concatenate([asked, len(row.items) + np.arange(len(asked))])
+        placed = FittedContender(row.name, items, row.make).place(fold.gallery, queries)
         if placed is None:
             continue
         before, after = np.split(unit(placed.queries), 2)
@@ -101,5 +103,5 @@ def _factors(
 def _rounded(X: Array) -> Array:
     flat = X.reshape(len(X), -1).astype(np.float32)
     step = np.abs(flat).max(1, keepdims=True) / 127
-    whole = np.rint(np.divide(flat, step, out=np.zeros_like(flat), where=step > 0))
-    return (whole * step).reshape(X.shape).astype(X.dtype)
+    integers = np.rint(np.divide(flat, step, out=np.zeros_like(flat), where=step > 0))
+    return (integers * step).reshape(X.shape).astype(X.dtype)

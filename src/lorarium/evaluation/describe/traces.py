@@ -31,20 +31,20 @@ def traces(corpus: Corpus, readings: Mapping[str, Array]) -> dict[str, dict[str,
 
 def r_squared(X: Array, y: Array, groups: Array) -> float:
     """Of predictions for groups that the fit did not see."""
-    said = foretold(X, y, groups)
-    return float(1 - np.square(y - said).sum() / np.square(y - y.mean()).sum())
+    prediction = cross_predictions(X, y, groups)
+    return float(1 - np.square(y - prediction).sum() / np.square(y - y.mean()).sum())
 
 
-def foretold(X: Array, y: Array, groups: Array) -> Array:
+def cross_predictions(X: Array, y: Array, groups: Array) -> Array:
     """Predictions of y (n,) or (n, k) for groups that the fit did not see; the ridge is chosen
     inside each fit. Not a number where there is one group alone."""
-    said = np.full(y.shape, np.nan)
+    prediction = np.full(y.shape, np.nan)
     fold = groups % FOLDS
     for part in np.unique(fold):
         out = fold == part
         if not out.all():
-            said[out] = _predict(X[~out], y[~out], groups[~out], X[out])
-    return said
+            prediction[out] = _predict(X[~out], y[~out], groups[~out], X[out])
+    return prediction
 
 
 def compact(X: Array) -> Array:

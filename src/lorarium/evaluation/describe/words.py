@@ -19,7 +19,7 @@ LOOKED_AT, COMPARED, EACH = 96, 32, 16
 
 
 @lru_cache(maxsize=4096)
-def said_of(kind: str, word: str, number: int, split: str) -> tuple[str, ...]:
+def attribute_words(kind: str, word: str, number: int, split: str) -> tuple[str, ...]:
     """Genre and colour of an artist, class, colour and mark of an individual; nothing of one whose
     genre or class the language has no word for.
 
@@ -43,13 +43,12 @@ def hues_of(genre: str, number: int, split: str, count: int = LOOKED_AT, first: 
     return (shares(render(subjects, styles, views, PIXELS)) - mean) / spread
 
 
-def texts_of(said: tuple[str, ...]) -> list[str]:
+def texts_of(words: tuple[str, ...]) -> list[str]:
     """From the general to the particular: "a ink", "a red ink"; "a cat", "a spotted red cat"."""
-    if not said:
+    if not words:
         return []
-    word, *more = said
-    whole = " ".join(["a", *reversed(more), word])
-    return [f"a {word}", whole]
+    word, *more = words
+    return [f"a {word}", " ".join(["a", *reversed(more), word])]
 
 
 def shares(pictures: Array) -> Array:
@@ -64,13 +63,13 @@ def shares(pictures: Array) -> Array:
 def _genre(genre: str) -> tuple[Array, Array]:
     """Mean and spread of the shares over train artists of a genre."""
     random = np.random.default_rng(11)
-    found = []
+    rows = []
     for i in range(COMPARED):
         kinds = [str(k) for k in random.choice(SEEN_CLASSES, EACH)]
-        who = zip(kinds, numbers("train", EACH, random), strict=True)
-        people = [Subject(k, n) for k, n in who]
+        identities = zip(kinds, numbers("train", EACH, random), strict=True)
+        people = [Subject(k, n) for k, n in identities]
         views = [View(n) for n in numbers("train", EACH, random)]
         hands = [Style(genre, TRAIN_NUMBERS[0] + 5000 + i)] * EACH
-        found.append(shares(render(people, hands, views, PIXELS)))
-    table = np.stack(found)
+        rows.append(shares(render(people, hands, views, PIXELS)))
+    table = np.stack(rows)
     return table.mean(0), table.std(0) + 0.02

@@ -101,21 +101,23 @@ class Corpus:
     def copy(self) -> Array:
         """Which adapter of its artist and recipe each one is."""
         seen: dict[tuple[int, str], int] = {}
-        found = []
+        numbers = []
         for key in zip(self.artist.tolist(), self.recipe.tolist(), strict=True):
-            found.append(seen.get(key, 0))
-            seen[key] = found[-1] + 1
-        return np.array(found, np.intp)
+            numbers.append(seen.get(key, 0))
+            seen[key] = numbers[-1] + 1
+        return np.array(numbers, np.intp)
 
 
-def load(zoo: Zoo, kind: str, split: str, most: int | None = None) -> Corpus:
+def load(zoo: Zoo, kind: str, split: str, max_artists: int | None = None) -> Corpus:
     """The adapters of a kind and split; `most` artists at most, spread over the groups."""
     entries = zoo.part(kind, split)
-    if most is not None:
+    if max_artists is not None:
         artists = list(dict.fromkeys(e.of for e in entries))
-        chosen = np.linspace(0, len(artists) - 1, min(most, len(artists))).round().astype(int)
-        kept = {artists[i] for i in chosen}
-        entries = [e for e in entries if e.of in kept]
+        chosen = (
+            np.linspace(0, len(artists) - 1, min(max_artists, len(artists))).round().astype(int)
+        )
+        subset = {artists[i] for i in chosen}
+        entries = [e for e in entries if e.of in subset]
     paths = tuple(path_of(zoo.folder, e) for e in entries)
     return Corpus(tuple(entries), tuple(read(path) for path in paths), paths)
 

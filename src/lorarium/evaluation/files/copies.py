@@ -36,20 +36,21 @@ def find_copies(pictures: Array, references: Array) -> list[Copy]:
     """The pictures (n, h, w, 3) that copy one of the references (m, h, w, 3)."""
     queries = _small(pictures)
     known = _small(references)
-    both = torch.stack([known, known.flip(-1)])  # (2, m, 3, s, s): mirror images are learned too
-    far = torch.stack([_distances(queries, side) for side in both]).amin(0)  # (n, m)
-    apart = _apart(both)
-    found = []
+    # (2, m, 3, s, s): mirror images are learned too
+    variants = torch.stack([known, known.flip(-1)])
+    far = torch.stack([_distances(queries, side) for side in variants]).amin(0)  # (n, m)
+    apart = _apart(variants)
+    copies = []
     for i, query in enumerate(queries):
         j = int(far[i].argmin())
         ratio = float(far[i, j] / apart[j])
-        shares = torch.stack([_shared(query, side) for side in both]).amax(0)  # (m,)
+        shares = torch.stack([_shared(query, side) for side in variants]).amax(0)  # (m,)
         k = int(shares.argmax())
         if ratio < RATIO:
-            found.append(Copy(i, j, "pixels", round(ratio, 3)))
+            copies.append(Copy(i, j, "pixels", round(ratio, 3)))
         elif float(shares[k]) > SHARE:
-            found.append(Copy(i, k, "patches", round(float(shares[k]), 3)))
-    return found
+            copies.append(Copy(i, k, "patches", round(float(shares[k]), 3)))
+    return copies
 
 
 def _small(pictures: Array) -> Tensor:
@@ -62,9 +63,9 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     return torch.cdist(a.flatten(1), b.flatten(1)) / a[0].numel() ** 0.5
 
 
-def _apart(both: Tensor) -> Tensor:
+def _apart(variants: Tensor) -> Tensor:
     """Of each reference, how far the nearest other one is that is no copy of it."""
-    far = torch.stack([_distances(both[0], side) for side in both]).amin(0)
+    far = torch.stack([_distances(variants[0], side) for side in variants]).amin(0)
     far = far.masked_fill((far < SAME) | torch.eye(len(far), dtype=torch.bool), torch.inf)
     nearest = far.amin(1)
     usual = nearest[nearest.isfinite()].median() if bool(nearest.isfinite().any()) else 0.25

@@ -25,7 +25,7 @@ BASE_NAME = "base alone"
 
 
 @dataclass(frozen=True)
-class Contender:
+class FileContender:
     """A file to be judged, or the base alone (no path)."""
 
     name: str
@@ -48,7 +48,7 @@ class DrawSettings:
         return len(self.prompts) * self.each
 
 
-def contenders(files: Sequence[tuple[str, float]]) -> list[Contender]:
+def contenders(files: Sequence[tuple[str, float]]) -> list[FileContender]:
     """Names that differ, as short as they can be."""
     paths = [Path(name) for name, _ in files]
     for path in paths:
@@ -64,7 +64,7 @@ def contenders(files: Sequence[tuple[str, float]]) -> list[Contender]:
     if len(set(names)) < len(names) or BASE_NAME in names:
         raise LorariumError("a file is named twice", where=max(names, key=names.count))
     return [
-        Contender(name, path, weight, content_hash(path))
+        FileContender(name, path, weight, content_hash(path))
         for name, path, (_, weight) in zip(names, paths, files, strict=True)
     ]
 
@@ -106,7 +106,7 @@ class DrawnPictures:
     def __init__(self, base: Base, folder: Path, settings: DrawSettings) -> None:
         self.base, self.folder, self.settings = base, folder, settings
 
-    def draw(self, rows: Sequence[Contender], progress: Progress = lambda *_: None) -> None:
+    def draw(self, rows: Sequence[FileContender], progress: Progress = lambda *_: None) -> None:
         """Draw what is not there yet."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ class DrawnPictures:
                 continue
             steps = done * s.count * s.steps
 
-            def advance(_: int, row: Contender = row) -> None:
+            def advance(_: int, row: FileContender = row) -> None:
                 nonlocal steps
                 steps += min(16, s.count)
                 progress(min(steps, total), total, row.name)
@@ -144,7 +144,7 @@ class DrawnPictures:
             write_atomically(self._place(row), [held.getvalue()], force=True)
         progress(total, total, "")
 
-    def load(self, row: Contender) -> Array | None:
+    def load(self, row: FileContender) -> Array | None:
         """None for what is missing or damaged: it is drawn again."""
         try:
             with np.load(self._place(row), allow_pickle=False) as held:
@@ -154,13 +154,13 @@ class DrawnPictures:
         good = pictures.dtype == np.uint8 and pictures.ndim == 4
         return pictures if good and len(pictures) == self.settings.count else None
 
-    def __getitem__(self, row: Contender) -> Array:
+    def __getitem__(self, row: FileContender) -> Array:
         pictures = self.load(row)
         if pictures is None:
             raise LorariumError(f"nothing drawn for {row.name}", where=str(self.folder))
         return pictures
 
-    def _place(self, row: Contender) -> Path:
+    def _place(self, row: FileContender) -> Path:
         """A name made of everything that decides the pictures."""
         about = repr((self.base.hash, row.hash, row.weight, self.settings))
         return self.folder / f"{hashlib.sha256(about.encode()).hexdigest()[:32]}.npz"

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
-from lorarium.errors import one_line, plain
-from lorarium.evaluation.describe.page import STYLE, table
-from lorarium.evaluation.files.drawing import BASE_NAME, Contender, DrawnPictures
+from lorarium.errors import one_line
+from lorarium.evaluation.files.drawing import BASE_NAME, DrawnPictures, FileContender
+from lorarium.evaluation.html import html_page, table, text
 from lorarium.evaluation.judging.comparison import Array, Aspect
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
 Figures = Mapping[str, Any]
 MOST_PROMPTS = 24  # rows of the sheet
@@ -25,8 +25,8 @@ def page(document: Figures, sheet: str) -> str:
     parts = [
         "<h1>Files judged</h1>",
         f"<p>{len(document['prompts'])} prompts x {document['each']} pictures of each file, "
-        f"{document['steps']} steps, base {_text(document['base'])} "
-        f"{_text(str(document['base_hash'])[:12])}. Intervals hold for all pairs of a judge at "
+        f"{document['steps']} steps, base {text(document['base'])} "
+        f"{text(str(document['base_hash'])[:12])}. Intervals hold for all pairs of a judge at "
         "once, at 95%.</p>",
     ]
     for judge in document["judges"]:
@@ -36,12 +36,7 @@ def page(document: Figures, sheet: str) -> str:
         parts.append(f"<h2>Agreement of judges</h2>{table(['', 'kappa'], lines)}")
     parts += _copies(document)
     parts.append(f'<h2>Pictures</h2><img src="{escape(sheet)}" alt="contact sheet">')
-    style = STYLE + "img{max-width:100%;image-rendering:pixelated}"
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>Files judged</title>'
-        f"<style>{style}</style><body>{''.join(parts)}</body></html>\n"
-    )
+    return html_page("Files judged", parts, "img{max-width:100%;image-rendering:pixelated}")
 
 
 def summary(document: Figures) -> str:
@@ -53,8 +48,8 @@ def summary(document: Figures) -> str:
         lines.append(head + "".join(f"{a:>9}" for a in [*aspects, "both"][: _columns(aspects)]))
         for row in _ordered(judge["rows"]):
             values = [row["aspects"][a]["passes"] for a in aspects] + [row["passes"]]
-            shown = "".join(_rate(v) for v in values[: _columns(aspects)])
-            lines.append(f"{one_line(row['name'], 41):42}{row['grade']:9.3f}{shown}")
+            rates = "".join(_rate(v) for v in values[: _columns(aspects)])
+            lines.append(f"{one_line(row['name'], 41):42}{row['grade']:9.3f}{rates}")
         lines.append(f"  {judge['sentence']}")
         lines += [f"  note: {one_line(note)}" for note in judge["notes"]]
         if "books" in judge:
@@ -74,14 +69,14 @@ def summary(document: Figures) -> str:
 
 def write_sheet(
     path: Path,
-    rows: Sequence[Contender],
+    rows: Sequence[FileContender],
     drawn: DrawnPictures,
     references: Mapping[Aspect, Array],
     *,
     force: bool = False,
 ) -> None:
     """The first picture of each prompt and file, and of the base; above them references."""
-    rows = [*rows, Contender(BASE_NAME, None, 1.0, "")]
+    rows = [*rows, FileContender(BASE_NAME, None, 1.0, "")]
     settings, size = drawn.settings, drawn[rows[0]].shape[1]
     known = [r for pictures in references.values() for r in pictures]
     columns = len(rows)
@@ -120,9 +115,9 @@ def _judge(judge: Figures) -> list[str]:
     controls = [
         [aspect, c["references"], c["strangers"]] for aspect, c in judge["controls"].items()
     ]
-    notes = "".join(f"<li>{_text(note)}</li>" for note in judge["notes"])
+    notes = "".join(f"<li>{text(note)}</li>" for note in judge["notes"])
     return [
-        f"<h2>{_text(judge['judge'])}: {_text(judge['sentence'])}</h2>",
+        f"<h2>{text(judge['judge'])}: {text(judge['sentence'])}</h2>",
         f"<ul>{notes}</ul>" if notes else "",
         table([*names, *(f"MARS², {key}" for key in mars)], lines),
         "<h3>Paired differences of grades</h3>",
@@ -170,7 +165,3 @@ def _columns(aspects: Sequence[str]) -> int:
 
 def _rate(value: float | None) -> str:
     return f"{'–':>9}" if value is None else f"{value:9.2f}"
-
-
-def _text(value: Any) -> str:
-    return escape(plain(str(value)))

@@ -15,12 +15,12 @@ from lorarium.errors import LorariumError
 from lorarium.evaluation.files.copies import Copy, find_copies
 from lorarium.evaluation.files.drawing import (
     BASE_NAME,
-    Contender,
     DrawnPictures,
     DrawSettings,
+    FileContender,
     Progress,
 )
-from lorarium.evaluation.files.report import Judged, judge_report
+from lorarium.evaluation.files.report import JudgeScores, judge_report
 from lorarium.evaluation.files.strangers import MOST_GIVEN, drawn_strangers, spread
 from lorarium.evaluation.judging.chat_judge import ChatJudge
 from lorarium.evaluation.judging.comparison import Aspect, Comparison, PictureJudge
@@ -49,7 +49,7 @@ class References:
 
 def evaluate_files(
     base: Base,
-    files: Sequence[Contender],
+    files: Sequence[FileContender],
     references: References,
     judges: Sequence[PictureJudge],
     settings: DrawSettings,
@@ -59,13 +59,13 @@ def evaluate_files(
     say: Say = lambda _: None,
 ) -> dict[str, Any]:
     """The whole report as JSON; `folder` keeps what was drawn."""
-    rows = [*files, Contender(BASE_NAME, None, 1.0, "")]
+    rows = [*files, FileContender(BASE_NAME, None, 1.0, "")]
     drawn = DrawnPictures(base, folder, settings)
     drawn.draw(rows, progress)
     pictures = np.concatenate([drawn[row] for row in rows])
     copies = [_copies(drawn[row], references) for row in files]
-    judged = [_judge(judge, pictures, references, settings, say) for judge in judges]
-    verdicts = {j.judge.name: j.passes for j in judged if j.passes is not None}
+    scores = [_judge(judge, pictures, references, settings, say) for judge in judges]
+    verdicts = {j.judge.name: j.passes for j in scores if j.passes is not None}
     return {
         "base": base.family,
         "base_hash": base.hash,
@@ -79,18 +79,18 @@ def evaluate_files(
         ],
         "references": {aspect: len(known) for aspect, known in references.of.items()},
         "strangers": "drawn" if references.strangers is None else len(references.strangers),
-        "judges": [judge_report(j, rows, settings) for j in judged],
+        "judges": [judge_report(j, rows, settings) for j in scores],
         "kappa": agreement(verdicts),
     }  # fmt: skip
 
 
 def count_questions(
-    files: Sequence[Contender], references: References, judges: Sequence[PictureJudge],
+    files: Sequence[FileContender], references: References, judges: Sequence[PictureJudge],
     settings: DrawSettings, base: Base, folder: Path,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """What each chat judge would be asked: nothing is drawn and nothing is sent. Pictures that
     are there already are counted exactly, others as if no two were alike."""
-    rows = [*files, Contender(BASE_NAME, None, 1.0, "")]
+    rows = [*files, FileContender(BASE_NAME, None, 1.0, "")]
     drawn = DrawnPictures(base, folder, settings)
     loaded = [drawn.load(row) for row in rows]
     known = [pictures for pictures in loaded if pictures is not None]
@@ -107,9 +107,9 @@ def count_questions(
             counts = np.array([judge.count(aspect, *part) for part in parts]).sum(0)
             new = missing * len(pictures) * judge.settings.votes
             every, unpaid = every + int(counts[0]) + new, unpaid + int(counts[1]) + new
-            most = judge.most_tokens(aspect)
-            question_tokens += (int(counts[1]) + new) * most.question
-            answer_tokens += (int(counts[1]) + new) * most.answer
+            max_tokens = judge.max_tokens(aspect)
+            question_tokens += (int(counts[1]) + new) * max_tokens.question
+            answer_tokens += (int(counts[1]) + new) * max_tokens.answer
         ledger = judge.asker.ledger
         money = ledger.price.question * question_tokens + ledger.price.answer * answer_tokens
         plans.append(
@@ -139,13 +139,13 @@ def _strangers(references: References, known: Array) -> Array:
     if references.strangers is None:
         return drawn_strangers(known.shape[1])
     # every second one may have set a threshold
-    given = references.strangers
-    return spread(given[1::2] if len(given) > 1 else given, MOST_GIVEN)
+    strangers = references.strangers
+    return spread(strangers[1::2] if len(strangers) > 1 else strangers, MOST_GIVEN)
 
 
 def _judge(
     judge: PictureJudge, pictures: Array, references: References, settings: DrawSettings, say: Say
-) -> Judged:
+) -> JudgeScores:
     comparisons: dict[Aspect, Comparison] = {}
     controls: dict[str, Any] = {}
     for aspect, known in references.of.items():
@@ -160,7 +160,7 @@ def _judge(
             "accepts_strangers": accepts_strangers(strange.passes),
         }
         comparisons[aspect] = judge.compare(aspect, pictures, known)
-    return Judged(judge, comparisons, controls)
+    return JudgeScores(judge, comparisons, controls)
 
 
 def _calibrated(
@@ -185,9 +185,9 @@ def _share(verdicts: Sequence[Array | None]) -> float | None:
 
 
 def _copies(pictures: Array, references: References) -> list[dict[str, Any]]:
-    found = []
+    rows = []
     for aspect, known in references.of.items():
         copies: list[Copy] = find_copies(pictures, known)
         names = references.names[aspect]
-        found += [{**asdict(c), "aspect": aspect, "reference": names[c.reference]} for c in copies]
-    return found
+        rows += [{**asdict(c), "aspect": aspect, "reference": names[c.reference]} for c in copies]
+    return rows

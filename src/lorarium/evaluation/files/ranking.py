@@ -27,7 +27,7 @@ class Pair:
     better: str
     worse: str
     difference: Interval
-    told: bool
+    significant: bool
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Ranking:
     def leaders(self) -> tuple[str, ...]:
         """The first one and those that cannot be told from it."""
         first = self.names[0]
-        told = {p.worse for p in self.pairs if p.better == first and p.told}
-        return tuple(name for name in self.names if name not in told)
+        worse = {p.worse for p in self.pairs if p.better == first and p.significant}
+        return tuple(name for name in self.names if name not in worse)
 
     @property
     def sentence(self) -> str:
@@ -49,7 +49,7 @@ class Ranking:
         names = [plain(name) for name in self.names]
         if len(names) == 1:
             return f"only {names[0]} was judged"
-        if not any(pair.told for pair in self.pairs):
+        if not any(pair.significant for pair in self.pairs):
             return "no difference can be told"
         leaders = [plain(name) for name in self.leaders]
         if len(leaders) == 1:
@@ -71,8 +71,8 @@ def rank(grades: Mapping[str, Array]) -> Ranking:
 
 def _pair(better: str, worse: str, differences: Array, level: float) -> Pair:
     interval = student_interval(differences.mean(1), level)
-    told = len(differences) >= LEAST_PROMPTS and interval.low > 0
-    return Pair(better, worse, interval, told)
+    significant = len(differences) >= LEAST_PROMPTS and interval.low > 0
+    return Pair(better, worse, interval, significant)
 
 
 def student_interval(values: Array, level: float = LEVEL) -> Interval:

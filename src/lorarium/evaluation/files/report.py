@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.evaluation.files.drawing import BASE_NAME, Contender, DrawSettings
+from lorarium.evaluation.files.drawing import BASE_NAME, DrawSettings, FileContender
 from lorarium.evaluation.files.ranking import LEAST_PROMPTS, Pair, Ranking, rank, together
 from lorarium.evaluation.judging.chat_judge import ChatJudge
 from lorarium.evaluation.judging.comparison import Array, Aspect, Comparison, PictureJudge
@@ -19,7 +19,7 @@ MANY_FAILURES = 0.05  # share of questions without an answer from which on a jud
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgeScores:
     """What one judge says of all pictures."""
 
     judge: PictureJudge
@@ -39,12 +39,12 @@ class Judged:
 
 
 def judge_report(
-    judged: Judged, rows: Sequence[Contender], settings: DrawSettings
+    scores: JudgeScores, rows: Sequence[FileContender], settings: DrawSettings
 ) -> dict[str, Any]:
-    count, judge = settings.count, judged.judge
+    count, judge = settings.count, scores.judge
     scenarios = np.repeat(np.arange(len(settings.prompts)), settings.each)
     grades = {
-        row.name: judged.grades[i * count : (i + 1) * count].reshape(len(settings.prompts), -1)
+        row.name: scores.grades[i * count : (i + 1) * count].reshape(len(settings.prompts), -1)
         for i, row in enumerate(rows)
     }
     ranking = rank({k: v for k, v in grades.items() if k != BASE_NAME})
@@ -53,15 +53,15 @@ def judge_report(
         "judge": judge.name,
         "card": judge.card,
         "rows": [
-            _row(judged, row, slice(i * count, (i + 1) * count), scenarios)
+            _row(scores, row, slice(i * count, (i + 1) * count), scenarios)
             for i, row in enumerate(rows)
         ],
         "ranking": list(ranking.names),
         "leaders": list(ranking.leaders),
         "sentence": ranking.sentence,
         "pairs": [_pair(pair) for pair in with_base.pairs],
-        "controls": judged.controls,
-        "notes": _notes(judged, ranking, with_base, settings),
+        "controls": scores.controls,
+        "notes": _notes(scores, ranking, with_base, settings),
     }
     if isinstance(judge, ChatJudge):
         readings = judge.readings
@@ -75,25 +75,26 @@ def judge_report(
 def _pair(pair: Pair) -> dict[str, Any]:
     """As JSON, which knows no infinity: of one prompt nothing is known."""
     document = asdict(pair)
+    document["told"] = document.pop("significant")
     ends = document["difference"]
     document["difference"] = {k: v if np.isfinite(v) else None for k, v in ends.items()}
     return document
 
 
-def _row(judged: Judged, row: Contender, part: slice, scenarios: Array) -> dict[str, Any]:
-    own = {
+def _row(scores: JudgeScores, row: FileContender, part: slice, scenarios: Array) -> dict[str, Any]:
+    comparisons = {
         aspect: Comparison(
             c.grades[part],
             None if c.yes is None else c.yes[part],
             None if c.answered is None else c.answered[part],
             None if c.passes is None else c.passes[part],
         )
-        for aspect, c in judged.comparisons.items()
+        for aspect, c in scores.comparisons.items()
     }
-    passes = None if judged.passes is None else float(judged.passes[part].mean())
+    passes = None if scores.passes is None else float(scores.passes[part].mean())
     figures: dict[str, Any] = {
         "name": row.name,
-        "grade": float(judged.grades[part].mean()),
+        "grade": float(scores.grades[part].mean()),
         "passes": passes,
         "aspects": {
             aspect: {
@@ -101,21 +102,23 @@ def _row(judged: Judged, row: Contender, part: slice, scenarios: Array) -> dict[
                 "passes": None if c.passes is None else float(c.passes.mean()),
                 "unanswered": c.unanswered,
             }
-            for aspect, c in own.items()
+            for aspect, c in comparisons.items()
         },
-        "mars2": None if passes is None else mars2(own, scenarios),
+        "mars2": None if passes is None else mars2(comparisons, scenarios),
     }
-    if isinstance(judged.judge, ChatJudge) and judged.judge.settings.scale == POINTS:
-        figures["mars2_points"] = mars2_points({a: c.grades for a, c in own.items()}, scenarios)
+    if isinstance(scores.judge, ChatJudge) and scores.judge.settings.scale == POINTS:
+        figures["mars2_points"] = mars2_points(
+            {a: c.grades for a, c in comparisons.items()}, scenarios
+        )
     return figures
 
 
 def _notes(
-    judged: Judged, ranking: Ranking, with_base: Ranking, settings: DrawSettings
+    scores: JudgeScores, ranking: Ranking, with_base: Ranking, settings: DrawSettings
 ) -> list[str]:
     """What makes the ranking less than it looks."""
-    notes, name = [], judged.judge.name
-    for aspect, control in judged.controls.items():
+    notes, name = [], scores.judge.name
+    for aspect, control in scores.controls.items():
         if control["accepts_strangers"]:
             notes.append(
                 f"{name} says yes to strangers ({control['strangers']:.2f} as {aspect}): "
@@ -125,12 +128,12 @@ def _notes(
             notes.append(f"{name} passes {control['references']:.2f} of the references as {aspect}")
     if len(settings.prompts) < LEAST_PROMPTS:
         notes.append(f"{len(settings.prompts)} prompts are too few: use {LEAST_PROMPTS} at least")
-    if isinstance(judged.judge, ChatJudge):
-        readings = judged.judge.readings
+    if isinstance(scores.judge, ChatJudge):
+        readings = scores.judge.readings
         if readings.failures > MANY_FAILURES * max(1, readings.asked):
             notes.append(f"{readings.failures} of {readings.asked} questions brought no answer")
-    told = {(p.better, p.worse) for p in with_base.pairs if p.told}
+    significant = {(p.better, p.worse) for p in with_base.pairs if p.significant}
     first = ranking.names[0]
-    if (first, BASE_NAME) not in told:
+    if (first, BASE_NAME) not in significant:
         notes.append(f"{first} cannot be told from the base alone")
     return notes

@@ -27,8 +27,8 @@ def drawn_strangers(size: int, seed: int = 0) -> Array:
     )
 
 
-def spread(pictures: Array, most: int) -> Array:
+def spread(pictures: Array, count: int) -> Array:
     """At most so many of them, evenly taken."""
-    if len(pictures) <= most:
+    if len(pictures) <= count:
         return pictures
-    return pictures[np.linspace(0, len(pictures) - 1, most).round().astype(int)]
+    return pictures[np.linspace(0, len(pictures) - 1, count).round().astype(int)]

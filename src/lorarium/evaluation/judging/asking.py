@@ -39,7 +39,7 @@ class Patience:
 class Question:
     id: str  # of everything that decides the answer
     body: Callable[[], bytes]
-    most: Tokens  # that it may cost
+    max_tokens: Tokens  # that it may cost
 
 
 class Asker:
@@ -108,7 +108,7 @@ class Asker:
     ) -> tuple[Outcome | None, Pause]:
         """One request: its outcome, or a pause before the next try."""
         numbers: list[int] = []
-        set_aside = self.ledger.reserve(question.most)
+        set_aside = self.ledger.reserve(question.max_tokens)
         try:
             if self._stop.is_set():  # while it waited for the budget
                 raise LorariumError("stopped")
@@ -184,7 +184,7 @@ class Asker:
 
     def _down(self, reason: str, hint: str = "") -> LorariumError:
         return LorariumError(
-            self._safe(f"the endpoint fails: {reason}", 400), where=self.endpoint.shown,
+            self._safe(f"the endpoint fails: {reason}", 400), where=self.endpoint.display_url,
             hint=hint or "what was answered is kept: run again to go on",
         )  # fmt: skip
 
@@ -212,8 +212,8 @@ def usage(reply: object) -> Tokens | None:
         counts = [reply["usage"][key] for key in ("prompt_tokens", "completion_tokens")]  # type: ignore[index]
     except (KeyError, IndexError, TypeError):
         return None
-    whole = all(type(n) is int and 0 <= n <= MOST_TOKENS for n in counts)
-    return Tokens(*counts) if whole and counts[0] > 0 else None
+    valid = all(type(n) is int and 0 <= n <= MOST_TOKENS for n in counts)
+    return Tokens(*counts) if valid and counts[0] > 0 else None
 
 
 def seconds_asked(header: str | None) -> float | None:
@@ -231,8 +231,8 @@ def seconds_asked(header: str | None) -> float | None:
 
 
 def _refusal(status: int, reply: object) -> str:
-    said = ""
+    message = ""
     if isinstance(reply, dict):
         error = reply.get("error")
-        said = error.get("message", "") if isinstance(error, dict) else error or ""
-    return f"status {status}" + (f" ({one_line(str(said), 200)})" if said else "")
+        message = error.get("message", "") if isinstance(error, dict) else error or ""
+    return f"status {status}" + (f" ({one_line(str(message), 200)})" if message else "")

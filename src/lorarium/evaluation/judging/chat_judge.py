@@ -116,7 +116,7 @@ class ChatJudge:
     @property
     def card(self) -> dict[str, Any]:
         return {
-            "kind": "chat", "model": self.model, "endpoint": self.asker.endpoint.shown,
+            "kind": "chat", "model": self.model, "endpoint": self.asker.endpoint.display_url,
             "settings": self.settings.card,
         }  # fmt: skip
 
@@ -128,9 +128,9 @@ class ChatJudge:
         outcomes = self.asker.ask(questions, self.progress)
         points = np.array([[self._points(pair, outcomes) for pair in row] for row in votes])
         values, readable = points[..., 0], points[..., 1].astype(bool)
-        least = 50.0 if self.settings.scale == wording.YES_NO else self.settings.pass_points
+        threshold = 50.0 if self.settings.scale == wording.YES_NO else self.settings.pass_points
         # of two votes that differ none wins: a yes is more than half
-        yes = (values > least) if self.settings.scale == wording.YES_NO else values >= least
+        yes = (values > threshold) if self.settings.scale == wording.YES_NO else values >= threshold
         yes &= readable
         grades = yes.mean(1) if self.settings.scale == wording.YES_NO else values.mean(1) / 100
         return Comparison(grades, yes, readable)
@@ -146,24 +146,24 @@ class ChatJudge:
         known = sum(self.asker.ledger.outcome(q) is not None for q in ids)
         return len(ids), len(ids) - known
 
-    def most_tokens(self, aspect: Aspect) -> Tokens:
+    def max_tokens(self, aspect: Aspect) -> Tokens:
         words = len(self._words(aspect).encode())
         return Tokens(words + 2 * TOKENS_OF_A_PICTURE, self.settings.answer_tokens)
 
     def _votes(self, aspect: Aspect, pictures: Array, references: Array) -> list[list[list[Vote]]]:
-        shown = [png(picture, self.settings.long_side) for picture in pictures]
+        pngs = [png(picture, self.settings.long_side) for picture in pictures]
         known = [png(picture, self.settings.long_side) for picture in references]
         about = json.dumps([aspect, self._words(aspect), self.card], sort_keys=True)
-        digests = [[hashlib.sha256(data).hexdigest() for data in side] for side in (shown, known)]
+        digests = [[hashlib.sha256(data).hexdigest() for data in side] for side in (pngs, known)]
         return [
             [
                 [
-                    self._vote(about, shown[i], known[j], digests[0][i], digests[1][j], number)
+                    self._vote(about, pngs[i], known[j], digests[0][i], digests[1][j], number)
                     for number in range(self.settings.votes)
                 ]
                 for j in range(len(known))
             ]
-            for i in range(len(shown))
+            for i in range(len(pngs))
         ]
 
     def _vote(
@@ -180,7 +180,7 @@ class ChatJudge:
         return wording.question(aspect, s.scale, paper=s.paper, subject=s.subject, style=s.style)
 
     def _question(self, aspect: Aspect, vote: Vote) -> Question:
-        return Question(vote.id, lambda: self._body(aspect, vote), self.most_tokens(aspect))
+        return Question(vote.id, lambda: self._body(aspect, vote), self.max_tokens(aspect))
 
     def _body(self, aspect: Aspect, vote: Vote) -> bytes:
         order = (vote.reference, vote.picture)
@@ -225,13 +225,13 @@ class ChatJudge:
             self.readings.unreadable += outcome.kind == "answered"
             self.readings.without_answer += outcome.kind != "answered"
             return
-        least = 50.0 if self.settings.scale == wording.YES_NO else self.settings.pass_points
+        threshold = 50.0 if self.settings.scale == wording.YES_NO else self.settings.pass_points
         place = (
             self.readings.yes_reference_first
             if vote.reference_first
             else self.readings.yes_reference_second
         )
-        place[0] += value >= least
+        place[0] += value >= threshold
         place[1] += 1
 
 

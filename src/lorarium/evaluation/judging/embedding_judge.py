@@ -152,9 +152,9 @@ def _channels(
     if not file.is_file():
         return usual
     try:
-        said = json.loads(file.read_text("utf-8"))
+        settings = json.loads(file.read_text("utf-8"))
         mean, deviation = (
-            tuple(float(v) for v in said.get(key, values))
+            tuple(float(v) for v in settings.get(key, values))
             for key, values in zip(("image_mean", "image_std"), usual, strict=True)
         )
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):

@@ -83,7 +83,7 @@ class Endpoint:
             raise _no_url()
         self._path = parts.path.rstrip("/").removesuffix(PATH) + PATH
         # without the query, where some services want a key
-        self.shown = self.key.redacted(f"{parts.scheme}://{parts.netloc}{self._path}")
+        self.display_url = self.key.redacted(f"{parts.scheme}://{parts.netloc}{self._path}")
 
     def post(self, body: bytes, before_sending: Callable[[], None] = lambda: None) -> Exchange:
         """Send a JSON body. `before_sending` runs once the connection stands."""

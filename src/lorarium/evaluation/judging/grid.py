@@ -44,12 +44,12 @@ def mars2_of_grid(
             where="MARS2", hint="pictures of every cell, two subjects and two styles at least",
         )  # fmt: skip
     references: dict[Aspect, Sequence[Array]] = {"subject": subjects, "style": styles}
-    own = {a: _against(judge, a, pictures, cells, references[a], 0) for a in ASPECTS}
+    comparisons_of = {a: _against(judge, a, pictures, cells, references[a], 0) for a in ASPECTS}
     strange = {a: _against(judge, a, pictures, cells, references[a], 1) for a in ASPECTS}
     scenarios = np.concatenate([np.full(len(pictures[c]), n) for n, c in enumerate(cells)])
-    joined = {aspect: _joined(comparisons) for aspect, comparisons in own.items()}
-    passes = {a: np.array([c.verdicts[1].mean() for c in own[a]]) for a in ASPECTS}
-    couples = zip(own["subject"], own["style"], strict=True)
+    joined = {aspect: _joined(comparisons) for aspect, comparisons in comparisons_of.items()}
+    passes = {a: np.array([c.verdicts[1].mean() for c in comparisons_of[a]]) for a in ASPECTS}
+    couples = zip(comparisons_of["subject"], comparisons_of["style"], strict=True)
     passes_both = np.array([(a.verdicts[1] & b.verdicts[1]).mean() for a, b in couples])
     shape = (len(subjects), len(styles))
     return {
@@ -60,7 +60,7 @@ def mars2_of_grid(
             BOTH: asdict(with_interval(passes_both.reshape(shape), seed=seed)),
         },
         "strangers": {a: _control(comparisons) for a, comparisons in strange.items()},
-        "unanswered": {a: sum(c.unanswered for c in own[a]) for a in ASPECTS},
+        "unanswered": {a: sum(c.unanswered for c in comparisons_of[a]) for a in ASPECTS},
     }
 
 

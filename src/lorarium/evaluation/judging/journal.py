@@ -65,12 +65,12 @@ class Journal:
             raise LorariumError("the journal is too large", where=str(self.path))
         self._file.seek(0)
         text = self._file.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):
-            self._file.truncate(whole)
+        end = text.rfind(b"\n") + 1
+        if end < len(text):
+            self._file.truncate(end)
             os.fsync(self._file.fileno())
         records = []
-        for number, line in enumerate(text[:whole].splitlines(), 1):
+        for number, line in enumerate(text[:end].splitlines(), 1):
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):

@@ -82,14 +82,14 @@ class Ledger:
         with self._changed:
             return self._outcomes.get(question)
 
-    def reserve(self, most: Tokens) -> Tokens:
+    def reserve(self, limit: Tokens) -> Tokens:
         """Set aside what a request may cost: the most, or twice what any cost so far if that is
         less. Waits while requests under way may still free some of the budget."""
         with self._changed:
             while True:
-                set_aside = most
+                set_aside = limit
                 if self._dearest is not None:  # which others may have told while we waited
-                    set_aside = Tokens(min(most.question, 2 * self._dearest), most.answer)
+                    set_aside = Tokens(min(limit.question, 2 * self._dearest), limit.answer)
                 try:
                     self.budget.check(
                         self.books.requests + self._reserved + 1,
@@ -193,5 +193,4 @@ class Ledger:
         self.books.lost, self.books.under_way = len(self._open), 0
         self._open = {}
         if ask_again:
-            kept = {q: o for q, o in self._outcomes.items() if o.kind == "answered"}
-            self._outcomes = kept
+            self._outcomes = {q: o for q, o in self._outcomes.items() if o.kind == "answered"}

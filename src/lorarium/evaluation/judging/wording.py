@@ -93,10 +93,10 @@ def read_points(text: str) -> float | None:
     if not answer:
         return None
     marks, marked = _MARKS.findall(answer), _MARKED.findall(answer)
-    found = set(marked) if marks else {answer.strip(" .*").removesuffix("/100")}
-    if len(found) != 1 or len(marks) != len(marked):
+    numbers = set(marked) if marks else {answer.strip(" .*").removesuffix("/100")}
+    if len(numbers) != 1 or len(marks) != len(marked):
         return None
-    number = found.pop()
+    number = numbers.pop()
     if not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,3})?", number):
         return None
     return float(number) if float(number) <= 100 else None

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
-from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.describe.zoo import RANDOM, Zoo
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
@@ -41,15 +39,17 @@ class Cell:
     @property
     def prompt(self) -> str:
         """What a merge is asked for, in the words the two adapters were trained on."""
-        who, how = self.entries
-        return f"a {who.token} {who.of[0]} in {how.token}"
+        subject, style = self.entries
+        return f"a {subject.token} {subject.of[0]} in {style.token}"
 
     @property
     def seed(self) -> int:
         return 1000 * (100 * self.subject + self.style)
 
 
-def members(zoo: Zoo, kind: str, split: str, most: int, recipe: str | None = None) -> list[Entry]:
+def members(
+    zoo: Zoo, kind: str, split: str, max_members: int, recipe: str | None = None
+) -> list[Entry]:
     """One adapter each of at most so many artists or individuals, one of each genre or class
     before a second one; the first copy of the recipe (without one: of that which has most)."""
     entries = [e for e in zoo.part(kind, split) if e.recipe != RANDOM and e.word == 1]
@@ -72,16 +72,16 @@ def members(zoo: Zoo, kind: str, split: str, most: int, recipe: str | None = Non
         raise LorariumError(what, where=str(zoo.folder))
     once = [e for e in ranked if ranked.index(e) < len(turns)]
     # fewer than there are groups: spread over them
-    pool = once if most <= len(once) else ranked[:most]
-    chosen = np.linspace(0, len(pool) - 1, min(most, len(pool))).round().astype(int)
+    pool = once if max_members <= len(once) else ranked[:max_members]
+    chosen = np.linspace(0, len(pool) - 1, min(max_members, len(pool))).round().astype(int)
     return [pool[i] for i in chosen]
 
 
 def table(zoo: Zoo, subjects: Sequence[Entry], styles: Sequence[Entry]) -> list[Cell]:
     return [
-        Cell(i, j, (who, how), (path_of(zoo.folder, who), path_of(zoo.folder, how)))
-        for i, who in enumerate(subjects)
-        for j, how in enumerate(styles)
+        Cell(i, j, (subject, style), (path_of(zoo.folder, subject), path_of(zoo.folder, style)))
+        for i, subject in enumerate(subjects)
+        for j, style in enumerate(styles)
     ]
 
 
@@ -110,23 +110,17 @@ def spread(count: int, of: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, of - 1, min(count, of)).round()})
 
 
-@lru_cache(maxsize=256)
-def shown(entry: Entry, size: int) -> Array:
-    """Pictures of an artist or individual that the adapter was not trained on."""
-    return reference_pictures(entry, size)
-
-
 def true_pictures(cell: Cell, count: int, size: int, *, first: int = 0) -> Array:
     """The subject in the style, in views nobody was trained on."""
-    who, how = cell.entries
-    return _drawn(Subject(*who.of), Style(*how.of), cell.seed, first, count, size)
+    subject, style = cell.entries
+    return _drawn(Subject(*subject.of), Style(*style.of), cell.seed, first, count, size)
 
 
 def strangers(cell: Cell, count: int, size: int) -> Array:
     """Another individual of the class in the hand of another artist of the genre."""
-    who, how = cell.entries
-    subject = Subject(who.of[0], who.of[1] + OTHER)
-    return _drawn(subject, Style(how.of[0], how.of[1] + OTHER), cell.seed, 0, count, size)
+    (kind, person), (genre, artist) = (entry.of for entry in cell.entries)
+    subject = Subject(kind, person + OTHER)
+    return _drawn(subject, Style(genre, artist + OTHER), cell.seed, 0, count, size)
 
 
 def _drawn(subject: Subject, style: Style, seed: int, first: int, count: int, size: int) -> Array:

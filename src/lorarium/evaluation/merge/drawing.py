@@ -15,15 +15,15 @@ import torch.multiprocessing
 from lorarium.bases.base import Base
 from lorarium.bases.rounded import rounded
 from lorarium.evaluation.merge.cells import Cell
-from lorarium.evaluation.merge.rows import NETWORKS, Drawn, Row, draw
+from lorarium.evaluation.merge.rows import NETWORKS, Drawn, MergeContender, draw
 from lorarium.formats.target import write_atomically
 
 Progress = Callable[[int, int, str], None]
-Task = tuple[Row, Cell, int, int, int]  # pictures, steps, noise
+Task = tuple[MergeContender, Cell, int, int, int]  # pictures, steps, noise
 _base: Base
 
 
-class Gallery:
+class PictureCache:
     """What was drawn, by row and cell."""
 
     def __init__(self, base: Base, folder: Path, workers: int = 1) -> None:
@@ -33,7 +33,7 @@ class Gallery:
     def fill(self, tasks: Sequence[Task], progress: Progress = lambda *_: None) -> None:
         """Draw what is not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        todo = [(t, where) for t in tasks if kept(where := self.place(t), t[2]) is None]
+        todo = [(t, where) for t in tasks if load_cached(where := self.place(t), t[2]) is None]
         done, total = len(tasks) - len(todo), len(tasks)
         progress(done, total, "")
         if self.workers < 2 or self.base.device.type != "cpu" or len(todo) < 2:
@@ -54,10 +54,10 @@ class Gallery:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def __getitem__(self, task: Task) -> Drawn:
-        found = kept(self.place(task), task[2])
-        if found is None:
+        drawing = load_cached(self.place(task), task[2])
+        if drawing is None:
             raise KeyError(task[0].name)
-        return found
+        return drawing
 
     def place(self, task: Task) -> Path:
         """A name made of everything that decides the pictures."""
@@ -86,7 +86,7 @@ def make(base: Base, task: Task, where: Path) -> None:
     write_atomically(where, [held.getvalue()], force=True)
 
 
-def kept(path: Path, count: int) -> Drawn | None:
+def load_cached(path: Path, count: int) -> Drawn | None:
     """None for what is missing or damaged: it is drawn again."""
     try:
         with np.load(path, allow_pickle=False) as held:

@@ -15,19 +15,19 @@ from lorarium.bases.base import Base
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
+from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.evaluation.judges import Judge, load_judge
 from lorarium.evaluation.merge.cells import (
     Cell,
     crowded,
     members,
-    shown,
     spread,
     table,
     true_pictures,
 )
-from lorarium.evaluation.merge.drawing import Gallery, Progress, Task
-from lorarium.evaluation.merge.rows import CROWD, SWEPT, Row, named, rows_for, swept
+from lorarium.evaluation.merge.drawing import PictureCache, Progress, Task
+from lorarium.evaluation.merge.rows import CROWD, SWEPT, MergeContender, named, rows_for, swept
 from lorarium.evaluation.merge.sheet import write_sheet
 from lorarium.evaluation.statistics import two_way_bootstrap, unbiased_mmd2
 from lorarium.evaluation.trials import unit
@@ -85,26 +85,29 @@ def evaluate_merge(
         raise LorariumError(
             "these adapters were trained on another base", where=str(folder), hint="give --base"
         )
-    most = max(o.side, o.screened)
-    who, how = (
-        members(zoo, kind, o.split, most, recipe)
+    max_members = max(o.side, o.screened)
+    subjects, styles = (
+        members(zoo, kind, o.split, max_members, recipe)
         for kind, recipe in zip(("subject", "style"), o.recipes, strict=True)
     )
-    few = [[side[i] for i in spread(o.screened, len(side))] for side in (who, how)]
+    few = [[side[i] for i in spread(o.screened, len(side))] for side in (subjects, styles)]
     rows, skipped = rows_for(base.family)
     rows = [row for row in rows if not o.only or row.name in o.only]
     if not rows:
         raise LorariumError("no row of these names can be drawn", hint="; ".join(skipped))
     judge, other = judges(o.judge), judges("a" if o.judge == "b" else "b")
-    gallery = Gallery(base, cache, workers)
+    drawings = PictureCache(base, cache, workers)
 
     def measured(
-        some: Sequence[Row], cells: Sequence[Cell], noise: int, pictures: int = o.pictures
+        some: Sequence[MergeContender],
+        cells: Sequence[Cell],
+        noise: int,
+        pictures: int = o.pictures,
     ) -> dict[str, Figures]:
         tasks = [(row, cell, pictures, o.steps, noise) for row in some for cell in cells]
-        gallery.fill(tasks, progress)
+        drawings.fill(tasks, progress)
         return {
-            row.name: _row(row, gallery, [t for t in tasks if t[0] is row], judge, base.size)
+            row.name: _row(row, drawings, [t for t in tasks if t[0] is row], judge, base.size)
             for row in some
         }
 
@@ -118,18 +121,18 @@ def evaluate_merge(
     if o.curves:
         chosen = [r for name in SWEPT if name in screened for r in swept(name)]
         say(f"{len(chosen)} rows of curves")
-        found = screened | measured(chosen, cells, 0, o.sketched)
+        curves = screened | measured(chosen, cells, 0, o.sketched)
         document["curves"] = {
-            name: [_rates(found[n]["scores"]) | {"row": n}
+            name: [_rates(curves[n]["scores"]) | {"row": n}
                    for n in [name, *(row.name for row in swept(name))]]
             for name in SWEPT if name in screened
         }  # fmt: skip
     quick = [row for row in rows if row.name not in SLOW]
-    leaders = _leaders(quick, cells, gallery, other, o, base.size)
+    leaders = _leaders(quick, cells, drawings, other, o, base.size)
     top = [named(rows, n) for n in dict.fromkeys([*ALWAYS, *leaders]) if n in screened]
     if o.side:
-        large = table(zoo, who, how)
-        say(f"{len(top)} rows on {len(who)} x {len(how)} cells")
+        large = table(zoo, subjects, styles)
+        say(f"{len(top)} rows on {len(subjects)} x {len(styles)} cells")
         document["leaders"] = leaders
         document["headline"] = _section(measured(top, large, 1), o.seed)
     fewer = table(zoo, *([side[i] for i in spread(o.few, len(side))] for side in few))
@@ -142,51 +145,55 @@ def evaluate_merge(
     if o.near:
         some = [row for row in top if row.name in COMPARED]
         say(f"distances of {len(some)} rows to true pictures")
-        document["distances"] = _distances(some, fewer, gallery, judge, o, base.size, progress)
+        document["distances"] = _distances(some, fewer, drawings, judge, o, base.size, progress)
     if sheet is not None:
         controls = [r for r in rows if r.sort == "control" and r not in top]
-        write_sheet(sheet, [*controls, *top], cells, gallery, (o.pictures, o.steps, 0), force=force)
+        write_sheet(
+            sheet, [*controls, *top], cells, drawings, (o.pictures, o.steps, 0), force=force
+        )
     return document
 
 
-def _row(row: Row, gallery: Gallery, tasks: Sequence[Task], judge: Judge, size: int) -> Figures:
+def _row(
+    row: MergeContender, drawings: PictureCache, tasks: Sequence[Task], judge: Judge, size: int
+) -> Figures:
     """Verdicts of every picture as tables (subjects, styles, pictures), and what it took."""
-    drawn = [gallery[task] for task in tasks]
+    drawn = [drawings[task] for task in tasks]
     cells = [task[1] for task in tasks]
     shape = (max(c.subject for c in cells) + 1, max(c.style for c in cells) + 1)
-    found = {}
+    scores = {}
     for name, values in _verdicts([d.pictures for d in drawn], cells, judge, size).items():
-        found[name] = values.reshape(*shape, -1)
+        scores[name] = values.reshape(*shape, -1)
     merging, drawing = ([getattr(d, name) for d in drawn] for name in ("merging", "drawing"))
     each = len(drawn[0].pictures)
     return {
-        "sort": row.sort, "scores": found, "merge seconds": float(np.median(merging)),
+        "sort": row.sort, "scores": scores, "merge seconds": float(np.median(merging)),
         "seconds a picture": float(np.median(drawing)) / each,
     }  # fmt: skip
 
 
 def _verdicts(pictures: Sequence[Array], cells: Sequence[Cell], judge: Judge, size: int) -> Scores:
-    found: dict[str, list[Array]] = {}
+    tables: dict[str, list[Array]] = {}
 
     def add(name: str, values: Array) -> None:
-        found.setdefault(name, []).append(values.astype(float))
+        tables.setdefault(name, []).append(values.astype(float))
 
     for some, cell in zip(pictures, cells, strict=True):
-        who, how = (shown(entry, size) for entry in cell.entries)
-        subject, style = judge.subject_scores(some, who), judge.style_scores(some, how)
-        passed = subject >= judge.thresholds.subject, style >= judge.thresholds.style
-        add("subject", passed[0])
-        add("style", passed[1])
-        add("both", passed[0] & passed[1])
+        subjects, styles = (reference_pictures(entry, size) for entry in cell.entries)
+        subject, style = judge.subject_scores(some, subjects), judge.style_scores(some, styles)
+        passes = subject >= judge.thresholds.subject, style >= judge.thresholds.style
+        add("subject", passes[0])
+        add("style", passes[1])
+        add("both", passes[0] & passes[1])
         add("class", np.array([kind == cell.entries[0].of[0] for kind in judge.class_of(some)]))
         add("subject similarity", subject)
         add("style similarity", style)
         for name in SIMILAR:
             known = shipped_net(name)
-            for what, references in (("subject", who), ("style", how)):
-                (mine,), (theirs,) = (encode(known, x, "picture") for x in (some, references))
-                add(f"{name} to {what}", unit(mine) @ unit(theirs).mean(0))
-    return {name: np.stack(values) for name, values in found.items()}
+            for what, references in (("subject", subjects), ("style", styles)):
+                (drawn,), (truth,) = (encode(known, x, "picture") for x in (some, references))
+                add(f"{name} to {what}", unit(drawn) @ unit(truth).mean(0))
+    return {name: np.stack(values) for name, values in tables.items()}
 
 
 _NETS: dict[str, Any] = {}
@@ -227,43 +234,43 @@ def _section(measured: Mapping[str, Figures], seed: int) -> Figures:
 
 
 def _leaders(
-    rows: Sequence[Row], cells: Sequence[Cell], gallery: Gallery, judge: Judge, o: Options,
-    size: int,
+    rows: Sequence[MergeContender], cells: Sequence[Cell], drawings: PictureCache, judge: Judge,
+    o: Options, size: int,
 ) -> list[str]:  # fmt: skip
     """The merges that the other judge likes best."""
-    both = {}
+    rates = {}
     for row in rows:
         if row.sort == "merge":
-            drawn = [gallery[row, cell, o.pictures, o.steps, 0].pictures for cell in cells]
+            drawn = [drawings[row, cell, o.pictures, o.steps, 0].pictures for cell in cells]
             verdicts = [
-                judge.both_pass(x, *(shown(e, size) for e in c.entries))
+                judge.both_pass(x, *(reference_pictures(e, size) for e in c.entries))
                 for x, c in zip(drawn, cells, strict=True)
             ]
-            both[row.name] = float(np.mean(verdicts))
-    return sorted(both, key=lambda name: -both[name])[:LEADERS]
+            rates[row.name] = float(np.mean(verdicts))
+    return sorted(rates, key=lambda name: -rates[name])[:LEADERS]
 
 
 def _distances(
-    rows: Sequence[Row], cells: Sequence[Cell], gallery: Gallery, judge: Judge, o: Options,
-    size: int, progress: Progress,
+    rows: Sequence[MergeContender], cells: Sequence[Cell], drawings: PictureCache, judge: Judge,
+    o: Options, size: int, progress: Progress,
 ) -> Figures:  # fmt: skip
     """Unbiased MMD² to true pictures of the cell, in the judge's vectors of who and how."""
 
     def vectors(pictures: Array) -> Array:
-        found = encode(judge.net, pictures, "identity", "style")
-        return np.concatenate([unit(v) for v in found], -1)
+        heads = encode(judge.net, pictures, "identity", "style")
+        return np.concatenate([unit(v) for v in heads], -1)
 
-    kept = [row for row in rows if row.method != "true"]
-    tasks = [(row, cell, o.near, o.steps, 2) for row in kept for cell in cells]
-    gallery.fill(tasks, progress)
+    contenders = [row for row in rows if row.method != "true"]
+    tasks = [(row, cell, o.near, o.steps, 2) for row in contenders for cell in cells]
+    drawings.fill(tasks, progress)
     true = [vectors(true_pictures(c, o.true, size, first=100_000)) for c in cells]
-    found = {
+    distances = {
         row.name: [
-            unbiased_mmd2(vectors(gallery[row, c, o.near, o.steps, 2].pictures), y)
+            unbiased_mmd2(vectors(drawings[row, c, o.near, o.steps, 2].pictures), y)
             for c, y in zip(cells, true, strict=True)
         ]
-        for row in kept
+        for row in contenders
     }
-    own = [vectors(true_pictures(c, o.near, size)) for c in cells]
-    found["true renders"] = [unbiased_mmd2(x, y) for x, y in zip(own, true, strict=True)]
-    return {name: round(float(np.mean(values)), 5) for name, values in found.items()}
+    renders = [vectors(true_pictures(c, o.near, size)) for c in cells]
+    distances["true renders"] = [unbiased_mmd2(x, y) for x, y in zip(renders, true, strict=True)]
+    return {name: round(float(np.mean(values)), 5) for name, values in distances.items()}

@@ -28,7 +28,7 @@ GIVEN_BASE = ("ssr", "ziplora")
 
 
 @dataclass(frozen=True)
-class Row:
+class MergeContender:
     """`method` is one of `merge`, or a kind of its own; `sort` is merge, control or truth."""
 
     name: str
@@ -46,27 +46,27 @@ class Drawn:
 
 
 CONTROLS = (
-    Row("true renders", "true", sort="truth"),
-    Row("strangers (chance)", "strangers", sort="truth"),
-    Row("words alone", "words", sort="control"),
-    Row("subject's adapter alone, genre in words", "subject", sort="control"),
-    Row("style's adapter alone, class in words", "style", sort="control"),
-    Row("joint training", "joint", sort="control"),
+    MergeContender("true renders", "true", sort="truth"),
+    MergeContender("strangers (chance)", "strangers", sort="truth"),
+    MergeContender("words alone", "words", sort="control"),
+    MergeContender("subject's adapter alone, genre in words", "subject", sort="control"),
+    MergeContender("style's adapter alone, class in words", "style", sort="control"),
+    MergeContender("joint training", "joint", sort="control"),
 )
 MERGES = (
-    Row("sum", "sum"),
-    Row("sum at 0.8", "sum", (0.8, 0.8)),
-    Row("sum at 0.6", "sum", (0.6, 0.6)),
-    Row("average", "average"),
+    MergeContender("sum", "sum"),
+    MergeContender("sum at 0.8", "sum", (0.8, 0.8)),
+    MergeContender("sum at 0.6", "sum", (0.6, 0.6)),
+    MergeContender("average", "average"),
     *(
-        Row(name, name)
+        MergeContender(name, name)
         for name in (
             "svd", "slerp", "karcher", "ties", "dare-linear", "dare-ties", "prune", "della",
             "breadcrumbs", "knots", "np-lora", "k-lora", "b-lora", "ssr", "ziplora", "lora-rar",
             "roles",
         )
     ),
-    Row("k-lora, static", "k-lora-static"),
+    MergeContender("k-lora, static", "k-lora-static"),
 )  # fmt: skip
 SWEPT = ("sum", "roles")
 CROWD = (  # rows of three adapters and more
@@ -77,25 +77,25 @@ NETWORKS = {"lora-rar": LORA_RAR, "roles": ROLES}
 SWEEP = ((1.0, 0.25), (1.0, 0.5), (1.0, 0.75), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
 
 
-def swept(name: str) -> list[Row]:
+def swept(name: str) -> list[MergeContender]:
     """A method at other weights: a curve of who is kept against how it is drawn."""
-    return [Row(f"{name} at {a:g} and {b:g}", name, (a, b)) for a, b in SWEEP]
+    return [MergeContender(f"{name} at {a:g} and {b:g}", name, (a, b)) for a, b in SWEEP]
 
 
-def rows_for(family: str) -> tuple[list[Row], list[str]]:
+def rows_for(family: str) -> tuple[list[MergeContender], list[str]]:
     """The rows that can be drawn, and why the others cannot."""
-    found, skipped = [*CONTROLS], ["cat: it is the sum"]
+    rows, skipped = [*CONTROLS], ["cat: it is the sum"]
     for row in MERGES:
         if row.method == "b-lora" and family != "sdxl":
             skipped.append(f"b-lora: no blocks of {family} are known to hold content and style")
         elif row.method in NETWORKS and not NETWORKS[row.method].is_file():
             skipped.append(f"{row.method}: no network ships; python -m lorarium.recipes merge")
         else:
-            found.append(row)
-    return found, skipped
+            rows.append(row)
+    return rows, skipped
 
 
-def draw(row: Row, cell: Cell, base: Base, count: int, steps: int, noise: int) -> Drawn:
+def draw(row: MergeContender, cell: Cell, base: Base, count: int, steps: int, noise: int) -> Drawn:
     """Pictures of a cell; every row of it starts from the same noise."""
     if row.sort == "truth":
         make = true_pictures if row.method == "true" else strangers
@@ -113,19 +113,19 @@ def draw(row: Row, cell: Cell, base: Base, count: int, steps: int, noise: int) -
 Stack = list[tuple[Adapter, float]]
 
 
-def _ready(row: Row, cell: Cell, base: Base) -> tuple[Stack, Sequence[Rule], str]:
-    who, how = cell.entries
+def _ready(row: MergeContender, cell: Cell, base: Base) -> tuple[Stack, Sequence[Rule], str]:
+    subject, style = cell.entries
     if row.method == "words":
-        return [], (), f"a {who.of[0]} in {how.of[0]}"
+        return [], (), f"a {subject.of[0]} in {style.of[0]}"
     if row.method == "joint":
         return [(joint(cell, base), 1.0)], (), cell.prompt
     pair = [read(path) for _, path in cell.everyone]
     if row.method == "subject":
         head = cell.prompt.rsplit(" ", 1)[0]
-        return [(pair[0], 1.0)], (), f"{head} {how.of[0]}"
+        return [(pair[0], 1.0)], (), f"{head} {style.of[0]}"
     if row.method == "style":
         tail = cell.prompt.rsplit(" ", 1)[1]
-        return [(pair[1], 1.0)], (), f"a {who.of[0]} in {tail}"
+        return [(pair[1], 1.0)], (), f"a {subject.of[0]} in {tail}"
     if row.method == "k-lora":
         rules = [Rule(**rule) for rule in k_lora_schedule(pair, row.weights)]
         return list(zip(pair, row.weights, strict=True)), rules, cell.prompt
@@ -155,10 +155,10 @@ def joint(cell: Cell, base: Base) -> Adapter:
     return made
 
 
-Draw = Callable[[Row, Cell, Base, int, int, int], Drawn]
+Draw = Callable[[MergeContender, Cell, Base, int, int, int], Drawn]
 
 
-def named(rows: Sequence[Row], name: str) -> Row:
+def named(rows: Sequence[MergeContender], name: str) -> MergeContender:
     for row in rows:
         if row.name == name:
             return row

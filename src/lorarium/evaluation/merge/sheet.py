@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lorarium.bases.pictures import enlarged, grid, labelled, write_png
-from lorarium.evaluation.merge.cells import Cell, shown
-from lorarium.evaluation.merge.drawing import Gallery
-from lorarium.evaluation.merge.rows import Row
+from lorarium.evaluation.base_checks import reference_pictures
+from lorarium.evaluation.merge.cells import Cell
+from lorarium.evaluation.merge.drawing import PictureCache
+from lorarium.evaluation.merge.rows import MergeContender
+from lorarium.pictures import enlarged, grid, labelled, write_png
 
-MOST = 16  # cells
+MAX_CELLS = 16  # cells
 SHORT = {
     "true renders": "true", "joint training": "joint",
     "subject's adapter alone, genre in words": "subject + word",
@@ -21,19 +22,19 @@ SHORT = {
 
 def write_sheet(
     path: Path,
-    rows: list[Row],
+    rows: list[MergeContender],
     cells: list[Cell],
-    gallery: Gallery,
+    drawings: PictureCache,
     numbers: tuple[int, int, int],
     *,
     force: bool = False,
 ) -> None:
     """The first picture of each, beside a picture of the subject and of the style."""
-    size, chosen = gallery.base.size, cells[:: max(1, -(-len(cells) // MOST))]
+    size, chosen = drawings.base.size, cells[:: max(1, -(-len(cells) // MAX_CELLS))]
     pictures = []
     for cell in chosen:
-        pictures += [shown(entry, size)[0] for entry in cell.entries]
-        pictures += [gallery[row, cell, *numbers].pictures[0] for row in rows]
+        pictures += [reference_pictures(entry, size)[0] for entry in cell.entries]
+        pictures += [drawings[row, cell, *numbers].pictures[0] for row in rows]
     times = max(1, 96 // size)
     top = ["subject", "style", *(SHORT.get(row.name, row.name) for row in rows)]
     sheet = grid(enlarged(np.stack(pictures), times), len(rows) + 2)

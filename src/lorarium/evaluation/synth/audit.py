@@ -43,10 +43,10 @@ def memorised(
     as many of the same names that nobody learned from. A generator that gives back what it has
     seen is nearer to the former; one that is only imprecise is as near to either. None without
     those that it learned from."""
-    mine = [(name, number) for what, name, number in learned or () if what == kind]
+    trained = [(name, number) for what, name, number in learned or () if what == kind]
     if kind == "subject":  # the hardest are of the target's own class
-        mine = [of for of in mine if of[0] in {t.of[0] for t in targets}]
-    train = [of for name in sorted({n for n, _ in mine}) for of in _first(mine, name)]
+        trained = [of for of in trained if of[0] in {t.of[0] for t in targets}]
+    train = [of for name in sorted({n for n, _ in trained}) for of in _first(trained, name)]
     if not train:
         return None
     count: Counter[str] = Counter()
@@ -60,12 +60,12 @@ def memorised(
         ])
         for some, split in ((train, "train"), (strangers, "validation"))
     )  # fmt: skip
-    own = np.stack([_mean(judge, kind, t.references) for t in targets])
+    target_vectors = np.stack([_mean(judge, kind, t.references) for t in targets])
     rows = {}
-    for name, found in cells.items():
-        drawn = np.stack([_mean(judge, kind, found[t.name]) for t in targets])
+    for name, pictures in cells.items():
+        drawn = np.stack([_mean(judge, kind, pictures[t.name]) for t in targets])
         near, far = (drawn @ known.T).max(1), (drawn @ fresh.T).max(1)
-        right = (drawn * own).sum(1)
+        right = (drawn * target_vectors).sum(1)
         rows[name] = {
             TRAINING: round(float((near > right).mean()), 4),
             STRANGER: round(float((far > right).mean()), 4),
@@ -104,21 +104,21 @@ def among_weights(
     known, peers = unit(known - mean), unit(peers - mean)
     fresh = unit(np.stack([_output(zoo, e) for e in others]) - mean) if others else None
     rows = {}
-    for name, found in outputs.items():
-        if not all(len(found[t.name]) for t in asked):
+    for name, outputs_of in outputs.items():
+        if not all(len(outputs_of[t.name]) for t in asked):
             continue
-        made = unit(np.stack([found[t.name] for t in asked]).astype(np.float32) - mean)
+        made = unit(np.stack([outputs_of[t.name] for t in asked]).astype(np.float32) - mean)
         near = made @ peers.T
         near[near > ITSELF] = -2
-        own = np.array([[e.of == t.of for e in test] for t in asked])
-        right = own[np.arange(len(asked)), near.argmax(1)]
-        mine = np.where(own, near, -2).max(1)
+        same_artist = np.array([[e.of == t.of for e in test] for t in asked])
+        right = same_artist[np.arange(len(asked)), near.argmax(1)]
+        nearest_own = np.where(same_artist, near, -2).max(1)
         rows[name] = {
             "nearest is its artist": round(float(right.mean()), 4),
             **{
                 words: None
                 if those is None
-                else round(float(((made @ those.T).max(1) > mine).mean()), 4)
+                else round(float(((made @ those.T).max(1) > nearest_own).mean()), 4)
                 for words, those in ((TRAINING, known), (STRANGER, fresh))
             },
         }

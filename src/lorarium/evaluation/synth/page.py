@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lorarium.errors import plain
-from lorarium.evaluation.describe.page import STYLE, table
+from lorarium.evaluation.html import html_page, table
 
 Figures = Mapping[str, Any]
 HEAD = (
@@ -32,11 +32,13 @@ def page(document: Figures) -> str:
         "nothing learned from. <b>gain</b>: above the base in words, against the tuned "
         "training.</p>",
     ]
-    for kind, found in document["kinds"].items():
-        count = len(found["targets"])
-        who = "artists" if kind == "style" else "individuals"
-        parts.append(f"<h2>{kind.capitalize()}: {count} {who}, {found['cells']} cells each</h2>")
-        for group, figures in found["groups"].items():
+    for kind, report in document["kinds"].items():
+        count = len(report["targets"])
+        members = "artists" if kind == "style" else "individuals"
+        parts.append(
+            f"<h2>{kind.capitalize()}: {count} {members}, {report['cells']} cells each</h2>"
+        )
+        for group, figures in report["groups"].items():
             lines = [
                 [
                     r["name"],
@@ -52,24 +54,20 @@ def page(document: Figures) -> str:
             parts += [f"<h3>{group}</h3>", table(HEAD, lines)]
             pairs = [[f"{p['row']} less {p['less']}", _interval(p)] for p in figures["paired"]]
             parts.append(table(("", "paired difference of scores"), pairs))
-        if found["memorised"]:
+        if report["memorised"]:
             parts.append("<h3>Whom drawings are nearer to than to the target</h3>")
-            parts.append(_figures_of(found["memorised"]["rows"]))
-        if found["weights"]:
+            parts.append(_figures_of(report["memorised"]["rows"]))
+        if report["weights"]:
             parts.append("<h3>Among the LoRAs of the folder, by the output side</h3>")
-            parts.append(_figures_of(found["weights"]["rows"]))
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width"><title>LoRAs from pictures</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
+            parts.append(_figures_of(report["weights"]["rows"]))
+    return html_page("LoRAs from pictures", parts)
 
 
 def summary(document: Figures) -> str:
     """The rows, for a terminal."""
     lines = []
-    for kind, found in document["kinds"].items():
-        for group, figures in found["groups"].items():
+    for kind, report in document["kinds"].items():
+        for group, figures in report["groups"].items():
             lines.append(f"{kind}, {group}")
             lines.append(f"{'':28}{'score':>8}{'passes':>8}{'apart':>8}{'gain':>24}{'seconds':>9}")
             for r in figures["rows"]:
@@ -84,15 +82,15 @@ def summary(document: Figures) -> str:
 
 def _figures_of(rows: Mapping[str, Figures]) -> str:
     names = list(next(iter(rows.values()), {}))
-    lines = [[row, *(_said(f[name]) for name in names)] for row, f in rows.items()]
+    lines = [[row, *(_number_text(f[name]) for name in names)] for row, f in rows.items()]
     return table(("", *names), lines)
 
 
-def _said(value: Any) -> float | str:
+def _number_text(value: Any) -> float | str:
     return _interval(value) if value is None or isinstance(value, dict) else float(value)
 
 
-def _interval(found: Figures | None) -> str:
-    if found is None:
+def _interval(interval: Figures | None) -> str:
+    if interval is None:
         return "–"
-    return f"{found['mean']:+.3f} [{found['low']:+.3f}, {found['high']:+.3f}]"
+    return f"{interval['mean']:+.3f} [{interval['low']:+.3f}, {interval['high']:+.3f}]"

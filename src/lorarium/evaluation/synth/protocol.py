@@ -22,13 +22,13 @@ from lorarium.evaluation.judges import Judge, load_judge
 from lorarium.evaluation.statistics import two_way_bootstrap, unbiased_mmd2
 from lorarium.evaluation.synth.audit import among_weights, memorised
 from lorarium.evaluation.synth.rows import (
-    Gallery,
-    Row,
+    SynthContender,
+    ZooAdapters,
     base_rows,
-    gallery_rows,
     generated_rows,
-    timed,
+    make_timed,
     trained_rows,
+    zoo_rows,
 )
 from lorarium.evaluation.synth.targets import Target, style_targets, subject_targets
 from lorarium.evaluation.trials import unit
@@ -77,7 +77,7 @@ def evaluate_synth(
     options: Options,
     *,
     zoo: Zoo | None = None,
-    more: Callable[[str], Sequence[Row]] | None = None,
+    more: Callable[[str], Sequence[SynthContender]] | None = None,
     say: Say = print,
 ) -> Figures:
     """All rows for either kind. `more` adds rows of a kind; `folder` keeps what is drawn, so that a
@@ -92,22 +92,26 @@ def evaluate_synth(
         tuned = TUNED[kind]
         if options.longest is not None:
             tuned = replace(tuned, steps=options.longest)
-        gallery = None if zoo is None else Gallery(zoo, kind, base.size)
+        zoo_adapters = None if zoo is None else ZooAdapters(zoo, kind, base.size)
         rows = [
             *base_rows(),
-            *(gallery_rows(gallery, base, synth, options.seed) if gallery is not None else []),
+            *(
+                zoo_rows(zoo_adapters, base, synth, options.seed)
+                if zoo_adapters is not None
+                else []
+            ),
             *(more(kind) if more is not None else []),
             *generated_rows(base, synth, options.refine),
             *trained_rows(base, kind, options.trained, tuned),
         ]
         cells = {}
         for row in rows:
-            shown = folder / kind / _mark(base, synth.hash if row.generated else "", options)
+            row_folder = folder / kind / _mark(base, synth.hash if row.generated else "", options)
             with rounded(base):  # every row alike
-                cells[row.name] = _drawn(base, row, targets, shown, options, say)
+                cells[row.name] = _drawn(base, row, targets, row_folder, options, say)
         cells[TRUE] = {t.name: Cells(t.true) for t in targets}
-        drawn = {n: {k: c.pictures for k, c in found.items()} for n, found in cells.items()}
-        outputs = {n: {k: c.output for k, c in found.items()} for n, found in cells.items()}
+        drawn = {n: {k: c.pictures for k, c in cells_of.items()} for n, cells_of in cells.items()}
+        outputs = {n: {k: c.output for k, c in cells_of.items()} for n, cells_of in cells.items()}
         document["kinds"][kind] = {
             "targets": [t.name for t in targets],
             "cells": options.cells,
@@ -133,7 +137,7 @@ class Cells:
 def _targets(kind: str, o: Options, size: int) -> list[Target]:
     if kind == "style":
         return style_targets(
-            o.split, o.per_genre, o.cells, size, seed=o.seed, most=o.most, held=o.held
+            o.split, o.per_genre, o.cells, size, seed=o.seed, max_artists=o.most, held=o.held
         )
     return subject_targets(o.split, o.individuals, o.cells, size, seed=o.seed)
 
@@ -145,18 +149,18 @@ def _mark(base: Base, generator: str, o: Options) -> str:
 
 
 def _drawn(
-    base: Base, row: Row, targets: Sequence[Target], folder: Path, o: Options, say: Say
+    base: Base, row: SynthContender, targets: Sequence[Target], folder: Path, o: Options, say: Say
 ) -> dict[str, Cells]:
     folder = folder / row.name.replace(",", "").replace(" ", "-")
     folder.mkdir(parents=True, exist_ok=True)
     todo = [t for t in targets if not (folder / f"{t.name}.npz").exists()]
     if todo:
-        adapters, seconds = timed(row, todo)
+        adapters, seconds = make_timed(row, todo)
         seeds = [o.seed * 1000 + i for i in range(o.cells)]
         for target, adapter in zip(todo, adapters, strict=True):
             words = target.plain if row.plain else target.cells
-            given = [] if adapter is None else [(adapter, 1.0)]
-            pictures = sample(base, list(words), adapters=given, steps=o.steps, seed=seeds)
+            loras = [] if adapter is None else [(adapter, 1.0)]
+            pictures = sample(base, list(words), adapters=loras, steps=o.steps, seed=seeds)
             beside = folder / f"{target.name}.new.npz"
             output = np.empty(0) if adapter is None else sketch(adapter).output
             np.savez_compressed(
@@ -164,11 +168,11 @@ def _drawn(
             )
             beside.rename(folder / f"{target.name}.npz")
         say(f"{row.name}: {len(todo)} LoRAs, {seconds:.2f} s each")
-    found = {}
+    cells = {}
     for target in targets:
         with np.load(folder / f"{target.name}.npz") as held:
-            found[target.name] = Cells(held["pictures"], float(held["seconds"]), held["output"])
-    return found
+            cells[target.name] = Cells(held["pictures"], float(held["seconds"]), held["output"])
+    return cells
 
 
 def _figures(
@@ -181,59 +185,59 @@ def _figures(
         else (judge.subject_scores, judge.thresholds.subject)
     )
     scores = {
-        name: np.stack([scoring(found[t.name].pictures, t.references) for t in targets])
-        for name, found in cells.items()
+        name: np.stack([scoring(cells_of[t.name].pictures, t.references) for t in targets])
+        for name, cells_of in cells.items()
     }
     wanted = [[word.split(" in ")[0].split()[-1] for word in t.cells] for t in targets]
     right = {
         name: np.array([
-            [a == b for a, b in zip(judge.class_of(found[t.name].pictures), words, strict=True)]
+            [a == b for a, b in zip(judge.class_of(cells_of[t.name].pictures), words, strict=True)]
             for t, words in zip(targets, wanted, strict=True)
         ])
-        for name, found in cells.items()
+        for name, cells_of in cells.items()
     }  # fmt: skip
     looks = shipped(LOOKS).net
     true = [_seen(looks, t.true) for t in targets]
     apart = {
         name: np.array([
-            unbiased_mmd2(_seen(looks, found[t.name].pictures), y)
+            unbiased_mmd2(_seen(looks, cells_of[t.name].pictures), y)
             for t, y in zip(targets, true, strict=True)
         ])
-        for name, found in cells.items() if name != TRUE
+        for name, cells_of in cells.items() if name != TRUE
     }  # fmt: skip
     groups = {"seen": np.array([not t.hard for t in targets])}
     if any(t.hard for t in targets):
         groups["held-out genres"] = ~groups["seen"]
-    found: Figures = {"groups": {}}
-    for group, own in groups.items():
+    report: Figures = {"groups": {}}
+    for group, members in groups.items():
         rows = []
         for name in cells:
-            each = [cells[name][t.name].seconds for t, is_own in zip(targets, own, strict=True)
+            each = [cells[name][t.name].seconds for t, is_own in zip(targets, members, strict=True)
                     if is_own]  # fmt: skip
             rows.append({
                 "name": name,
-                "score": _round(scores[name][own].mean()),
-                "passes": _round((scores[name][own] >= passing).mean()),
-                "class": _round(right[name][own].mean()),
-                "apart": None if name == TRUE else _round(apart[name][own].mean()),
-                "gain": gain(scores, name, own, o.seed),
+                "score": _round(scores[name][members].mean()),
+                "passes": _round((scores[name][members] >= passing).mean()),
+                "class": _round(right[name][members].mean()),
+                "apart": None if name == TRUE else _round(apart[name][members].mean()),
+                "gain": gain(scores, name, members, o.seed),
                 "seconds": None if name == TRUE else round(float(np.mean(each)), 3),
             })  # fmt: skip
-        found["groups"][group] = {"rows": rows, "paired": _paired(scores, own, o.seed)}
-    return found
+        report["groups"][group] = {"rows": rows, "paired": _paired(scores, members, o.seed)}
+    return report
 
 
 def _seen(net: Any, pictures: Array) -> Array:
-    (found,) = encode(net, pictures, "picture")
-    return unit(found)
+    (vectors,) = encode(net, pictures, "picture")
+    return unit(vectors)
 
 
-def gain(scores: Mapping[str, Array], name: str, own: Array, seed: int) -> Figures | None:
+def gain(scores: Mapping[str, Array], name: str, members: Array, seed: int) -> Figures | None:
     """The share of the tuned training's gain over the base in words, with its interval: both axes
     drawn anew together, as the paired differences are."""
     if BEST not in scores:
         return None
-    floor, best, this = (scores[n][own] for n in (FLOOR, BEST, name))
+    floor, best, this = (scores[n][members] for n in (FLOOR, BEST, name))
     random = np.random.default_rng(seed)
     rows, columns = this.shape
     u = random.multinomial(rows, np.full(rows, 1 / rows), 4000).astype(float)
@@ -244,24 +248,24 @@ def gain(scores: Mapping[str, Array], name: str, own: Array, seed: int) -> Figur
 
     below = means(best - floor)
     shares = means(this - floor)[below > 0] / below[below > 0]
-    whole = float((best - floor).mean())
-    if not len(shares) or whole <= 0:
+    full_gain = float((best - floor).mean())
+    if not len(shares) or full_gain <= 0:
         return None
     low, high = np.quantile(shares, [0.025, 0.975])
-    share = float((this - floor).mean()) / whole
+    share = float((this - floor).mean()) / full_gain
     return {"mean": _round(share), "low": _round(low), "high": _round(high)}
 
 
-def _paired(scores: Mapping[str, Array], own: Array, seed: int) -> list[Figures]:
+def _paired(scores: Mapping[str, Array], members: Array, seed: int) -> list[Figures]:
     """Ours less every other row, on the same cells."""
-    found = []
+    comparisons = []
     for name, table in scores.items():
         if name != OURS:
-            inside = two_way_bootstrap(scores[OURS][own] - table[own], seed=seed)
-            found.append(
+            inside = two_way_bootstrap(scores[OURS][members] - table[members], seed=seed)
+            comparisons.append(
                 {"row": OURS, "less": name, **{k: _round(v) for k, v in asdict(inside).items()}}
             )
-    return found
+    return comparisons
 
 
 def _round(value: float) -> float:

@@ -36,7 +36,7 @@ TOGETHER = 8  # trainings that run as one batch
 
 
 @dataclass(frozen=True)
-class Row:
+class SynthContender:
     """`plain`: drawn by the base with the genre or class in words. `generated`: another generator
     makes others of it."""
 
@@ -46,41 +46,46 @@ class Row:
     generated: bool = False
 
 
-def base_rows() -> list[Row]:
+def base_rows() -> list[SynthContender]:
     def alone(targets: Sequence[Target]) -> list[Adapter | None]:
         return [None] * len(targets)
 
-    return [Row("base, in words", alone, plain=True), Row("base, no LoRA", alone)]
+    return [
+        SynthContender("base, in words", alone, plain=True),
+        SynthContender("base, no LoRA", alone),
+    ]
 
 
-def generated_rows(base: Base, synth: Synth, refine: Sequence[int] = (20,)) -> list[Row]:
+def generated_rows(base: Base, synth: Synth, refine: Sequence[int] = (20,)) -> list[SynthContender]:
     """Ours, from 1, 4 and 12 pictures, and refined."""
 
     def from_(count: int, steps: int) -> Make:
         def make(targets: Sequence[Target]) -> list[Adapter | None]:
-            found: list[Adapter | None] = []
+            adapters: list[Adapter | None] = []
             for t in targets:
-                shown, prompts = t.pictures[:count], t.prompts[:count]
-                made = synthesize(synth, base, shown, kind=t.kind)
+                pictures, prompts = t.pictures[:count], t.prompts[:count]
+                made = synthesize(synth, base, pictures, kind=t.kind)
                 if steps:
-                    made = refined(base, made, shown, prompts, steps)
-                found.append(made.adapter)
-            return found
+                    made = refined(base, made, pictures, prompts, steps)
+                adapters.append(made.adapter)
+            return adapters
 
         return make
 
-    plain = [Row(f"generated, {n} pictures", from_(n, 0), generated=True) for n in (1, 4, 12)]
+    plain = [
+        SynthContender(f"generated, {n} pictures", from_(n, 0), generated=True) for n in (1, 4, 12)
+    ]
     return plain + [
-        Row(f"generated, 12, refined {s}", from_(12, s), generated=True) for s in refine
+        SynthContender(f"generated, 12, refined {s}", from_(12, s), generated=True) for s in refine
     ]
 
 
-def trained_row(base: Base, name: str, recipe: Recipe, count: int = 12) -> Row:
+def trained_row(base: Base, name: str, recipe: Recipe, count: int = 12) -> SynthContender:
     """A LoRA trained on the pictures; several at once, so that its time is of a share of a
     batch."""
 
     def make(targets: Sequence[Target]) -> list[Adapter | None]:
-        found: list[Adapter | None] = []
+        adapters: list[Adapter | None] = []
         for start in range(0, len(targets), TOGETHER):
             jobs = [
                 Job(
@@ -89,13 +94,15 @@ def trained_row(base: Base, name: str, recipe: Recipe, count: int = 12) -> Row:
                 )
                 for i, t in enumerate(targets[start : start + TOGETHER])
             ]  # fmt: skip
-            found += fit(base, jobs)
-        return found
+            adapters += fit(base, jobs)
+        return adapters
 
-    return Row(name, make)
+    return SynthContender(name, make)
 
 
-def trained_rows(base: Base, kind: str, steps: Sequence[int], tuned: Recipe) -> list[Row]:
+def trained_rows(
+    base: Base, kind: str, steps: Sequence[int], tuned: Recipe
+) -> list[SynthContender]:
     """Short trainings of the usual recipe, and the tuned one."""
     usual = Recipe() if kind == "style" else Recipe(lr=5e-3)
     short = [
@@ -105,7 +112,7 @@ def trained_rows(base: Base, kind: str, steps: Sequence[int], tuned: Recipe) -> 
     return [*short, trained_row(base, "trained, tuned", tuned)]
 
 
-class Gallery:
+class ZooAdapters:
     """The zoo's adapters of train artists or individuals, the usual recipe only, and what judge A
     sees of their pictures."""
 
@@ -133,7 +140,7 @@ class Gallery:
         """By what judge A sees of the pictures."""
         return self.adapters[int((self.looks @ self._look(target.pictures)).argmax())]
 
-    def described(self, adapter: Adapter) -> Adapter:
+    def nearest_by_sketch(self, adapter: Adapter) -> Adapter:
         """The nearest to an adapter by the output side of its sketch."""
         known, asked = self._outputs, sketch(adapter).output
         mean = known.mean(0)
@@ -144,32 +151,39 @@ class Gallery:
         return np.stack([sketch(adapter).output for adapter in self.adapters])
 
 
-def gallery_rows(gallery: Gallery, base: Base, synth: Synth, seed: int = 0) -> list[Row]:
+def zoo_rows(
+    zoo_adapters: ZooAdapters, base: Base, synth: Synth, seed: int = 0
+) -> list[SynthContender]:
     """What needs no learning of its own: the mean, any, the nearest by pictures, and the nearest by
     descriptor to what ours makes of the pictures."""
-    if not gallery.entries:
+    if not zoo_adapters.entries:
         return []
-    mean = gallery.mean()
+    mean = zoo_adapters.mean()
     random = np.random.default_rng(seed)
 
     def any_(targets: Sequence[Target]) -> list[Adapter | None]:
         return [
-            gallery.adapters[i] for i in random.integers(len(gallery.entries), size=len(targets))
+            zoo_adapters.adapters[i]
+            for i in random.integers(len(zoo_adapters.entries), size=len(targets))
         ]
 
-    def described(targets: Sequence[Target]) -> list[Adapter | None]:
+    def nearest_by_sketch(targets: Sequence[Target]) -> list[Adapter | None]:
         made = [synthesize(synth, base, t.pictures, kind=t.kind).adapter for t in targets]
-        return [gallery.described(adapter) for adapter in made]
+        return [zoo_adapters.nearest_by_sketch(adapter) for adapter in made]
 
     return [
-        Row("mean adapter", lambda targets: [mean] * len(targets)),
-        Row("any training adapter", any_),
-        Row("nearest by pictures", lambda targets: [gallery.nearest(t) for t in targets]),
-        Row("nearest by descriptor", described, generated=True),
+        SynthContender("mean adapter", lambda targets: [mean] * len(targets)),
+        SynthContender("any training adapter", any_),
+        SynthContender(
+            "nearest by pictures", lambda targets: [zoo_adapters.nearest(t) for t in targets]
+        ),
+        SynthContender("nearest by descriptor", nearest_by_sketch, generated=True),
     ]
 
 
-def timed(row: Row, targets: Sequence[Target]) -> tuple[list[Adapter | None], float]:
+def make_timed(
+    row: SynthContender, targets: Sequence[Target]
+) -> tuple[list[Adapter | None], float]:
     """The adapters of a row, and seconds for each."""
     started = time.perf_counter()
     made = row.make(targets)

@@ -15,7 +15,7 @@ from lorarium.world.splits import HELD_GENRES, SEEN_CLASSES, SEEN_GENRES, artist
 
 Array = np.ndarray
 T = TypeVar("T")
-SHOWN = 12  # pictures at most that a LoRA is made from
+MAX_PICTURES = 12  # pictures at most that a LoRA is made from
 JUDGED_BY = {"style": 12, "subject": 5}  # pictures that no adapter was made from
 
 
@@ -40,7 +40,7 @@ class Target:
 
 
 def style_targets(
-    split: str, per_genre: int, cells: int, size: int, *, seed: int, most: int | None = None,
+    split: str, per_genre: int, cells: int, size: int, *, seed: int, max_artists: int | None = None,
     held: int = 1,
 ) -> list[Target]:  # fmt: skip
     """Artists of the seen genres, then of those held out whole, each on the same individuals."""
@@ -48,19 +48,19 @@ def style_targets(
     first = {"test": 500, "validation": 1500}[split]
     people = [Subject(k, first + i) for i, k in enumerate(kinds)]
     views = [View(seed * 1000 + i) for i in range(cells)]
-    found = []
-    chosen = _spread(artists(split, per_genre, SEEN_GENRES), most)
+    targets = []
+    chosen = _spread(artists(split, per_genre, SEEN_GENRES), max_artists)
     for style in [*chosen, *artists(split, held, HELD_GENRES[split])]:
         of, hard = (style.genre, style.number), style.genre not in SEEN_GENRES
-        shown, prompts = pool("style", of, split, range(SHOWN), size)
-        references, _ = pool("style", of, split, _judged("style"), size)
+        pictures, prompts = pool("style", of, split, range(MAX_PICTURES), size)
+        references, _ = pool("style", of, split, _reference_numbers("style"), size)
         true = render(people, [style] * cells, views, size)
         word = "sty1" if hard else style.genre
-        found.append(Target(
-            "style", of, hard, shown, prompts, references,
+        targets.append(Target(
+            "style", of, hard, pictures, prompts, references,
             tuple(f"a {k} in sty1" for k in kinds), tuple(f"a {k} in {word}" for k in kinds), true,
         ))  # fmt: skip
-    return found
+    return targets
 
 
 def subject_targets(split: str, count: int, cells: int, size: int, *, seed: int) -> list[Target]:
@@ -68,20 +68,20 @@ def subject_targets(split: str, count: int, cells: int, size: int, *, seed: int)
     first = {"test": 500, "validation": 1500}[split]
     styles = [Style(PHOTO, first + i) for i in range(cells)]
     views = [View(seed * 1000 + i) for i in range(cells)]
-    found = []
+    targets = []
     for subject in _spread(individuals(split, 1), count):
         of = (subject.kind, subject.number)
-        shown, prompts = pool("subject", of, split, range(SHOWN), size)
+        pictures, prompts = pool("subject", of, split, range(MAX_PICTURES), size)
         references, _ = pool(
             "subject", of, split, range(UNSEEN, UNSEEN + JUDGED_BY["subject"]), size
         )
         true = render([subject] * cells, styles, views, size)
         words, plain = f"a sub1 {subject.kind} in {PHOTO}", f"a {subject.kind} in {PHOTO}"
-        found.append(Target(
-            "subject", of, False, shown, prompts, references, (words,) * cells, (plain,) * cells,
+        targets.append(Target(
+            "subject", of, False, pictures, prompts, references, (words,) * cells, (plain,) * cells,
             true,
         ))  # fmt: skip
-    return found
+    return targets
 
 
 def pool(
@@ -93,11 +93,11 @@ def pool(
     return render(subjects, styles, views, size), tuple(prompts)
 
 
-def _judged(kind: str) -> range:
+def _reference_numbers(kind: str) -> range:
     return range(UNSEEN, UNSEEN + JUDGED_BY[kind])
 
 
-def _spread(items: Sequence[T], most: int | None) -> list[T]:
-    if most is None or most >= len(items):
+def _spread(items: Sequence[T], count: int | None) -> list[T]:
+    if count is None or count >= len(items):
         return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
+    return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]

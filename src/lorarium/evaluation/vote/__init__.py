@@ -5,7 +5,7 @@ See docs/votes.md. Nothing here runs a network but `sources`, which draws what s
 from lorarium.evaluation.vote.answers import Vote, merge_votes, read_key, read_sheets, read_votes
 from lorarium.evaluation.vote.ballots import Ballot, Candidates
 from lorarium.evaluation.vote.folders import read_ballots
-from lorarium.evaluation.vote.judged import JudgeVerdicts, compare_judge, read_verdicts
+from lorarium.evaluation.vote.judge_agreement import JudgeVerdicts, compare_judge, read_verdicts
 from lorarium.evaluation.vote.page import write_page
 from lorarium.evaluation.vote.report import count_votes, summary, vote_document
 from lorarium.evaluation.vote.sheets import make_sheets

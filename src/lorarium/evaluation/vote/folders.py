@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lorarium.bases.pictures import picture_files, read_pictures
 from lorarium.errors import LorariumError
 from lorarium.evaluation.vote.ballots import Ballot, Candidates
 from lorarium.evaluation.vote.kinds import Kind, kind_named
+from lorarium.pictures import picture_files, read_pictures
 
 REFERENCE = "reference-"
 TRUE, STRANGER = "true", "strangers"  # names of rows that are controls

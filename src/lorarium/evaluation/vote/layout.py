@@ -48,7 +48,7 @@ def draw_sheet(
     pair."""
     paired = len(cells[0]) == 2
     across = columns(tile, paired)
-    shown = max(1, (across * (2 if paired else 1)))
+    per_line = max(1, (across * (2 if paired else 1)))
     cell_width = 2 * tile if paired else tile
     rows = -(-len(cells) // across)
     width = GAP + across * (cell_width + GAP)
@@ -60,7 +60,7 @@ def draw_sheet(
     top = GAP
     for name, pictures in references.items():
         draw.text((GAP, top + 5), captions[name], INK, small)
-        for i, picture in enumerate(pictures[:shown]):
+        for i, picture in enumerate(pictures[:per_line]):
             canvas.paste(scaled(picture, tile), (GAP + i * (tile + GAP), top + CAPTION))
         top += CAPTION + tile + GAP
     draw.line((GAP, top + LINE // 2 - 4, width - GAP, top + LINE // 2 - 4), RULE, 3)

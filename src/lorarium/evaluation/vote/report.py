@@ -8,7 +8,7 @@ from typing import Any
 
 from lorarium.errors import plain
 from lorarium.evaluation.vote.answers import Vote, read_key, read_sheets, read_votes
-from lorarium.evaluation.vote.judged import JudgeVerdicts, compare_judge, read_verdicts
+from lorarium.evaluation.vote.judge_agreement import JudgeVerdicts, compare_judge, read_verdicts
 from lorarium.evaluation.vote.sheets import Json
 from lorarium.evaluation.vote.tally import open_votes, tally
 
@@ -20,8 +20,8 @@ def count_votes(
     """Read, check and count everything: the key must be the one that was sealed."""
     public = read_sheets(sheets)
     votes = read_votes(answers, public)
-    found = [read_verdicts(path) for path in judges]
-    return vote_document(votes, read_key(key, public), part=part, judges=found, seed=seed)
+    verdicts = [read_verdicts(path) for path in judges]
+    return vote_document(votes, read_key(key, public), part=part, judges=verdicts, seed=seed)
 
 
 def vote_document(
@@ -29,10 +29,10 @@ def vote_document(
     judges: Sequence[JudgeVerdicts] = (), seed: int = 0,
 ) -> Json:  # fmt: skip
     """The tally of votes whose key is open, beside what judges say of the same cells."""
-    opened = open_votes(votes, key, part)
-    document = {"part": part, "by": voters_by_kind(votes), **tally(opened, seed=seed)}
+    answers = open_votes(votes, key, part)
+    document = {"part": part, "by": voters_by_kind(votes), **tally(answers, seed=seed)}
     if judges:
-        document["judges"] = [compare_judge(opened, judge) for judge in judges]
+        document["judges"] = [compare_judge(answers, judge) for judge in judges]
     return document
 
 
@@ -60,20 +60,20 @@ def summary(document: Mapping[str, Any]) -> str:
         for pair in figures["agreement"]:
             names = " and ".join(plain(voter) for voter in pair["voters"])
             lines.append(
-                f"  {names}: kappa {_said(pair['kappa'])}, without controls"
-                f" {_said(pair['kappa without controls'])} on {pair['cells']} cells"
+                f"  {names}: kappa {_figure(pair['kappa'])}, without controls"
+                f" {_figure(pair['kappa without controls'])} on {pair['cells']} cells"
             )
         lines += [f"  named: {plain(line)}" for line in figures["named"]]
     for judge in document.get("judges", ()):
         for kind, figures in judge["kinds"].items():
             lines.append(
-                f"judge {plain(judge['judge'])}, {kind}: Spearman {_said(figures['spearman'])},"
+                f"judge {plain(judge['judge'])}, {kind}: Spearman {_figure(figures['spearman'])},"
                 f" mean difference {figures['mean difference']:+.3f}, absolute"
                 f" {figures['mean absolute difference']:.3f}, kappa with the majority"
-                f" {_said(figures['kappa with the majority'])}"
+                f" {_figure(figures['kappa with the majority'])}"
             )
     return "\n".join(lines)
 
 
-def _said(value: float | None) -> str:
+def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from lorarium.bases.pictures import write_png
 from lorarium.errors import LorariumError
 from lorarium.evaluation.vote.ballots import Ballot, check_ballot
 from lorarium.evaluation.vote.kinds import Kind
 from lorarium.evaluation.vote.layout import TILE, capacity, draw_sheet
 from lorarium.formats.target import write_atomically
+from lorarium.pictures import write_png
 
 FORMAT, KEY_FORMAT = "lorarium-sheets/1", "lorarium-key/1"
 PUBLIC = "sheets.json"
@@ -75,7 +75,9 @@ def make_sheets(
     return public
 
 
-def deal(ballot: Ballot, kind: Kind, most: int, random: np.random.Generator) -> list[list[Cell]]:
+def deal(
+    ballot: Ballot, kind: Kind, max_cells: int, random: np.random.Generator
+) -> list[list[Cell]]:
     """The cells of a ballot on as few sheets as hold them, each with its share of every row, in
     random order; pairs of one picture's number, sides at random."""
     groups: list[list[Cell]] = []
@@ -90,7 +92,7 @@ def deal(ballot: Ballot, kind: Kind, most: int, random: np.random.Generator) -> 
         groups = [[((r, n),) for n in range(len(row.pictures))]
                   for r, row in enumerate(ballot.rows)]  # fmt: skip
     mixed = [group[i] for group in groups for i in random.permutation(len(group))]
-    count = -(-len(mixed) // most)
+    count = -(-len(mixed) // max_cells)
     dealt = [mixed[i::count] for i in range(count)]
     return [[cells[i] for i in random.permutation(len(cells))] for cells in dealt]
 

@@ -19,7 +19,7 @@ from lorarium.bases.sampling import sample
 from lorarium.evaluation.base_checks import reference_pictures
 from lorarium.evaluation.merge.cells import Cell, true_pictures
 from lorarium.evaluation.merge.cells import strangers as strangers_of_cell
-from lorarium.evaluation.merge.rows import MERGES, Row, named
+from lorarium.evaluation.merge.rows import MERGES, MergeContender, named
 from lorarium.evaluation.merge.rows import draw as draw_cell
 from lorarium.evaluation.synth.targets import Target
 from lorarium.evaluation.vote.ballots import Ballot, Candidates
@@ -28,7 +28,7 @@ from lorarium.evaluation.vote.targets import (
     VoteTargets,
     cell_name,
     strangers_of,
-    swapped,
+    swap_entry,
 )
 from lorarium.formats import read, write
 from lorarium.synthesis.make import synthesize
@@ -39,7 +39,7 @@ from lorarium.training.recipe import Job, Recipe
 Array = np.ndarray
 Say = Callable[[str], None]
 TRUE, STRANGER = "true renders", "strangers"
-OTHER_WHO, OTHER_HOW = "strangers in the style", "the subject by strangers"
+OTHER_SUBJECT, OTHER_STYLE = "strangers in the style", "the subject by strangers"
 WORDS = "base, in words"
 GENERATED = {"generated, 12 pictures": 12, "generated, 1 picture": 1}
 LIBRARY = "library LoRA, 120 steps"
@@ -77,14 +77,14 @@ class PictureStore:
         with np.load(path, allow_pickle=False) as held:
             return np.asarray(held["pictures"])
 
-    def keep(self, target: str, source: str, make: Callable[..., Array], *given: Any) -> None:
+    def keep(self, target: str, source: str, make: Callable[..., Array], *arguments: Any) -> None:
         """What `make` gives of all that is given, unless it is there."""
         path = self.place(target, source)
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_suffix(".new.npz")
-        np.savez_compressed(beside, pictures=make(*given))
+        np.savez_compressed(beside, pictures=make(*arguments))
         beside.rename(path)
 
     def sampled(self, target: Target, adapter: Adapter | None, plain: bool = False) -> Array:
@@ -162,12 +162,12 @@ def draw_merged(
         name = cell_name(cell)
         store.keep(name, TRUE, true_pictures, cell, count, side)
         store.keep(name, STRANGER, strangers_of_cell, cell, count, side)
-        store.keep(name, OTHER_WHO, true_pictures, swapped(cell, 0), count, side)
-        store.keep(name, OTHER_HOW, true_pictures, swapped(cell, 1), count, side)
+        store.keep(name, OTHER_SUBJECT, true_pictures, swap_entry(cell, 0), count, side)
+        store.keep(name, OTHER_STYLE, true_pictures, swap_entry(cell, 1), count, side)
         for method in names:
             row = named(MERGES, method)
 
-            def merged(cell: Cell = cell, row: Row = row) -> Array:
+            def merged(cell: Cell = cell, row: MergeContender = row) -> Array:
                 return draw_cell(row, cell, store.base, count, store.steps, SEED).pictures
 
             store.keep(name, method, merged)
@@ -181,26 +181,26 @@ def _number(name: str) -> int:
 CONTROLS = {
     "style": {TRUE: "yes", STRANGER: "no"},
     "subject": {TRUE: "yes", STRANGER: "no"},
-    "merge": {TRUE: "both", STRANGER: "neither", OTHER_WHO: "style", OTHER_HOW: "subject"},
+    "merge": {TRUE: "both", STRANGER: "neither", OTHER_SUBJECT: "style", OTHER_STYLE: "subject"},
 }
 SINGLE = (TRUE, STRANGER, WORDS, LIBRARY, *map(trained_name, CHECKPOINTS), *GENERATED)
-PAIRED = (TRUE, STRANGER, OTHER_WHO, OTHER_HOW, *MERGED, SLOW)
+PAIRED = (TRUE, STRANGER, OTHER_SUBJECT, OTHER_STYLE, *MERGED, SLOW)
 
 
 def ballots(store: PictureStore, everyone: VoteTargets) -> list[Ballot]:
     """Everything that is drawn, as it goes to the vote; not targets that have controls alone."""
-    found = []
+    drawn = []
     for t in everyone.targets:
         references = {t.kind: t.references}
         rows = _rows(store, t.name, t.kind, SINGLE)
-        found.append(Ballot(t.name, t.kind, references, rows, t.name in everyone.held))
+        drawn.append(Ballot(t.name, t.kind, references, rows, t.name in everyone.held))
     for cell in everyone.cells:
-        who, how = (reference_pictures(e, store.base.size) for e in cell.entries)
+        subject, style = (reference_pictures(e, store.base.size) for e in cell.entries)
         target = cell_name(cell)
         held = f"subject-{cell.entries[0].of[0]}-{cell.entries[0].of[1]}" in everyone.held
         rows = _rows(store, target, "merge", PAIRED)
-        found.append(Ballot(target, "merge", {"subject": who, "style": how}, rows, held))
-    return [b for b in found if any(row.expected is None for row in b.rows)]
+        drawn.append(Ballot(target, "merge", {"subject": subject, "style": style}, rows, held))
+    return [b for b in drawn if any(row.expected is None for row in b.rows)]
 
 
 def _rows(

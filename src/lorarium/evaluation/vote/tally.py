@@ -70,18 +70,18 @@ def tally(answers: Sequence[Answer], *, seed: int = 0) -> Json:
         raise LorariumError("no answers to count")
     document: Json = {"voters": sorted({a.voter for a in answers}), "kinds": {}}
     for kind in KINDS:
-        own = [a for a in answers if a.kind == kind]
-        if not own:
+        of_kind = [a for a in answers if a.kind == kind]
+        if not of_kind:
             continue
         paired = KINDS[kind].paired
-        controls = control_figures(own)
+        controls = control_figures(of_kind)
         document["kinds"][kind] = {
-            "sheets": len({a.sheet for a in own}), "targets": len({a.target for a in own}),
-            "answers": len(own),
-            "rows": preference_rows(own, seed) if paired else acceptance_rows(own, seed),
+            "sheets": len({a.sheet for a in of_kind}), "targets": len({a.target for a in of_kind}),
+            "answers": len(of_kind),
+            "rows": preference_rows(of_kind, seed) if paired else acceptance_rows(of_kind, seed),
             "controls": controls,
             "named": [line for line in map(complaint, controls) if line],
-            "agreement": agreement(own),
+            "agreement": agreement(of_kind),
         }  # fmt: skip
     return document
 
@@ -91,16 +91,18 @@ def acceptance_rows(answers: Sequence[Answer], seed: int) -> list[Json]:
     Merges also say how often the individual alone and the artist alone is seen."""
     rows = []
     for source in _in_order(a.sources[0] for a in answers):
-        own = [a for a in answers if a.sources[0] == source]
-        row: Json = {"source": source, "answers": len(own)}
-        row |= _interval(own, [float(a.accepted) for a in own], seed)
-        if own[0].kind == "merge":
+        of_source = [a for a in answers if a.sources[0] == source]
+        row: Json = {"source": source, "answers": len(of_source)}
+        row |= _interval(of_source, [float(a.accepted) for a in of_source], seed)
+        if of_source[0].kind == "merge":
             for part in ("subject", "style"):
-                seen = [a.word in ("both", part) for a in own]
+                seen = [a.word in ("both", part) for a in of_source]
                 row[part] = round(float(np.mean(seen)), ROUNDED)
         row["voters"] = {
-            voter: round(float(np.mean([a.accepted for a in own if a.voter == voter])), ROUNDED)
-            for voter in sorted({a.voter for a in own})
+            voter: round(
+                float(np.mean([a.accepted for a in of_source if a.voter == voter])), ROUNDED
+            )
+            for voter in sorted({a.voter for a in of_source})
         }
         rows.append(row)
     return rows
@@ -110,11 +112,11 @@ def preference_rows(answers: Sequence[Answer], seed: int) -> list[Json]:
     """How often the first of two sources is preferred to the second; "same" is half of each."""
     rows = []
     for first, second in _in_order(tuple(sorted(a.sources)) for a in answers):
-        own = [a for a in answers if set(a.sources) == {first, second}]
-        values = [0.5 if (c := choice_of(a)) is None else float(c == first) for a in own]
-        row = {"source": first, "over": second, "answers": len(own)}
-        row |= _interval(own, values, seed)
-        row["same"] = round(float(np.mean([choice_of(a) is None for a in own])), ROUNDED)
+        of_pair = [a for a in answers if set(a.sources) == {first, second}]
+        values = [0.5 if (c := choice_of(a)) is None else float(c == first) for a in of_pair]
+        row = {"source": first, "over": second, "answers": len(of_pair)}
+        row |= _interval(of_pair, values, seed)
+        row["same"] = round(float(np.mean([choice_of(a) is None for a in of_pair])), ROUNDED)
         rows.append(row)
     return rows
 
@@ -127,23 +129,23 @@ def choice_of(answer: Answer) -> str | None:
 def control_figures(answers: Sequence[Answer]) -> list[Json]:
     """For each voter: the share of true pictures accepted, of wrong ones accepted (of pairs, of
     which the wrong one is preferred), and of controls answered exactly as expected."""
-    found = []
+    rows = []
     for voter in sorted({a.voter for a in answers}):
-        own = [a for a in answers if a.voter == voter]
-        if KINDS[own[0].kind].paired:
-            known = [a for a in own if set(a.expected) == {"yes", "no"}]
+        of_voter = [a for a in answers if a.voter == voter]
+        if KINDS[of_voter[0].kind].paired:
+            known = [a for a in of_voter if set(a.expected) == {"yes", "no"}]
             true = [choice_of(a) == a.sources[a.expected.index("yes")] for a in known]
             false = [choice_of(a) == a.sources[a.expected.index("no")] for a in known]
             exact = true
         else:
-            accepts = KINDS[own[0].kind].accepts
-            known = [a for a in own if a.expected[0] is not None]
+            accepts = KINDS[of_voter[0].kind].accepts
+            known = [a for a in of_voter if a.expected[0] is not None]
             true = [a.accepted for a in known if a.expected[0] in accepts]
             false = [a.accepted for a in known if a.expected[0] not in accepts]
             exact = [a.word == a.expected[0] for a in known]
         figures = {"true accepted": _mean(true), "false accepted": _mean(false)}
-        found.append({"voter": voter, "controls": len(known), **figures, "exact": _mean(exact)})
-    return found
+        rows.append({"voter": voter, "controls": len(known), **figures, "exact": _mean(exact)})
+    return rows
 
 
 def complaint(figures: Json) -> str:
@@ -166,19 +168,19 @@ def agreement(answers: Sequence[Answer]) -> list[Json]:
         words.setdefault(a.voter, {})[a.sheet, a.cell] = a.word
         if any(a.expected):
             controls.add((a.sheet, a.cell))
-    found = []
+    rows = []
     for one, other in itertools.combinations(sorted(words), 2):
         cells = sorted(words[one].keys() & words[other].keys())
         if not cells:
             continue
         pairs = [(words[one][c], words[other][c]) for c in cells]
         rest = [pair for c, pair in zip(cells, pairs, strict=True) if c not in controls]
-        found.append({
+        rows.append({
             "voters": [one, other], "cells": len(cells),
             "equal": _mean([a == b for a, b in pairs]), "kappa": kappa(pairs),
             "cells without controls": len(rest), "kappa without controls": kappa(rest),
         })  # fmt: skip
-    return found
+    return rows
 
 
 def kappa(pairs: Sequence[tuple[str, str]]) -> float | None:

@@ -76,12 +76,12 @@ def vote_targets(
     targets = [_few(t, places[t.name]) for t in everyone]
     halves = [*zip(chosen["subject"], chosen["style"], strict=True)]
     cells = [
-        Cell(len(who) * half + i, len(how) * half + j,
+        Cell(len(subject_names) * half + i, len(style_names) * half + j,
              (entry(library[subject]), entry(library[style])),
              (library[subject].path, library[style].path))
-        for half, (who, how) in enumerate(halves)
-        for i, subject in enumerate(who)
-        for j, style in enumerate(how)
+        for half, (subject_names, style_names) in enumerate(halves)
+        for i, subject in enumerate(subject_names)
+        for j, style in enumerate(style_names)
     ]  # fmt: skip
     # those of both halves and kinds in turn: a drawing that stops early is of all four alike
     turns = zip(*(names for kind in chosen.values() for names in kind), strict=True)
@@ -96,9 +96,9 @@ def entry(adapter: Sampled) -> Entry:
 
 
 def cell_name(cell: Cell) -> str:
-    who, how = cell.entries
+    subject, style = cell.entries
     crowd = "".join(f"-and-{e.of[0]}-{e.of[1]}" for e, _ in cell.others)
-    return f"merge-{who.of[0]}-{who.of[1]}-{how.of[0]}-{how.of[1]}{crowd}"
+    return f"merge-{subject.of[0]}-{subject.of[1]}-{style.of[0]}-{style.of[1]}{crowd}"
 
 
 def strangers_of(target: Target, which: Sequence[int]) -> Array:
@@ -114,7 +114,7 @@ def strangers_of(target: Target, which: Sequence[int]) -> Array:
     return render(people, [Style(word, number + OTHER)] * len(views), views, side)
 
 
-def swapped(cell: Cell, place: int) -> Cell:
+def swap_entry(cell: Cell, place: int) -> Cell:
     """The cell with another individual of the class (0) or artist of the genre (1)."""
     entries = list(cell.entries)
     word, number = entries[place].of

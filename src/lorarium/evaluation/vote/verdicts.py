@@ -8,7 +8,7 @@ import numpy as np
 
 from lorarium.evaluation.judges import Judge
 from lorarium.evaluation.vote.ballots import Ballot
-from lorarium.evaluation.vote.judged import JudgeVerdicts
+from lorarium.evaluation.vote.judge_agreement import JudgeVerdicts
 
 
 def judge_ballots(name: str, judge: Judge, ballots: Sequence[Ballot]) -> JudgeVerdicts:
@@ -19,15 +19,15 @@ def judge_ballots(name: str, judge: Judge, ballots: Sequence[Ballot]) -> JudgeVe
         known, rows = ballot.references, ballot.rows
         pictures = np.concatenate([row.pictures for row in rows])
         if ballot.kind == "merge":
-            found = judge.both_pass(pictures, known["subject"], known["style"])
+            verdicts = judge.both_pass(pictures, known["subject"], known["style"])
         elif ballot.kind == "style":
-            found = judge.style_pass(pictures, known["style"])
+            verdicts = judge.style_pass(pictures, known["style"])
         else:
-            found = judge.subject_pass(pictures, known["subject"])
+            verdicts = judge.subject_pass(pictures, known["subject"])
         ends = np.cumsum([len(row.pictures) for row in rows])[:-1]
         return {
             row.source: [bool(v) for v in part]
-            for row, part in zip(rows, np.split(found, ends), strict=True)
+            for row, part in zip(rows, np.split(verdicts, ends), strict=True)
         }
 
     return JudgeVerdicts(name, {ballot.target: passes(ballot) for ballot in ballots})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from .unet import Weight
@@ -18,7 +18,7 @@ from .unet import Weight
 @cache
 def rows() -> dict[str, dict[str, Any]]:
     """Network -> its class in diffusers, its sizes and its rows."""
-    text = (files(__package__) / "tables.json").read_text("utf-8")
+    text = Path(__file__).with_name("tables.json").read_text("utf-8")
     tables: dict[str, dict[str, Any]] = json.loads(text)
     return tables
 

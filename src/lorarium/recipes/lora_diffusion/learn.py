@@ -138,14 +138,14 @@ def learn(e: Examples, folder: Path, plan: Plan, device: str = "cpu") -> Generat
     scale = float(latents.std())
     denoisers = {}
     for predicts in PREDICTIONS:
-        for how in CONDITIONINGS:
-            net = Denoiser(latents.shape[1], e.conditions.shape[-1], how).to(device)
+        for conditioning in CONDITIONINGS:
+            net = Denoiser(latents.shape[1], e.conditions.shape[-1], conditioning).to(device)
             z = latents / scale
             _once(
-                folder / f"{predicts}-{how}.pt", net,
+                folder / f"{predicts}-{conditioning}.pt", net,
                 lambda net=net, z=z, p=predicts: train_denoiser(net, z, e.conditions, p, plan),
             )  # fmt: skip
-            denoisers[f"{predicts}, {how}"] = net.eval()
+            denoisers[f"{predicts}, {conditioning}"] = net.eval()
     (folder / "done.json").write_text(json.dumps(asdict(plan)))
     return Generators(e.kind, e.space, ridge(e, plan.ridge), vae.eval(), scale, denoisers, e)
 
@@ -220,7 +220,7 @@ def ridge(e: Examples, weight: float) -> Array:
 
 
 @torch.no_grad()
-def sampled(
+def sample_adapters(
     g: Generators, name: str, conditions: Array, *, steps: int = 50, guidance: float = 1.5,
     seed: int = 0,
 ) -> list[Adapter]:  # fmt: skip
@@ -235,9 +235,9 @@ def sampled(
         now, then = (torch.full((len(c),), 0.999 - 0.999 * j / steps, device=device)
                      for j in (i, i + 1))  # fmt: skip
         alpha, sigma = level(now)
-        said, plain = net(x, now, c), net(x, now, nothing)
-        said = plain + guidance * (said - plain)
-        x0 = said if name.startswith("x0") else alpha * x - sigma * said
+        prediction, plain = net(x, now, c), net(x, now, nothing)
+        prediction = plain + guidance * (prediction - plain)
+        x0 = prediction if name.startswith("x0") else alpha * x - sigma * prediction
         noise = (x - alpha * x0) / sigma
         after, left = level(then)
         x = after * x0 + left * noise
@@ -246,8 +246,8 @@ def sampled(
 
 def linear(g: Generators, conditions: Array) -> list[Adapter]:
     """The conditional mean of each pooled condition (n, d)."""
-    whole = np.concatenate([conditions, np.ones((len(conditions), 1), np.float32)], 1)
-    return g.space.decode(whole @ g.linear)
+    inputs = np.concatenate([conditions, np.ones((len(conditions), 1), np.float32)], 1)
+    return g.space.decode(inputs @ g.linear)
 
 
 @torch.no_grad()

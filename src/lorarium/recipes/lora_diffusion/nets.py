@@ -50,9 +50,9 @@ class AdaLora(nn.Module):
 class Layer(nn.Module):
     """norm, SiLU, widen, norm, SiLU, narrow, around a residual path."""
 
-    def __init__(self, width: int, condition: int, how: str) -> None:
+    def __init__(self, width: int, condition: int, conditioning: str) -> None:
         super().__init__()
-        norm = {"adanorm": AdaNorm, "adalora": AdaLora}[how]
+        norm = {"adanorm": AdaNorm, "adalora": AdaLora}[conditioning]
         self.first, self.second = norm(width, condition), norm(2 * width, condition)
         self.widen, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         nn.init.zeros_(self.narrow.weight)
@@ -67,15 +67,15 @@ class Denoiser(nn.Module):
     """Down and up with skips, as the authors' `LoraDiffusion`, smaller."""
 
     def __init__(
-        self, size: int, condition: int, how: str, width: int = 128, depth: int = 3
+        self, size: int, condition: int, conditioning: str, width: int = 128, depth: int = 3
     ) -> None:
         super().__init__()
         self.enter, self.leave = nn.Linear(size, width), nn.Linear(width, size)
         self.time = nn.Sequential(nn.Linear(TIME, width), nn.SiLU(), nn.Linear(width, width))
         self.condition = nn.Linear(condition, width)
         self.nothing = nn.Parameter(torch.zeros(condition))
-        self.down = nn.ModuleList([Layer(width, width, how) for _ in range(depth)])
-        self.up = nn.ModuleList([Layer(width, width, how) for _ in range(depth)])
+        self.down = nn.ModuleList([Layer(width, width, conditioning) for _ in range(depth)])
+        self.up = nn.ModuleList([Layer(width, width, conditioning) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor) -> Tensor:
@@ -112,9 +112,9 @@ class Vae(nn.Module):
     def loss(self, x: Tensor, random: torch.Generator) -> Tensor:
         mean, log_variance = self.encode(x)
         noise = torch.randn(mean.shape, generator=random).to(x.device)
-        said = self.decoder(mean + (0.5 * log_variance).exp() * noise)
+        reconstruction = self.decoder(mean + (0.5 * log_variance).exp() * noise)
         kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).mean()
-        return F.mse_loss(said, x) + 0.1 * kl
+        return F.mse_loss(reconstruction, x) + 0.1 * kl
 
 
 class _Residual(nn.Module):

@@ -9,21 +9,21 @@ import numpy as np
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
 from lorarium.encoders.store import shipped
-from lorarium.evaluation.synth.rows import Make, Row
+from lorarium.evaluation.synth.rows import Make, SynthContender
 from lorarium.evaluation.synth.targets import Target
 from lorarium.recipes.lora_diffusion.learn import (
     Generators,
     condition,
     linear,
     pooled,
-    sampled,
+    sample_adapters,
 )
 from lorarium.recipes.lora_diffusion.mixture import mixture
 
 MIXED = 64  # adapters of the mixture
 
 
-def paper_rows(base: Base, g: Generators, *, seed: int = 0) -> list[Row]:
+def paper_rows(base: Base, g: Generators, *, seed: int = 0) -> list[SynthContender]:
     """The linear way, the mixture, a Gaussian that knows no condition, and each diffusion."""
     judge = shipped("judge_a").net
 
@@ -42,11 +42,13 @@ def paper_rows(base: Base, g: Generators, *, seed: int = 0) -> list[Row]:
         return [mixture(base, some, t.pictures, t.prompts, seed=seed)[0] for t in targets]
 
     def diffusion(name: str) -> Make:
-        return lambda targets: list(sampled(g, name, conditions(targets), seed=seed))
+        return lambda targets: list(sample_adapters(g, name, conditions(targets), seed=seed))
 
     return [
-        Row("PCA-Gaussian", gaussian),
-        Row("linear in the condition", lambda targets: list(linear(g, conditions(targets)))),
-        Row("PCLora, 200 steps", mixed),
-        *(Row(f"diffusion, {name}", diffusion(name)) for name in g.denoisers),
+        SynthContender("PCA-Gaussian", gaussian),
+        SynthContender(
+            "linear in the condition", lambda targets: list(linear(g, conditions(targets)))
+        ),
+        SynthContender("PCLora, 200 steps", mixed),
+        *(SynthContender(f"diffusion, {name}", diffusion(name)) for name in g.denoisers),
     ]

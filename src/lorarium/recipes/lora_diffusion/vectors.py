@@ -37,8 +37,8 @@ class Space:
         return ((rows - self.mean) @ self.axes.T / self.spread).astype(np.float32)
 
     def decode(self, rows: Array) -> list[Adapter]:
-        whole = rows.astype(np.float64) @ self.axes * self.spread + self.mean
-        return [self._adapter(row.astype(np.float32)) for row in whole]
+        vectors = rows.astype(np.float64) @ self.axes * self.spread + self.mean
+        return [self._adapter(row.astype(np.float32)) for row in vectors]
 
     def _adapter(self, row: Array) -> Adapter:
         deltas: dict[Module, Delta] = {}
@@ -65,17 +65,17 @@ def space_of(adapters: Sequence[Adapter], axes: int = MOST_AXES) -> Space:
     values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
     keep = values.argsort()[::-1][: min(axes, len(adapters) - 1)]
     keep = keep[values[keep] > values.max() * 1e-10]
-    found = (vectors[:, keep] / np.sqrt(values[keep])).T @ rows
+    basis = (vectors[:, keep] / np.sqrt(values[keep])).T @ rows
     spread = float(np.sqrt(values[keep].sum() / len(adapters) / len(keep)))
-    return Space(shapes, mean, found.astype(np.float32), spread, adapters[0])
+    return Space(shapes, mean, basis.astype(np.float32), spread, adapters[0])
 
 
 def vector(adapter: Adapter, shapes: Sequence[Shape]) -> Array:
     """float32 (N,): factors of all modules in the order of their names."""
-    found = canonical_adapter(adapter)
+    canonical = canonical_adapter(adapter)
     pieces = []
     for module, up, down in shapes:
-        delta = found.deltas.get(module)
+        delta = canonical.deltas.get(module)
         if delta is None or _factors(module, delta) != (up, down):
             raise LorariumError("the adapters are not of one recipe", where=str(module))
         assert isinstance(delta, LowRank)

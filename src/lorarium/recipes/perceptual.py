@@ -18,7 +18,7 @@ from lorarium.encoders.store import shipped
 HEADS = ("style", "identity")
 
 
-class Judged:
+class PerceptualLoss:
     """Losses of predictions: the base's own, and `share` times how unlike the true picture they
     look to judge A, less where noise hides it."""
 
@@ -28,14 +28,14 @@ class Judged:
 
     def __call__(self, x: Tensor, text: Text, t: Tensor, noise: Tensor) -> Tensor:
         base = self.base
-        said = base.predict(mixed(base, x, noise, t), t, text)
-        found = base.loss_weight(t) * (said - x).square().flatten(1).mean(1)
+        prediction = base.predict(mixed(base, x, noise, t), t, text)
+        loss = base.loss_weight(t) * (prediction - x).square().flatten(1).mean(1)
         if not self.share:
-            return found
+            return loss
         with torch.no_grad():
             truth = self._seen(x)
-        unlike = sum(1 - (a * b).sum(1) for a, b in zip(self._seen(said), truth, strict=True))
-        return found + self.share * (1 - t) * unlike
+        unlike = sum(1 - (a * b).sum(1) for a, b in zip(self._seen(prediction), truth, strict=True))
+        return loss + self.share * (1 - t) * unlike
 
     def _seen(self, latents: Tensor) -> list[Tensor]:
         pictures = self.base.to_pictures(latents).clamp(-1, 1)
@@ -43,5 +43,5 @@ class Judged:
             pictures = F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", antialias=True)
         half = bfloat16_pays(pictures.device)
         with torch.autocast(pictures.device.type, torch.bfloat16, enabled=half):
-            said = self.net(pictures)
-        return [said[head].float() for head in HEADS]
+            heads = self.net(pictures)
+        return [heads[head].float() for head in HEADS]

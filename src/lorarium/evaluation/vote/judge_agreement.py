@@ -54,24 +54,27 @@ def compare_judge(answers: Sequence[Answer], judge: JudgeVerdicts) -> Json:
             continue
         rows = []
         for source in dict.fromkeys(cell[1] for cell in known):
-            own = [cell for cell in known if cell[1] == source]
+            source_cells = [cell for cell in known if cell[1] == source]
             rows.append({
-                "source": source, "cells": len(own),
-                "votes": float(np.mean([np.mean(cells[cell]) for cell in own])),
-                "judge": float(np.mean([verdicts[cell] for cell in own])),
+                "source": source, "cells": len(source_cells),
+                "votes": float(np.mean([np.mean(cells[cell]) for cell in source_cells])),
+                "judge": float(np.mean([verdicts[cell] for cell in source_cells])),
             })  # fmt: skip
-        voted, judged = (np.array([row[name] for row in rows]) for name in ("votes", "judge"))
-        varied = len(rows) > 1 and np.ptp(voted) > 0 and np.ptp(judged) > 0
+        vote_rates, judge_rates = (
+            np.array([row[name] for row in rows]) for name in ("votes", "judge")
+        )
+        varied = len(rows) > 1 and np.ptp(vote_rates) > 0 and np.ptp(judge_rates) > 0
         majority = [
             (str(2 * sum(cells[cell]) > len(cells[cell])), str(verdicts[cell])) for cell in known
             if 2 * sum(cells[cell]) != len(cells[cell])
         ]  # fmt: skip
+        differences = judge_rates - vote_rates
         kinds[kind] = {
             "rows": [{k: round(v, ROUNDED) if isinstance(v, float) else v for k, v in row.items()}
                      for row in rows],
-            "spearman": round(spearman(voted, judged), ROUNDED) if varied else None,
-            "mean difference": round(float((judged - voted).mean()), ROUNDED),
-            "mean absolute difference": round(float(np.abs(judged - voted).mean()), ROUNDED),
+            "spearman": round(spearman(vote_rates, judge_rates), ROUNDED) if varied else None,
+            "mean difference": round(float(differences.mean()), ROUNDED),
+            "mean absolute difference": round(float(np.abs(differences).mean()), ROUNDED),
             "kappa with the majority": kappa(majority),
         }  # fmt: skip
     if not kinds:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lorarium.bases import pictures
-from lorarium.bases.pictures import (
+from lorarium import pictures
+from lorarium.bases.sheet import world_sheet
+from lorarium.errors import LorariumError
+from lorarium.pictures import (
     caption,
     grid,
     labelled,
@@ -20,8 +22,6 @@ from lorarium.bases.pictures import (
     read_pictures,
     write_png,
 )
-from lorarium.bases.sheet import world_sheet
-from lorarium.errors import LorariumError
 
 pytestmark = pytest.mark.interop
 

@@ -1,0 +1,4 @@
+"""The bases that come along: the one that all shipped networks were learned on, and its heir."""
+
+SHIPPED = "micro-1"
+EMBEDDED = (SHIPPED, "micro-2")  # small enough to train in minutes; their files say which it is
