@@ -104,6 +104,13 @@ def test_one_place_says_how_to_install_an_extra() -> None:
     assert "pip install 'lorarium[torch]'" in hint and "pip install -e '.[torch]'" in hint
 
 
+def test_every_extra_has_its_row() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "install.md").read_text()
+    rows = {name for row in re.findall(r"^\| (`.*?) \|", page, re.M) for name in row.split(", ")}
+    assert {f"`{name}`" for name in project["optional-dependencies"]} <= rows
+
+
 def test_index_names_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text()
     assert [page.name for page in PAGES if f"({page.name})" not in index] == [

@@ -50,7 +50,7 @@ def papers(
             f"the plain sum's, {shows['roles']:.3f} of those by `roles`, "
             f"{shows['true renders']:.3f} of true ones (`benchmarks/merge.py`)",
             f"blind voters accept {max(merged[name] for name in MERGED):.2f} of what merges of "
-            "library LoRAs draw, by any method (`benchmarks/votes.py tally`)",
+            f"library LoRAs draw, by any of {len(MERGED)} methods (`benchmarks/votes.py tally`)",
         ),
     )
     return table(("paper", "our system", "figure", "limit"), rows)
@@ -89,4 +89,4 @@ def only_here(
             "fine-tunes of one base look alike; sizes that nobody published are unknown",
         ),
     )
-    return table(("nobody else has", "our system", "figure", "limit"), rows)
+    return table(("what we know of nowhere else", "our system", "figure", "limit"), rows)
