@@ -216,9 +216,9 @@ SHORT = {np.dtype(dtype).name: name for name, dtype in DTYPES.items()}
 
 def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
     """Add the pairs and sets of one folder to the tally."""
-    view = library.view
-    prints = prints_of(view)
-    links = Links(view, prints)
+    snapshot = library.snapshot
+    prints = prints_of(snapshot)
+    links = Links(snapshot, prints)
     groups = groups_of(links)
     place = {Path(r["path"]).name: (c.row["id"], id(p)) for p in prints for c in p.contents
              for r in c.rows}  # fmt: skip

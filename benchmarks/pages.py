@@ -19,6 +19,7 @@ from typing import Any
 
 from machine import RESULTS
 from page_tables import code, descriptors, formats, judges, library, merges, papers, synth, training
+from page_tables.speed import speed_before
 from page_tables.votes import votes
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +61,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "sketch-merges": (descriptors.sketch_merges, ("sketch",)),
     "sketch-speed": (descriptors.sketch_speed, ("sketch",)),
     "speed": (library.speed, ("library",)),
+    "speed-before": (speed_before, ("speed_before",)),
     "synth": (synth.synth, ("synth",)),
     "synth-audit": (synth.synth_audit, ("synth_audit",)),
     "synth-real": (synth.synth_real, ("synth_real",)),

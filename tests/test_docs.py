@@ -15,15 +15,15 @@ import pytest
 from lorarium.cli import cli
 from lorarium.cli import commands as help_lines
 from lorarium.errors import missing_extra
-from lorarium.formats.health import CODES
+from lorarium.formats.inspection.health import CODES
 from lorarium.mergers import METHODS
 from tests.docs_blocks import PAGES, ROOT, parse
 
 
 def commands() -> dict[str, click.Command]:
     context = click.Context(cli)
-    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
+    by_name = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in by_name.items() if command is not None}
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
@@ -94,6 +94,14 @@ def test_commands_inside_sentences_exist(page: Path) -> None:
     for line in re.findall(r"`lorarium ([a-z][^`]*)`", page.read_text()):
         if "..." not in line and not page.name == "commands.md":  # those are headings of usage
             parse(shlex.split(line), f"{page.name}: lorarium {line}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_inside_sentences_exist(page: Path) -> None:
+    for name in re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|toml|json))", page.read_text()):
+        homes = (ROOT, ROOT / "src" / "lorarium")
+        ours = any((home / name.split("/")[0]).is_dir() for home in homes)
+        assert not ours or any((home / name).is_file() for home in homes), f"{page.name}: {name}"
 
 
 def test_one_place_says_how_to_install_an_extra() -> None:

@@ -77,7 +77,8 @@ def lineage(found: dict[str, Any]) -> list[str]:
         one, verdicts = found[key], found[key]["verdicts"]
         fit = verdicts.get("honest", 0) + verdicts.get("missed", 0)
         rows.append((
-            name, str(one["questions"]), str(verdicts["right"]), str(fit), str(verdicts["wrong"]),
+            name, str(one["questions"]), str(verdicts["right"]), str(fit),
+            str(one["questions"] - verdicts["right"] - fit),
             f"{one['wrong ones among them']} of {one['parents called sure']}",
         ))  # fmt: skip
     head = (

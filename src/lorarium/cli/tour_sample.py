@@ -46,9 +46,9 @@ def relatives(folder: Path) -> None:
         same = "the same artist, other pictures" if one and one.of == artist else ""
         click.echo(f"{match.score:6.2f}  {name:26}{same}".rstrip())
     best = {match.paths[0] for match in answer.matches[: len(own)]}
-    found = sum(str(one.path.resolve()) in best for one in own)
+    in_front = sum(str(one.path.resolve()) in best for one in own)
     close = {True: "close", False: "not close", None: "too few to say"}[answer.close]
-    click.echo(f"{found} of its {len(own)} relatives come first; the nearest is {close}")
+    click.echo(f"{in_front} of its {len(own)} relatives come first; the nearest is {close}")
     for name in ("sample-map.html", "sample-map.png"):
         library.map(folder / name, color="tag", marked=[lora], force=True)
     click.echo("the map of them all, the fresh one ringed: sample-map.html and sample-map.png")

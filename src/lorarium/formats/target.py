@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -147,7 +146,7 @@ def _sibling(path: Path) -> Iterator[Path]:
         raise LorariumError(f"cannot be written ({reason})", where=str(path)) from None
     finally:
         if beside.is_dir():
-            shutil.rmtree(beside, ignore_errors=True)
+            _remove(beside)
         else:
             beside.unlink(missing_ok=True)
 
@@ -171,7 +170,7 @@ def _move(beside: Path, path: Path, force: bool, inputs: Iterable[AnyPath]) -> N
             os.replace(old, path)
         raise
     if old is not None and old.suffix == ".old":
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
     _sync_folder(path.parent)
 
 
@@ -209,3 +208,9 @@ def _sync_folder(folder: Path) -> None:
         pass
     finally:
         os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    import shutil  # brings every compressor along, which reading a file does not need
+
+    shutil.rmtree(folder, ignore_errors=True)
