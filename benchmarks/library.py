@@ -29,6 +29,7 @@ import ml_dtypes
 import numpy as np
 import pyarrow as pa
 from machine import RESULTS, machine, save
+from pages import fill_pages
 
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank
@@ -494,37 +495,6 @@ PARTS: dict[str, Callable[[], Any]] = {
 }
 
 
-def write_docs(document: dict[str, Any]) -> None:
-    """Replace the figures of docs/library.md."""
-    lines = [
-        "| adapters | vectors | open, s | query p50, ms | p95, ms | recall@10 | numpy on all, ms |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    kinds = {"speed": "1024, from sketches of 16384", "million": f"{LEARNED}, as they are"}
-    for part, vectors in kinds.items():
-        for n, row in document.get(part, {}).items():
-            if not isinstance(row, dict) or "ours" not in row:
-                continue
-            ours, plain = row["ours"], row.get("stored vectors, numpy, all of float32")
-            numpy_ms = f"{plain['p50 ms']:.1f}" if plain else ""
-            lines.append(
-                f"| {int(n):,} | {vectors} | {row['open seconds']:.2f} | {ours['p50 ms']:.1f} "
-                f"| {ours['p95 ms']:.1f} | {ours['recall@10']:.2f} "
-                f"| {numpy_ms} |"
-            )
-    if files := document.get("folder"):
-        again = files["unchanged again"]
-        lines += [
-            "",
-            f"{files['files']:,} small files: first indexed in {files['first']['seconds']:.0f} s, "
-            f"looked at again in {again['seconds']:.1f} s.",
-        ]
-    page = Path(__file__).parents[1] / "docs" / "library.md"
-    head, _, rest = page.read_text().partition("<!-- speed -->")
-    tail = rest.partition("<!-- end -->")[2]
-    page.write_text("\n".join([f"{head}<!-- speed -->", *lines, f"<!-- end -->{tail}"]))
-
-
 def main() -> None:
     path = RESULTS / "library.json"
     document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -540,7 +510,7 @@ def main() -> None:
             **found,
         }
     print("written to", save("library", document))
-    write_docs(document)
+    fill_pages()
 
 
 if __name__ == "__main__":

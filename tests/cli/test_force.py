@@ -49,6 +49,7 @@ def run(*words: str) -> int:
 
 # command -> what it is given, and the file or folder that it would write over
 OVER = {
+    "examples": ("examples .", "prompts.txt"),
     "merge": ("merge a.safetensors b.safetensors -o there.safetensors", "there.safetensors"),
     "merge schedule": (
         "merge a.safetensors b.safetensors -o new.safetensors --method k-lora "

@@ -10,7 +10,7 @@ import click
 
 from lorarium import formats
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 from lorarium.library import Library, Sample, sample
 from lorarium.mergers import merge
 
@@ -86,8 +86,7 @@ def _fresh(folder: Path) -> tuple[Path, tuple[str, int], Sample]:
     try:
         from lorarium.training.tour import ARTIST, fresh_lora
     except ImportError:
-        what = "there is no fresh LoRA without the extra lorarium[torch]"
-        raise LorariumError(what) from None
+        raise missing_extra("a fresh LoRA needs torch", "torch") from None
     lora = fresh_lora(folder)
     if not lora.exists():
         raise LorariumError("there is no fresh LoRA", where=str(lora))
