@@ -150,7 +150,7 @@ def row(name: str, before: list[float], now: list[float]) -> dict[str, Any]:
 
 
 def lines(document: dict[str, Any]) -> list[str]:
-    found = [
+    table = [
         f"Processor seconds of whole programs, the least of {document['runs']} runs by turns; "
         f"before is {document['before'][:7]}:",
         "",
@@ -160,8 +160,8 @@ def lines(document: dict[str, Any]) -> list[str]:
     for one in document["tasks"]:
         best = one["before"]["best"], one["now"]["best"]
         ratio = one["ratio of the best"]
-        found.append(f"| {one['task']} | {best[0]:.2f} | {best[1]:.2f} | {ratio:.2f} |")
-    return found
+        table.append(f"| {one['task']} | {best[0]:.2f} | {best[1]:.2f} | {ratio:.2f} |")
+    return table
 
 
 def main() -> None:
@@ -181,13 +181,13 @@ def main() -> None:
         for name, task in tasks(scratch).items():
             if given.only and not name.startswith(tuple(given.only)):
                 continue
-            found: tuple[list[float], list[float]] = [], []
+            times_pair: tuple[list[float], list[float]] = [], []
             for turn in range(given.runs):
-                both = ((other, found[0]), (HERE, found[1]))
+                both = ((other, times_pair[0]), (HERE, times_pair[1]))
                 for source, times in both if turn % 2 else both[::-1]:
                     times.append(round(seconds(task, source, scratch)[0], 3))
-            rows.append(row(name, *found))
-            print(f"{name}: {min(found[0]):.2f} -> {min(found[1]):.2f} s, "
+            rows.append(row(name, *times_pair))
+            print(f"{name}: {min(times_pair[0]):.2f} -> {min(times_pair[1]):.2f} s, "
                   f"{rows[-1]['ratio of the best']}", flush=True)  # fmt: skip
             if not given.only:  # what is measured stays, should the rest be stopped
                 document = {"machine": machine(), "before": revision, "runs": given.runs}

@@ -18,7 +18,7 @@ from lorarium import formats
 from lorarium.cli import cli
 from lorarium.cli import commands as help_lines
 from lorarium.formats.example import example
-from lorarium.formats.health import CODES
+from lorarium.formats.inspection.health import CODES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -26,8 +26,8 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 
 def commands() -> dict[str, click.Command]:
     context = click.Context(cli)
-    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
+    by_name = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in by_name.items() if command is not None}
 
 
 @pytest.mark.parametrize("name", sorted(commands()))

@@ -13,8 +13,9 @@ import pytest
 from lorarium import cli, formats
 from lorarium.descriptors import many
 from lorarium.errors import DEBUG, LorariumError, file_error
-from lorarium.formats import converting, inspect
+from lorarium.formats import converting
 from lorarium.formats.example import example
+from lorarium.formats.inspection import inspect
 from tests.cli.test_errors import lorarium, one_clean_line
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
 from lorarium.cli.written import rank_words, short_dtypes, size_words
-from lorarium.formats.inspect import Inspection, inspect_files
+from lorarium.formats.inspection.inspect import Inspection, inspect_files
 
 BARS = "▁▂▃▄▅▆▇█"
 SHORT_WORDS = 6

@@ -17,7 +17,7 @@ from lorarium.cli.inspect import card
 from lorarium.cli.tour_sample import relatives, together
 from lorarium.errors import LorariumError, missing_extra
 from lorarium.formats.example import example
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 from lorarium.formats.target import check_target
 from lorarium.mergers import merge
 

@@ -22,11 +22,11 @@ from lorarium.errors import LorariumError, file_error
 from lorarium.files import is_regular, read_bytes
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
-from lorarium.formats.hashes import hash_file
 from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES
-from lorarium.formats.health import check
-from lorarium.formats.metadata import tag_shares, training, trigger_words
-from lorarium.formats.sidecars import Sidecar, find_sidecars
+from lorarium.formats.inspection.hashes import hash_file
+from lorarium.formats.inspection.health import check
+from lorarium.formats.inspection.metadata import tag_shares, training, trigger_words
+from lorarium.formats.inspection.sidecars import Sidecar, find_sidecars
 from lorarium.library.scan import Entry, Signature, signature
 from lorarium.remote import RemotePath, as_place, local_copy
 

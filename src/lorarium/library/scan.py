@@ -20,7 +20,7 @@ from lorarium.errors import LorariumError
 from lorarium.files import is_folder, is_inside
 from lorarium.formats import peft
 from lorarium.formats.header import LORA_SUFFIXES
-from lorarium.formats.sidecars import DESCRIPTIONS
+from lorarium.formats.inspection.sidecars import DESCRIPTIONS
 from lorarium.library.folder import CARD
 from lorarium.remote import RemotePath, as_place, list_files
 

@@ -205,7 +205,7 @@ class Store:
 
 
 def _address(home: Path | RemotePath) -> dict[str, Any]:
-    """Where LanceDB finds the tables; in object storage by the environment of AWS's tools."""
+    """Where LanceDB finds the tables; in object storage as AWS's environment says."""
     if not isinstance(home, RemotePath):
         return {"uri": str(home / STORE)}
     options = {}

@@ -19,8 +19,8 @@ from lorarium.errors import LorariumError
 from lorarium.formats import peft
 from lorarium.formats.container import load, write_atomically
 from lorarium.formats.header import TORCH_SUFFIXES, sniff
-from lorarium.formats.inspect import LORA_SUFFIXES
-from lorarium.formats.sidecars import DESCRIPTIONS, PICTURES
+from lorarium.formats.inspection.inspect import LORA_SUFFIXES
+from lorarium.formats.inspection.sidecars import DESCRIPTIONS, PICTURES
 from lorarium.library.compare import CUT
 from lorarium.library.duplicates import COPIES, duplicates
 from lorarium.library.scan import signature
