@@ -189,9 +189,14 @@ class Searcher:
             )
             if explanation is None or not lies_in:
                 return None
-        made = tuple(pool.origin(s) for s in explanation.sources)
+        origins = tuple(pool.origin(s) for s in explanation.sources)
         return Origins(
-            made, explanation.rest, explanation.cut, explanation.varies, explanation.verdict, True
+            origins,
+            explanation.rest,
+            explanation.cut,
+            explanation.varies,
+            explanation.verdict,
+            True,
         )
 
     def _able(self, asked: Member, copies: Sequence[tuple[Member, Relation]]) -> list[Member]:
@@ -256,13 +261,13 @@ class Searcher:
         files = [pool.able[i] for i in fit.chosen]
         if len(files) < 2 or fit.explained < NEARLY:
             return None
-        made = []
+        origins = []
         for weight, m in zip(fit.weights, files, strict=True):
             noise = float(np.sqrt((1 - fit.explained) / len(asked.unit)))
             off, w = 4 * asked.norm / m.norm * noise + 0.01, float(weight) / m.norm
             share = (w * m.norm / asked.norm) ** 2
-            made.append(Origin((m,), w, w - off, w + off, share, LIKELY))
-        return Origins(tuple(made), 1 - fit.explained, 0.0, False, LIKELY, False)
+            origins.append(Origin((m,), w, w - off, w + off, share, LIKELY))
+        return Origins(tuple(origins), 1 - fit.explained, 0.0, False, LIKELY, False)
 
     def _possible(self, asked: Member) -> Origins | None:
         """Trainings come near their own run and what was made of them. What comes near several
@@ -288,12 +293,14 @@ class Searcher:
         chosen = apart if len(apart) > 1 else alone or (beside and [*strong, beside[0]])
         if not chosen:
             return None
-        made = []
+        unknown_origins = []
         for i in chosen:
             same = np.flatnonzero(np.abs(units @ units[i]) >= TWIN)
             files = (able[i], *(able[j] for j in same if j != i))
-            made.append(Origin(files, None, -np.inf, np.inf, float(near[i]) ** 2, UNKNOWN))
-        origins = tuple(made)
+            unknown_origins.append(
+                Origin(files, None, -np.inf, np.inf, float(near[i]) ** 2, UNKNOWN)
+            )
+        origins = tuple(unknown_origins)
         rest = max(0.0, 1 - sum(o.share for o in origins))
         return Origins(origins, rest, 0.0, False, UNKNOWN, False)
 
@@ -318,18 +325,18 @@ class Searcher:
             return replace(fitted, origins=marked, claim=claim, agrees=agrees, absent=absent)
         if agrees is False:
             return fitted and replace(fitted, claim=claim, agrees=False, absent=absent)
-        made = []
+        origins = []
         for place, files in enumerate(inputs):
             if files and (agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
-                made.append(
+                origins.append(
                     Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said_by_file=True)
                 )
-        if not made:
+        if not origins:
             return replace(fitted, claim=claim, absent=absent) if fitted else None
         rest = 0.0 if agrees else 1.0
-        return Origins(tuple(made), rest, 0.0, False, SURE, True, claim, agrees, absent)
+        return Origins(tuple(origins), rest, 0.0, False, SURE, True, claim, agrees, absent)
 
     def _equal(self, files: Sequence[Member], asked: Member) -> tuple[Member, ...]:
         """The files, and those that are equal to the first but for rounding and strength."""
