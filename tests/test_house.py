@@ -116,17 +116,13 @@ def test_nothing_points_at_one_machine() -> None:
     assert wrong == []
 
 
-# words that say nothing of the thing they name (docs/develop.md); rooms that still have them leave
-# this list as they are renamed, and none may come in
+# words that say nothing of the thing they name (docs/develop.md)
 NAMELESS = set("found said who how told counted gathered judged tried shown".split())
-NOT_YET_RENAMED = {"cli", "library"}
 
 
 def test_names_say_what_a_thing_is() -> None:
     wrong = []
-    for room, path in modules():
-        if room in NOT_YET_RENAMED:
-            continue
+    for _, path in modules():
         with open(path, "rb") as file:
             wrong += [
                 f"{path.relative_to(SOURCE)}:{token.start[0]}: {token.string}"

@@ -39,7 +39,7 @@ class Source:
     warnings: tuple[str, ...] = ()
 
 
-def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
+def read(path: str | os.PathLike[str] | RemotePath, family: str | None = None) -> Adapter:
     """The adapter in a file, a PEFT folder or a remote file, in any known dialect.
 
     `family` overrules what the tensors say. Example: `read("style.safetensors").parts()`.
@@ -47,7 +47,9 @@ def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
     return read_report(path, family)[0]
 
 
-def read_report(path: str | os.PathLike[str], family: str | None = None) -> tuple[Adapter, Report]:
+def read_report(
+    path: str | os.PathLike[str] | RemotePath, family: str | None = None
+) -> tuple[Adapter, Report]:
     """The adapter, and what became of every key of the file."""
     if family is not None and family not in FAMILIES:
         raise LorariumError(f"unknown family {family!r}", hint=f"one of {', '.join(FAMILIES)}")

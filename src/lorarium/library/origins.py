@@ -163,36 +163,30 @@ class Searcher:
         able = [m for m in able if abs(asked.cosine(m)) < TWIN]
         if not able or not target.sample():
             return None
-        pool = Pool(self.members, able, Equations(target))
+        pool = ParentCandidates(self.members, able, Equations(target))
         near = np.argsort(-np.abs(pool.units @ asked.unit))[:FIRST].tolist()
         picked = merges.fit(asked.sketch.product, pool.units, self.members.product.count).chosen
         pool.add([*pool.places(claimed), *near, *picked])
-        explanation = None
+        best = None
         for _ in range(ROUNDS):
-            explanation = explain(pool.equations, range(len(pool.chosen)))
-            if explanation is not None and explanation.rest <= ROUNDING:
+            best = explain(pool.equations, range(len(pool.chosen)))
+            if best is not None and best.rest <= ROUNDING:
                 break
             if len(pool.chosen) >= MOST or not pool.add(pool.left(asked)):
                 break
-        if explanation is not None:
-            explanation = self._by_originals(asked, pool, explanation)
+        if best is not None:
+            best = self._by_originals(asked, pool, best)
         sketched = None
-        if explanation is None or explanation.rest > ROUNDING:
+        if best is None or best.rest > ROUNDING:
             sketched = self._by_sketches(asked, pool)
         if sketched is not None:
             return sketched
-        if explanation is None or not (
-            explanation.rest <= ROUNDING or len(explanation.sources) > 1
-        ):
-            lies_in = explanation is not None and pool.equations.rank(-1) > pool.rank(
-                explanation.sources[0]
-            )
-            if explanation is None or not lies_in:
+        if best is None or not (best.rest <= ROUNDING or len(best.sources) > 1):
+            lies_in = best is not None and pool.equations.rank(-1) > pool.rank(best.sources[0])
+            if best is None or not lies_in:
                 return None
-        made = tuple(pool.origin(s) for s in explanation.sources)
-        return Origins(
-            made, explanation.rest, explanation.cut, explanation.varies, explanation.verdict, True
-        )
+        origins = tuple(pool.origin(s) for s in best.sources)
+        return Origins(origins, best.rest, best.cut, best.varies, best.verdict, True)
 
     def _able(self, asked: Member, copies: Sequence[tuple[Member, Relation]]) -> list[Member]:
         """What it may have been made of: not its copies, nor what was cut from it or from one."""
@@ -203,7 +197,7 @@ class Searcher:
         return [m for m in self.members.around(asked) if m.path not in out and m.norm]
 
     def _by_originals(
-        self, asked: Member, pool: Pool, explanation: Explanation
+        self, asked: Member, pool: ParentCandidates, explanation: Explanation
     ) -> Explanation | None:
         """The same sum without files that are merges themselves, if that does as well; and without
         those that the target is a parent of."""
@@ -226,7 +220,7 @@ class Searcher:
                 explanation = better
         return self._without_stand_ins(pool, explanation)
 
-    def _without_stand_ins(self, pool: Pool, explanation: Explanation) -> Explanation:
+    def _without_stand_ins(self, pool: ParentCandidates, explanation: Explanation) -> Explanation:
         """A merge of an absent file with another parent stands for the absent one as well as for
         itself: N = X + L explains what was made of X and L. Which of them it was cannot be told."""
         files = {s.index: {m.path for m in pool.origin(s).files} for s in explanation.sources}
@@ -248,7 +242,7 @@ class Searcher:
         marks = own_claim.inputs if own_claim is not None and len(own_claim.inputs) > 1 else ()
         return {m.path for mark in marks for m in self._named(mark, member)}
 
-    def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
+    def _by_sketches(self, asked: Member, pool: ParentCandidates) -> Origins | None:
         """The sum that sketches see when a file that may be a parent is gone."""
         if not pool.gone:
             return None
@@ -256,13 +250,13 @@ class Searcher:
         files = [pool.able[i] for i in fit.chosen]
         if len(files) < 2 or fit.explained < NEARLY:
             return None
-        made = []
+        origins = []
         for weight, m in zip(fit.weights, files, strict=True):
             noise = float(np.sqrt((1 - fit.explained) / len(asked.unit)))
             off, w = 4 * asked.norm / m.norm * noise + 0.01, float(weight) / m.norm
             share = (w * m.norm / asked.norm) ** 2
-            made.append(Origin((m,), w, w - off, w + off, share, LIKELY))
-        return Origins(tuple(made), 1 - fit.explained, 0.0, False, LIKELY, False)
+            origins.append(Origin((m,), w, w - off, w + off, share, LIKELY))
+        return Origins(tuple(origins), 1 - fit.explained, 0.0, False, LIKELY, False)
 
     def _possible(self, asked: Member) -> Origins | None:
         """Trainings come near their own run and what was made of them. What comes near several
@@ -288,12 +282,14 @@ class Searcher:
         chosen = apart if len(apart) > 1 else alone or (beside and [*strong, beside[0]])
         if not chosen:
             return None
-        made = []
+        unknown_origins = []
         for i in chosen:
             same = np.flatnonzero(np.abs(units @ units[i]) >= TWIN)
             files = (able[i], *(able[j] for j in same if j != i))
-            made.append(Origin(files, None, -np.inf, np.inf, float(near[i]) ** 2, UNKNOWN))
-        origins = tuple(made)
+            unknown_origins.append(
+                Origin(files, None, -np.inf, np.inf, float(near[i]) ** 2, UNKNOWN)
+            )
+        origins = tuple(unknown_origins)
         rest = max(0.0, 1 - sum(o.share for o in origins))
         return Origins(origins, rest, 0.0, False, UNKNOWN, False)
 
@@ -318,18 +314,18 @@ class Searcher:
             return replace(fitted, origins=marked, claim=claim, agrees=agrees, absent=absent)
         if agrees is False:
             return fitted and replace(fitted, claim=claim, agrees=False, absent=absent)
-        made = []
+        origins = []
         for place, files in enumerate(inputs):
             if files and (agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
-                made.append(
+                origins.append(
                     Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said_by_file=True)
                 )
-        if not made:
+        if not origins:
             return replace(fitted, claim=claim, absent=absent) if fitted else None
         rest = 0.0 if agrees else 1.0
-        return Origins(tuple(made), rest, 0.0, False, SURE, True, claim, agrees, absent)
+        return Origins(tuple(origins), rest, 0.0, False, SURE, True, claim, agrees, absent)
 
     def _equal(self, files: Sequence[Member], asked: Member) -> tuple[Member, ...]:
         """The files, and those that are equal to the first but for rounding and strength."""
@@ -379,7 +375,7 @@ def _scaled(origin: Origin, factor: float) -> Origin:
     return replace(origin, weight=origin.weight * factor, low=low, high=high)
 
 
-class Pool:
+class ParentCandidates:
     """The files that one sum is looked for among: `able` all that may count, `chosen` those that
     the equations know, in their order. Of files that a sum cannot tell apart one stands for all."""
 
