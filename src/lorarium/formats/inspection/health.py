@@ -197,8 +197,9 @@ def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]
     if strong_modules:
         strong_modules.sort(key=lambda module: -sizes[module])
         worst = sizes[strong_modules[0]]
+        count = len(strong_modules)
         message = (
-            f"{'a module is' if len(strong_modules) == 1 else f'{len(strong_modules)} modules are'} far too strong: "
+            f"{'a module is' if count == 1 else f'{count} modules are'} far too strong: "
             f"entries of about {worst:.2g}, {worst / middle:.3g} times the median module"
         )
         yield _finding("exploding-norm", strong_modules, message)
