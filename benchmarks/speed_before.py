@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import fill_page, machine, save
+from machine import machine, save
+from pages import fill_pages
 
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank, Module
@@ -149,21 +150,6 @@ def row(name: str, before: list[float], now: list[float]) -> dict[str, Any]:
     }
 
 
-def lines(document: dict[str, Any]) -> list[str]:
-    table = [
-        f"Processor seconds of whole programs, the least of {document['runs']} runs by turns; "
-        f"before is {document['before'][:7]}:",
-        "",
-        "| | before | now | now / before |",
-        "|---|---|---|---|",
-    ]
-    for one in document["tasks"]:
-        best = one["before"]["best"], one["now"]["best"]
-        ratio = one["ratio of the best"]
-        table.append(f"| {one['task']} | {best[0]:.2f} | {best[1]:.2f} | {ratio:.2f} |")
-    return table
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("other", type=Path, help="another checkout")
@@ -192,7 +178,7 @@ def main() -> None:
             if not given.only:  # what is measured stays, should the rest be stopped
                 document = {"machine": machine(), "before": revision, "runs": given.runs}
                 save("speed_before", document | {"tasks": rows})
-                fill_page(HERE / "docs" / "develop.md", lines(document | {"tasks": rows}))
+                fill_pages()
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ ROOMS = (
     ("algebra",),
     ("notebook",),
     ("remote",),
-    ("adapter", "errors", "files"),
+    ("adapter",),
+    ("soundness", "errors", "files"),
 )
 LEVEL = {room: len(ROOMS) - i for i, row in enumerate(ROOMS) for room in row}
 TORCH_ROOMS = {"bases", "training", "encoders", "synthesis", "recipes", "evaluation"}
@@ -148,6 +149,7 @@ sys.meta_path.insert(0, Gone())
 EXTRAS = (
     *("torch", "diffusers", "peft", "transformers", "PIL", "scipy", "sklearn", "lycoris"),
     *("lancedb", "pyarrow", "pandas", "ray", "pacmap"),
+    *("fsspec", "s3fs", "huggingface_hub"),
 )
 
 
@@ -214,6 +216,7 @@ def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
 def test_nothing_heavy_is_loaded(program: str) -> None:
     heavy = ("torch", "diffusers", "peft", "transformers", "scipy", "matplotlib", "PIL")
     heavy += ("lancedb", "pyarrow", "pandas", "sklearn", "ray")
+    heavy += ("fsspec", "s3fs", "huggingface_hub")
     check = f"\nimport sys; sys.exit(' '.join(set(sys.modules) & set({heavy!r})) or 0)"
     done = run(program + check)
     assert done.returncode == 0 and done.stderr == "", done.stderr

@@ -186,7 +186,7 @@ def test_the_rows_of_programs_name_what_exists() -> None:
 
 
 def test_the_docs_show_the_table() -> None:
-    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    page = Path(__file__).parents[2] / "docs" / "convert.md"
     assert programs.matrix() in page.read_text("utf-8")
 
 

@@ -79,7 +79,7 @@ def test_inspecting_and_indexing(store: str, tmp_path: Path) -> None:
     "address, words",
     [
         ("s3://bucket/none.safetensors", "there is no such file"),
-        ("s3://nobody/none.safetensors", "there is no such file"),
+        ("s3://nobody/none.safetensors", "there is no such"),
         ("s3://bucket/empty/folder", "there is no tensor file here"),
     ],
 )
@@ -94,6 +94,9 @@ def test_what_is_not_there(store: str, address: str, words: str) -> None:
 
 def test_a_library_in_a_bucket(store: str, tmp_path: Path) -> None:
     write(tmp_path / "loras", {name: ink(i) for i, name in enumerate("abc")})
+    with pytest.raises(LorariumError, match="there is no such bucket"):
+        Library("s3://nobody/library").index([tmp_path / "loras"], workers=0)
+    put(store, "shelf/x", b"x")
     made = Library("s3://shelf/library")
     with pytest.raises(LorariumError, match="there is no library here"):
         len(made)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from lorarium.adapter import Array, Delta, Dora, dims
+from lorarium.adapter import Array, Delta, Dora
 from lorarium.algebra.dense import dense_delta
 from lorarium.algebra.rotations import Rotation
 from lorarium.errors import LorariumError
+from lorarium.soundness import dims
 
 
 def change_on(delta: Delta | Rotation, W: Array) -> Array:

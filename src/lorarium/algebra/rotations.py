@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lorarium.adapter import Array, dims
+from lorarium.adapter import Array
 from lorarium.algebra.stacks import finite
 from lorarium.errors import LorariumError
+from lorarium.soundness import dims
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lorarium.adapter import LARGEST_SCALE
 from lorarium.errors import LorariumError, quoted
 from lorarium.files import is_inside, read_text
+from lorarium.soundness import LARGEST_SCALE
 
 from .patterns import PatternTable
 

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lorarium.adapter import (
-    REAL,
     Array,
     Bias,
     Delta,
@@ -20,9 +19,9 @@ from lorarium.adapter import (
     Kronecker,
     Linear,
     LowRank,
-    dims,
 )
 from lorarium.errors import LorariumError
+from lorarium.soundness import REAL, dims
 
 Slots = Mapping[str, Array]
 # rank -> scale, as a config states it; rank 0 stands for factors that carry none

@@ -53,13 +53,13 @@ class Origin:
     high: float
     share: float
     verdict: str
-    said: bool = False
+    said_by_file: bool = False
     instead: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
 class Origins:
-    """`said` is the header's statement, `agrees` whether the weights bear it out (None when that
+    """`claim` is the header's statement, `agrees` whether the weights bear it out (None when that
     cannot be told), `absent` how many of its inputs are not here; `via` the file that the target
     was cut from and has its origins through."""
 
@@ -69,7 +69,7 @@ class Origins:
     varies: bool
     verdict: str
     exact: bool
-    said: Statement | None = None
+    claim: Statement | None = None
     agrees: bool | None = None
     absent: int = 0
     via: Member | None = None
@@ -91,8 +91,8 @@ class Searcher:
         """What is known of them, or else what is possible."""
         key = _key(asked)
         if key not in self._known:
-            found = self.solved(asked)
-            self._known[key] = found if found is not None else self._possible(asked)
+            solved = self.solved(asked)
+            self._known[key] = solved if solved is not None else self._possible(asked)
         return self._known[key]
 
     def solved(self, asked: Member) -> Origins | None:
@@ -106,30 +106,32 @@ class Searcher:
     def copies(self, asked: Member) -> list[tuple[Member, Relation]]:
         """Everything that is one adapter with it, or nearly, and how."""
         others = self.members.around(asked)
-        found = [(other, self.members.relation(asked, other)) for other in others]
-        return [(other, relation) for other, relation in found if relation is not None]
+        relations = [(other, self.members.relation(asked, other)) for other in others]
+        return [(other, relation) for other, relation in relations if relation is not None]
 
     def _solve(self, asked: Member) -> Origins | None:
         copies = self.copies(asked)
         target = self.members.factored(asked)
         if target is None:
             return None
-        said = statement(target.metadata)
+        own_claim = statement(target.metadata)
         fuller = [(o, r) for o, r in copies if r.name == CUT and r.cut == "a"]
         if fuller:
-            return self._inherited(asked, fuller, said)
-        claims = [said] if said else []
-        claims += [s for o, r in copies if r.name in (SAME, SCALED) and (s := self._said(o))]
+            return self._inherited(asked, fuller, own_claim)
+        claims = [own_claim] if own_claim else []
+        claims += [
+            s for o, r in copies if r.name in (SAME, SCALED) and (s := self._statement_of(o))
+        ]
         claim = next((s for s in claims if len(s.inputs) > 1), None)
         claimed = [
             f[0] for mark in (claim.inputs if claim else ()) if (f := self._named(mark, asked))
         ]
         fitted = self._fitted(asked, target, copies, claimed)
         if claim is None:
-            return fitted and replace(fitted, said=said)
+            return fitted and replace(fitted, claim=own_claim)
         return self._with_claim(asked, target, claim, fitted)
 
-    def _said(self, member: Member) -> Statement | None:
+    def _statement_of(self, member: Member) -> Statement | None:
         factored = self.members.factored(member)
         return None if factored is None else statement(factored.metadata)
 
@@ -137,15 +139,15 @@ class Searcher:
         return [m for m in self.members.with_print(mark) if m.path != asked.path]
 
     def _inherited(
-        self, asked: Member, fuller: Sequence[tuple[Member, Relation]], said: Statement | None
+        self, asked: Member, fuller: Sequence[tuple[Member, Relation]], own_claim: Statement | None
     ) -> Origins | None:
         """The origins of what it was cut from, at its strength."""
-        for whole, relation in sorted(fuller, key=lambda item: -item[0].rank):
-            found = self.origins(whole)
-            if found is not None:
+        for original, relation in sorted(fuller, key=lambda item: -item[0].rank):
+            origins = self.origins(original)
+            if origins is not None:
                 factor = 1 / relation.factor
-                scaled = tuple(_scaled(o, factor) for o in found.origins)
-                return replace(found, origins=scaled, via=whole, said=said, agrees=None)
+                scaled = tuple(_scaled(o, factor) for o in origins.origins)
+                return replace(origins, origins=scaled, via=original, claim=own_claim, agrees=None)
         return None
 
     # by the weights
@@ -165,26 +167,32 @@ class Searcher:
         near = np.argsort(-np.abs(pool.units @ asked.unit))[:FIRST].tolist()
         picked = merges.fit(asked.sketch.product, pool.units, self.members.product.count).chosen
         pool.add([*pool.places(claimed), *near, *picked])
-        found = None
+        explanation = None
         for _ in range(ROUNDS):
-            found = explain(pool.equations, range(len(pool.chosen)))
-            if found is not None and found.rest <= ROUNDING:
+            explanation = explain(pool.equations, range(len(pool.chosen)))
+            if explanation is not None and explanation.rest <= ROUNDING:
                 break
             if len(pool.chosen) >= MOST or not pool.add(pool.left(asked)):
                 break
-        if found is not None:
-            found = self._by_originals(asked, pool, found)
+        if explanation is not None:
+            explanation = self._by_originals(asked, pool, explanation)
         sketched = None
-        if found is None or found.rest > ROUNDING:
+        if explanation is None or explanation.rest > ROUNDING:
             sketched = self._by_sketches(asked, pool)
         if sketched is not None:
             return sketched
-        if found is None or not (found.rest <= ROUNDING or len(found.sources) > 1):
-            lies_in = found is not None and pool.equations.rank(-1) > pool.rank(found.sources[0])
-            if found is None or not lies_in:
+        if explanation is None or not (
+            explanation.rest <= ROUNDING or len(explanation.sources) > 1
+        ):
+            lies_in = explanation is not None and pool.equations.rank(-1) > pool.rank(
+                explanation.sources[0]
+            )
+            if explanation is None or not lies_in:
                 return None
-        made = tuple(pool.origin(s) for s in found.sources)
-        return Origins(made, found.rest, found.cut, found.varies, found.verdict, True)
+        made = tuple(pool.origin(s) for s in explanation.sources)
+        return Origins(
+            made, explanation.rest, explanation.cut, explanation.varies, explanation.verdict, True
+        )
 
     def _able(self, asked: Member, copies: Sequence[tuple[Member, Relation]]) -> list[Member]:
         """What it may have been made of: not its copies, nor what was cut from it or from one."""
@@ -194,11 +202,13 @@ class Searcher:
             out |= {other.path for other, r in self.copies(copy) if r.cut == "b"}
         return [m for m in self.members.around(asked) if m.path not in out and m.norm]
 
-    def _by_originals(self, asked: Member, pool: Pool, found: Explanation) -> Explanation | None:
+    def _by_originals(
+        self, asked: Member, pool: Pool, explanation: Explanation
+    ) -> Explanation | None:
         """The same sum without files that are merges themselves, if that does as well; and without
         those that the target is a parent of."""
         derived, born = [], []
-        for source in found.sources:
+        for source in explanation.sources:
             own = self.solved(pool.able[pool.chosen[source.index]])
             if own is None or own.verdict == UNKNOWN:
                 continue
@@ -213,29 +223,29 @@ class Searcher:
             if born and better is None:
                 return None
             if better is not None and (born or better.rest <= ROUNDING):
-                found = better
-        return self._without_stand_ins(pool, found)
+                explanation = better
+        return self._without_stand_ins(pool, explanation)
 
-    def _without_stand_ins(self, pool: Pool, found: Explanation) -> Explanation:
+    def _without_stand_ins(self, pool: Pool, explanation: Explanation) -> Explanation:
         """A merge of an absent file with another parent stands for the absent one as well as for
         itself: N = X + L explains what was made of X and L. Which of them it was cannot be told."""
-        files = {s.index: {m.path for m in pool.origin(s).files} for s in found.sources}
+        files = {s.index: {m.path for m in pool.origin(s).files} for s in explanation.sources}
         sources = []
-        for s in found.sources:
+        for s in explanation.sources:
             parents = self._parents(pool.able[pool.chosen[s.index]])
             others = set().union(*(paths for i, paths in files.items() if i != s.index))
             doubtful = bool(parents & others)
             sources.append(replace(s, verdict=UNKNOWN) if doubtful else s)
-        verdict = UNKNOWN if any(s.verdict == UNKNOWN for s in sources) else found.verdict
-        return replace(found, sources=tuple(sources), verdict=verdict)
+        verdict = UNKNOWN if any(s.verdict == UNKNOWN for s in sources) else explanation.verdict
+        return replace(explanation, sources=tuple(sources), verdict=verdict)
 
     def _parents(self, member: Member) -> set[str]:
         """What it was made of, by its header where it is just being solved itself."""
         own = self.solved(member)
         if own is not None:
             return own.paths
-        said = self._said(member)
-        marks = said.inputs if said is not None and len(said.inputs) > 1 else ()
+        own_claim = self._statement_of(member)
+        marks = own_claim.inputs if own_claim is not None and len(own_claim.inputs) > 1 else ()
         return {m.path for mark in marks for m in self._named(mark, member)}
 
     def _by_sketches(self, asked: Member, pool: Pool) -> Origins | None:
@@ -301,22 +311,23 @@ class Searcher:
         named = {m.path for files in inputs for m in files}
         if fitted is not None and fitted.verdict == SURE:
             marked = tuple(
-                replace(o, said=any(m.path in named for m in o.files)) for o in fitted.origins
+                replace(o, said_by_file=any(m.path in named for m in o.files))
+                for o in fitted.origins
             )
-            agrees = True if all(o.said for o in marked) and not absent else agrees
-            return replace(fitted, origins=marked, said=claim, agrees=agrees, absent=absent)
+            agrees = True if all(o.said_by_file for o in marked) and not absent else agrees
+            return replace(fitted, origins=marked, claim=claim, agrees=agrees, absent=absent)
         if agrees is False:
-            return fitted and replace(fitted, said=claim, agrees=False, absent=absent)
+            return fitted and replace(fitted, claim=claim, agrees=False, absent=absent)
         made = []
         for place, files in enumerate(inputs):
             if files and (agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
                 made.append(
-                    Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said=True)
+                    Origin(self._equal(files, asked), weight, *bounds, 0.0, SURE, said_by_file=True)
                 )
         if not made:
-            return replace(fitted, said=claim, absent=absent) if fitted else None
+            return replace(fitted, claim=claim, absent=absent) if fitted else None
         rest = 0.0 if agrees else 1.0
         return Origins(tuple(made), rest, 0.0, False, SURE, True, claim, agrees, absent)
 
@@ -330,7 +341,7 @@ class Searcher:
         self, target: Factored, claim: Statement, inputs: Sequence[Sequence[Member]]
     ) -> bool | None:
         """Whether the inputs, merged again, give the target; None where that cannot be tried."""
-        files = [self.members.weights(found[0]) if found else None for found in inputs]
+        files = [self.members.weights(members[0]) if members else None for members in inputs]
         adapters = [w.adapter for w in files if w is not None]
         if len(adapters) < len(inputs):
             return None
@@ -353,12 +364,12 @@ def _holds_more(a: Member, b: Member) -> bool:
 def _apart(places: Sequence[int], units: Array, near: Array) -> list[int]:
     """Those that have less to do with each other than two files have that both were made of the
     one that they are near to."""
-    kept: list[int] = []
+    unrelated: list[int] = []
     for i in places:
-        by_way = near[kept] * near[i] / 2
-        if (by_way > CHANCE).all() and (np.abs(units[kept] @ units[i]) < by_way).all():
-            kept.append(i)
-    return kept
+        by_way = near[unrelated] * near[i] / 2
+        if (by_way > CHANCE).all() and (np.abs(units[unrelated] @ units[i]) < by_way).all():
+            unrelated.append(i)
+    return unrelated
 
 
 def _scaled(origin: Origin, factor: float) -> Origin:

@@ -89,8 +89,9 @@ def guarded(path: RemotePath) -> Iterator[None]:
         yield
     except (LorariumError, GeneratorExit):
         raise
-    except FileNotFoundError:
-        raise Absent("there is no such file", where=where) from None
+    except FileNotFoundError as error:
+        what = "bucket" if "bucket does not exist" in str(error) else "file"
+        raise Absent(f"there is no such {what}", where=where) from None
     except PermissionError:
         raise refused(403, where, LOGIN) from None
     except Exception as error:  # of botocore, aiohttp and fsspec, each with their own
@@ -106,6 +107,8 @@ def _bucket_error(error: Exception, where: str) -> LorariumError:
         return changed(where)
     if status in (401, 403) or "Credentials" in kind:
         return refused(status or 401, where, LOGIN)
+    if "NoSuchBucket" in text:
+        return Absent("there is no such bucket", where=where)
     if status == 404 or "NoSuch" in text:
         return Absent("there is no such file", where=where)
     if isinstance(status, int) and status >= 400:
