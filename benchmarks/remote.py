@@ -49,9 +49,9 @@ class Parts(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         size = self.file.stat().st_size
-        span = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
-        assert span
-        start, stop = int(span[1]), min(size, int(span[2]) + 1)
+        byte_range = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
+        assert byte_range
+        start, stop = int(byte_range[1]), min(size, int(byte_range[2]) + 1)
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
         self.send_header("Content-Length", str(stop - start))

@@ -133,9 +133,9 @@ def main() -> None:
     small, real = (int(text) for text in (sys.argv[2:4] or (70_000, 1_000)))
     document: dict[str, Any] = {"machine": machine()}
     for name, make, count in (("small", make_small, small), ("real", make_real, real)):
-        found = document[name] = {}
+        figures = document[name] = {}
         for key, value in steps(folder, name, make, count):
-            found[key] = value
+            figures[key] = value
             print(f"  {name}: {key}: {value}", flush=True)
             save("scale", document)
     shutil.rmtree(folder)
