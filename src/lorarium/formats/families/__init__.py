@@ -6,7 +6,7 @@ CLIP's `text_model.` kept, as files have it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -52,6 +52,25 @@ class Table:
     def shape(self, native: Native) -> Shape:
         first = self.shapes[native.paths[0]]
         return (sum(self.shapes[path][0] for path in native.paths), *first[1:])
+
+
+class _Tables(Mapping[str, Table]):
+    """Part -> the table of its network, spelled out when it is asked for."""
+
+    def __init__(self, nets: Mapping[str, str]):
+        self._nets = nets
+
+    def __getitem__(self, part: str) -> Table:
+        return table(self._nets[part])
+
+    def __contains__(self, part: object) -> bool:
+        return part in self._nets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nets)
+
+    def __len__(self) -> int:
+        return len(self._nets)
 
 
 class Family(Entry):
