@@ -78,10 +78,10 @@ class Family(Entry):
 
     @cached_property
     def parts(self) -> Mapping[str, Table]:
-        part_tables = {"denoiser": table(self.net)}
+        part_nets = {"denoiser": self.net}
         if self.experts:
-            part_tables["denoiser_2"] = part_tables["denoiser"]
-        return part_tables | {part: table(encoder.net) for part, encoder in self.encoders.items()}
+            part_nets["denoiser_2"] = self.net
+        return _Tables(part_nets | {part: encoder.net for part, encoder in self.encoders.items()})
 
     @cached_property
     def part_of(self) -> Mapping[str, str]:
