@@ -5,7 +5,8 @@
     python benchmarks/speed_before.py ../before --runs 7 --only inspect read
 
 Each task is a process of its own, run by turns under the one and the other; what counts is the
-processor time of it and of its workers (neighbours lengthen the clock), the least of all runs.
+processor time of it and of its workers (neighbours lengthen the clock), the least of all runs. Modules are
+compiled before the first of them, as an installation does.
 Results go to benchmarks/results/speed_before.json and into docs/develop.md.
 """
 
@@ -47,8 +48,8 @@ import sys
 from lorarium import formats
 try:
     from lorarium.descriptors.sketch import sketch
-except ImportError:
-    from lorarium.descriptors.sketch import sketch
+except ImportError:  # the room's name before
+    from lorarium.describe.sketch import sketch
 for _ in range(3):
     sketch(formats.read(sys.argv[1]))
 """
@@ -121,6 +122,7 @@ def tasks(folder: Path) -> dict[str, Task]:
 def seconds(task: Task, source: Path, scratch: Path) -> tuple[float, float]:
     """Processor and clock time of one run under the source of a checkout."""
     environment = {**os.environ, "PYTHONPATH": str(source / "src"), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     place = scratch / "place"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -167,6 +169,8 @@ def main() -> None:
         for name, task in tasks(scratch).items():
             if given.only and not name.startswith(tuple(given.only)):
                 continue
+            for source in (other, HERE):
+                seconds(task, source, scratch)  # not counted: it compiles
             times_pair: tuple[list[float], list[float]] = [], []
             for turn in range(given.runs):
                 both = ((other, times_pair[0]), (HERE, times_pair[1]))

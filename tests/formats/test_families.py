@@ -3,6 +3,7 @@ that resemble one without being it are left unknown."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 from lorarium.errors import LorariumError
 from lorarium.formats import read, read_report, write
 from lorarium.formats.families import FAMILIES, table
+from lorarium.formats.families.index import FILE
+from lorarium.formats.families.indexing import walk
 from lorarium.formats.reading import Source, interpret
 from lorarium.formats.report import Report
 from lorarium.formats.synthesise import make_fixture
@@ -171,3 +174,8 @@ def test_an_expert_is_kept_through_files_that_cannot_say_it(tmp_path: Path) -> N
     assert set(back.deltas) == set(low.deltas) and back.metadata["lorarium.expert"] == "low"
     written = write(both, tmp_path / "z.safetensors", "comfy")
     assert len(written.refused()) == len(low) and written.verified
+
+
+def test_the_index_says_what_the_tables_say() -> None:
+    """Else a new family is never a candidate: `python benchmarks/family_index.py` writes it."""
+    assert json.loads(FILE.read_text("utf-8")) == walk()
