@@ -5,8 +5,8 @@
     python benchmarks/speed_before.py ../before --runs 7 --only inspect read
 
 Each task is a process of its own, run by turns under the one and the other; what counts is the
-processor time of it and of its workers (neighbours lengthen the clock), the least of all runs. Modules are
-compiled before the first of them, as an installation does.
+processor time of it and of its workers (neighbours lengthen the clock), the least of all runs.
+Modules are compiled before the first of them, as an installation does.
 Results go to benchmarks/results/speed_before.json and into docs/develop.md.
 """
 
