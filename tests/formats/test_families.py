@@ -16,7 +16,7 @@ from lorarium.formats.families import FAMILIES, table
 from lorarium.formats.families.index import FILE
 from lorarium.formats.families.indexing import walk
 from lorarium.formats.reading import Source, interpret
-from lorarium.formats.report import Report
+from lorarium.formats.report import Report, WriteReport
 from lorarium.formats.synthesise import make_fixture
 from lorarium.formats.verify import difference
 from lorarium.mergers import merge
@@ -140,6 +140,12 @@ def test_files_of_different_bases_never_merge(tmp_path: Path) -> None:
             merge([files.get(name, stranger) for name in pair], [1, 1])
 
 
+def unsayable(report: WriteReport) -> set[str]:
+    """Modules that some dialects have no words for: second experts, depthwise convolutions."""
+    reasons = ("holds one expert", "depthwise convolution")
+    return {f.name for f in report.refused() if any(reason in f.reason for reason in reasons)}
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_module_of_each_sort_goes_there_and_back(
@@ -153,10 +159,11 @@ def test_one_module_of_each_sort_goes_there_and_back(
     assert report.count("mapped") == len(report.keys) and not report.refused()
     other = DIALECTS[DIALECTS.index(dialect) - 1]
     there = write(adapter, path("there", other), other)
-    lost = {fate.name for fate in there.refused() if "holds one expert" in fate.reason}
+    lost = unsayable(there)
     assert there.verified and there.worst_error == 0 and len(there.refused()) == len(lost)
     again = write(read(path("there", other), family), path("back", dialect), dialect)
-    assert again.verified and again.worst_error == 0 and not again.refused()
+    lost |= unsayable(again)
+    assert again.verified and again.worst_error == 0 and {f.name for f in again.refused()} <= lost
     back = read(path("back", dialect), family)
     for module, delta in adapter.items():
         assert str(module) in lost or difference(delta, back[module]) == 0
