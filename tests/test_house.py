@@ -218,6 +218,13 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
     assert done.returncode == 0 and done.stderr == "", done.stderr
 
 
+def test_files_are_read_and_written_without_the_algebra() -> None:
+    """Loading it is a tenth of a second of a busy processor, of which most commands use nothing."""
+    program = "import sys, lorarium.formats.reading, lorarium.formats.writing\n"
+    done = run(program + "sys.exit(' '.join(m for m in sys.modules if 'algebra' in m) or 0)")
+    assert done.returncode == 0, done.stderr
+
+
 def test_import_is_light() -> None:
     # numpy itself is not ours to speed up
     numpy = best_seconds("-c", "import numpy")

@@ -14,7 +14,7 @@ from lorarium.files import is_folder, is_regular
 from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.remote import RemotePath, as_place, list_files, local_copy
 
-from . import carried, container, experts, header, peft, positional, rotations
+from . import carried, container, experts, header, peft, positional
 from .detect import FITTING, detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
@@ -119,7 +119,11 @@ def _stated(configs: Mapping[str, peft.Config]) -> dict[str, str]:
     rotation_configs = {
         name: dict(config.rotation) for name, config in configs.items() if config.rotation
     }
-    return {rotations.HEADER: json.dumps(rotation_configs)} if rotation_configs else {}
+    if not rotation_configs:
+        return {}
+    from .rotations import HEADER  # few files turn a base, and their algebra takes a moment
+
+    return {HEADER: json.dumps(rotation_configs)}
 
 
 FOLDERS = (
