@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
 import lorarium
 
@@ -33,6 +34,17 @@ def best_seconds(*arguments: str, tries: int = 5, enough: float = 0.0) -> float:
         if best <= enough:
             break
     return best
+
+
+def numpy_imports(*arguments: str, pairs: int = 7) -> float:
+    """How many imports of numpy a program takes: the median of pairs, one right after the other,
+    since a shared machine is faster at one moment than at the next."""
+    best_seconds(*arguments, tries=1)  # compiles
+    ratios = []
+    for _ in range(pairs):
+        unit = best_seconds("-c", "import numpy", tries=1)
+        ratios.append(best_seconds(*arguments, tries=1) / unit)
+    return median(ratios)
 
 
 def _processor() -> float:
