@@ -231,7 +231,8 @@ class _Question:
         ]
         able.sort(key=lambda item: -item[0])
         children = []
-        made_of = own.paths if own is not None else set()
+        told = [o for o in own.origins if o.verdict != UNKNOWN] if own is not None else []
+        made_of = {m.path for o in told for m in o.files}  # else it may have come before or after
         for cosine, member in able[:CHILDREN]:
             theirs = self.searcher.origins(member)
             if theirs is None:
