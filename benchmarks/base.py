@@ -14,11 +14,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import torch
 from machine import machine, save
+from pages import fill_pages
 
 from lorarium.bases.base import open_base
 from lorarium.evaluation.base_checks import follows_prompts, style_loras, subject_loras
@@ -55,32 +55,6 @@ def part(
     return measure(open_base(base), load_judge(judge), chosen, say=lambda text: print(kind, text))
 
 
-def write_page(figures: dict[str, Any]) -> None:
-    """Replace the figures of docs/train.md."""
-    samples, true = figures["prompts"]["samples"], figures["prompts"]["true renders"]
-    lines = ["| judge B sees | samples | true renders |", "|---|---|---|"]
-    for what in ("class", "genre"):
-        lines.append(f"| the {what} of the prompt | {samples[what]:.2f} | {true[what]:.2f} |")
-    columns = (
-        "passes as its",
-        "LoRA",
-        "base with the word alone",
-        "true renders",
-        "above the base",
-    )
-    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for kind, member in (("style", "artist"), ("subject", "individual")):
-        figures_of = figures[f"{kind} LoRAs"]
-        rates = " | ".join(f"{rate:.2f}" for rate in figures_of["rates"].values())
-        above = figures_of["above the floor"]
-        span = f"{above['mean']:.2f} ({above['low']:.2f} to {above['high']:.2f})"
-        lines.append(f"| {member} ({figures_of['adapters']} of them) | {rates} | {span} |")
-    page = Path(__file__).parents[1] / "docs" / "train.md"
-    head, _, rest = page.read_text().partition("<!-- figures -->")
-    _, _, tail = rest.partition("<!-- end -->")
-    page.write_text("\n".join([head + "<!-- figures -->", *lines, "<!-- end -->" + tail]))
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--artists", type=int, default=16)
@@ -115,7 +89,7 @@ def main() -> None:
     figures["seconds"] = round(time.time() - start)
     print(save("base" if ours else "base_zoo", figures))
     if ours:
-        write_page(figures)
+        fill_pages()
 
 
 if __name__ == "__main__":

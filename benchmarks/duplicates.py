@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from machine import machine, save
+from pages import fill_pages
 from planted import Planter
 from trainers import DTYPES
 
@@ -43,7 +44,6 @@ OTHER = {"near", "nothing"}
 STEP = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-24}  # what rounding may do
 KINDS = ("copy", "convert", "dtype", "dtype", "strip", "pad", "rescale", "rotate")
 LOSSES = ("resize", "resize", "fewer", "scale", "negate", "noise")
-START, END = "<!-- duplicates -->", "<!-- end duplicates -->"
 FAINT = 0.3  # cosine below which a cut may be overlooked
 
 
@@ -216,9 +216,9 @@ SHORT = {np.dtype(dtype).name: name for name, dtype in DTYPES.items()}
 
 def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
     """Add the pairs and sets of one folder to the tally."""
-    view = library.view
-    prints = prints_of(view)
-    links = Links(view, prints)
+    snapshot = library.snapshot
+    prints = prints_of(snapshot)
+    links = Links(snapshot, prints)
     groups = groups_of(links)
     place = {Path(r["path"]).name: (c.row["id"], id(p)) for p in prints for c in p.contents
              for r in c.rows}  # fmt: skip
@@ -318,35 +318,6 @@ def end(led: dict[str, str], name: str) -> str:
     return name
 
 
-def write_page(result: dict[str, Any]) -> None:
-    """The tables of docs/library.md."""
-    columns = [IDENTICAL, SAME, CUT, SCALED, "near", "nothing"]
-    lines = ["| truth, pairs of files | " + " | ".join(f"said {c}" for c in columns) + " |"]
-    lines.append("|---" * (len(columns) + 1) + "|")
-    for name, words in (("kin", ""), ("others", ", other origins")):
-        table: dict[str, Counter[str]] = {}
-        for row in result["confusion"][name]:
-            table.setdefault(row["truth"], Counter())[row["said"]] += row["pairs"]
-        for truth in sorted(table, key=lambda t: (t not in columns, t)):
-            cells = [str(table[truth][c] or "") for c in columns]
-            lines.append(f"| {truth}{words} | " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "{} pairs of one origin and {:,} others: {} wrong. The keeper is the one that the rule "
-        "names in {} of {} sets of copies.".format(
-            result["pairs of one origin"],
-            result["pairs of other origins"],
-            len(result["wrong"]),
-            result["keepers right"],
-            result["sets of copies"],
-        ),
-    ]
-    page = Path(__file__).parent.parent / "docs" / "library.md"
-    head, _, rest = page.read_text().partition(START)
-    tail = rest.partition(END)[2]
-    page.write_text("\n".join([f"{head}{START}", *lines, f"{END}{tail}"]))
-
-
 def main(wanted: int) -> None:
     began = time.perf_counter()
     tally: dict[str, Any] = {"kin": Counter(), "others": Counter(), "wrong": [], "overlooked": 0}
@@ -387,7 +358,7 @@ def main(wanted: int) -> None:
         "seconds of that on duplicates": round(asked, 1),
     }
     save("duplicates", result)
-    write_page(result)
+    fill_pages()
     for row in table["kin"] + table["others"]:
         print("{truth:40} said {said:20} {pairs:5}".format(**row))
     print(f"keepers: {tally['keepers right']} of {tally['sets']}; twice: {tally['twice']}")

@@ -28,7 +28,7 @@ from module_tables import NETS, build
 from lorarium.formats import detect_file
 from lorarium.formats.families import FAMILIES
 from lorarium.formats.reading import Source, interpret
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 # Classes whose modules are another's: their adapters are of that family.
 SAME_AS = {
@@ -89,13 +89,13 @@ def classes() -> list[str]:
     import torch
     from diffusers.loaders import PeftAdapterMixin
 
-    found = {kind for kind, _ in NETS.values()}
+    kinds = {kind for kind, _ in NETS.values()}
     for name in dir(diffusers):
         kind = getattr(diffusers, name, None)
         if isinstance(kind, type) and issubclass(kind, torch.nn.Module):
             if PeftAdapterMixin in kind.__mro__:
-                found.add(name)
-    return sorted(found - LEFT_OUT.keys())
+                kinds.add(name)
+    return sorted(kinds - LEFT_OUT.keys())
 
 
 def sizes(name: str) -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
@@ -173,16 +173,16 @@ def rows() -> Iterator[dict[str, Any]]:
 def classes_document() -> dict[str, Any]:
     import diffusers
 
-    found = list(rows())
-    counts = Counter(row["verdict"] for row in found)
-    confident = sum(row["verdict"] == "wrong" and row["confidence"] >= 0.5 for row in found)
+    class_rows = list(rows())
+    counts = Counter(row["verdict"] for row in class_rows)
+    confident = sum(row["verdict"] == "wrong" and row["confidence"] >= 0.5 for row in class_rows)
     return {
         "diffusers": diffusers.__version__,
-        "classes": len({row["class"] for row in found}),
-        "adapters": len(found),
+        "classes": len({row["class"] for row in class_rows}),
+        "adapters": len(class_rows),
         "verdicts": dict(sorted(counts.items())),
         "confident errors": confident,
-        "rows": found,
+        "rows": class_rows,
     }
 
 
@@ -195,7 +195,7 @@ def sparse(folder: Path) -> list[Path]:
     """Files with a true header and a payload of holes, of each layout in each rank."""
     paths = []
     for family, dialect in LAYOUTS:
-        made = synthesise(family, dialect, keep=lambda part, name: part == "denoiser")
+        made = make_fixture(family, dialect, keep=lambda part, name: part == "denoiser")
         for rank in RANKS:
             header: dict[str, Any] = {"__metadata__": {"ss_network_dim": str(rank)}}
             position = 0

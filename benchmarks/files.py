@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from machine import machine, save
+from pages import fill_pages
 
 from lorarium.bases.base import Base, open_base
 from lorarium.evaluation.files.drawing import DrawSettings, contenders
@@ -97,36 +98,6 @@ def measured(
     return {"aspect": aspect, "of": list(of), **document}
 
 
-def rows(results: list[dict[str, Any]]) -> list[str]:
-    """A table of every target and judge for docs/judging.md."""
-    lines = ["| | judge | " + " | ".join(f"{n} steps" for n in STEPS) + " | base | strangers | |"]
-    lines.append("|---|---|" + "---|" * (len(STEPS) + 2) + "---|")
-    for target in results:
-        for judge in target["judges"]:
-            grades = {row["name"]: (row["grade"], row["passes"]) for row in judge["rows"]}
-            names = [*(f"steps-{n}" for n in STEPS), "base alone"]
-            cells = [
-                f"{grade:+.3f}" + ("" if passes is None else f" ({passes:.2f})")
-                for grade, passes in (grades[name] for name in names)
-            ]
-            strangers = judge["controls"][target["aspect"]]["strangers"]
-            cells.append("–" if strangers is None else f"{strangers:.2f}")
-            pairs = [p for p in judge["pairs"] if "base alone" not in (p["better"], p["worse"])]
-            apart = sum(p["told"] for p in pairs)
-            order = "right order" if judge["right_order"] else "**wrong order**"
-            head = f"| {target['aspect']}: {' '.join(map(str, target['of']))} | {judge['judge']} | "
-            lines.append(head + " | ".join(cells) + f" | {order}, {apart} of {len(pairs)} told |")
-    return lines
-
-
-def fill(page: Path, lines: list[str]) -> None:
-    """Between the page's marks."""
-    before, rest = page.read_text().split("<!-- figures -->")
-    _, after = rest.split("<!-- end -->")
-    text = "\n".join(lines)
-    page.write_text(f"{before}<!-- figures -->\n{text}\n<!-- end -->{after}")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--judge", action="append", dest="judges")
@@ -148,8 +119,7 @@ def main() -> None:
     ]  # fmt: skip
     document = {"machine": machine(), "steps": STEPS, "targets": results}
     print("written to", save(asked.name, document))
-    if asked.name == "files":
-        fill(Path(__file__).parent.parent / "docs" / "judging.md", rows(results))
+    fill_pages()
 
 
 if __name__ == "__main__":

@@ -156,9 +156,9 @@ def files(folders: list[str]) -> dict[str, Any]:
 def main() -> None:
     document: dict[str, Any] = {"machine": machine(), "seed": SEED, "threshold": NEAR_DUPLICATE}
     for name, (modules, r) in SIZES.items():
-        document[name] = found = measure(modules, r)
+        document[name] = figures = measure(modules, r)
         print(name)
-        for kind, rows in found.items():
+        for kind, rows in figures.items():
             for case, row in rows.items():
                 print(
                     f"  {kind:<9} {case:<25} wrong {row['wrong']:7.2%} of {row['pairs']:>5}"

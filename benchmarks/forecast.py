@@ -1,4 +1,4 @@
-"""The forecast on test pairs, against judged merges: the figures of docs/merge.md, "Forecast".
+"""The forecast on test pairs, against judged merges: the figures of docs/forecast.md.
 
     python benchmarks/forecast.py runs/merge/zoo
 

@@ -52,10 +52,10 @@ def run(totals: Totals, operations: int, folder: Path, keep: Path | None = None)
             with contextlib.suppress(Exception):
                 step.run()
     empty(folder)
-    kept = time.monotonic()
+    last_saved = time.monotonic()
     for _ in watching.run(totals, steps, operations, folder):
-        if keep is not None and time.monotonic() - kept > KEEP_EVERY:
-            kept = time.monotonic()
+        if keep is not None and time.monotonic() - last_saved > KEEP_EVERY:
+            last_saved = time.monotonic()
             write_totals(totals, keep)
     if keep is not None:
         write_totals(totals, keep)
@@ -63,8 +63,8 @@ def run(totals: Totals, operations: int, folder: Path, keep: Path | None = None)
 
 def summary(totals: Totals) -> dict[str, Any]:
     rate = totals.operations / totals.cpu_seconds if totals.cpu_seconds else 0.0
-    found = asdict(totals) | {"cases": totals.next - totals.start, "per_cpu_second": round(rate)}
-    return found | {"by_operation": dict(sorted(totals.by_operation.items()))}
+    counts = asdict(totals) | {"cases": totals.next - totals.start, "per_cpu_second": round(rate)}
+    return counts | {"by_operation": dict(sorted(totals.by_operation.items()))}
 
 
 def write_totals(totals: Totals, path: Path) -> None:
@@ -77,10 +77,10 @@ def read_totals(path: Path, start: int) -> Totals:
     """The counts of a run that ended early, or fresh ones."""
     if not path.exists():
         return Totals(start, start)
-    found = json.loads(path.read_text())
+    counts = json.loads(path.read_text())
     for derived in ("cases", "per_cpu_second"):
-        del found[derived]
-    return Totals(**found | {"by_operation": Counter(found["by_operation"])})
+        del counts[derived]
+    return Totals(**counts | {"by_operation": Counter(counts["by_operation"])})
 
 
 @contextlib.contextmanager
@@ -122,12 +122,12 @@ def main() -> None:
     sys.exit(1 if totals.foreign or totals.slow or totals.large else 0)
 
 
-def keep_finds(totals: Totals, folder: Path, kept: Path) -> None:
+def keep_finds(totals: Totals, folder: Path, corpus: Path) -> None:
     """The first input of each find, for the corpus of the tests (`tests/fuzz/found`)."""
-    kept.mkdir(parents=True, exist_ok=True)
+    corpus.mkdir(parents=True, exist_ok=True)
     for numbers in totals.finds.values():
         with contextlib.suppress(Exception):  # a change in memory that could not be built
-            save_case(make_case(numbers[0], folder), kept / str(numbers[0]))
+            save_case(make_case(numbers[0], folder), corpus / str(numbers[0]))
         empty(folder)
 
 

@@ -30,9 +30,9 @@ with atheris.instrument_imports(include=["lorarium"]):
     from lorarium.formats.container import load, save
     from lorarium.formats.edit import edit_metadata
     from lorarium.formats.header import parse_header
-    from lorarium.formats.inspect import inspect_file
-    from lorarium.formats.metadata import tag_shares, training, trigger_words
-    from lorarium.formats.sidecars import find_sidecars
+    from lorarium.formats.inspection.inspect import inspect_file
+    from lorarium.formats.inspection.metadata import tag_shares, training, trigger_words
+    from lorarium.formats.inspection.sidecars import find_sidecars
 
 warnings.simplefilter("error")
 os.fsync = lambda descriptor: None  # nothing here needs to survive a power cut

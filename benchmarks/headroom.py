@@ -2,7 +2,7 @@
 
     python benchmarks/headroom.py runs/zoo
 
-The best one must stand between 0.4 and 0.8, within a recipe and across recipes (docs/evaluate.md).
+The best one must stand between 0.4 and 0.8, in a recipe and across: docs/descriptor-results.md.
 Ends with 1 when it does not.
 """
 

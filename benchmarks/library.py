@@ -29,6 +29,7 @@ import ml_dtypes
 import numpy as np
 import pyarrow as pa
 from machine import RESULTS, machine, save
+from pages import fill_pages
 
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank
@@ -40,10 +41,10 @@ from lorarium.library import Library
 from lorarium.library.filling import calibrate_spaces, vector_table
 from lorarium.library.folder import STORE, create
 from lorarium.library.schema import SCHEMA
-from lorarium.library.search import judged, matched
-from lorarium.library.spaces import APPROXIMATE, BUILT_IN, FILES, Encoder
+from lorarium.library.search import closeness, matched
+from lorarium.library.snapshot import Snapshot, matrix
+from lorarium.library.spaces import APPROXIMATE, BUILT_IN, FILES, VectorSpace
 from lorarium.library.store import VECTOR, Store
-from lorarium.library.view import View, matrix
 
 SEED = 0
 FAMILY = "micro-1"
@@ -264,7 +265,7 @@ SIZES = (1_000, 10_000, 100_000)
 LARGE = (100_000, 200_000, 500_000, 1_000_000)
 QUERIES = 200
 LEARNED = 256  # coordinates of a learned vector
-STYLE = Encoder("style", "1", lambda sketch: None)
+STYLE = VectorSpace("style", "1", lambda sketch: None)
 
 
 def clustered(n: int, seed: int, centres: np.ndarray) -> np.ndarray:
@@ -275,7 +276,7 @@ def clustered(n: int, seed: int, centres: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def make(folder: Path, n: int, encoder: Encoder) -> np.ndarray:
+def make(folder: Path, n: int, encoder: VectorSpace) -> np.ndarray:
     """A library of n rows as `index` leaves it; returns the centres. In the space `output` rows
     have sketches, whose other parts are zero."""
     rng = np.random.default_rng([SEED, n])
@@ -339,7 +340,9 @@ def scratch() -> Path:
     return runs
 
 
-def speed(sizes: tuple[int, ...] = SIZES, encoder: Encoder = BUILT_IN["output"]) -> dict[str, Any]:
+def speed(
+    sizes: tuple[int, ...] = SIZES, encoder: VectorSpace = BUILT_IN["output"]
+) -> dict[str, Any]:
     found = {}
     for n in sizes:
         with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
@@ -358,23 +361,23 @@ def rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def answers(folder: Path, centres: np.ndarray, n: int, encoder: Encoder) -> dict[str, Any]:
+def answers(folder: Path, centres: np.ndarray, n: int, encoder: VectorSpace) -> dict[str, Any]:
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     queries = clustered(QUERIES, 10**9, centres)
     lancedb.connect(str(folder / STORE)).open_table(FILES)  # itself takes its time once
     began, busy = time.perf_counter(), time.process_time()
-    view = View(Store(folder), {encoder.name: encoder})
-    space = view.space(encoder, "sd1")
-    _ = view.of_content, view.calibrations, space.large or space.stored
+    snapshot = Snapshot(Store(folder), {encoder.name: encoder})
+    space = snapshot.space(encoder, "sd1")
+    _ = snapshot.of_content, snapshot.calibrations, space.large or space.stored
     opened, opened_busy = time.perf_counter() - began, time.process_time() - busy
     began = time.perf_counter()
-    ask(view, encoder, queries[0])
+    ask(snapshot, encoder, queries[0])
     first = time.perf_counter() - began
-    ours, ids = timed(lambda q: ask(view, encoder, q), queries)
+    ours, ids = timed(lambda q: ask(snapshot, encoder, q), queries)
     mask, filtered = timed(
-        lambda q: ask(view, encoder, q, where="rank >= 32 and tags ~ '1'"), queries[:20]
+        lambda q: ask(snapshot, encoder, q, where="rank >= 32 and tags ~ '1'"), queries[:20]
     )
-    truth, names = brute(view, encoder, n, queries)
+    truth, names = brute(snapshot, encoder, n, queries)
     position = {name: i for i, name in enumerate(names)}
 
     def recall(found: list[Any]) -> float:
@@ -403,10 +406,10 @@ def answers(folder: Path, centres: np.ndarray, n: int, encoder: Encoder) -> dict
 
 
 def brute(
-    view: View, encoder: Encoder, n: int, queries: np.ndarray
+    snapshot: Snapshot, encoder: VectorSpace, n: int, queries: np.ndarray
 ) -> tuple[list[set[int]], list[str]]:
     """The ten nearest by full vectors, everything compared."""
-    space = view.space(encoder, "sd1")
+    space = snapshot.space(encoder, "sd1")
     names = space.stored.ids
     best = np.full((len(queries), 10), -2.0, np.float32)
     rows = np.zeros((len(queries), 10), int)
@@ -423,12 +426,14 @@ def brute(
     return [set(row.tolist()) for row in rows], names
 
 
-def ask(view: View, encoder: Encoder, query: np.ndarray, where: str | None = None) -> list[str]:
+def ask(
+    snapshot: Snapshot, encoder: VectorSpace, query: np.ndarray, where: str | None = None
+) -> list[str]:
     """A search as the command does it, once the query is a vector."""
-    space = view.space(encoder, "sd1")
-    near = space.nearest(query, 10, view.allowed(where))
-    matches = matched(view, near, 10)
-    judged(space, query, near, matches, {"adapter"})
+    space = snapshot.space(encoder, "sd1")
+    near = space.nearest(query, 10, snapshot.allowed(where))
+    matches = matched(snapshot, near, 10)
+    closeness(space, query, near, matches, {"adapter"})
     return [str(match.facts["id"]) for match in matches]
 
 
@@ -490,37 +495,6 @@ PARTS: dict[str, Callable[[], Any]] = {
 }
 
 
-def write_docs(document: dict[str, Any]) -> None:
-    """Replace the figures of docs/library.md."""
-    lines = [
-        "| adapters | vectors | open, s | query p50, ms | p95, ms | recall@10 | numpy on all, ms |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    kinds = {"speed": "1024, from sketches of 16384", "million": f"{LEARNED}, as they are"}
-    for part, vectors in kinds.items():
-        for n, row in document.get(part, {}).items():
-            if not isinstance(row, dict) or "ours" not in row:
-                continue
-            ours, plain = row["ours"], row.get("stored vectors, numpy, all of float32")
-            numpy_ms = f"{plain['p50 ms']:.1f}" if plain else ""
-            lines.append(
-                f"| {int(n):,} | {vectors} | {row['open seconds']:.2f} | {ours['p50 ms']:.1f} "
-                f"| {ours['p95 ms']:.1f} | {ours['recall@10']:.2f} "
-                f"| {numpy_ms} |"
-            )
-    if files := document.get("folder"):
-        again = files["unchanged again"]
-        lines += [
-            "",
-            f"{files['files']:,} small files: first indexed in {files['first']['seconds']:.0f} s, "
-            f"looked at again in {again['seconds']:.1f} s.",
-        ]
-    page = Path(__file__).parents[1] / "docs" / "library.md"
-    head, _, rest = page.read_text().partition("<!-- speed -->")
-    tail = rest.partition("<!-- end -->")[2]
-    page.write_text("\n".join([f"{head}<!-- speed -->", *lines, f"<!-- end -->{tail}"]))
-
-
 def main() -> None:
     path = RESULTS / "library.json"
     document: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
@@ -536,7 +510,7 @@ def main() -> None:
             **found,
         }
     print("written to", save("library", document))
-    write_docs(document)
+    fill_pages()
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ class Judge:
         """Whether the originals come out at their true weights, as far as all are said to be."""
         assert answer.merge is not None
         true = self.truth.originals(file.path)
-        if true is None or not answer.merge.whole or answer.merge.by_module:
+        if true is None or not answer.merge.complete or answer.merge.by_module:
             return True
         total: dict[str, float] = {}
         for parent in answer.merge.parents:
@@ -157,7 +157,7 @@ def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict
                 if question == "made of":
                     print("   ", answer.merge and answer.merge.to_json())
                     print("   ", [(c.path[-30:], c.note, c.relation) for c in answer.copies])
-                    print("   ", answer.said)
+                    print("   ", answer.said_by_file)
                 else:
                     print("   ", [(c.path[-25:], c.verdict, c.weight) for c in answer.children])
     return rows

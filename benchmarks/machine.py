@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,13 +36,6 @@ def save(name: str, document: dict[str, Any]) -> Path:
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(document, indent=1) + "\n")
     return path
-
-
-def fill_page(page: Path, lines: Iterable[str]) -> None:
-    """Put lines between the marks for figures of a page."""
-    head, _, rest = page.read_text().partition("<!-- figures -->")
-    _, _, tail = rest.partition("<!-- end -->")
-    page.write_text("\n".join([head + "<!-- figures -->", *lines, "<!-- end -->" + tail]))
 
 
 def _version(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Every merge method on the test subjects and styles of a zoo: the figures of docs/evaluate.md.
+"""Every merge method on the test subjects and styles of a zoo: the tables of docs/merge-results.md.
 
     python benchmarks/merge.py runs/merge/zoo
     python benchmarks/merge.py runs/merge/zoo --quick

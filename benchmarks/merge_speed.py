@@ -146,14 +146,17 @@ def line(row: dict[str, Any]) -> str:
 
 def speedups(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Ratios of seconds over all modules together, and the least over single ones."""
-    found: dict[str, Any] = {}
+    ratios_by_pair: dict[str, Any] = {}
     for ours, peers in PEERS.items():
         for peer in peers:
             for clock in ("wall", "cpu"):
                 ratios = [row[peer][clock] / row[ours][clock] for row in rows]
                 total = sum(r[peer][clock] for r in rows) / sum(r[ours][clock] for r in rows)
-                found[f"{ours} against {peer}, {clock}"] = {"total": total, "least": min(ratios)}
-    return found
+                ratios_by_pair[f"{ours} against {peer}, {clock}"] = {
+                    "total": total,
+                    "least": min(ratios),
+                }
+    return ratios_by_pair
 
 
 def attention() -> dict[str, tuple[int, int]]:
@@ -214,9 +217,9 @@ def dense_rar(folder: Path, all_at_once: bool, write: bool) -> dict[str, Any]:
     else:
         with open(out if write else "/dev/null", "wb") as file:
             for m in a:
-                whole = merged(m, dense(a, m), dense(b, m))
+                module_sum = merged(m, dense(a, m), dense(b, m))
                 if write:
-                    file.write(whole.data)
+                    file.write(module_sum.data)
         made = timed(start)
     out.unlink(missing_ok=True)
     return {"coefficients": made, "file": timed(start)}
@@ -236,10 +239,10 @@ def factored_rar(folder: Path) -> dict[str, Any]:
     both = merge([a, b], method="lora-rar", network=net)
     made = timed(start)
     formats.write(both, folder / "both.safetensors")
-    found = {"reading": read, "coefficients": coefficients, "merged": made, "file": timed(start)}
-    found["all"] = {clock: read[clock] + found["file"][clock] for clock in ("wall", "cpu")}
-    found["bytes"] = (folder / "both.safetensors").stat().st_size
-    return found
+    timings = {"reading": read, "coefficients": coefficients, "merged": made, "file": timed(start)}
+    timings["all"] = {clock: read[clock] + timings["file"][clock] for clock in ("wall", "cpu")}
+    timings["bytes"] = (folder / "both.safetensors").stat().st_size
+    return timings
 
 
 def agreement(folder: Path) -> dict[str, float]:
@@ -255,8 +258,8 @@ def agreement(folder: Path) -> dict[str, float]:
             for x in (a, b)
         )
         expected = columns(D1, D2, net) if net.reads(module, delta) else D1 + D2
-        found = np.float32(delta.scale) * (delta.up @ delta.down)
-        worst = max(worst, float(np.linalg.norm(found - expected) / np.linalg.norm(expected)))
+        product = np.float32(delta.scale) * (delta.up @ delta.down)
+        worst = max(worst, float(np.linalg.norm(product - expected) / np.linalg.norm(expected)))
     return {"largest_relative_difference": worst}
 
 
@@ -267,19 +270,19 @@ def timed(start: tuple[float, float]) -> dict[str, float]:
 def child(task: str, folder: Path, write: bool) -> None:
     before = peak_bytes()
     if task == "factors":
-        found = factored_rar(folder)
+        figures = factored_rar(folder)
     elif task == "agreement":
-        found = agreement(folder)
+        figures = agreement(folder)
     else:
-        found = dense_rar(folder, task == "all_dense", write)
-    print(json.dumps({**found, "python_bytes": before, "peak_bytes": peak_bytes()}))
+        figures = dense_rar(folder, task == "all_dense", write)
+    print(json.dumps({**figures, "python_bytes": before, "peak_bytes": peak_bytes()}))
 
 
 def lora_rar(small: bool, write: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder), small, np.float16)
-        found["input_bytes"] = (Path(folder) / "subject.safetensors").stat().st_size
+        figures["input_bytes"] = (Path(folder) / "subject.safetensors").stat().st_size
         for task in ("factors", "streaming_dense", "all_dense", "agreement"):
             done = subprocess.run(
                 [sys.executable, __file__, "--child", task, folder, str(int(write))],
@@ -287,28 +290,28 @@ def lora_rar(small: bool, write: bool) -> dict[str, Any]:
                 text=True,
             )
             if done.returncode:  # not enough memory, say
-                found[task] = {"failed": done.returncode}
+                figures[task] = {"failed": done.returncode}
                 print(task, "failed", done.returncode, done.stderr[-300:])
                 continue
-            row = found[task] = json.loads(done.stdout)
-            told = ", ".join(
+            row = figures[task] = json.loads(done.stdout)
+            timings = ", ".join(
                 f"{k} {v['wall']:.2f} s (cpu {v['cpu']:.2f})"
                 if isinstance(v, dict)
                 else f"{k} {v:.3g}"
                 for k, v in row.items()
             )
-            print(f"LoRA.rar {task}: {told}", flush=True)
-    ours = found["factors"]
+            print(f"LoRA.rar {task}: {timings}", flush=True)
+    ours = figures["factors"]
     for task in ("streaming_dense", "all_dense"):
-        if "peak_bytes" in found[task]:
-            found[f"speedup over {task}"] = {
-                "coefficients and sum, wall": found[task]["coefficients"]["wall"]
+        if "peak_bytes" in figures[task]:
+            figures[f"speedup over {task}"] = {
+                "coefficients and sum, wall": figures[task]["coefficients"]["wall"]
                 / ours["merged"]["wall"],
-                "with the file, wall": found[task]["file"]["wall"] / ours["file"]["wall"],
-                "with the file, cpu": found[task]["file"]["cpu"] / ours["file"]["cpu"],
-                "memory": found[task]["peak_bytes"] / ours["peak_bytes"],
+                "with the file, wall": figures[task]["file"]["wall"] / ours["file"]["wall"],
+                "with the file, cpu": figures[task]["file"]["cpu"] / ours["file"]["cpu"],
+                "memory": figures[task]["peak_bytes"] / ours["peak_bytes"],
             }
-    return found
+    return figures
 
 
 def main() -> None:

@@ -226,10 +226,10 @@ def build(name: str, config: dict[str, Any]) -> Any:
         return getattr(diffusers, name)(**config)
 
 
-def rows(found: dict[str, tuple[tuple[int, ...], bool]]) -> list[list[Any]]:
+def rows(shapes: dict[str, tuple[tuple[int, ...], bool]]) -> list[list[Any]]:
     """Modules that differ in their first number only, as one row: path, numbers, shape, bias."""
     groups: dict[tuple[str, tuple[int, ...], bool], list[int]] = {}
-    for path, (shape, bias) in found.items():
+    for path, (shape, bias) in shapes.items():
         number = _NUMBER.search(path)
         template = _NUMBER.sub("*", path, count=1)
         groups.setdefault((template, shape, bias), [])

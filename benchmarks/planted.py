@@ -40,11 +40,11 @@ ABSENT = 0.12  # of the originals
 
 
 def each(change: Callable[[LowRank], Delta]) -> Callable[[Adapter], Adapter]:
-    def whole(a: Adapter) -> Adapter:
+    def change_all(a: Adapter) -> Adapter:
         deltas = {m: change(d) if isinstance(d, LowRank) else d for m, d in a.items()}
         return a.with_(deltas=deltas)
 
-    return whole
+    return change_all
 
 
 def padded(d: LowRank) -> LowRank:
@@ -88,8 +88,8 @@ class Planter:
 
     def pick(self, *of: str, count: int = 1) -> list[str]:
         """Different files whose `how` is among `of`, absent ones too."""
-        found = [f.path for f in self.truth.files.values() if f.how in of]
-        return [str(p) for p in self.rng.choice(found, min(count, len(found)), replace=False)]
+        paths = [f.path for f in self.truth.files.values() if f.how in of]
+        return [str(p) for p in self.rng.choice(paths, min(count, len(paths)), replace=False)]
 
     def for_step(self, step: str, *of: str) -> str:
         """A file that is here and that the step does change."""
@@ -175,41 +175,41 @@ class Planter:
 
     # copies and near copies
 
-    def one(self, how: str, source: str) -> str:
+    def one(self, step: str, source: str) -> str:
         """A file made from one other."""
         before, adapter = self.truth.files[source], self.adapters[source]
         size = 1.0
-        word, dtype = how, None
-        if how == "convert":
+        word, dtype = step, None
+        if step == "convert":
             adapter = adapter.with_(
                 dialect=str(self.rng.choice([d for d in DIALECTS if d != adapter.dialect]))
             )
-        elif how == "dtype":
+        elif step == "dtype":
             kinds = {array.dtype for _, d in adapter.items() for array in arrays(d)}
             dtype = str(self.rng.choice([k for k, v in DTYPES.items() if np.dtype(v) not in kinds]))
-        elif how == "scale":
+        elif step == "scale":
             size = float(np.round(self.rng.uniform(0.4, 1.6), 2))
             adapter = scale(adapter, size).with_(metadata=adapter.metadata)  # type: ignore[union-attr]
-        elif how == "negate":
+        elif step == "negate":
             size = -1.0
             adapter = scale(adapter, -1).with_(metadata=adapter.metadata)  # type: ignore[union-attr]
-        elif how == "resize":
-            most = max(d.rank or 1 for _, d in adapter.items())
-            rank = int(self.rng.integers(1, max(2, min(most, 17))))
+        elif step == "resize":
+            max_rank = max(d.rank or 1 for _, d in adapter.items())
+            rank = int(self.rng.integers(1, max(2, min(max_rank, 17))))
             word = f"resize:{rank}"
             adapter = stamp(recompress(adapter, rank=rank)[0], [adapter], "resize", {"rank": rank})
-        elif how == "fewer":
-            kept = [m for m in adapter if "attn2" in m.path or self.rng.random() < 0.3]
-            kept = kept if len(kept) < len(adapter) else kept[: len(kept) // 2]
-            adapter = adapter.with_(deltas={m: adapter.deltas[m] for m in kept})
-        elif how == "noise":
+        elif step == "fewer":
+            modules = [m for m in adapter if "attn2" in m.path or self.rng.random() < 0.3]
+            modules = modules if len(modules) < len(adapter) else modules[: len(modules) // 2]
+            adapter = adapter.with_(deltas={m: adapter.deltas[m] for m in modules})
+        elif step == "noise":
             share = float(self.rng.uniform(0.02, 0.1))
             adapter = each(lambda d: noisy(d, share, self.rng))(adapter)
-        elif how in SAME:
-            adapter = SAME[how](adapter)
+        elif step in SAME:
+            adapter = SAME[step](adapter)
         steps = (*before.steps, word)
-        file = Planted(self.name(), how, (source,), (size,), before.core, steps)
-        if how == "copy":
+        file = Planted(self.name(), step, (source,), (size,), before.core, steps)
+        if step == "copy":
             return self._copied(file, source)
         return self.add(file, adapter, dtype)
 
@@ -225,31 +225,31 @@ class Planter:
 
     # merges
 
-    def merged(self, how: str, sources: list[str], weights: list[float] | None = None) -> str:
+    def merged(self, method: str, sources: list[str], weights: list[float] | None = None) -> str:
         if weights is None:
             signs = self.rng.choice([1, 1, 1, 1, -1], len(sources))
             weights = [float(w) for w in np.round(self.rng.uniform(0.2, 1.2, len(sources)), 2)]
-            if how in LINEAR and how != "average":
+            if method in LINEAR and method != "average":
                 weights = [float(w * s) for w, s in zip(weights, signs, strict=True)]
         adapters = [self.adapters[s] for s in sources]
         ranks = [max(d.rank or 1 for _, d in a.items()) for a in adapters]
         options: dict[str, object] = {}
-        if how == "cut sum" or (how not in LINEAR and self.rng.random() < 0.5):
+        if method == "cut sum" or (method not in LINEAR and self.rng.random() < 0.5):
             options["rank"] = max(
                 2, int(sum(min(r, 16) for r in ranks) * self.rng.uniform(0.4, 0.8))
             )
-        elif how not in LINEAR:
+        elif method not in LINEAR:
             options["rank"] = min(32, sum(ranks))
         elif any(isinstance(d, Hadamard) for a in adapters for _, d in a.items()):
             options["rank"] = 24  # the exact sum would be a full matrix
-        if how.startswith("dare"):
+        if method.startswith("dare"):
             options["seed"] = int(self.rng.integers(100))
-        made = merge(adapters, weights, method="sum" if how == "cut sum" else how, **options)
-        if how == "average":
+        made = merge(adapters, weights, method="sum" if method == "cut sum" else method, **options)
+        if method == "average":
             weights = [w / sum(weights) for w in weights]
         dtype = str(self.rng.choice(["fp16", "bf16"])) if self.rng.random() < 0.4 else None
-        kept = tuple(weights) if how in LINEAR else ()
-        return self.add(Planted(self.name(), how, tuple(sources), kept), made, dtype)
+        stated_weights = tuple(weights) if method in LINEAR else ()
+        return self.add(Planted(self.name(), method, tuple(sources), stated_weights), made, dtype)
 
 
 SAME: Mapping[str, Callable[[Adapter], Adapter]] = {
@@ -265,7 +265,7 @@ def plant(folder: Path, seed: int, family: str = "micro-1") -> Truth:
     planter = Planter(folder, seed, family)
     planter.originals()
     rng = planter.rng
-    for how in (
+    for step in (
         "copy",
         "convert",
         "dtype",
@@ -276,22 +276,22 @@ def plant(folder: Path, seed: int, family: str = "micro-1") -> Truth:
         "resize",
         "resize",
     ):
-        planter.one(how, planter.for_step(how, "original"))
-    for how in ("fewer", "scale", "negate", "noise"):
-        planter.one(how, planter.for_step(how, "original"))
+        planter.one(step, planter.for_step(step, "original"))
+    for step in ("fewer", "scale", "negate", "noise"):
+        planter.one(step, planter.for_step(step, "original"))
     for count in (2, 3, int(rng.integers(4, 6))):
         planter.merged("sum", planter.pick("original", count=count))
     planter.merged("sum", planter.pick("original", count=4), [1.0, 0.05, 0.03, 0.02])
-    for how in ("average", "svd", "cut sum", "cut sum", "ties", "dare-linear", "slerp"):
-        count = 2 if how == "slerp" else int(rng.integers(2, 5))
-        planter.merged(how, planter.pick("original", count=count))
+    for method in ("average", "svd", "cut sum", "cut sum", "ties", "dare-linear", "slerp"):
+        count = 2 if method == "slerp" else int(rng.integers(2, 5))
+        planter.merged(method, planter.pick("original", count=count))
     made = ("resize", "dtype", "convert", "noise")
     planter.merged("sum", [*planter.pick("original"), *planter.pick(*made)])
     merges = ("sum", "svd", "cut sum", "average", "ties")
     chain = [*planter.pick(*merges), *planter.pick("original")]
     planter.merged(str(rng.choice(["sum", "svd", "cut sum"])), chain)
-    for how in ("resize", "resize", "dtype", "copy", str(rng.choice(["noise", "scale"]))):
-        planter.one(how, planter.for_step(how, *merges))
+    for step in ("resize", "resize", "dtype", "copy", str(rng.choice(["noise", "scale"]))):
+        planter.one(step, planter.for_step(step, *merges))
     return planter.truth
 
 

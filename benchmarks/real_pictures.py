@@ -12,11 +12,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from machine import machine, save
+from pages import fill_pages
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base, losses, open_base
@@ -93,21 +93,6 @@ def photos(base: Base, folder: Path) -> dict[str, object]:
     return {"subjects": rows, "mean": mean}
 
 
-def write_page(figures: dict[str, Any]) -> None:
-    """Replace the figures of docs/train.md."""
-    icons, photos = figures["icons"], figures["photos"]
-    columns = ("loss of held-out pictures", "base", "own LoRA", "a LoRA of another rendering")
-    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    mean = [f"{value:.3f}" for value in icons["mean"].values()]
-    lines.append(f"| icons, {len(icons['renderings'])} renderings | {' | '.join(mean)} |")
-    mean = [f"{value:.3f}" for value in photos["mean"].values()]
-    lines.append(f"| photographs, {len(photos['subjects'])} subjects | {' | '.join(mean)} | |")
-    page = Path(__file__).parents[1] / "docs" / "train.md"
-    head, _, rest = page.read_text().partition("<!-- real -->")
-    tail = rest.partition("<!-- end of real -->")[2]
-    page.write_text("\n".join([f"{head}<!-- real -->", *lines, f"<!-- end of real -->{tail}"]))
-
-
 def main(data: Path) -> None:
     torch.set_num_threads(1)
     base, start = open_base(), time.time()
@@ -119,7 +104,7 @@ def main(data: Path) -> None:
     figures["seconds"] = round(time.time() - start)
     print(figures["icons"], figures["photos"], sep="\n")
     print(save("real_pictures", figures))
-    write_page(figures)
+    fill_pages()
 
 
 if __name__ == "__main__":

@@ -231,11 +231,11 @@ def mapped(path: str) -> dict[str, np.ndarray]:
     start = 8 + int(data[:8].view("<u8")[0])
     header = json.loads(bytes(data[8:start]))
     header.pop("__metadata__", None)
-    found = {}
+    tensors = {}
     for name, entry in header.items():
         low, high = (start + offset for offset in entry["data_offsets"])
-        found[name] = np.asarray(data[low:high]).view(np.float16).reshape(entry["shape"])
-    return found
+        tensors[name] = np.asarray(data[low:high]).view(np.float16).reshape(entry["shape"])
+    return tensors
 
 
 def peak_bytes() -> int:
@@ -246,11 +246,11 @@ def peak_bytes() -> int:
 
 
 def full_sdxl() -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sdxl.safetensors"
         write_sdxl(path)
-        found["file_bytes"] = path.stat().st_size
+        figures["file_bytes"] = path.stat().st_size
         for task in ("stream", "spectra", "adapter", "resize"):
             done = subprocess.run(
                 [sys.executable, __file__, "--child", str(path), task],
@@ -259,16 +259,17 @@ def full_sdxl() -> dict[str, Any]:
                 check=True,
             )
             row = json.loads(done.stdout)
-            row["peak_over_file"] = row["peak_bytes"] / found["file_bytes"]
-            found[task] = row
+            row["peak_over_file"] = row["peak_bytes"] / figures["file_bytes"]
+            figures[task] = row
             print(
-                f"SDXL rank {RANK}, {row['modules']} modules, {found['file_bytes'] / 1e6:.0f} MB, "
-                f"{task}: {row['wall']:.2f} s (cpu {row['cpu']:.2f}), "
+                f"SDXL rank {RANK}, {row['modules']} modules, "
+                f"{figures['file_bytes'] / 1e6:.0f} MB, {task}: {row['wall']:.2f} s "
+                f"(cpu {row['cpu']:.2f}), "
                 f"peak {row['peak_bytes'] / 1e6:.0f} MB = {row['peak_over_file']:.2f} of the file "
                 f"(python alone {row['python_bytes'] / 1e6:.0f} MB)",
                 flush=True,
             )
-    return found
+    return figures
 
 
 def main() -> None:

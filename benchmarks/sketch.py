@@ -33,7 +33,7 @@ from lorarium.descriptors import describe, fold, kernel
 from lorarium.descriptors.gram import centred, cosines
 from lorarium.descriptors.sketch import OUTPUT, PRODUCT, sketch
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 SEED = 0
 SIZES = (512, 1024, 2048, 4096, 8192, 16384)
@@ -63,7 +63,7 @@ def speed() -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         for name, (family, rank, keep) in FILES.items():
             path = Path(folder) / "x.safetensors"
-            synthesise(family, "diffusers", rank=rank, seed=SEED, keep=keep).save(path)
+            make_fixture(family, "diffusers", rank=rank, seed=SEED, keep=keep).save(path)
             adapter = formats.read(path)
             repeats = 5 if path.stat().st_size > 2**26 else 30
 
@@ -212,10 +212,12 @@ ARTISTS, WORKS = 40, 3
 STRENGTHS = (0.45, 0.55, 0.65, 0.8)
 
 
-def artist(who: int, which: int, strength: float) -> Adapter:
+def artist(identity: int, which: int, strength: float) -> Adapter:
     """Hard on purpose: weak content, a direction that all share, and another A for each."""
     _, table, r = WORLDS["micro-1 linear, rank 4"]
-    own, work = (np.random.default_rng([SEED, *key]) for key in ((who, 7), (who, which, 8)))
+    own, work = (
+        np.random.default_rng([SEED, *key]) for key in ((identity, 7), (identity, which, 8))
+    )
     deltas = {}
     for place, (path, (out, n)) in enumerate(table.items()):
         common = np.random.default_rng([SEED, place, 9]).standard_normal((out, 2))
@@ -304,7 +306,7 @@ def _case(world: str, rng: np.random.Generator, rank: int, cut: str) -> dict[str
 
 def _solved(cases: list[dict[str, Any]], known: np.ndarray, size: int) -> dict[str, Any]:
     X = fold(known, size).astype(np.float64)
-    found = parents = false = 0
+    recovered = parents = false = 0
     noise, off = [], []
     for case in cases:
         y = fold(case["vector"], size).astype(np.float64)
@@ -314,19 +316,19 @@ def _solved(cases: list[dict[str, Any]], known: np.ndarray, size: int) -> dict[s
         for i, weight, share, exact in rows:
             if share > 0.05:
                 parents += 1
-                found += int(i) in solution
+                recovered += int(i) in solution
                 noise.append(solution.get(int(i), 0.0) - exact)
                 off.append(abs(exact - weight))
     return {
         "parents": parents,
-        "found": found / parents,
+        "found": recovered / parents,
         "false": false,
         "rms_from_exact_regression": _rms(np.array(noise)),
         "exact_regression_within_0.05": float((np.array(off) <= 0.05).mean()),
     }
 
 
-def _greedy(X: np.ndarray, y: np.ndarray, least: float = 0.02) -> dict[int, float]:
+def _greedy(X: np.ndarray, y: np.ndarray, min_share: float = 0.02) -> dict[int, float]:
     """Orthogonal matching pursuit, until the next one explains under 2% of the energy."""
     lengths = np.linalg.norm(X, axis=1)
     chosen: list[int] = []
@@ -335,7 +337,7 @@ def _greedy(X: np.ndarray, y: np.ndarray, least: float = 0.02) -> dict[int, floa
         near = np.abs(X @ rest) / lengths
         near[chosen] = 0
         best = int(near.argmax())
-        if near[best] ** 2 < least * float(y @ y):
+        if near[best] ** 2 < min_share * float(y @ y):
             break
         chosen.append(best)
         weights = np.linalg.lstsq(X[chosen].T, y, rcond=None)[0]

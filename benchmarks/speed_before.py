@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import fill_page, machine, save
+from machine import machine, save
+from pages import fill_pages
 
 from lorarium import formats
 from lorarium.adapter import Adapter, LowRank, Module
@@ -149,21 +150,6 @@ def row(name: str, before: list[float], now: list[float]) -> dict[str, Any]:
     }
 
 
-def lines(document: dict[str, Any]) -> list[str]:
-    found = [
-        f"Processor seconds of whole programs, the least of {document['runs']} runs by turns; "
-        f"before is {document['before'][:7]}:",
-        "",
-        "| | before | now | now / before |",
-        "|---|---|---|---|",
-    ]
-    for one in document["tasks"]:
-        best = one["before"]["best"], one["now"]["best"]
-        ratio = one["ratio of the best"]
-        found.append(f"| {one['task']} | {best[0]:.2f} | {best[1]:.2f} | {ratio:.2f} |")
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("other", type=Path, help="another checkout")
@@ -181,18 +167,18 @@ def main() -> None:
         for name, task in tasks(scratch).items():
             if given.only and not name.startswith(tuple(given.only)):
                 continue
-            found: tuple[list[float], list[float]] = [], []
+            times_pair: tuple[list[float], list[float]] = [], []
             for turn in range(given.runs):
-                both = ((other, found[0]), (HERE, found[1]))
+                both = ((other, times_pair[0]), (HERE, times_pair[1]))
                 for source, times in both if turn % 2 else both[::-1]:
                     times.append(round(seconds(task, source, scratch)[0], 3))
-            rows.append(row(name, *found))
-            print(f"{name}: {min(found[0]):.2f} -> {min(found[1]):.2f} s, "
+            rows.append(row(name, *times_pair))
+            print(f"{name}: {min(times_pair[0]):.2f} -> {min(times_pair[1]):.2f} s, "
                   f"{rows[-1]['ratio of the best']}", flush=True)  # fmt: skip
             if not given.only:  # what is measured stays, should the rest be stopped
                 document = {"machine": machine(), "before": revision, "runs": given.runs}
                 save("speed_before", document | {"tasks": rows})
-                fill_page(HERE / "docs" / "develop.md", lines(document | {"tasks": rows}))
+                fill_pages()
 
 
 if __name__ == "__main__":

@@ -74,14 +74,14 @@ def train(trainer: Trainer, family: str, subject: int, steps: int = 3) -> Adapte
             down = down.reshape(trainer.rank, into, *kernel)
             up = up.reshape(out, trainer.rank, *(1 for _ in kernel))
             deltas[Module("denoiser", path)] = LowRank(up, down, scale=ratio)
-    told = {
+    metadata = {
         "ss_network_dim": str(trainer.rank),
         "ss_network_alpha": str(trainer.alpha),
         "ss_steps": str(500 * steps),
         "ss_seed": str(trainer.seed),
         "ss_output_name": f"{TOPICS[subject % 10]}_{trainer.name}",
     }
-    return Adapter(deltas, family, told, {}, trainer.dialect)
+    return Adapter(deltas, family, metadata, {}, trainer.dialect)
 
 
 def _direction(name: str, path: str, out: int, n: int, rank: int) -> np.ndarray:

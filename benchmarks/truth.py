@@ -47,10 +47,10 @@ class Truth:
         return [file for file in self.files.values() if file.present]
 
     def ancestors(self, path: str) -> set[str]:
-        found: set[str] = set()
+        paths: set[str] = set()
         for source in self.files[path].sources:
-            found |= {source} | self.ancestors(source)
-        return found
+            paths |= {source} | self.ancestors(source)
+        return paths
 
     def originals(self, path: str) -> dict[str, float] | None:
         """Originals with their weights in a file; None when a method was not linear. A file that

@@ -19,7 +19,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from machine import RESULTS, fill_page, machine
+from machine import RESULTS, machine
+from pages import fill_pages
 
 from lorarium.bases.base import open_base
 from lorarium.evaluation.judges import load_judge
@@ -172,38 +173,7 @@ def tally() -> None:
     }  # fmt: skip
     (KEPT / "tally.json").write_text(json.dumps(document, indent=1) + "\n")
     print(summary(document["parts"]["all"]))
-    fill_page(ROOT / "docs" / "votes.md", table(document["parts"]))
-
-
-def table(parts: dict[str, Any]) -> list[str]:
-    """Rows by votes of all targets and of those held back, and by the judges on the latter."""
-    lines: list[str] = []
-    judges = [judge["judge"] for judge in parts["held"]["judges"]]
-    for kind, figures in parts["all"]["kinds"].items():
-        held = {row["source"]: row["mean"] for row in parts["held"]["kinds"][kind]["rows"]}
-        verdicts = [
-            {row["source"]: row["judge"] for row in judge["kinds"].get(kind, {}).get("rows", [])}
-            for judge in parts["held"]["judges"]
-        ]
-        lines += ["", f"| {kind} | votes | held back | " + " | ".join(f"judge {j}" for j in judges)
-                  + " |", "|---" * (3 + len(judges)) + "|"]  # fmt: skip
-        for row in sorted(figures["rows"], key=lambda row: -row["mean"]):
-            source = row["source"]
-            cells = [source, f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"]
-            cells += [_two(column.get(source)) for column in (held, *verdicts)]
-            lines.append("| " + " | ".join(cells) + " |")
-        agreements = [
-            f"judge {j}: Spearman {figures_of['spearman']:.2f}, judge less votes "
-            f"{figures_of['mean difference']:+.2f}"
-            for j, judge in zip(judges, parts["held"]["judges"], strict=True)
-            if (figures_of := judge["kinds"].get(kind))
-        ]
-        lines += ["", "On those held back: " + "; ".join(agreements) + "."]
-    return [*lines, ""]
-
-
-def _two(share: float | None) -> str:
-    return "" if share is None else f"{share:.2f}"
+    fill_pages()
 
 
 if __name__ == "__main__":

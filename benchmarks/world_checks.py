@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from machine import machine, save
+from pages import fill_pages
 
 from lorarium.encoders.nets import ClipLike
 from lorarium.encoders.store import shipped
@@ -131,41 +132,7 @@ def main() -> None:
             f"{'pass' if check['passed'] else 'FAIL'}  {name}: {check['found']} ({check['goal']})"
         )
     print(save("world_checks", document))
-    write_page(document)
-
-
-def write_page(document: dict[str, Any]) -> None:
-    """Replace the figures of docs/judges.md."""
-    lines = ["| | error | R@1 |", "|---|---|---|"]
-    for name, judge in (document["judges"] | document["baselines"]).items():
-        for what in ("style", "subject", "subject in photo"):
-            if what not in judge:
-                continue
-            f = judge[what]
-            lines.append(f"| {name}, {what} | {f['error']:.3f} | {f['found']:.3f} |")
-    for member, kinds in document["histograms"].items():
-        for kind, f in kinds.items():
-            lines.append(
-                f"| colour histogram ({kind}), {member} | {f['error']:.3f} | {f['found']:.3f} |"
-            )
-    for what, f in document["identity from one cue"].items():
-        lines.append(f"| individual from {what} alone | {f['error']:.3f} | {f['found']:.3f} |")
-    columns = (
-        "true renders that pass", "style", "others of the genre", "subject",
-        "others of the class", "genre named", "class named",
-    )  # fmt: skip
-    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
-    for name, judge in document["judges"].items():
-        row = [*judge["true_renders"].values(), judge["genre_named"], judge["class_named"]]
-        lines.append(f"| {name} | " + " | ".join(f"{x:.3f}" for x in row) + " |")
-    lines += ["", "| check | found | goal | |", "|---|---|---|---|"]
-    for name, check in document["checks"].items():
-        verdict = "passes" if check["passed"] else "**fails**"
-        lines.append(f"| {name} | {check['found']:.3f} | {check['goal']} | {verdict} |")
-    page = Path(__file__).parents[1] / "docs" / "judges.md"
-    head, _, rest = page.read_text().partition("<!-- figures -->")
-    _, _, tail = rest.partition("<!-- end -->")
-    page.write_text("\n".join([head + "<!-- figures -->", *lines, "<!-- end -->" + tail]))
+    fill_pages()
 
 
 def checks(document: dict[str, Any]) -> dict[str, Any]:

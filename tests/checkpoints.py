@@ -45,7 +45,7 @@ def diffusers(made: Weights) -> dict[str, np.ndarray]:
 
 def native(made: Weights, family: str) -> dict[str, np.ndarray]:
     """The tensors of a single-file checkpoint in the original words."""
-    found: dict[str, np.ndarray] = {}
+    tensors: dict[str, np.ndarray] = {}
     for part, table in FAMILIES[family].parts.items():
         tower, tower_prefix = OPENCLIP.get(family, ("", ""))
         openclip = tower == part
@@ -61,13 +61,13 @@ def native(made: Weights, family: str) -> dict[str, np.ndarray]:
                 pieces = [made[m] for p in paths if (m := Module(part, p + tail)) in made]
                 if not pieces:
                     continue
-                whole = np.concatenate(pieces)
+                weight = np.concatenate(pieces)
                 if swapped:
-                    whole = np.concatenate(np.split(whole, 2)[::-1])
-                found[prefix + _native_key(name + tail, openclip)] = (
-                    whole.T if openclip and name == "text_projection" else whole
+                    weight = np.concatenate(np.split(weight, 2)[::-1])
+                tensors[prefix + _native_key(name + tail, openclip)] = (
+                    weight.T if openclip and name == "text_projection" else weight
                 )
-    return found
+    return tensors
 
 
 def _key(path: str) -> str:

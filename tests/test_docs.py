@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -13,21 +12,18 @@ from pathlib import Path
 import click
 import pytest
 
-import lorarium
-from lorarium import formats
 from lorarium.cli import cli
 from lorarium.cli import commands as help_lines
-from lorarium.formats.example import example
-from lorarium.formats.health import CODES
-
-ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+from lorarium.errors import missing_extra
+from lorarium.formats.inspection.health import CODES
+from lorarium.mergers import METHODS
+from tests.docs_blocks import PAGES, ROOT, parse
 
 
 def commands() -> dict[str, click.Command]:
     context = click.Context(cli)
-    found = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
-    return {name: command for name, command in found.items() if command is not None}
+    by_name = {name: cli.get_command(context, name) for name in cli.list_commands(context)}
+    return {name: command for name, command in by_name.items() if command is not None}
 
 
 @pytest.mark.parametrize("name", sorted(commands()))
@@ -70,11 +66,57 @@ def test_constraints_pin_every_dependency() -> None:
     assert "torch==2.13.0" in pins
 
 
+def anchors(page: Path) -> set[str]:
+    """The fragments of a page's headings, as code hosts make them."""
+    heads = re.findall(r"^#+ (.*)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for name, _, anchor in re.findall(r"\]\(([^)#]*)(#([^)]+))?\)", page.read_text()):
+        if "://" not in name:
+            target = page.parent / name if name else page
+            assert target.exists(), f"{page.name} links to {name}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {name}#{anchor}"
+
+
+def test_every_merge_method_has_its_formula() -> None:
+    page = (ROOT / "docs" / "merge-methods.md").read_text()
+    table = re.search(r"^\| method \| what it makes.*?\n\n", page, re.M | re.S)
+    assert table
+    firsts = [line.split("|")[1] for line in table[0].splitlines()[2:] if line]
+    assert set(re.findall(r"`([a-z-]+)`", " ".join(firsts))) == set(METHODS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_inside_sentences_exist(page: Path) -> None:
+    for line in re.findall(r"`lorarium ([a-z][^`]*)`", page.read_text()):
+        if "..." not in line and not page.name == "commands.md":  # those are headings of usage
+            parse(shlex.split(line), f"{page.name}: lorarium {line}")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_inside_sentences_exist(page: Path) -> None:
+    for name in re.findall(r"`((?:[a-z_0-9]+/)+[a-z_0-9]+\.(?:py|toml|json))", page.read_text()):
+        homes = (ROOT, ROOT / "src" / "lorarium")
+        ours = any((home / name.split("/")[0]).is_dir() for home in homes)
+        assert not ours or any((home / name).is_file() for home in homes), f"{page.name}: {name}"
+
+
+def test_one_place_says_how_to_install_an_extra() -> None:
+    source = ROOT / "src" / "lorarium"
+    named = [path.name for path in source.rglob("*.py") if "lorarium[" in path.read_text("utf-8")]
+    assert named == ["errors.py"]
+    hint = missing_extra("this needs torch", "torch").hint
+    assert "pip install 'lorarium[torch]'" in hint and "pip install -e '.[torch]'" in hint
+
+
+def test_every_extra_has_its_row() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs" / "install.md").read_text()
+    rows = {name for row in re.findall(r"^\| (`.*?) \|", page, re.M) for name in row.split(", ")}
+    assert {f"`{name}`" for name in project["optional-dependencies"]} <= rows
 
 
 def test_index_names_every_page() -> None:
@@ -83,32 +125,6 @@ def test_index_names_every_page() -> None:
         "README.md",
         "index.md",
     ]
-
-
-def test_python_examples_compile() -> None:
-    for page in PAGES:
-        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.M | re.S):
-            compile(block, page.name, "exec")
-
-
-def readme_commands() -> list[str]:
-    block = re.search(r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
-    assert block
-    return [line for line in block[1].splitlines() if line.startswith("lorarium ")]
-
-
-def test_readme_commands_run(tmp_path: Path) -> None:
-    formats.write(example(seed=1), tmp_path / "ink.safetensors", "kohya")
-    formats.write(example(seed=2, rank=8), tmp_path / "rain.safetensors", "diffusers")
-    assert len(readme_commands()) == 7
-    source = str(Path(lorarium.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": source, "LORARIUM_LIBRARY": str(tmp_path / "l")}
-    for line in readme_commands():
-        program = [sys.executable, "-m", *shlex.split(line)]
-        done = subprocess.run(
-            program, cwd=tmp_path, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0 and done.stdout and not done.stderr, (line, done)
 
 
 def test_tour_runs(tmp_path: Path) -> None:

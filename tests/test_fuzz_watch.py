@@ -53,11 +53,11 @@ def test_nothing_escapes_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     totals = Totals(start=10, next=10)
     for _ in watching.run(totals, _steps, 30, tmp_path):
         assert totals.operations <= 30
-    found = {what.split(" (")[0]: numbers for what, numbers in totals.finds.items()}
-    assert found.pop("resize: stuck") == [13] and found.pop("merge: the process died") == [15]
-    assert found.pop("memory") == [17]
+    finds = {what.split(" (")[0]: numbers for what, numbers in totals.finds.items()}
+    assert finds.pop("resize: stuck") == [13] and finds.pop("merge: the process died") == [15]
+    assert finds.pop("memory") == [17]
     assert {
-        what.split(" in ")[0].replace("_Array", ""): numbers for what, numbers in found.items()
+        what.split(" in ")[0].replace("_Array", ""): numbers for what, numbers in finds.items()
     } == {**{"write: MemoryError": [18], "index: ZeroDivisionError": [19]}}
     assert (totals.slow, totals.large, totals.foreign, totals.operations) == (1, 1, 3, 30)
     # an operation that was stopped hides those before it on the same input, and no others

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lorarium.errors import LorariumError as LorariumError
     from lorarium.forecasts.facts import forecast as forecast
     from lorarium.formats.converting import convert as convert
-    from lorarium.formats.inspect import inspect_file as inspect
+    from lorarium.formats.inspection.inspect import inspect_file as inspect
     from lorarium.formats.reading import read as read
     from lorarium.formats.writing import write as write
     from lorarium.library.library import Library as Library
@@ -39,7 +39,7 @@ _HOMES = {
     "describe": "descriptors.many:describe",
     "evaluate": "verbs:evaluate",
     "forecast": "forecasts.facts:forecast",
-    "inspect": "formats.inspect:inspect_file",
+    "inspect": "formats.inspection.inspect:inspect_file",
     "merge": "mergers:merge",
     "read": "formats.reading:read",
     "render": "verbs:render",

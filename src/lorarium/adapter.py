@@ -14,14 +14,19 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
-
-import ml_dtypes
-import numpy as np
+from typing import NamedTuple
 
 from lorarium.errors import LorariumError
-
-Array = np.ndarray
+from lorarium.soundness import (
+    Array,
+    dims,
+    is_matrix,
+    matrix_shape,
+    need_numbers,
+    need_weight,
+    product_shape,
+    tucker_fits,
+)
 
 PARTS = (
     "denoiser",
@@ -31,19 +36,6 @@ PARTS = (
     "text_encoder_2",
     "text_encoder_3",
 )
-
-
-# the number types a weight may have; integers and exponents alone (float8_e8m0fnu) are codes
-_REAL: tuple[Any, ...] = (
-    *(np.float64, np.float32, np.float16, ml_dtypes.bfloat16),
-    *(ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2),
-    *(ml_dtypes.float8_e4m3fnuz, ml_dtypes.float8_e5m2fnuz),
-)
-REAL = frozenset(np.dtype(t).newbyteorder(order) for t in _REAL for order in "=S")
-MOST_AXES = 5  # of a weight: a video model's kernel has (out, in, t, h, w)
-MOST_ENTRIES = 2**30  # of a weight: small factors could claim one that nothing can work on
-LONGEST_SIDE = 2**20  # of a weight that factors claim: four times the largest vocabulary
-LARGEST_SCALE = float(np.finfo(np.float32).max)
 
 
 class Module(NamedTuple):
@@ -73,18 +65,18 @@ class LowRank:
 
     def __post_init__(self) -> None:
         up, down, mid = self.up, self.down, self.mid
-        _need_numbers(self, ("up", "down"))
+        need_numbers(self, ("up", "down"))
         both = f"up {dims(up)} and down {dims(down)}"
         if up.ndim < 2 or down.ndim < 2 or up.ndim not in (2, down.ndim):
             raise LorariumError(f"{both} are not a pair of matrices")
         if mid is None:
             fits = up.shape[1] == down.shape[0]
         else:
-            fits = _tucker_fits(mid, up.shape[1], down.shape[0]) and _is_matrix(down)
-        if not fits or not _is_matrix(up):
+            fits = tucker_fits(mid, up.shape[1], down.shape[0]) and is_matrix(down)
+        if not fits or not is_matrix(up):
             middle = "" if mid is None else f" with mid {dims(mid)}"
             raise LorariumError(f"{both}{middle} do not multiply")
-        _need_weight(self)
+        need_weight(self)
 
     @property
     def rank(self) -> int:
@@ -111,16 +103,16 @@ class Hadamard:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _need_numbers(self, ("w1_a", "w1_b", "w2_a", "w2_b"))
+        need_numbers(self, ("w1_a", "w1_b", "w2_a", "w2_b"))
         if (self.t1 is None) != (self.t2 is None):
             raise LorariumError("one of its two Tucker cores is missing")
-        first = _product_shape("w1", self.w1_a, self.w1_b, self.t1)
-        second = _product_shape("w2", self.w2_a, self.w2_b, self.t2)
+        first = product_shape("w1", self.w1_a, self.w1_b, self.t1)
+        second = product_shape("w2", self.w2_a, self.w2_b, self.t2)
         if first != second:
             raise LorariumError(
                 f"its factors {dims(first)} and {dims(second)} are of different shapes"
             )
-        _need_weight(self)
+        need_weight(self)
 
     @property
     def rank(self) -> int:
@@ -147,23 +139,23 @@ class Kronecker:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _need_numbers(self, ())
+        need_numbers(self, ())
         sides = (
             ("w1", self.w1, self.w1_a, self.w1_b, None),
             ("w2", self.w2, self.w2_a, self.w2_b, self.t2),
         )
-        for name, whole, a, b, core in sides:
-            if whole is None:
+        for name, matrix, a, b, core in sides:
+            if matrix is None:
                 if a is None or b is None:
                     raise LorariumError(f"{name} is missing, whole or as {name}_a and {name}_b")
-                shape = _product_shape(name, a, b, core)
+                shape = product_shape(name, a, b, core)
             elif a is not None or b is not None or core is not None:
                 raise LorariumError(f"{name} is there whole and in factors")
             else:
-                shape = whole.shape
+                shape = matrix.shape
             if len(shape) < 2 or (name == "w1" and math.prod(shape[2:]) != 1):
                 raise LorariumError(f"{name} {dims(shape)} is not a matrix")
-        _need_weight(self)
+        need_weight(self)
 
     @property
     def rank(self) -> int | None:
@@ -175,20 +167,9 @@ class Kronecker:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        rows1, cols1 = _matrix_shape(self.w1, self.w1_a, self.w1_b, None)[:2]
-        second = _matrix_shape(self.w2, self.w2_a, self.w2_b, self.t2)
+        rows1, cols1 = matrix_shape(self.w1, self.w1_a, self.w1_b, None)[:2]
+        second = matrix_shape(self.w2, self.w2_a, self.w2_b, self.t2)
         return (rows1 * second[0], cols1 * second[1], *second[2:])
-
-
-def _matrix_shape(
-    whole: Array | None, a: Array | None, b: Array | None, tucker: Array | None
-) -> tuple[int, ...]:
-    if whole is not None:
-        return tuple(whole.shape)
-    assert a is not None and b is not None
-    if tucker is not None:
-        return (a.shape[1], b.shape[1], *tucker.shape[2:])
-    return (a.shape[0], *b.shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,8 +180,8 @@ class Dense:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _need_numbers(self, ("weight",))
-        _need_weight(self)
+        need_numbers(self, ("weight",))
+        need_weight(self, held=True)
 
     @property
     def rank(self) -> int | None:
@@ -219,10 +200,10 @@ class Bias:
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        _need_numbers(self, ("bias",))
+        need_numbers(self, ("bias",))
         if self.bias.ndim != 1:
             raise LorariumError(f"a bias of shape {dims(self.bias)} is not a vector")
-        _need_weight(self)
+        need_weight(self, held=True)
 
     @property
     def rank(self) -> int | None:
@@ -243,7 +224,7 @@ class Dora:
     def __post_init__(self) -> None:
         if not isinstance(self.inner, LowRank | Hadamard | Kronecker | Dense):
             raise LorariumError("a magnitude belongs to the change of a matrix")
-        _need_numbers(self, ("magnitude",))
+        need_numbers(self, ("magnitude",))
         shape, magnitude = self.inner.shape, self.magnitude
         by_output = magnitude.shape[:1] == shape[:1] and magnitude.size == shape[0]
         by_input = magnitude.shape[:2] == (1, magnitude.size) and (
@@ -267,67 +248,6 @@ class Dora:
 
 Linear = LowRank | Hadamard | Kronecker | Dense | Bias
 Delta = Linear | Dora
-
-
-def dims(shape: Array | tuple[int, ...]) -> str:
-    """A shape as people write it: `4x2`."""
-    shape = shape.shape if isinstance(shape, np.ndarray) else shape
-    return "x".join(map(str, shape)) or "of a single number"
-
-
-def _need_numbers(delta: Any, required: tuple[str, ...]) -> None:
-    """Every array of a change holds real numbers, and at least one of them."""
-    for name, value in vars(delta).items():
-        if value is None and name not in required:
-            continue
-        if isinstance(value, np.ndarray):
-            if value.dtype not in REAL:
-                raise LorariumError(f"{name} holds {value.dtype.name}, not the numbers of a weight")
-            if not value.size:
-                raise LorariumError(f"{name} {dims(value)} is empty")
-        elif name not in ("scale", "inner", "fused", "fused_rows"):
-            raise LorariumError(f"{name} is no array but {type(value).__name__}")
-
-
-def _need_weight(delta: Any) -> None:
-    """The weight it changes is one that can be worked on, and its scale a number for that."""
-    shape = delta.shape
-    fits = 1 <= len(shape) <= MOST_AXES and math.prod(shape) <= MOST_ENTRIES
-    if fits and not isinstance(delta, Dense | Bias | Dora):  # those are held entry by entry
-        fits = max(shape[0], math.prod(shape[1:])) <= LONGEST_SIDE
-    if not fits:
-        raise LorariumError(f"a weight {dims(shape)} is none of a model")
-    scale = delta.scale
-    if isinstance(scale, bool) or not isinstance(scale, int | float | np.floating):
-        raise LorariumError(f"its scale is no number but {type(scale).__name__}")
-    size: Any = abs(scale)
-    if not size <= LARGEST_SCALE:  # an int of any length can be compared, not converted
-        shown = scale if isinstance(scale, float) else "out of range"
-        raise LorariumError(f"its scale is {shown}")
-    object.__setattr__(delta, "scale", float(scale))
-
-
-def _is_matrix(array: Array) -> bool:
-    """(a, b), or (a, b, 1, 1) as convolutions spell it."""
-    return array.ndim >= 2 and array.size == array.shape[0] * array.shape[1]
-
-
-def _tucker_fits(core: Array, rows: int, columns: int) -> bool:
-    return core.ndim >= 3 and core.shape[:2] == (rows, columns)
-
-
-def _product_shape(name: str, a: Array, b: Array, core: Array | None) -> tuple[int, ...]:
-    """Shape of `a b`, or of the Tucker form of a (r, out), core (r, s, ...), b (s, in)."""
-    if core is None:
-        fits = _is_matrix(a) and b.ndim >= 2 and a.shape[1] == b.shape[0]
-    else:
-        fits = a.ndim == b.ndim == 2 and _tucker_fits(core, a.shape[0], b.shape[0])
-    if not fits:
-        middle = "" if core is None else f" with a core {dims(core)}"
-        raise LorariumError(
-            f"its factors {name}_a {dims(a)}, {name}_b {dims(b)}{middle} do not meet"
-        )
-    return _matrix_shape(None, a, b, core)
 
 
 def kind_name(delta: Delta) -> str:

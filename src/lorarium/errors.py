@@ -41,10 +41,10 @@ def unverified(faults: Mapping[str, str], *, where: str = "", hint: str = "") ->
     return error
 
 
-def listed(items: Sequence[str], most: int = 10) -> str:
+def listed(items: Sequence[str], max_items: int = 10) -> str:
     """The first few by name, the rest counted."""
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
+    more = f" and {len(items) - max_items} more" if len(items) > max_items else ""
+    return ", ".join(items[:max_items]) + more
 
 
 # what stands before the host of a URL, and all that follows the path

@@ -63,10 +63,10 @@ def test_rank_above_the_dimensions():
 
 def test_the_stream_equals_one_by_one_and_has_every_matrix():
     a = adapter(3)
-    found = dict(algebra.canonical_stream(a, dense=True, chunk_bytes=1))
-    assert set(found) == {m for m in a if not m.path.endswith("bias")}
+    svds = dict(algebra.canonical_stream(a, dense=True, chunk_bytes=1))
+    assert set(svds) == {m for m in a if not m.path.endswith("bias")}
     spectra = algebra.spectra(a, dense=True)
-    for module, svd in found.items():
+    for module, svd in svds.items():
         alone = algebra.canonical(a[module], dense=True)
         np.testing.assert_allclose(svd.S, alone.S, rtol=1e-5)
         np.testing.assert_allclose(spectra[module], alone.S, atol=1e-5 * alone.S[0])
@@ -115,12 +115,14 @@ def test_a_lokr_of_large_thin_factors_takes_no_svd_of_their_product():
     a, b = rng.standard_normal((3000, 2)), rng.standard_normal((2, 3000))
     delta = Kronecker(w1=np.eye(2, dtype="f4"), w2_a=a.astype("f4"), w2_b=b.astype("f4"))
     started = time.process_time()
-    found, lowered = canonical(delta), lower(delta)
+    svd, lowered = canonical(delta), lower(delta)
     assert time.process_time() - started < 2
-    assert found.S.shape == (4,)
+    assert svd.S.shape == (4,)
     want = np.linalg.svd(np.linalg.qr(a)[1] @ np.linalg.qr(b.T)[1].T, compute_uv=False)
-    assert np.allclose(found.S, np.repeat(want, 2), rtol=1e-4)
+    assert np.allclose(svd.S, np.repeat(want, 2), rtol=1e-4)
     some = np.array([0, 1, 2999, 3000, 4001, 5999])
-    whole = np.kron(np.eye(2), a @ b)[np.ix_(some, some)]
-    assert np.allclose((found.U[some] * found.S) @ found.V[some].T, whole, atol=1e-3)
-    assert np.allclose((lowered.up[some] @ lowered.down[:, some]) * lowered.scale, whole, atol=1e-3)
+    entries = np.kron(np.eye(2), a @ b)[np.ix_(some, some)]
+    assert np.allclose((svd.U[some] * svd.S) @ svd.V[some].T, entries, atol=1e-3)
+    assert np.allclose(
+        (lowered.up[some] @ lowered.down[:, some]) * lowered.scale, entries, atol=1e-3
+    )

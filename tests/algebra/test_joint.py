@@ -21,14 +21,14 @@ def test_factors_of_every_kind(kind):
 def test_joint_svd_is_that_of_the_changes_side_by_side(seed):
     deltas = [make("lora", seed, r=2), make("loha", seed + 1, r=2), make("lora", seed + 2)]
     U, S, V = joint_svd(deltas)
-    whole = np.concatenate([matrix(d) for d in deltas], axis=1)
-    expected = np.linalg.svd(whole, compute_uv=False)
+    stacked = np.concatenate([matrix(d) for d in deltas], axis=1)
+    expected = np.linalg.svd(stacked, compute_uv=False)
     assert len(S) == 9
     np.testing.assert_allclose(S, expected[:9], rtol=1e-4, atol=1e-5 * expected[0])
     np.testing.assert_allclose(U.T @ U, np.eye(9), atol=1e-4)
     np.testing.assert_allclose(sum(v.T @ v for v in V), np.eye(9), atol=1e-4)
     for delta, v in zip(deltas, V, strict=True):
-        assert np.linalg.norm(U * S @ v.T - matrix(delta)) < 1e-5 * np.linalg.norm(whole)
+        assert np.linalg.norm(U * S @ v.T - matrix(delta)) < 1e-5 * np.linalg.norm(stacked)
 
 
 def test_joint_svd_leaves_out_what_is_not_there():
@@ -82,8 +82,8 @@ def test_damped(kind, share):
 
 
 def test_damped_onto_a_full_difference_leaves_nothing_of_its_rows():
-    whole = make("full", 1)
-    assert np.linalg.norm(matrix(damp(make("lora", 2), whole, 1.0))) < 1e-4
+    full_delta = make("full", 1)
+    assert np.linalg.norm(matrix(damp(make("lora", 2), full_delta, 1.0))) < 1e-4
 
 
 @pytest.mark.parametrize("size", [1e-7, 1e-3, 1.0, 1e4])

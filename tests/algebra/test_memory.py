@@ -90,8 +90,8 @@ def test_layers_of_real_bases_are_worked_on(name: str, act: str) -> None:
 @pytest.mark.parametrize("act", ["numbers", "factors", "resize", "entries", "exact sum", "ties"])
 @pytest.mark.parametrize("name", HUGE)
 def test_a_claim_of_a_huge_weight_takes_no_huge_memory(name: str, act: str) -> None:
-    said = answer(name, act)
+    message = answer(name, act)
     if name == "tucker" or (act in ("numbers", "factors", "resize") and name != "thick"):
-        assert said == "done"
+        assert message == "done"
     else:
-        assert said == "done" or "matrix would take" in said
+        assert message == "done" or "matrix would take" in message

@@ -49,39 +49,41 @@ def test_the_error_is_the_true_one_and_small(
     dtype: type, seed: int, power: int, scale: float
 ) -> None:
     """At any strength: powers of two that fp16 cannot hold go into the scale."""
-    whole = adapter(factors(seed, 2.0**power, scale=scale), Bias(np.linspace(-1, 1, 9, dtype="f4")))
-    narrow, said = rounded(whole, dtype)
-    assert all(a.dtype == dtype for _, d in narrow.items() for a in arrays(d)) and not said.wide
-    assert said.error == pytest.approx(distance(wide(whole), wide(narrow)), rel=1e-6)
-    assert said.norm == pytest.approx(norm(whole), rel=1e-5)
-    assert 0 < said.relative < ml_dtypes.finfo(dtype).eps / 2
+    original = adapter(
+        factors(seed, 2.0**power, scale=scale), Bias(np.linspace(-1, 1, 9, dtype="f4"))
+    )
+    narrow, rounding = rounded(original, dtype)
+    assert all(a.dtype == dtype for _, d in narrow.items() for a in arrays(d)) and not rounding.wide
+    assert rounding.error == pytest.approx(distance(wide(original), wide(narrow)), rel=1e-6)
+    assert rounding.norm == pytest.approx(norm(original), rel=1e-5)
+    assert 0 < rounding.relative < ml_dtypes.finfo(dtype).eps / 2
 
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_what_is_exact_keeps_its_bits(dtype: type) -> None:
     given = adapter(factors(0), Dense(np.eye(4, dtype="f4")), Bias(np.ones(3, "f4"), scale=0.5))
     once, _ = rounded(given, dtype)
-    again, said = rounded(once, dtype)
-    assert said.error == 0 and all(again[m] is once[m] for m in once)
-    lifted, said = rounded(wide(once), dtype)
-    assert said.error == 0 and distance(wide(lifted), wide(once)) == 0
+    again, rounding = rounded(once, dtype)
+    assert rounding.error == 0 and all(again[m] is once[m] for m in once)
+    lifted, rounding = rounded(wide(once), dtype)
+    assert rounding.error == 0 and distance(wide(lifted), wide(once)) == 0
 
 
 def test_what_does_not_fit_stays_and_is_named() -> None:
     big, tiny = Dense(np.full((2, 2), 1e6, "f4")), Bias(np.full(3, 3e-8, "f4"))
-    narrow, said = rounded(adapter(big, tiny, factors(1)), np.float16)
-    assert [m.path for m in said.wide] == ["m0", "m1"] and np.isfinite(said.relative)
+    narrow, rounding = rounded(adapter(big, tiny, factors(1)), np.float16)
+    assert [m.path for m in rounding.wide] == ["m0", "m1"] and np.isfinite(rounding.relative)
     assert narrow["denoiser", "m0"] is big and narrow["denoiser", "m1"] is tiny
     assert rounded(adapter(big, tiny), ml_dtypes.bfloat16)[1].wide == ()
 
 
 def test_a_difference_takes_its_scale_in_and_is_rounded_once() -> None:
     given = adapter(Dense(np.linspace(1, 2, 64, dtype="f2").reshape(8, 8), scale=0.7))
-    narrow, said = rounded(given, np.float16)
+    narrow, rounding = rounded(given, np.float16)
     delta = narrow["denoiser", "m0"]
     assert delta.scale == 1 and arrays(delta)[0].dtype == np.float16
-    assert said.error == pytest.approx(distance(wide(given), wide(narrow)))
-    assert 0 < said.relative < 2**-11
+    assert rounding.error == pytest.approx(distance(wide(given), wide(narrow)))
+    assert 0 < rounding.relative < 2**-11
 
 
 def test_fused_parts_share_one_factor_still() -> None:
@@ -95,11 +97,11 @@ def test_fused_parts_share_one_factor_still() -> None:
         )
         for i in range(3)
     ]
-    narrow, said = rounded(adapter(*parts), np.float16)
+    narrow, rounding = rounded(adapter(*parts), np.float16)
     small = [narrow["denoiser", f"m{i}"] for i in range(3)]
     assert len({id(d.down) for d in small}) == 1 and len({d.scale for d in small}) == 1  # type: ignore[union-attr]
-    assert all(d.fused == "qkv" for d in small) and not said.wide  # type: ignore[union-attr]
-    assert said.error == pytest.approx(distance(wide(adapter(*parts)), wide(narrow)), rel=1e-6)
+    assert all(d.fused == "qkv" for d in small) and not rounding.wide  # type: ignore[union-attr]
+    assert rounding.error == pytest.approx(distance(wide(adapter(*parts)), wide(narrow)), rel=1e-6)
 
 
 def test_other_kinds_are_never_rounded() -> None:
@@ -109,9 +111,9 @@ def test_other_kinds_are_never_rounded() -> None:
     narrow, _ = rounded(adapter(loha, dora), np.float16)
     assert narrow["denoiser", "m0"] is loha and narrow["denoiser", "m1"] is dora
     half = Hadamard(*(a.astype("f2").astype("f4") for a in arrays(loha)))
-    narrow, said = rounded(adapter(half), np.float16)
+    narrow, rounding = rounded(adapter(half), np.float16)
     assert {a.dtype for a in arrays(narrow["denoiser", "m0"])} == {np.dtype("f2")}
-    assert said.error == 0
+    assert rounding.error == 0
 
 
 def test_narrowed_keeps_fp32_where_16_bits_lose() -> None:
@@ -123,9 +125,9 @@ def test_narrowed_keeps_fp32_where_16_bits_lose() -> None:
 
 def test_a_report_says_what_is_kept() -> None:
     small, report = recompress(adapter(factors(0, rank=6), factors(1, rank=6)), rank=3)
-    whole = adapter(factors(0, rank=6), factors(1, rank=6))
-    assert report.kept == pytest.approx((norm(small) / norm(whole)) ** 2, rel=1e-5)
-    left = norm(add([whole, small], [1, -1])) / norm(whole)
+    original = adapter(factors(0, rank=6), factors(1, rank=6))
+    assert report.kept == pytest.approx((norm(small) / norm(original)) ** 2, rel=1e-5)
+    left = norm(add([original, small], [1, -1])) / norm(original)
     assert report.kept == pytest.approx(1 - left**2, rel=1e-5)
 
 

@@ -116,8 +116,8 @@ def test_dora_keeps_its_magnitude():
 
 def test_dtype_is_asked_for_or_kept():
     a = adapter(1, kinds=LOW, dtype=np.float16)
-    kept, _ = algebra.recompress(a, rank=1)
-    assert {d.up.dtype for _, d in kept.items() if isinstance(d, LowRank)} == {np.dtype("f2")}
+    narrow, _ = algebra.recompress(a, rank=1)
+    assert {d.up.dtype for _, d in narrow.items() if isinstance(d, LowRank)} == {np.dtype("f2")}
     wide, _ = algebra.recompress(a, rank=1, dtype=np.float32)
     assert {x.dtype for _, d in wide.items() for x in algebra.forms.arrays(d)} == {np.dtype("f4")}
 

@@ -60,12 +60,12 @@ def test_no_number_was_farther_away_than_half_a_step(dtype: type, size: float) -
 
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn])
 def test_the_expected_error_is_about_the_error(dtype: type) -> None:
-    for whole in (some(), Dense(some().up), hadamard()):
-        stored = cast(whole, dtype)
-        if isinstance(whole, Hadamard):
-            error = np.linalg.norm(hadamard_matrix(stored) - hadamard_matrix(whole))
+    for original in (some(), Dense(some().up), hadamard()):
+        stored = cast(original, dtype)
+        if isinstance(original, Hadamard):
+            error = np.linalg.norm(hadamard_matrix(stored) - hadamard_matrix(original))
         else:
-            error = norm(difference(whole, stored))
+            error = norm(difference(original, stored))
         assert 0.7 < error / np.sqrt(rounding_energy(stored)) < 1.3
 
 
@@ -110,59 +110,61 @@ def rearranged(d: LowRank) -> LowRank:
     ],
 )
 def test_roundings_of_one_are_so_entry_by_entry(via: tuple[type, ...]) -> None:
-    whole = stored = some(rank=4, dtype=np.float32)
+    original = stored = some(rank=4, dtype=np.float32)
     for dtype in via:
         stored = cast(stored, dtype)  # type: ignore[assignment]
-    count = whole.up.size + whole.down.size
-    for pair in ((whole, stored), (stored, whole), (rearranged(whole), stored)):
+    count = original.up.size + original.down.size
+    for pair in ((original, stored), (stored, original), (rearranged(original), stored)):
         assert counts(*pair) == (0, count)
 
 
 def test_two_roundings_of_one_that_is_gone() -> None:
-    whole = some(dtype=np.float32)
-    pair = cast(whole, np.float16), cast(whole, ml_dtypes.bfloat16)
-    assert counts(*pair) == (0, whole.up.size + whole.down.size)
+    original = some(dtype=np.float32)
+    pair = cast(original, np.float16), cast(original, ml_dtypes.bfloat16)
+    assert counts(*pair) == (0, original.up.size + original.down.size)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.float8_e4m3fn])
 def test_a_later_state_of_the_training_is_no_rounding(dtype: type) -> None:
-    whole = some(dtype=np.float32)
-    noise = 1 + 0.005 * np.random.default_rng(9).standard_normal(whole.up.shape)
-    later = replace(whole, up=(whole.up * noise).astype(np.float32))
-    apart = entries_apart(whole, cast(later, dtype))
+    original = some(dtype=np.float32)
+    noise = 1 + 0.005 * np.random.default_rng(9).standard_normal(original.up.shape)
+    later = replace(original, up=(original.up * noise).astype(np.float32))
+    apart = entries_apart(original, cast(later, dtype))
     assert apart is not None and apart[0] > 0.005 * apart[1]
 
 
 def test_other_factors_do_not_correspond() -> None:
-    whole = some(dtype=np.float32)
+    original = some(dtype=np.float32)
     G = np.random.default_rng(3).standard_normal((4, 4)).astype(np.float32)
-    turned = replace(whole, up=whole.up @ G, down=np.linalg.inv(G) @ whole.down)
-    assert entries_apart(whole, turned) is None
-    assert entries_apart(whole, replace(whole, scale=0.7)) is None
-    assert entries_apart(whole, some(rank=3)) is None
-    assert entries_apart(whole, Dense(whole.up)) is None
+    turned = replace(original, up=original.up @ G, down=np.linalg.inv(G) @ original.down)
+    assert entries_apart(original, turned) is None
+    assert entries_apart(original, replace(original, scale=0.7)) is None
+    assert entries_apart(original, some(rank=3)) is None
+    assert entries_apart(original, Dense(original.up)) is None
 
 
 def test_what_entries_moved_by_tells_other_factors_from_other_numbers() -> None:
-    whole = some(dtype=np.float32)
+    original = some(dtype=np.float32)
     G = np.eye(4, dtype=np.float32) + np.float32(0.1) * np.ones((4, 4), np.float32)
-    turned = replace(whole, up=whole.up @ G, down=np.linalg.inv(G) @ whole.down)
-    noise = 1 + 0.005 * np.random.default_rng(9).standard_normal(whole.up.shape)
-    later = replace(whole, up=(whole.up * noise).astype(np.float32))
+    turned = replace(original, up=original.up @ G, down=np.linalg.inv(G) @ original.down)
+    noise = 1 + 0.005 * np.random.default_rng(9).standard_normal(original.up.shape)
+    later = replace(original, up=(original.up * noise).astype(np.float32))
     for other, independent in ((turned, False), (later, True)):
-        entries = entries_apart(whole, other)
+        entries = entries_apart(original, other)
         assert entries is not None and entries.apart > 100
-        left = norm(difference(whole, other)) ** 2
+        left = norm(difference(original, other)) ** 2
         assert (0.7 < left / entries.moved < 1.4) == independent
         assert independent or left < 1e-6 * entries.moved
 
 
 def test_other_kinds() -> None:
-    whole = hadamard()
-    assert counts(whole, cast(whole, np.float16)) == (0, 2 * (40 * 4 + 4 * 60))
-    assert entries_apart(whole, replace(whole, w1_a=2 * whole.w1_a, scale=0.5)) is not None
-    other = replace(whole, w1_a=whole.w1_a * (1 + 0.01 * np.sin(np.arange(160)).reshape(40, 4)))
-    apart = entries_apart(whole, cast(other, np.float16))
+    original = hadamard()
+    assert counts(original, cast(original, np.float16)) == (0, 2 * (40 * 4 + 4 * 60))
+    assert entries_apart(original, replace(original, w1_a=2 * original.w1_a, scale=0.5)) is not None
+    other = replace(
+        original, w1_a=original.w1_a * (1 + 0.01 * np.sin(np.arange(160)).reshape(40, 4))
+    )
+    apart = entries_apart(original, cast(other, np.float16))
     assert apart is not None and apart[0] > 50
     inner = some(dtype=np.float32)
     dora = Dora(inner, np.linspace(1, 2, 40, dtype=np.float32)[:, None])

@@ -105,9 +105,9 @@ def test_weights_by_module_and_modules_left_out():
 
 
 def test_a_full_matrix_needs_leave_unless_an_input_is_one():
-    whole, low, full = make("lokr-whole", 1), make("lora", 2), make("full", 3)
+    lokr, low, full = make("lokr-whole", 1), make("lora", 2), make("full", 3)
     with pytest.raises(LorariumError, match="denoiser:x: only a full matrix"):
-        algebra.add([one(whole), one(low)])
+        algebra.add([one(lokr), one(low)])
     total = algebra.add([one(full), one(low)])[PLACE]
     assert isinstance(total, Dense)
 
@@ -159,8 +159,8 @@ def test_fused_tags_go_when_the_parts_part():
 def test_weights_below_all_ordinary_numbers_count_as_nothing(weights):
     one = LowRank(np.ones((4, 2), "f4"), np.ones((2, 3), "f4"), scale=0.5)
     pair = [Adapter({("denoiser", "x"): one}, "sdxl")] * 2
-    found = algebra.add(pair, weights)["denoiser", "x"]
-    total = found.scale * (found.up @ found.down)
+    delta = algebra.add(pair, weights)["denoiser", "x"]
+    total = delta.scale * (delta.up @ delta.down)
     np.testing.assert_allclose(total, np.full((4, 3), weights[1]), rtol=1e-6, atol=1e-300)
 
 

@@ -27,22 +27,22 @@ def matrix(values, out=700, n=800, seed=0):
 def test_subspace_iteration_is_within_one_percent(name):
     values = SPECTRA[name](np.arange(700))
     D = matrix(values)
-    found = dense_truncated(D, 16)
-    assert not found.exact
-    U, S, V = found.svd
+    truncation = dense_truncated(D, 16)
+    assert not truncation.exact
+    U, S, V = truncation.svd
     error = np.linalg.norm(D - (U * S) @ V.T)
     assert error <= 1.01 * np.linalg.norm(np.sort(values)[::-1][16:])
-    assert found.norm == pytest.approx(np.linalg.norm(values), rel=1e-5)
+    assert truncation.norm == pytest.approx(np.linalg.norm(values), rel=1e-5)
     again = dense_truncated(D, 16)
-    assert all(np.array_equal(x, y) for x, y in zip(again.svd, found.svd, strict=True))
+    assert all(np.array_equal(x, y) for x, y in zip(again.svd, truncation.svd, strict=True))
 
 
 def test_low_rank_is_found_as_such():
     for n in (100, 800):
         D = matrix(np.array([3.0, 2.0, 1.0]), 900, n)
-        found = dense_truncated(D, 20)
-        assert len(found.svd.S) == 3 and found.exact == (n == 100)
-        assert found.svd.S == pytest.approx([3, 2, 1], rel=1e-5)
+        truncation = dense_truncated(D, 20)
+        assert len(truncation.svd.S) == 3 and truncation.exact == (n == 100)
+        assert truncation.svd.S == pytest.approx([3, 2, 1], rel=1e-5)
 
 
 def test_energy_takes_as_few_as_hold_it():

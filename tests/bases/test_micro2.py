@@ -166,7 +166,7 @@ def test_an_adapter_trained_here_draws_the_same_in_diffusers(tmp_path: Path) -> 
     import lorarium.bases.micro2_vae  # noqa: F401
     from lorarium.bases.base import open_base
     from lorarium.formats import read
-    from lorarium.formats.inspect import inspect_file
+    from lorarium.formats.inspection.inspect import inspect_file
     from lorarium.pictures import write_png
     from lorarium.training.recipe import Recipe
     from lorarium.training.run import train

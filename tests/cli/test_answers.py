@@ -51,8 +51,8 @@ def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     assert trigger_words(cat) == ["sub1 cat"]
     assert trigger_words(ink) == trigger_words(made) == ["in sty1"]
     for pair in ((cat, made), (ink, cat)):  # the files say which is the style
-        told = json.loads(run("forecast", *pair, "--drafts", "--json"))
-        assert told["note"] == "" and len(told["expected"]) == len(rates.SETTINGS)
+        report = json.loads(run("forecast", *pair, "--drafts", "--json"))
+        assert report["note"] == "" and len(report["expected"]) == len(rates.SETTINGS)
     learned.shipped.cache_clear()
 
 

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from lorarium.adapter import Adapter, Dense, LowRank, Module
 from lorarium.cli.convert import command
 from lorarium.formats import container, read, read_report, write
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
-    return synthesise("sd1", "kohya", rank=2, every=False).save(tmp_path / "in.safetensors")
+    return make_fixture("sd1", "kohya", rank=2, every=False).save(tmp_path / "in.safetensors")
 
 
 def run(*arguments: object) -> tuple[int, str, str]:
@@ -36,8 +36,8 @@ def test_one_file(source: Path, tmp_path: Path) -> None:
 
 
 def test_refusals_have_a_line_each(tmp_path: Path) -> None:
-    made = synthesise("sd1", "kohya", "tucker", every=False, keep=lambda p, n: p == "denoiser")
-    plain = synthesise("sd1", "kohya", every=False, keep=lambda p, n: p != "denoiser")
+    made = make_fixture("sd1", "kohya", "tucker", every=False, keep=lambda p, n: p == "denoiser")
+    plain = make_fixture("sd1", "kohya", every=False, keep=lambda p, n: p != "denoiser")
     both = {**made.tensors[""], **plain.tensors[""]}
     type(made)("kohya", {"": both}).save(tmp_path / "in.safetensors")
     code, out, _ = run(tmp_path / "in.safetensors", tmp_path / "out.safetensors", "--to", "comfy")

@@ -47,8 +47,8 @@ def test_folder_goes_on_after_a_bad_file(
     (folder / "bad.safetensors").write_bytes(b"<html>")
     out = folder.parent / "out"
     assert lorarium(monkeypatch, "convert", str(folder), str(out), "--to", "diffusers") == 2
-    shown, err = capsys.readouterr()
-    assert err.count("\n") == 1 and "web page" in err and shown.count("\n") == 2
+    out_text, err = capsys.readouterr()
+    assert err.count("\n") == 1 and "web page" in err and out_text.count("\n") == 2
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*.safetensors"))
     assert names == ["deep/rain.safetensors", "ink.safetensors"]
 

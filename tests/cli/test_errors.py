@@ -58,8 +58,8 @@ def test_hostile_file_in_json(
     out, err = capsys.readouterr()
     document = json.loads(out)
     assert document["schema"] == "lorarium/1" and one_clean_line(err)
-    [found] = document["files"]
-    assert found["ok"] is False and found["error"] and found["family"] is None
+    [entry] = document["files"]
+    assert entry["ok"] is False and entry["error"] and entry["family"] is None
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ def test_quick_figures_and_a_page(tmp_path: Path) -> None:
     refs, out = minted(tmp_path / "zoo"), tmp_path / "figures"
     done = lorarium("--refs", str(refs), "--quick", "--json", "-o", str(out))
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    said = json.loads(done.stdout)
-    assert said["schema"] == "lorarium/1" and said["kinds"]["style"]["artists"] == 4
-    kept = json.loads((out / "describe.json").read_text())
-    assert kept == {k: v for k, v in said.items() if k not in ("schema", "folder")}
+    document = json.loads(done.stdout)
+    assert document["schema"] == "lorarium/1" and document["kinds"]["style"]["artists"] == 4
+    saved = json.loads((out / "describe.json").read_text())
+    assert saved == {k: v for k, v in document.items() if k not in ("schema", "folder")}
     assert (out / "describe.html").read_text().startswith("<!doctype html>")
 
 

@@ -70,18 +70,18 @@ def ran(folder: Path, *more: str) -> dict[str, Any]:
 
 
 def test_the_stronger_adapter_is_told_from_the_weaker(folder: Path) -> None:
-    said = ran(folder, "--strangers", str(folder / "strangers"))
-    assert said["schema"] == "lorarium/1"
-    (judge,) = said["judges"]
-    strong, weak = said["files"][0]["name"], said["files"][1]["name"]
+    document = ran(folder, "--strangers", str(folder / "strangers"))
+    assert document["schema"] == "lorarium/1"
+    (judge,) = document["judges"]
+    strong, weak = document["files"][0]["name"], document["files"][1]["name"]
     assert weak == f"{strong}:0.15" and judge["ranking"] == [strong, weak]
     assert judge["sentence"] == f"{strong} is the best"
     pair = next(p for p in judge["pairs"] if (p["better"], p["worse"]) == (strong, weak))
     assert pair["told"] and pair["difference"]["low"] > 0
     controls = judge["controls"]["style"]
     assert controls["references"] > controls["strangers"] and not controls["accepts_strangers"]
-    kept = json.loads((folder / "out" / "files.json").read_text())
-    assert kept == {k: v for k, v in said.items() if k not in ("schema", "folder")}
+    saved = json.loads((folder / "out" / "files.json").read_text())
+    assert saved == {k: v for k, v in document.items() if k not in ("schema", "folder")}
     assert (folder / "out" / "files.html").read_text().startswith("<!doctype html>")
     assert (folder / "out" / "files.png").read_bytes().startswith(b"\x89PNG")
     drawn = {p: p.stat().st_mtime_ns for p in (folder / "out" / "drawn").iterdir()}
@@ -93,9 +93,9 @@ def test_the_stronger_adapter_is_told_from_the_weaker(folder: Path) -> None:
 def test_a_file_against_itself(folder: Path, tmp_path: Path) -> None:
     twin = tmp_path / "<script>twin.safetensors"
     twin.write_bytes(Path(adapter()).read_bytes())
-    said = ran(folder, "--judge", "b", str(twin))
-    judge = said["judges"][0]
-    strong = said["files"][0]["name"]
+    document = ran(folder, "--judge", "b", str(twin))
+    judge = document["judges"][0]
+    strong = document["files"][0]["name"]
     assert set(judge["leaders"]) == {strong, "<script>twin"}
     assert f"no difference can be told to {judge['leaders'][1]}" in judge["sentence"]
     page = (folder / "out" / "files.html").read_text()
@@ -114,8 +114,8 @@ def test_copies_of_references_are_flagged(folder: Path, tmp_path: Path) -> None:
     row = drawing.contenders([(adapter(), 1.0)])[0]
     for i, picture in enumerate(drawn[row][:4]):
         write_png(tmp_path / f"{i}.png", picture[:, ::-1])
-    said = ran(folder, "--style-refs", str(tmp_path))
-    copies = said["files"][0]["copies"]
+    document = ran(folder, "--style-refs", str(tmp_path))
+    copies = document["files"][0]["copies"]
     assert {c["picture"] for c in copies} >= {0, 1, 2, 3}
     assert {c["reference"] for c in copies} <= {f"{i}.png" for i in range(4)}
     assert "<td>pixels</td>" in (folder / "out" / "files.html").read_text()
@@ -127,12 +127,12 @@ def test_a_chat_judge_beside_ours(folder: Path, server: Server) -> None:
         cli, arguments(folder, "--judge", name, "--dry-run", "--json"), catch_exceptions=False
     )
     before = len(server.asked)
-    said = ran(folder, "--judge", "b", "--judge", name)
-    chat = said["judges"][1]
+    document = ran(folder, "--judge", "b", "--judge", name)
+    chat = document["judges"][1]
     assert json.loads(plan.stdout)["plans"][0]["questions"] >= len(server.asked) - before > 0
     assert chat["books"]["requests"] == chat["books"]["answered"] == len(server.asked) - before
     assert chat["readings"]["failures"] == 0 and chat["judge"] == "chat:colours"
-    assert said["kappa"][0]["judges"] == ["b", "chat:colours"]
+    assert document["kappa"][0]["judges"] == ["b", "chat:colours"]
     exact = CliRunner().invoke(
         cli, arguments(folder, "--judge", name, "--dry-run", "--json"), catch_exceptions=False
     )
@@ -142,16 +142,16 @@ def test_a_chat_judge_beside_ours(folder: Path, server: Server) -> None:
 
 
 def test_a_judge_that_says_yes_to_everything_is_named(folder: Path, server: Server) -> None:
-    said = ran(folder, "--judge", server.judge_name("yes"))
-    (judge,) = said["judges"]
+    document = ran(folder, "--judge", server.judge_name("yes"))
+    (judge,) = document["judges"]
     assert judge["sentence"] == "no difference can be told"
     assert any("says yes to strangers (1.00 as style)" in note for note in judge["notes"])
     assert any("cannot be told from the base alone" in note for note in judge["notes"])
 
 
 def test_nonsense_is_never_a_yes(folder: Path, server: Server) -> None:
-    said = ran(folder, "--judge", server.judge_name("nonsense"))
-    (judge,) = said["judges"]
+    document = ran(folder, "--judge", server.judge_name("nonsense"))
+    (judge,) = document["judges"]
     assert all(row["passes"] == 0 == row["grade"] for row in judge["rows"])
     assert any("brought no answer" in note for note in judge["notes"])
 

@@ -60,8 +60,8 @@ def test_from_pictures_to_figures(drawn: Path) -> None:
     assert document["by"] == {"vision model": ["a", "b"]}
     assert document["judges"][0]["kinds"]["style"]["mean difference"] > 0.1
     assert json.loads((drawn / "tally.json").read_text())["kinds"] == document["kinds"]
-    said = lorarium(*asked, folder=drawn).stdout
-    assert "vision models: a, b" in said and "a and b: kappa" in said
+    printed = lorarium(*asked, folder=drawn).stdout
+    assert "vision models: a, b" in printed and "a and b: kappa" in printed
     page = lorarium("page", "sheets", "-o", "vote.html", folder=drawn)
     assert page.returncode == 0 and (drawn / "vote.html").stat().st_size > 1000
 

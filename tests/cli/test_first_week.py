@@ -41,15 +41,15 @@ def save(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str] | 
 def pairs(seed: int, size: float = 1.0, dtype: str = "float16") -> dict[str, np.ndarray]:
     """Factors of attention layers of Stable Diffusion 1 as kohya names them."""
     rng = np.random.default_rng(seed)
-    found = {}
+    tensors = {}
     widths = {"down_blocks_0": 320, "down_blocks_1": 640, "down_blocks_2": 1280}
     for block in BLOCKS:
         n = widths[block[:13]]
         for x in "qk":
             stem = f"lora_unet_{block}_transformer_blocks_0_attn1_to_{x}"
-            found[f"{stem}.lora_up.weight"] = size * rng.standard_normal((n, 4)) / 30
-            found[f"{stem}.lora_down.weight"] = rng.standard_normal((4, n)) / 30
-    return {name: array.astype(dtype) for name, array in found.items()}
+            tensors[f"{stem}.lora_up.weight"] = size * rng.standard_normal((n, 4)) / 30
+            tensors[f"{stem}.lora_down.weight"] = rng.standard_normal((4, n)) / 30
+    return {name: array.astype(dtype) for name, array in tensors.items()}
 
 
 def lorarium(*words: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
@@ -68,8 +68,8 @@ def answer(*words: str) -> Any:
 
 def header(path: Path) -> dict[str, Any]:
     raw = path.read_bytes()
-    found: dict[str, Any] = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
-    return found
+    header: dict[str, Any] = json.loads(raw[8 : 8 + struct.unpack("<Q", raw[:8])[0]])
+    return header
 
 
 def test_one_hostile_file_stops_nobody(tmp_path: Path) -> None:
@@ -163,8 +163,8 @@ def test_only_copies_are_bytes_to_win(tmp_path: Path) -> None:
     assert not lorarium("resize", first, str(loras / "cut.safetensors"), "--rank", "2").returncode
     library = str(tmp_path / "library")
     assert not lorarium("index", str(loras), "--library", library, "--workers", "0").returncode
-    said = lorarium("duplicates", "--library", library).stdout.lower()
-    assert "identical bytes" in said and "cut down" in said and "1 copy" in said
+    listing = lorarium("duplicates", "--library", library).stdout.lower()
+    assert "identical bytes" in listing and "cut down" in listing and "1 copy" in listing
 
 
 def test_a_merge_of_sixteen_bits_has_sixteen_and_says_what_it_wrote(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def run(*words: str) -> int:
 
 # command -> what it is given, and the file or folder that it would write over
 OVER = {
+    "examples": ("examples .", "prompts.txt"),
     "merge": ("merge a.safetensors b.safetensors -o there.safetensors", "there.safetensors"),
     "merge schedule": (
         "merge a.safetensors b.safetensors -o new.safetensors --method k-lora "
@@ -141,8 +142,8 @@ def test_the_flag_is_where_it_is_needed(case: str) -> None:
     words = case.split()[0]
     depth = 3 if "vote" in case else 2 if words in ("world", "evaluate") else 1
     group = OVER[case][0].split()[:depth]
-    shown = CliRunner().invoke(cli, [*group, "--help"]).output
-    assert "--force" in shown and "NAME.bak" in shown
+    help_text = CliRunner().invoke(cli, [*group, "--help"]).output
+    assert "--force" in help_text and "NAME.bak" in help_text
 
 
 SELF = {

@@ -12,7 +12,7 @@ from lorarium import cli, formats
 from lorarium.cli.inspect import card, picture
 from lorarium.formats.container import load, save
 from lorarium.formats.example import example
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 
 
 def lorarium(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

@@ -55,9 +55,9 @@ def run(folder: Path) -> Run:
 
 
 def document(done: Result) -> dict[str, Any]:
-    found = json.loads(done.stdout)
-    assert found["schema"] == "lorarium/1"
-    return found
+    answer = json.loads(done.stdout)
+    assert answer["schema"] == "lorarium/1"
+    return answer
 
 
 def test_index(run: Run, folder: Path) -> None:
@@ -74,21 +74,23 @@ def test_index(run: Run, folder: Path) -> None:
 
 def test_search(run: Run, folder: Path) -> None:
     query = folder / "loras" / "3.safetensors"
-    shown = run("search", query, "-k", 3).stdout
-    assert "copy.safetensors" in shown.splitlines()[0] and "dialect kohya" in shown
-    found = document(run("search", query, "--json"))
-    assert found["close"] is True and found["queries"] == [{"kind": "adapter", "query": str(query)}]
-    assert len(found["matches"]) == 10 and found["matches"][0]["score"] > 0.99
+    text = run("search", query, "-k", 3).stdout
+    assert "copy.safetensors" in text.splitlines()[0] and "dialect kohya" in text
+    answer = document(run("search", query, "--json"))
+    assert answer["close"] is True and answer["queries"] == [
+        {"kind": "adapter", "query": str(query)}
+    ]
+    assert len(answer["matches"]) == 10 and answer["matches"][0]["score"] > 0.99
     stranger = write(folder / "query", {"stranger": ink(999)})[0]
     assert run("search", stranger).stdout.startswith("nothing here is close")
 
 
 def test_search_by_facts(run: Run) -> None:
-    shown = run("search", "--where", "tags = rain").stdout
-    assert "tagged.safetensors" in shown and "\x1b" not in shown
-    assert "<b>wash</b>" in shown
-    shown = run("search", "--where", "error != ''").stdout
-    assert "bad.safetensors" in shown and "ends after" in shown
+    text = run("search", "--where", "tags = rain").stdout
+    assert "tagged.safetensors" in text and "\x1b" not in text
+    assert "<b>wash</b>" in text
+    text = run("search", "--where", "error != ''").stdout
+    assert "bad.safetensors" in text and "ends after" in text
     assert run("search", "--where", "family = micro-1").stdout.endswith("and 17 more: -k\n")
     assert run("search", "--where", "rank > 99").stdout == "nothing found\n"
     with pytest.raises(LorariumError, match="searched for"):
@@ -109,14 +111,12 @@ def test_search_forced(run: Run, folder: Path) -> None:
 
 
 def test_duplicates(run: Run) -> None:
-    shown = run("duplicates", code=1).stdout
-    assert re.search(
-        r"^SAME WEIGHTS .*\n.*3\.safetensors: \w.*\n  .*copy\.safetensors: dial", shown
-    )
-    assert re.search(r"^1 copy, 0\.\d MiB to win$", shown.splitlines()[-1])
-    found = document(run("duplicates", "--json", code=1))
-    (group,) = found["groups"]
-    assert found["copies"] == 1 and found["bytes_to_win"] == group["copies"][0]["size"]
+    text = run("duplicates", code=1).stdout
+    assert re.search(r"^SAME WEIGHTS .*\n.*3\.safetensors: \w.*\n  .*copy\.safetensors: dial", text)
+    assert re.search(r"^1 copy, 0\.\d MiB to win$", text.splitlines()[-1])
+    answer = document(run("duplicates", "--json", code=1))
+    (group,) = answer["groups"]
+    assert answer["copies"] == 1 and answer["bytes_to_win"] == group["copies"][0]["size"]
     assert (group["class"], Path(group["keeper"]).name) == ("same weights", "3.safetensors")
     assert run("duplicates", "--where", "tags = rain").stdout == "no duplicates\n"
 
@@ -125,21 +125,21 @@ def test_what_is_no_copy_is_shown_and_not_counted(run: Run, tmp_path: Path) -> N
     write(tmp_path / "loras", {"a": ink(1), "b": scale(ink(1), 0.5)})
     place = ("--library", tmp_path / "library")
     run("index", tmp_path / "loras", "--workers", 0, *place)
-    shown = run("duplicates", *place, code=0).stdout
-    assert "SCALED OR NEGATED (no copies" in shown and "strength x 0.5" in shown
-    assert shown.splitlines()[-1] == "no copies; 1 more that is no copy"
-    found = document(run("duplicates", "--json", *place, code=0))
-    assert found["copies"] == 0 == found["bytes_to_win"] and len(found["groups"]) == 1
+    text = run("duplicates", *place, code=0).stdout
+    assert "SCALED OR NEGATED (no copies" in text and "strength x 0.5" in text
+    assert text.splitlines()[-1] == "no copies; 1 more that is no copy"
+    answer = document(run("duplicates", "--json", *place, code=0))
+    assert answer["copies"] == 0 == answer["bytes_to_win"] and len(answer["groups"]) == 1
 
 
 def test_lineage(run: Run, folder: Path) -> None:
-    shown = run("lineage", folder / "loras" / "merge.safetensors").stdout
-    assert "a merge of" in shown and "+0.80 x" in shown and "+0.50 x" in shown
-    found = document(run("lineage", folder / "loras" / "merge.safetensors", "--json"))
-    weights = {Path(p["path"]).stem: p["weight"] for p in found["merge"]["parents"]}
+    text = run("lineage", folder / "loras" / "merge.safetensors").stdout
+    assert "a merge of" in text and "+0.80 x" in text and "+0.50 x" in text
+    answer = document(run("lineage", folder / "loras" / "merge.safetensors", "--json"))
+    weights = {Path(p["path"]).stem: p["weight"] for p in answer["merge"]["parents"]}
     assert weights == {"1": pytest.approx(0.8, abs=0.01), "2": pytest.approx(0.5, abs=0.01)}
-    shown = run("lineage", folder / "loras" / "9.safetensors").stdout
-    assert "nothing in the library is related" in shown
+    text = run("lineage", folder / "loras" / "9.safetensors").stdout
+    assert "nothing in the library is related" in text
 
 
 def test_cluster_and_map(run: Run, folder: Path) -> None:
@@ -169,12 +169,12 @@ def test_tidy(run: Run, tmp_path: Path) -> None:
     write(tmp_path / "loras", {"cut": recompress(ink(1), rank=2)[0]})
     place = ("--library", tmp_path / "library")
     run("index", tmp_path / "loras", "--workers", 0, *place)
-    shown = run("tidy", "--plan", *place).stdout
+    text = run("tidy", "--plan", *place).stdout
     assert re.search(
-        r"^IDENTICAL BYTES\n  \[x\] .*a \(1\).safetensors: of .*, 0\.\d MiB$", shown, re.M
+        r"^IDENTICAL BYTES\n  \[x\] .*a \(1\).safetensors: of .*, 0\.\d MiB$", text, re.M
     )
-    assert re.search(r"^CUT DOWN\n  \[ \] .*cut.safetensors", shown, re.M)
-    assert "1 file of 2 chosen, 0." in shown and "tidy.json" in shown
+    assert re.search(r"^CUT DOWN\n  \[ \] .*cut.safetensors", text, re.M)
+    assert "1 file of 2 chosen, 0." in text and "tidy.json" in text
     with pytest.raises(LorariumError, match="nobody is here to be asked"):
         run("tidy", "--apply", *place)
     with pytest.raises(LorariumError, match="no item is 'foo'"):

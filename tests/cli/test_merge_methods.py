@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from deltas import difference, matrix
 from lorarium import LorariumError, algebra, formats
 from lorarium.cli import cli
-from lorarium.cli.merge import parsed
+from lorarium.cli.merge import parse_options
 from lorarium.formats import container
 from lorarium.formats.example import example
 from lorarium.mergers import METHODS, merge
@@ -19,10 +19,10 @@ from lorarium.mergers import METHODS, merge
 
 def few(**options):
     """An example of two blocks of the narrowest layers."""
-    whole = example(**options)
+    adapter = example(**options)
     blocks = ("down_blocks.0.attentions.0", "up_blocks.3.attentions.0")
-    deltas = {m: d for m, d in whole.items() if m.path.startswith(blocks)}
-    return whole.with_(deltas=deltas)
+    deltas = {m: d for m, d in adapter.items() if m.path.startswith(blocks)}
+    return adapter.with_(deltas=deltas)
 
 
 @pytest.fixture
@@ -60,10 +60,10 @@ def test_the_file_is_what_python_makes(files, tmp_path, method):
     adapters = [formats.read(name) for name in files]
     seed = {"seed": 3} if "seed" in METHODS[method].options else {}
     expected = merge(adapters, [0.7, 1.0], method=method, **seed)
-    found = formats.read(out)
-    assert found.dialect == adapters[0].dialect and set(found) == set(expected)
+    merged = formats.read(out)
+    assert merged.dialect == adapters[0].dialect and set(merged) == set(expected)
     for module, delta in expected.items():
-        assert difference(matrix(found[module]), matrix(delta)) < 2e-3
+        assert difference(matrix(merged[module]), matrix(delta)) < 2e-3
     if "total" in document:
         assert 0 <= document["total"]["relative"] < 1
 
@@ -109,13 +109,13 @@ def test_the_network_of_lora_rar_is_an_option(files, tmp_path):
 def test_option_values():
     given = ["steps=3", "lr=1e-3", "prompts=5", "prompts=a=b", "prompts=x", "pictures=2"]
     expected = {"steps": 3, "lr": 0.001, "prompts": ["5", "a=b", "x"], "pictures": ["2"]}
-    assert parsed(given, "ziplora") == expected
-    assert parsed(["mu=inf"], "np-lora") == {"mu": float("inf")}
+    assert parse_options(given, "ziplora") == expected
+    assert parse_options(["mu=inf"], "np-lora") == {"mu": float("inf")}
     with pytest.raises(LorariumError, match="density was given twice"):
-        parsed(["density=0.1", "density=0.2"], "ties")
+        parse_options(["density=0.1", "density=0.2"], "ties")
     for text in ("density", "=3"):
         with pytest.raises(LorariumError, match="is not NAME=VALUE"):
-            parsed([text], "ties")
+            parse_options([text], "ties")
 
 
 @pytest.mark.parametrize(

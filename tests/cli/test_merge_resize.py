@@ -73,9 +73,9 @@ def test_merge_of_one_file_keeps_every_bit(files, tmp_path):
 def test_merge_truncated_and_as_json(files, tmp_path):
     out = tmp_path / "out.safetensors"
     done = run("merge", *files, "-o", out, "--rank", 3, "--only", "to_q", "--json")
-    found = json.loads(done.stdout)
-    assert found["schema"] == "lorarium/1" and found["modules"] == 2
-    assert 0 < found["total"]["relative"] < 1
+    report = json.loads(done.stdout)
+    assert report["schema"] == "lorarium/1" and report["modules"] == 2
+    assert 0 < report["total"]["relative"] < 1
     assert {delta.rank for _, delta in formats.read(out).items()} == {3}
 
 
@@ -139,20 +139,20 @@ def test_resize_of_lokr_with_two_whole_factors(tmp_path, flags):
     before, after = formats.read(source), formats.read(out)
     for module, delta in before.items():
         np.testing.assert_array_equal(dense_delta(after[module]), dense_delta(delta))
-    told = json.loads(run("resize", source, tmp_path / "c.safetensors", *flags, "--json").stdout)
-    own, factors = told["layers"][0]["numbers"]
-    assert own == 8 * 8 + 40 * 40 <= factors and told["rank"] == {"min": None, "max": None}
+    report = json.loads(run("resize", source, tmp_path / "c.safetensors", *flags, "--json").stdout)
+    own, factors = report["layers"][0]["numbers"]
+    assert own == 8 * 8 + 40 * 40 <= factors and report["rank"] == {"min": None, "max": None}
 
 
 def test_resize_of_lokr_below_its_own_size_has_factors(tmp_path):
     source, out = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     formats.write(one_module(Kronecker(w1=drawn(8, 8), w2=drawn(40, 40))), source)
-    told = json.loads(run("resize", source, out, "--rank", 2, "--json").stdout)
+    report = json.loads(run("resize", source, out, "--rank", 2, "--json").stdout)
     [(module, small)] = formats.read(out).items()
-    assert small.rank == 2 and told["layers"][0]["numbers"] == [1664, 1280]
+    assert small.rank == 2 and report["layers"][0]["numbers"] == [1664, 1280]
     S = np.linalg.svd(dense_delta(formats.read(source)[module]).astype("f8"), compute_uv=False)
-    kept = (S[:2] ** 2).sum() / (S**2).sum()
-    assert told["total"]["kept"] == pytest.approx(kept, rel=1e-4)
+    energy_share = (S[:2] ** 2).sum() / (S**2).sum()
+    assert report["total"]["kept"] == pytest.approx(energy_share, rel=1e-4)
 
 
 def test_resize_of_differences_only(tmp_path):
@@ -162,12 +162,12 @@ def test_resize_of_differences_only(tmp_path):
     for delta, rank, lossless in ((full, 5, False), (thin, 3, True)):
         formats.write(one_module(delta), source, force=True)
         target = out.with_stem(f"b{rank}")
-        told = json.loads(run("resize", source, target, "--rank", 5, "--json").stdout)
+        report = json.loads(run("resize", source, target, "--rank", 5, "--json").stdout)
         [(_, small)] = formats.read(target).items()
-        assert small.rank == rank and told["rank"] == {"min": rank, "max": rank}
-        assert (told["total"]["relative"] < 1e-6) == lossless
+        assert small.rank == rank and report["rank"] == {"min": rank, "max": rank}
+        assert (report["total"]["relative"] < 1e-6) == lossless
         error = np.linalg.norm(dense_delta(small) - delta.weight) / np.linalg.norm(delta.weight)
-        assert error == pytest.approx(told["total"]["relative"], rel=1e-3, abs=1e-6)
+        assert error == pytest.approx(report["total"]["relative"], rel=1e-3, abs=1e-6)
     formats.write(one_module(full), source, force=True)
     done = run("resize", source, tmp_path / "whole.safetensors", "--rank", 320)
     assert done.exit_code == 0 and "1 full" in done.stdout

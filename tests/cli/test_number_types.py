@@ -78,24 +78,24 @@ def test_sixteen_bits_stay_sixteen(
     types: tuple[str, ...], stored: str, step: float, tmp_path: Path
 ) -> None:
     files, out = saved(tmp_path, *types), tmp_path / "out.safetensors"
-    told = run("merge", f"{files[0]}:0.8", f"{files[1]}:0.55", "-o", out, "--json")
+    report = run("merge", f"{files[0]}:0.8", f"{files[1]}:0.55", "-o", out, "--json")
     assert types_in(out) == {HALF[stored]}
-    assert told["dtype"] == [HALF[stored].name] and told["rank"] == {"min": 8, "max": 8}
-    assert told["size"] == out.stat().st_size
+    assert report["dtype"] == [HALF[stored].name] and report["rank"] == {"min": 8, "max": 8}
+    assert report["size"] == out.stat().st_size
     exact = merge([formats.read(file) for file in files], [0.8, 0.55])
     lost = distance(exact, formats.read(out))
-    assert 0 < lost < step and told["rounding"]["relative"] == pytest.approx(lost, rel=0.01)
-    said = formats.read(out).metadata["lorarium.rounding"]
-    assert said.startswith(HALF[stored].name)
-    assert float(said.split()[-1]) == pytest.approx(lost, rel=0.01)
+    assert 0 < lost < step and report["rounding"]["relative"] == pytest.approx(lost, rel=0.01)
+    rounding_note = formats.read(out).metadata["lorarium.rounding"]
+    assert rounding_note.startswith(HALF[stored].name)
+    assert float(rounding_note.split()[-1]) == pytest.approx(lost, rel=0.01)
 
 
 def test_the_python_merge_and_fp32_are_the_exact_sum(tmp_path: Path) -> None:
     files, out = saved(tmp_path, "fp16", "fp16"), tmp_path / "out.safetensors"
-    told = run(
+    report = run(
         "merge", f"{files[0]}:0.8", f"{files[1]}:0.55", "-o", out, "--dtype", "fp32", "--json"
     )
-    assert types_in(out) == {HALF["fp32"]} and "rounding" not in told
+    assert types_in(out) == {HALF["fp32"]} and "rounding" not in report
     exact = merge([formats.read(file) for file in files], [0.8, 0.55])
     assert distance(exact, formats.read(out)) < 1e-7
     matrices = [d for _, d in exact.items() if isinstance(d, LowRank)]
@@ -149,9 +149,9 @@ def test_a_lone_difference_keeps_its_weight_exactly(tmp_path: Path) -> None:
 
 def test_too_strong_for_fp16_is_kept_in_fp32_and_said(tmp_path: Path) -> None:
     files, out = saved(tmp_path, "fp16", "fp16", size=1e4), tmp_path / "out.safetensors"
-    told = run("merge", f"{files[0]}:3.3", f"{files[1]}:5.1", "-o", out, "--json")
-    assert len(told["rounding"]["wide"]) == 2  # the difference and the bias: factors have a scale
-    assert told["dtype"] == ["float32", "float16"]
+    report = run("merge", f"{files[0]}:3.3", f"{files[1]}:5.1", "-o", out, "--json")
+    assert len(report["rounding"]["wide"]) == 2  # the difference and the bias: factors have a scale
+    assert report["dtype"] == ["float32", "float16"]
     exact = merge([formats.read(file) for file in files], [3.3, 5.1])
     assert distance(exact, formats.read(out)) < 2**-11
 
@@ -174,13 +174,13 @@ def test_the_line_says_rank_type_size_and_rounding(tmp_path: Path) -> None:
 
 def test_resize_says_what_is_kept_before_the_error(tmp_path: Path) -> None:
     [file], out = saved(tmp_path, "fp32"), tmp_path / "out.safetensors"
-    told = run("resize", file, out, "--rank", 2, "--json")
-    total = told["total"]
+    report = run("resize", file, out, "--rank", 2, "--json")
+    total = report["total"]
     assert total["kept"] == pytest.approx(1 - total["relative"] ** 2)
-    assert told["rank"] == {"min": 2, "max": 2} and told["size"] == out.stat().st_size
+    assert report["rank"] == {"min": 2, "max": 2} and report["size"] == out.stat().st_size
     line = run("resize", file, tmp_path / "again.safetensors", "--rank", 2)
-    kept, error = f"keeps {total['kept']:.2%} of the energy", f"error {total['relative']:.2%}"
-    assert 0 < line.index(kept) < line.index(error) and "rank 2, fp32" in line
+    energy, error = f"keeps {total['kept']:.2%} of the energy", f"error {total['relative']:.2%}"
+    assert 0 < line.index(energy) < line.index(error) and "rank 2, fp32" in line
 
 
 def test_which_inputs_are_sixteen_bits() -> None:

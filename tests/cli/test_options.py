@@ -158,14 +158,14 @@ def test_without_its_extra_a_command_names_it(
 def every_command(group: click.Group = cli, path: str = "") -> list[tuple[str, click.Command]]:
     """Each command and group by its words."""
     context = click.Context(group)
-    found: list[tuple[str, click.Command]] = []
+    commands: list[tuple[str, click.Command]] = []
     for word in group.list_commands(context):
         command = group.get_command(context, word)
         assert command is not None
-        found.append((f"{path}{word}", command))
+        commands.append((f"{path}{word}", command))
         if isinstance(command, click.Group):
-            found += every_command(command, f"{path}{word} ")
-    return found
+            commands += every_command(command, f"{path}{word} ")
+    return commands
 
 
 def test_every_command_answers_mistakes_by_the_one_mechanism() -> None:

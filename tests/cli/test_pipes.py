@@ -125,8 +125,8 @@ def test_commands_with_networks(
     refused(NETWORKS[case], places | {"png": str(tmp_path / "x.png")}, monkeypatch)
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    told = ("not an ordinary file", "no ordinary file", "no pictures in this folder")
-    assert any(words in error for words in told)
+    messages = ("not an ordinary file", "no ordinary file", "no pictures in this folder")
+    assert any(words in error for words in messages)
 
 
 @pytest.mark.parametrize("case", LIBRARY)

@@ -53,17 +53,17 @@ def run(*words: str | Path) -> Result:
 
 
 def fails(*words: str | Path) -> str:
-    found = run(*words)
-    assert isinstance(found.exception, (LorariumError, SystemExit)), found.output
-    return str(found.exception) if isinstance(found.exception, LorariumError) else found.output
+    result = run(*words)
+    assert isinstance(result.exception, (LorariumError, SystemExit)), result.output
+    return str(result.exception) if isinstance(result.exception, LorariumError) else result.output
 
 
 def test_an_ordinary_file_with_its_story_and_a_sheet(home: Path, tmp_path: Path) -> None:
-    found = run(home / "drawings", "-o", "a.safetensors", "--json")
-    assert found.exit_code == 0, found.output
-    said = json.loads(found.output)
-    assert said["schema"] == "lorarium/1" and said["rank"] == 3 and said["seconds"] > 0
-    assert len(said["agreement"]) == 3 and said["distance"] > 0
+    result = run(home / "drawings", "-o", "a.safetensors", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert document["schema"] == "lorarium/1" and document["rank"] == 3 and document["seconds"] > 0
+    assert len(document["agreement"]) == 3 and document["distance"] > 0
     adapter = read(tmp_path / "a.safetensors")
     assert adapter.family == "micro-1" and adapter.dialect == "diffusers"
     assert adapter.metadata["lorarium.kind"] == "synth"
@@ -71,8 +71,8 @@ def test_an_ordinary_file_with_its_story_and_a_sheet(home: Path, tmp_path: Path)
     with Image.open(tmp_path / "a.png") as sheet:
         assert sheet.width > 6 * 144
     base = load_micro()
-    shown = pictures(3, size=40)
-    direct = synthesize(load_synth(base=base), base, shown).adapter
+    inputs = pictures(3, size=40)
+    direct = synthesize(load_synth(base=base), base, inputs).adapter
     module = next(iter(adapter))
     # the file holds what the function makes, but for the resizing of the pictures
     assert adapter[module].up.shape == direct[module].up.shape
@@ -82,8 +82,10 @@ def test_the_same_command_writes_the_same_bytes(home: Path, tmp_path: Path) -> N
     for name in ("a", "b"):
         assert run(home / "drawings", "-o", f"{name}/x.safetensors", "--no-sheet").exit_code != 0
         (tmp_path / name).mkdir()
-        found = run(home / "drawings", "-o", f"{name}/x.safetensors", "--no-sheet", "--refine", "2")
-        assert found.exit_code == 0, found.output
+        result = run(
+            home / "drawings", "-o", f"{name}/x.safetensors", "--no-sheet", "--refine", "2"
+        )
+        assert result.exit_code == 0, result.output
     one, two = ((tmp_path / n / "x.safetensors").read_bytes() for n in ("a", "b"))
     assert one == two and not (tmp_path / "a" / "x.png").exists()
 
@@ -97,11 +99,11 @@ def test_like_edit_and_between(home: Path, tmp_path: Path) -> None:
     assert like.exit_code == 0, like.output
     assert "lorarium.like" in json.loads(like.output)["metadata"]
     ends = ("--between", "a.safetensors", "b.safetensors")
-    found = run(*ends, "--count", "2", "-o", "m.safetensors", "--json")
-    assert found.exit_code == 0, found.output
-    said = json.loads(found.output)
-    assert said["paths"] == ["m-1.safetensors", "m-2.safetensors"]
-    assert max(said["errors"]) < 1e-4
+    result = run(*ends, "--count", "2", "-o", "m.safetensors", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.output)
+    assert document["paths"] == ["m-1.safetensors", "m-2.safetensors"]
+    assert max(document["errors"]) < 1e-4
     assert run("--edits").output.split() == ["bright"]
 
 
@@ -110,20 +112,20 @@ def test_what_is_odd_is_a_warning(home: Path, tmp_path: Path) -> None:
     flat[::2] = 255
     write_png(tmp_path / "stripes.png", flat)
     write_png(tmp_path / "small.png", pictures(1, size=5)[0])
-    found = run("stripes.png", "-o", "a.safetensors", "--no-sheet")
-    assert found.exit_code == 0 and "warning: the pictures are far" in found.stderr
-    found = run("small.png", "-o", "b.safetensors", "--no-sheet")
-    assert found.exit_code == 0 and "small.png is only 5 x 5 pixels" in found.stderr
-    found = run(*[home / "drawings" / "0.png"] * 3, "stripes.png", "-o", "c.safetensors",
+    result = run("stripes.png", "-o", "a.safetensors", "--no-sheet")
+    assert result.exit_code == 0 and "warning: the pictures are far" in result.stderr
+    result = run("small.png", "-o", "b.safetensors", "--no-sheet")
+    assert result.exit_code == 0 and "small.png is only 5 x 5 pixels" in result.stderr
+    result = run(*[home / "drawings" / "0.png"] * 3, "stripes.png", "-o", "c.safetensors",
                 "--no-sheet")  # fmt: skip
-    assert found.exit_code == 0 and "of 4 pictures these differ from the rest: " in found.stderr
+    assert result.exit_code == 0 and "of 4 pictures these differ from the rest: " in result.stderr
 
 
 def test_what_is_wrong_is_a_sentence(home: Path, tmp_path: Path) -> None:
     drawings = home / "drawings"
     (tmp_path / "no.png").write_bytes(b"not a picture")
     (tmp_path / "cut.png").write_bytes((drawings / "0.png").read_bytes()[:200])
-    for words, said in (
+    for words, message in (
         ((), "no pictures were given"),
         (("nowhere",), "no such file"),
         (("no.png",), "not a picture"),
@@ -138,7 +140,7 @@ def test_what_is_wrong_is_a_sentence(home: Path, tmp_path: Path) -> None:
         ((drawings, "--count", "2"), "goes with --between"),
         (("--between", "a", "b"), "a"),
     ):
-        assert said in fails(*words), words
+        assert message in fails(*words), words
     assert not list(tmp_path.glob("*.safetensors"))
 
 

@@ -16,9 +16,9 @@ from tests.descriptors.planted import planted
 
 def made(style: int, draw: int, base: str) -> Adapter:
     """Of the base's shapes."""
-    whole = planted(style, draw)
-    fitting = {m: d for m, d in whole.items() if "attn1" in m.path}
-    return whole.with_(deltas=fitting, metadata={"lorarium.base_hash": base})
+    adapter = planted(style, draw)
+    fitting = {m: d for m, d in adapter.items() if "attn1" in m.path}
+    return adapter.with_(deltas=fitting, metadata={"lorarium.base_hash": base})
 
 
 def planted_in(folder: Path, adapters: dict[tuple[str, int], list[Adapter]], base: str) -> None:
@@ -56,10 +56,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_relatives_come_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tour_sample.relatives(folder)
-    shown = capsys.readouterr().out
-    lines = [line for line in shown.splitlines() if "recipe R" in line]
+    text = capsys.readouterr().out
+    lines = [line for line in text.splitlines() if "recipe R" in line]
     assert [("same artist" in line) for line in lines] == [True] * 2 + [False] * 4
-    assert "2 of its 2 relatives come first; the nearest is close" in shown
+    assert "2 of its 2 relatives come first; the nearest is close" in text
     page = (folder / "sample-map.html").read_text()
     assert '"marked": [' in page and (folder / "sample-map.png").exists()
 
@@ -90,9 +90,9 @@ def test_left_out_in_a_sentence(
     tour_sample.together(folder / "nowhere")
     monkeypatch.setattr(samples, "FOLDER", folder / "none")
     tour_sample.together(folder)
-    said = capsys.readouterr().out.splitlines()
-    assert len(said) == 3 and all(line.startswith("left out: ") for line in said)
+    messages = capsys.readouterr().out.splitlines()
+    assert len(messages) == 3 and all(line.startswith("left out: ") for line in messages)
     for line, words in zip(
-        said, ("another base", "no fresh LoRA", "no sample library"), strict=True
+        messages, ("another base", "no fresh LoRA", "no sample library"), strict=True
     ):
         assert words in line

@@ -13,8 +13,9 @@ import pytest
 from lorarium import cli, formats
 from lorarium.descriptors import many
 from lorarium.errors import DEBUG, LorariumError, file_error
-from lorarium.formats import converting, inspect
+from lorarium.formats import converting
 from lorarium.formats.example import example
+from lorarium.formats.inspection import inspect
 from tests.cli.test_errors import lorarium, one_clean_line
 
 
@@ -68,9 +69,9 @@ def test_a_path_that_is_too_long(loras: Path, tmp_path: Path) -> None:
 
 
 def test_describe_many(loras: Path) -> None:
-    found = list(many.describe_many(sorted(loras.iterdir())))
-    assert [one.sketch is not None for one in found] == [True, False, True]
-    assert "unforeseen ZeroDivisionError" in found[1].error
+    descriptions = list(many.describe_many(sorted(loras.iterdir())))
+    assert [one.sketch is not None for one in descriptions] == [True, False, True]
+    assert "unforeseen ZeroDivisionError" in descriptions[1].error
 
 
 def test_index(loras: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,9 +111,9 @@ def test_debug_shows_the_traceback(
 def test_numbers_that_overflow_are_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = Path(__file__).parent.parent / "fuzz" / "found" / "433.safetensors"
+    file = Path(__file__).parent.parent / "fuzz" / "found" / "433.safetensors"
     assert (
-        lorarium(monkeypatch, "resize", str(found), str(tmp_path / "x.safetensors"), "--rank", "1")
+        lorarium(monkeypatch, "resize", str(file), str(tmp_path / "x.safetensors"), "--rank", "1")
         == 2
     )
     err = capsys.readouterr().err
@@ -134,8 +135,8 @@ def test_errors_of_the_system_are_told_in_its_words() -> None:
     try:
         os.stat("x" * 300)
     except OSError as error:
-        found = file_error(error)
-    assert found.what == "File name too long" and found.where == "x" * 300
+        fault = file_error(error)
+    assert fault.what == "File name too long" and fault.where == "x" * 300
     known = LorariumError("a fault", where="here")
     assert file_error(known, "there") is known
     assert "unforeseen" not in str(file_error(OSError(28, "No space left on device", "f"), "f"))

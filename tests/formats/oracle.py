@@ -38,14 +38,14 @@ def dense(delta: Delta) -> np.ndarray:
         second = wide(delta.w2_a) @ wide(delta.w2_b)
         second = second.reshape(second.shape[0], delta.shape[1] // first.shape[1], -1)
     second = second.reshape(*second.shape[:2], -1)
-    whole = np.einsum("ij,klm->ikjlm", first, second)
-    return delta.scale * whole.reshape(first.shape[0] * second.shape[0], -1)
+    product = np.einsum("ij,klm->ikjlm", first, second)
+    return delta.scale * product.reshape(first.shape[0] * second.shape[0], -1)
 
 
 def tucker(a: np.ndarray, b: np.ndarray, core: np.ndarray) -> np.ndarray:
     """a (r, out), b (r, in), core (r, r, kh, kw) -> (out, in kh kw)."""
-    whole = np.einsum("rskl,ro,si->oikl", wide(core), wide(a), wide(b))
-    return whole.reshape(whole.shape[0], -1)
+    product = np.einsum("rskl,ro,si->oikl", wide(core), wide(a), wide(b))
+    return product.reshape(product.shape[0], -1)
 
 
 def wide(x: np.ndarray) -> np.ndarray:

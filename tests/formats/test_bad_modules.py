@@ -12,7 +12,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.formats import container, convert, header, read, read_report, write
 from lorarium.formats.report import Report
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 STEM = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q"
 PATH = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
@@ -133,7 +133,7 @@ def test_kinds_that_are_not_ours_are_carried_and_come_back(tmp_path: Path) -> No
 
 
 def test_nothing_left_to_write_is_an_error(tmp_path: Path) -> None:
-    made = synthesise("sd1", "kohya", "lokr", every=False)
+    made = make_fixture("sd1", "kohya", "lokr", every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sd1")
     with pytest.raises(LorariumError, match="cannot express LoKr"):
         write(adapter, tmp_path / "y.safetensors", "diffusers")
@@ -144,7 +144,7 @@ def test_nothing_left_to_write_is_an_error(tmp_path: Path) -> None:
 
 
 def peft_folder(path: Path, **config: object) -> Path:
-    made = synthesise("sd1", "peft", rank=4, every=False, keep=lambda p, n: p == "text_encoder")
+    made = make_fixture("sd1", "peft", rank=4, every=False, keep=lambda p, n: p == "text_encoder")
     made.save(path, force=True)
     base = {"peft_type": "LORA", "r": 4, "lora_alpha": 8}
     folder = path / "text_encoder"
@@ -160,8 +160,10 @@ def test_peft_patterns(tmp_path: Path) -> None:
     folder = peft_folder(
         tmp_path, alpha_pattern={"fc1": 4, r"^text_model\.encoder\.layers\.\d+\.mlp\.fc2$": 16}
     )
-    found = scales(read(folder, "sd1"))
-    assert found == {"fc1": 1.0, "fc2": 4.0} | {f"{x}_proj": 2.0 for x in ("q", "k", "v", "out")}
+    module_scales = scales(read(folder, "sd1"))
+    assert module_scales == {"fc1": 1.0, "fc2": 4.0} | {
+        f"{x}_proj": 2.0 for x in ("q", "k", "v", "out")
+    }
     assert set(scales(read(peft_folder(tmp_path, use_rslora=True), "sd1")).values()) == {4.0}
 
 
@@ -194,7 +196,7 @@ def test_numbers_of_a_config_that_are_none(config: dict[str, object], tmp_path: 
     _, report = read_report(peft_folder(tmp_path, **config), "sd1")
     assert any("ignored" in warning for warning in report.warnings)
     flat = {f"text_encoder.{name}": value for name, value in config.items()}
-    made = synthesise("sd1", "diffusers", rank=4, every=False)
+    made = make_fixture("sd1", "diffusers", rank=4, every=False)
     note = {"lora_adapter_metadata": json.dumps(flat)}
     container.save(tmp_path / "x.safetensors", dict(made.tensors[""]), note)
     assert len(read(tmp_path / "x.safetensors", "sd1"))
@@ -237,7 +239,7 @@ def test_links_of_a_hub_cache(tmp_path: Path) -> None:
 
 
 def test_scale_in_the_header_of_a_diffusers_file(tmp_path: Path) -> None:
-    made = synthesise("sd1", "diffusers", rank=4, every=False)
+    made = make_fixture("sd1", "diffusers", rank=4, every=False)
     note = {"unet.r": 4, "unet.lora_alpha": 2, "text_encoder.r": 4, "text_encoder.lora_alpha": 12}
     container.save(
         tmp_path / "x.safetensors",
@@ -245,8 +247,8 @@ def test_scale_in_the_header_of_a_diffusers_file(tmp_path: Path) -> None:
         {"lora_adapter_metadata": json.dumps(note)},
     )
     adapter = read(tmp_path / "x.safetensors", "sd1")
-    found = {(module.part, delta.scale) for module, delta in adapter.items()}
-    assert found == {("denoiser", 0.5), ("text_encoder", 3.0)}
+    part_scales = {(module.part, delta.scale) for module, delta in adapter.items()}
+    assert part_scales == {("denoiser", 0.5), ("text_encoder", 3.0)}
     write(adapter, tmp_path / "y.safetensors")
     again = read(tmp_path / "y.safetensors", "sd1")
     assert {delta.scale for _, delta in again.items()} == {1.0}
@@ -256,7 +258,7 @@ def test_scale_in_the_header_of_a_diffusers_file(tmp_path: Path) -> None:
 def test_a_folder_goes_on_after_a_bad_file(tmp_path: Path) -> None:
     loras = tmp_path / "loras" / "deep"
     loras.mkdir(parents=True)
-    synthesise("sd1", "kohya", every=False).save(loras / "good.safetensors")
+    make_fixture("sd1", "kohya", every=False).save(loras / "good.safetensors")
     (loras / "bad.safetensors").write_text("<html>")
     peft_folder(loras / "folder")
     report = convert(tmp_path / "loras", tmp_path / "out", to="comfy")
@@ -270,7 +272,7 @@ def test_a_folder_goes_on_after_a_bad_file(tmp_path: Path) -> None:
 
 
 def test_a_peft_folder_replaces_only_its_like(tmp_path: Path) -> None:
-    made = synthesise("sd1", "kohya", every=False)
+    made = make_fixture("sd1", "kohya", every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sd1")
     for force in (False, True):
         assert write(adapter, tmp_path / "folder", "peft", force=force).verified

@@ -9,7 +9,7 @@ import pytest
 
 from lorarium.formats import convert, read, read_report
 from lorarium.formats.container import load, save
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 
 KOHYA = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_"
 COMFY = "diffusion_model.middle_block.1.transformer_blocks.0.attn1.to_"
@@ -104,9 +104,9 @@ def test_control_loras_of_flux_carry_norms_and_new_shapes(tmp_path: Path) -> Non
         tensors[f"{stem}.norm.query_norm.scale"] = np.ones(128)
     tensors["img_in.reshape_weight"] = np.ones(2)
     save(tmp_path / "x.safetensors", {k: a.astype(np.float16) for k, a in tensors.items()}, {})
-    found = inspect_file(tmp_path / "x.safetensors")
-    assert found.family.id == "flux1" and found.kind["norm"] == 4
-    assert found.kind["reshape-weight"] == 1
+    inspection = inspect_file(tmp_path / "x.safetensors")
+    assert inspection.family.id == "flux1" and inspection.kind["norm"] == 4
+    assert inspection.kind["reshape-weight"] == 1
     done = convert(tmp_path / "x.safetensors", tmp_path / "y.safetensors", to="comfy").files[0]
     there = set(load(tmp_path / "y.safetensors").tensors)
     assert "diffusion_model.img_in.reshape_weight" in there

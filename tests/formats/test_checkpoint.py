@@ -37,9 +37,9 @@ def test_both_namings_give_every_module_its_weight(family, tmp_path):
 @pytest.mark.parametrize("family", ["sd2", "sdxl-refiner"])
 def test_openclip_towers(family, tmp_path):
     made = weights(family)
-    found = open_checkpoint(save_checkpoint(tmp_path / "x.safetensors", native(made, family)))
-    assert found.family == family and set(found.spots) == set(made)
-    assert all(np.array_equal(found.weight(module), array) for module, array in made.items())
+    checkpoint = open_checkpoint(save_checkpoint(tmp_path / "x.safetensors", native(made, family)))
+    assert checkpoint.family == family and set(checkpoint.spots) == set(made)
+    assert all(np.array_equal(checkpoint.weight(module), array) for module, array in made.items())
 
 
 # families of one shape: a checkpoint of either is told by neither its names nor its shapes
@@ -54,8 +54,8 @@ def test_real_shapes_give_the_family(family):
     for net in (TABLES[family].net, *TABLES[family].variants):
         shapes = table(net).shapes.items()
         infos = {f"{path}.weight": TensorInfo("F16", shape, 0, 0) for path, shape in shapes}
-        found = families_of(infos)
-        assert found == (family,) or (family in found and set(found) in ALIKE)
+        families = families_of(infos)
+        assert families == (family,) or (family in families and set(families) in ALIKE)
 
 
 def test_a_fused_weight_is_one_module_under_either_naming(tmp_path):
@@ -65,8 +65,8 @@ def test_a_fused_weight_is_one_module_under_either_naming(tmp_path):
     new = open_checkpoint(save_checkpoint(tmp_path / "new.safetensors", diffusers(made)))
     for name in ("double_blocks.3.img_attn.qkv", "final_layer.adaLN_modulation.1"):
         for checkpoint in (old, new):
-            found = checkpoint.weight(Module("denoiser", name))
-            assert np.array_equal(found, tensors[name + ".weight"])
+            weight = checkpoint.weight(Module("denoiser", name))
+            assert np.array_equal(weight, tensors[name + ".weight"])
 
 
 def test_real_shapes_tell_what_names_cannot(tmp_path):
@@ -87,8 +87,8 @@ def test_folders_and_shards(tmp_path):
     for i, half in enumerate((keys[: len(keys) // 2], keys[len(keys) // 2 :]), 1):
         shard = {key: tensors[key] for key in half}
         save_checkpoint(folder / f"{name}-0000{i}-of-00002.safetensors", shard)
-    found = open_checkpoint(tmp_path / "pipeline")
-    assert set(found.tensors) == set(tensors)
+    checkpoint = open_checkpoint(tmp_path / "pipeline")
+    assert set(checkpoint.tensors) == set(tensors)
     (folder / f"{name}-00001-of-00002.safetensors").rename(tmp_path / "away.safetensors")
     with pytest.raises(LorariumError, match="1 of 2 shards"):
         open_checkpoint(tmp_path / "pipeline")

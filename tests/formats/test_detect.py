@@ -10,7 +10,7 @@ import pytest
 from lorarium.formats import container, read_report
 from lorarium.formats.families import table
 from lorarium.formats.report import FamilyGuess
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 
 def guess(path: Path, tensors: dict[str, np.ndarray], **metadata: str) -> FamilyGuess:
@@ -33,23 +33,29 @@ BLOCK = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0"
 )
 def test_cross_attention_width_decides(into: int, family: str, tmp_path: Path) -> None:
     out = 768 if family == "sdxl-refiner" else 640
-    found = guess(tmp_path, lora(f"{BLOCK}_attn2_to_k", out, into))
-    assert found.id == family or family in found.alternatives
+    family_guess = guess(tmp_path, lora(f"{BLOCK}_attn2_to_k", out, into))
+    assert family_guess.id == family or family in family_guess.alternatives
     if into == 2048:
-        assert found.id == "sdxl" and "vega" in found.alternatives
+        assert family_guess.id == "sdxl" and "vega" in family_guess.alternatives
 
 
 def test_self_attention_alone_leaves_sd1_and_sd2(tmp_path: Path) -> None:
     stem = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-    found = guess(tmp_path, lora(stem, 320, 320))
-    assert (found.id, found.alternatives) == ("sd1", ("sd2",)) and found.confidence == 0.5
-    assert any("cannot tell" in line for line in found.evidence)
+    family_guess = guess(tmp_path, lora(stem, 320, 320))
+    assert (family_guess.id, family_guess.alternatives) == (
+        "sd1",
+        ("sd2",),
+    ) and family_guess.confidence == 0.5
+    assert any("cannot tell" in line for line in family_guess.evidence)
 
 
 def test_metadata_chooses_among_what_shapes_leave_open(tmp_path: Path) -> None:
     stem = "lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q"
-    found = guess(tmp_path, lora(stem, 320, 320), ss_base_model_version="sd_v2_768_v")
-    assert (found.id, found.alternatives) == ("sd2", ("sd1",)) and found.confidence == 0.9
+    family_guess = guess(tmp_path, lora(stem, 320, 320), ss_base_model_version="sd_v2_768_v")
+    assert (family_guess.id, family_guess.alternatives) == (
+        "sd2",
+        ("sd1",),
+    ) and family_guess.confidence == 0.9
 
 
 def test_metadata_that_contradicts_the_tensors_is_a_warning(tmp_path: Path) -> None:
@@ -65,8 +71,8 @@ def test_metadata_that_contradicts_the_tensors_is_a_warning(tmp_path: Path) -> N
 
 def test_projections_of_sd2_are_matrices(tmp_path: Path) -> None:
     stem = "lora_unet_down_blocks_0_attentions_0_proj_in"
-    found = guess(tmp_path, lora(stem, 320, 320))
-    assert (found.id, found.alternatives) == ("sd2", ())
+    family_guess = guess(tmp_path, lora(stem, 320, 320))
+    assert (family_guess.id, family_guess.alternatives) == ("sd2", ())
 
 
 @pytest.mark.parametrize("family", ["ssd-1b", "vega", "koala"])
@@ -75,7 +81,7 @@ def test_distilled_sdxl_by_its_depths(family: str, dialect: str, tmp_path: Path)
     def attention(part: str, name: str) -> bool:
         return part == "denoiser" and "attn" in name
 
-    made = synthesise(family, dialect, keep=attention)
+    made = make_fixture(family, dialect, keep=attention)
     _, report = read_report(made.save(tmp_path / "x.safetensors"))
     assert (report.family.id, report.family.alternatives) == (family, ())
 
@@ -86,7 +92,7 @@ def test_the_smaller_koala(tmp_path: Path) -> None:
     def attention(part: str, name: str) -> bool:
         return part == "denoiser" and "attn" in name and name in smaller
 
-    made = synthesise("koala", "diffusers", keep=attention)
+    made = make_fixture("koala", "diffusers", keep=attention)
     _, report = read_report(made.save(tmp_path / "x.safetensors"))
     assert (report.family.id, report.family.alternatives) == ("koala", ())
 
@@ -95,7 +101,7 @@ def test_sdxl_blocks_as_b_lora_trains_them(tmp_path: Path) -> None:
     def style(part: str, name: str) -> bool:
         return name.startswith("up_blocks.0.attentions.1.") and "attn" in name
 
-    made = synthesise("sdxl", "diffusers-double", keep=style)
+    made = make_fixture("sdxl", "diffusers-double", keep=style)
     _, report = read_report(made.save(tmp_path / "x.safetensors"))
     assert (report.family.id, report.dialect) == ("sdxl", "diffusers-double")
 
@@ -104,8 +110,8 @@ def test_text_encoders_tell_sdxl_by_the_second(tmp_path: Path) -> None:
     one = lora("lora_te1_text_model_encoder_layers_0_mlp_fc1", 3072, 768)
     two = lora("lora_te2_text_model_encoder_layers_31_mlp_fc1", 5120, 1280)
     assert guess(tmp_path, one | two).id == "sdxl"
-    found = guess(tmp_path, one)
-    assert {"sd1", "sdxl", "flux1"} <= {found.id, *found.alternatives}
+    family_guess = guess(tmp_path, one)
+    assert {"sd1", "sdxl", "flux1"} <= {family_guess.id, *family_guess.alternatives}
 
 
 FOREIGN = {
@@ -123,9 +129,9 @@ FOREIGN = {
 
 @pytest.mark.parametrize("what", FOREIGN)
 def test_other_networks_are_named(what: str, tmp_path: Path) -> None:
-    found = guess(tmp_path, {key: np.ones(shape) for key, shape in FOREIGN[what].items()})
-    assert found.id == "not-diffusion"
-    assert what.lower() in found.evidence[0].lower()
+    family_guess = guess(tmp_path, {key: np.ones(shape) for key, shape in FOREIGN[what].items()})
+    assert family_guess.id == "not-diffusion"
+    assert what.lower() in family_guess.evidence[0].lower()
 
 
 def test_an_unknown_base_is_kept_under_its_own_names(tmp_path: Path) -> None:

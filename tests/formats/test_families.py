@@ -14,7 +14,7 @@ from lorarium.formats import read, read_report, write
 from lorarium.formats.families import FAMILIES, table
 from lorarium.formats.reading import Source, interpret
 from lorarium.formats.report import Report
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from lorarium.formats.verify import difference
 from lorarium.mergers import merge
 
@@ -41,9 +41,9 @@ def attentions(family: str) -> list[tuple[str, tuple[int, ...]]]:
 def test_a_whole_table_is_named_and_nothing_is_left_over(family: str) -> None:
     known = FAMILIES[family]
     report = keys(table(known.net).shapes.items(), f"{known.denoiser}.")
-    found = report.family
-    assert family in (found.id, *found.alternatives)
-    assert known.weight < 1 or (found.id == family and found.confidence > 0.8)
+    family_guess = report.family
+    assert family in (family_guess.id, *family_guess.alternatives)
+    assert known.weight < 1 or (family_guess.id == family and family_guess.confidence > 0.8)
     assert report.count("mapped") == len(report.keys)
 
 
@@ -54,9 +54,11 @@ def test_a_small_model_of_the_same_architecture_is_unknown(family: str) -> None:
         (path, (max(1, shape[0] // 64), max(1, shape[1] // 64), *shape[2:]))
         for path, shape in table(FAMILIES[family].net).shapes.items()
     ]
-    found = keys(small).family
-    assert (found.id, found.confidence) == ("unknown", 0.0)
-    assert any(f"names of {family}" in line and "0 its shapes" in line for line in found.evidence)
+    family_guess = keys(small).family
+    assert (family_guess.id, family_guess.confidence) == ("unknown", 0.0)
+    assert any(
+        f"names of {family}" in line and "0 its shapes" in line for line in family_guess.evidence
+    )
 
 
 def test_nine_in_ten_modules_must_fit() -> None:
@@ -67,33 +69,40 @@ def test_nine_in_ten_modules_must_fit() -> None:
 
 
 def test_relatives_are_listed_with_what_would_tell_them_apart() -> None:
-    found = keys(attentions("flux1")).family
-    assert found.id == "flux1" and {"chroma", "bria", "longcat-image"} <= {*found.alternatives}
-    assert found.confidence < 0.9
-    assert any("norm1.linear would be flux1; a change of distilled" in x for x in found.evidence)
+    family_guess = keys(attentions("flux1")).family
+    assert family_guess.id == "flux1" and {"chroma", "bria", "longcat-image"} <= {
+        *family_guess.alternatives
+    }
+    assert family_guess.confidence < 0.9
+    assert any(
+        "norm1.linear would be flux1; a change of distilled" in x for x in family_guess.evidence
+    )
 
 
 def test_the_depth_of_a_network_comes_first_but_does_not_exclude() -> None:
     shapes = table("longcat-image-10").shapes.items()
-    found = keys([(p, s) for p, s in shapes if ".attn." in p]).family
-    assert found.id == "longcat-image" and "flux1" in found.alternatives
+    family_guess = keys([(p, s) for p, s in shapes if ".attn." in p]).family
+    assert family_guess.id == "longcat-image" and "flux1" in family_guess.alternatives
 
 
 def test_three_modules_say_how_little_they_rest_on() -> None:
-    found = keys(attentions("wan-1.3b")[:3]).family
-    assert found.id == "wan-1.3b" and found.confidence <= 0.8
-    assert "this rests on 3 modules only" in found.evidence
+    family_guess = keys(attentions("wan-1.3b")[:3]).family
+    assert family_guess.id == "wan-1.3b" and family_guess.confidence <= 0.8
+    assert "this rests on 3 modules only" in family_guess.evidence
 
 
 def test_a_controlnet_is_not_its_base() -> None:
     more = [(f"controlnet_blocks.{i}", (3072, 3072)) for i in range(40)]
-    found = keys([*table("qwen-image").shapes.items(), *more]).family
-    assert found.id == "unknown" and "a ControlNet" in found.evidence[0]
+    family_guess = keys([*table("qwen-image").shapes.items(), *more]).family
+    assert family_guess.id == "unknown" and "a ControlNet" in family_guess.evidence[0]
 
 
 def test_the_shape_of_a_relative_is_said() -> None:
-    found = keys(table("flux1-fill").shapes.items()).family
-    assert found.id == "flux1" and "x_embedder has the shape of FLUX.1 Fill" in found.evidence
+    family_guess = keys(table("flux1-fill").shapes.items()).family
+    assert (
+        family_guess.id == "flux1"
+        and "x_embedder has the shape of FLUX.1 Fill" in family_guess.evidence
+    )
 
 
 def test_unknown_keeps_its_names_and_changes_dotted_dialects(tmp_path: Path) -> None:
@@ -120,7 +129,7 @@ def test_unknown_keeps_its_names_and_changes_dotted_dialects(tmp_path: Path) -> 
 def test_files_of_different_bases_never_merge(tmp_path: Path) -> None:
     files = {}
     for family in ("flux1", "qwen-image"):
-        made = synthesise(family, "diffusers", every=False)
+        made = make_fixture(family, "diffusers", every=False)
         files[family] = read(made.save(tmp_path / f"{family}.safetensors"), family)
     stranger = files["flux1"].with_(family="unknown")
     for pair in (("flux1", "qwen-image"), ("flux1", "unknown")):
@@ -136,7 +145,7 @@ def test_one_module_of_each_sort_goes_there_and_back(
     def path(name: str, dialect: str) -> Path:
         return tmp_path / (name if dialect == "peft" else f"{name}.safetensors")
 
-    made = synthesise(family, dialect, rank=1, alpha=0.5, every=False)
+    made = make_fixture(family, dialect, rank=1, alpha=0.5, every=False)
     adapter, report = read_report(made.save(path("source", dialect)), family)
     assert report.count("mapped") == len(report.keys) and not report.refused()
     other = DIALECTS[DIALECTS.index(dialect) - 1]
@@ -151,7 +160,9 @@ def test_one_module_of_each_sort_goes_there_and_back(
 
 
 def test_an_expert_is_kept_through_files_that_cannot_say_it(tmp_path: Path) -> None:
-    made = synthesise("wan-14b", "diffusers", every=False, keep=lambda part, name: "attn1" in name)
+    made = make_fixture(
+        "wan-14b", "diffusers", every=False, keep=lambda part, name: "attn1" in name
+    )
     both = read(made.save(tmp_path / "x.safetensors"), "wan-14b")
     assert set(both.parts()) == {"denoiser", "denoiser_2"}
     low = both.with_(deltas={m: d for m, d in both.items() if m.part == "denoiser_2"})

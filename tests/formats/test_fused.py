@@ -42,7 +42,7 @@ def tensors(kind: str, rows: int) -> dict[str, np.ndarray]:
     return factors | ({"dora_scale": 1 + draw(rows, 1)} if kind == "dora" else {})
 
 
-def whole(kind: str, raw: dict[str, np.ndarray]) -> np.ndarray:
+def fused_change(kind: str, raw: dict[str, np.ndarray]) -> np.ndarray:
     wide = {name: array.astype(float) for name, array in raw.items()}
     if kind == "loha":
         first = wide["hada_w1_a"] @ wide["hada_w1_b"]
@@ -66,9 +66,9 @@ def test_cut_exactly_and_joined_again(kind: str, tmp_path: Path) -> None:
     assert report.family.id == "flux1" and report.count("mapped") == len(report.keys)
     for stem, paths in PARTS.items():
         stacked = np.vstack([dense(adapter["denoiser", path]) for path in paths])
-        np.testing.assert_allclose(stacked, whole(kind, raw[stem]), rtol=1e-12)
+        np.testing.assert_allclose(stacked, fused_change(kind, raw[stem]), rtol=1e-12)
     halves = dense(adapter["denoiser", "norm_out.linear"])
-    np.testing.assert_allclose(np.vstack([halves[8:], halves[:8]]), whole(kind, raw[ADALN]))
+    np.testing.assert_allclose(np.vstack([halves[8:], halves[:8]]), fused_change(kind, raw[ADALN]))
     if kind == "full":
         bias = dense(adapter["denoiser", f"{PARTS[LINEAR1][3]}.bias"])[:, 0]
         np.testing.assert_array_equal(bias, raw[LINEAR1]["diff_b"][24:])
@@ -129,8 +129,8 @@ def test_parts_of_other_ranks_scales_and_dtypes(scales: tuple[float, ...], tmp_p
     back = read(tmp_path / "y.safetensors", "flux1")
     for module, delta in adapter.items():
         np.testing.assert_allclose(dense(back[module]), dense(delta), rtol=0, atol=2e-3)
-        found = back[module]
-        assert isinstance(found, LowRank) and found.rank == delta.rank
+        read_back = back[module]
+        assert isinstance(read_back, LowRank) and read_back.rank == delta.rank
 
 
 def test_mixed_kinds_and_lone_magnitudes_are_not_lost(tmp_path: Path) -> None:

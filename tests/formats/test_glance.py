@@ -9,7 +9,7 @@ import pytest
 
 from lorarium.errors import LorariumError
 from lorarium.formats import container, detect_file, glance, read_report
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def nothing_seen() -> None:
 @pytest.mark.parametrize("family", ["sd1", "flux1", "wan-1.3b", "z-image"])
 def test_the_answer_of_a_whole_file(family: str, tmp_path: Path) -> None:
     for rank in (2, 4):
-        file = synthesise(family, "diffusers", rank=rank, keep=lambda part, name: "att" in name)
+        file = make_fixture(family, "diffusers", rank=rank, keep=lambda part, name: "att" in name)
         path = file.save(tmp_path / f"{rank}.safetensors")
         for _ in range(2):  # judged, then looked up
             assert detect_file(path) == read_report(path)[1].family

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from lorarium.adapter import Adapter, Dora
+from lorarium.adapter import Adapter, Dora, kind_name
 from lorarium.errors import LorariumError
 from lorarium.formats import read_report, write
 from lorarium.formats.dialects import DIALECTS, TARGETS
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import KINDS, Synthetic, Weight, synthesise, weights
+from lorarium.formats.synthesise import KINDS, Synthetic, Weight, make_fixture, weights
 from lorarium.formats.verify import difference
 
 # what a whole matrix of each kind takes of a test's time decides how large it may be
-LARGEST = {"full": 2**20, "lokr-whole": 2**22, "lokr": 2**23}
+LARGEST = {"full": 2**21, "lokr-whole": 2**22, "lokr": 2**23}
 
 
 SPELLED = ("kohya", "diffusers", "peft", "comfy")  # what people are offered; the rest by turns
@@ -43,7 +43,7 @@ def mixed(family: str, dialect: str, kinds: tuple[str, ...]) -> Synthetic:
     for kind, part, name in choices(family, dialect, kinds):
         chosen[kind].add((part, name))
     files = [
-        synthesise(family, dialect, kind, rank=2, alpha=1, every=False, seed=number,
+        make_fixture(family, dialect, kind, rank=2, alpha=1, seed=number,
                    keep=lambda part, name, kind=kind: (part, name) in chosen[kind])
         for number, kind in enumerate(kinds)
     ]  # fmt: skip
@@ -58,14 +58,20 @@ def mixed(family: str, dialect: str, kinds: tuple[str, ...]) -> Synthetic:
 def choices(family: str, dialect: str, kinds: tuple[str, ...]) -> Iterator[tuple[str, str, str]]:
     """The smallest module of each network that can be of a kind and is of no other yet; of a
     convolution there is a plain LoRA too."""
-    known = sorted(weights(family, dialect, False), key=lambda weight: math.prod(weight.shape))
+    known = [
+        weight  # each sort of module once, before any comes again
+        for every in (False, True)
+        for weight in sorted(weights(family, dialect, every), key=lambda w: math.prod(w.shape))
+    ]
+    first = sorted(kinds, key=lambda kind: (kind != "bias", LARGEST.get(kind, 2**40)))
     taken = set()
     for part in FAMILIES[family].parts:
-        for kind, convolution in [*((kind, False) for kind in kinds), (kinds[0], True)]:
+        axes = {kinds[0]: (2,)}  # the first kind on a matrix, and at the end on a kernel
+        for kind, wanted in [*((kind, axes.get(kind)) for kind in first), (kinds[0], (3, 4, 5))]:
             for weight in known:
                 if (part, weight.name) in taken or weight.part != part:
                     continue
-                if can_be(kind, weight) and (not convolution or len(weight.shape) > 2):
+                if can_be(kind, weight) and (wanted is None or len(weight.shape) in wanted):
                     taken.add((part, weight.name))
                     yield kind, part, weight.name
                     break
@@ -130,11 +136,20 @@ def there(adapter: Adapter, path: Path, dialect: str) -> Adapter | None:
     assert written.verified and written.worst_error == 0.0
     refused = {fate.name: fate.reason for fate in written.refused()}
     assert all(refused.values())
-    found, report = read_report(path, adapter.family)
+    read_back, report = read_report(path, adapter.family)
     assert report.count("mapped") == len(report.keys) and not report.warnings
-    kept = {module for module in adapter if str(module) not in refused}
-    assert set(found) >= kept
-    for module in kept:
-        assert difference(adapter[module], found[module]) == 0.0, str(module)
-        assert isinstance(found[module], Dora) == isinstance(adapter[module], Dora)
-    return found
+    written_modules = {module for module in adapter if str(module) not in refused}
+    assert set(read_back) >= written_modules
+    for module in written_modules:
+        assert difference(adapter[module], read_back[module]) == 0.0, str(module)
+        assert isinstance(read_back[module], Dora) == isinstance(adapter[module], Dora)
+    return read_back
+
+
+def test_a_file_of_the_matrix_has_each_kind_in_each_network(tmp_path: Path) -> None:
+    made = mixed("sdxl", "kohya", kinds_of("kohya")[0])
+    adapter, report = read_report(made.save(tmp_path / "x.safetensors"), "sdxl")
+    assert report.kinds.keys() >= {"lora", "locon", "loha", "lokr", "dora", "full", "bias"}
+    for part in ("denoiser", "text_encoder", "text_encoder_2"):
+        found = {kind_name(delta) for module, delta in adapter.items() if module.part == part}
+        assert found >= {"lora", "loha", "lokr", "dora", "full", "bias"}

@@ -19,7 +19,7 @@ PIECES = {"a": "a", "ab": "ab", ".": r"\.", r"\.": r"\.", ".*": ".*", r"\d+": r"
 PIECES |= {"[0-9]+": r"\d+", "-": "-", "_": "_"}
 
 
-def found(pattern: str, name: str) -> bool:
+def table_has(pattern: str, name: str) -> bool:
     table = PatternTable()
     assert table.add(pattern, 1.0)
     return table.find(name) is not None
@@ -36,7 +36,7 @@ def test_matches_as_peft_does(pieces: list[str], start: bool, end: bool, name: s
     # a dot in a name is a dot, not any letter: there is no module in which that differs
     expression = "".join(PIECES[piece] for piece in pieces)
     wanted = re.fullmatch(expression if start else rf"(.*\.)?({expression})", name)
-    assert found(pattern, name) == (wanted is not None)
+    assert table_has(pattern, name) == (wanted is not None)
 
 
 def test_the_first_that_matches_counts() -> None:

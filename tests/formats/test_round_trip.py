@@ -12,7 +12,7 @@ from lorarium.adapter import Adapter, Bias, Dora, LowRank, Module
 from lorarium.formats import read, read_report, write
 from lorarium.formats.dialects import DIALECTS, TARGETS
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import KINDS, synthesise
+from lorarium.formats.synthesise import KINDS, make_fixture
 from lorarium.formats.verify import difference
 from tests.formats.oracle import dense
 
@@ -47,7 +47,7 @@ def same_changes(a: Adapter, b: Adapter, modules: set[Module]) -> None:
 def test_full_table_is_read_whole_and_survives_a_conversion(
     family: str, dialect: str, tmp_path: Path
 ) -> None:
-    made = synthesise(family, dialect, rank=1, alpha=0.5)
+    made = make_fixture(family, dialect, rank=1, alpha=0.5)
     source = made.save(place(tmp_path, "source", dialect))
     adapter, report = read_report(source)
     assert report.family.id == family and report.family.alternatives == ()
@@ -87,7 +87,7 @@ def test_each_kind_in_each_dialect_that_has_it(
     family: str, dialect: str, kind: str, tmp_path: Path
 ) -> None:
     keep = small if kind in ("full", "lokr-whole") else None
-    made = synthesise(family, dialect, kind, rank=2, alpha=1, every=False, keep=keep)
+    made = make_fixture(family, dialect, kind, rank=2, alpha=1, every=False, keep=keep)
     if not made.tensors:
         pytest.skip(f"{family} has no module that can be {kind}")
     adapter, report = read_report(made.save(place(tmp_path, "source", dialect)), family)
@@ -102,12 +102,12 @@ def test_each_kind_in_each_dialect_that_has_it(
         assert written.verified and written.worst_error == 0.0
         refused = {module.name for module in written.refused()}
         assert all(module.reason for module in written.refused())
-        kept = {module for module in adapter if str(module) not in refused}
+        written_modules = {module for module in adapter if str(module) not in refused}
         if target in ("kohya", "comfy"):
             assert not refused
         there = read(path, family)
-        assert kept <= set(there.deltas)
-        same_changes(adapter, there, kept)
+        assert written_modules <= set(there.deltas)
+        same_changes(adapter, there, written_modules)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -121,7 +121,7 @@ def test_dense_changes_agree_with_the_definitions(
     def narrow(part: str, name: str) -> bool:
         return part == "text_encoder" or bool(re.search(r"to_k|emb|_in\b", name))
 
-    made = synthesise(family, dialect, rank=3, alpha=4.5, every=False, keep=narrow)
+    made = make_fixture(family, dialect, rank=3, alpha=4.5, every=False, keep=narrow)
     adapter = read(made.save(place(tmp_path, "source", dialect)), family)
     write(adapter, place(tmp_path, "there", target), target)
     there = read(place(tmp_path, "there", target), family)
@@ -133,7 +133,7 @@ def test_dense_changes_agree_with_the_definitions(
 
 
 def test_parts_of_a_fused_weight_share_one_down(tmp_path: Path) -> None:
-    made = synthesise("flux1", "kohya", rank=4, alpha=8, every=False)
+    made = make_fixture("flux1", "kohya", rank=4, alpha=8, every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "flux1")
     parts = [
         adapter["denoiser", f"single_transformer_blocks.0.{name}"]
@@ -150,7 +150,7 @@ def test_parts_with_different_downs_are_joined_as_blocks_and_come_apart_again(
     tmp_path: Path,
 ) -> None:
     adapter = read(
-        synthesise("flux1", "diffusers", rank=2, every=False).save(tmp_path / "x.safetensors"),
+        make_fixture("flux1", "diffusers", rank=2, every=False).save(tmp_path / "x.safetensors"),
         "flux1",
     )
     report = write(adapter, tmp_path / "y.safetensors", "kohya")
@@ -163,7 +163,7 @@ def test_parts_with_different_downs_are_joined_as_blocks_and_come_apart_again(
 
 def test_a_missing_member_of_a_fused_weight_is_a_block_of_zeros(tmp_path: Path) -> None:
     adapter = read(
-        synthesise("flux1", "diffusers", rank=2, every=False).save(tmp_path / "x.safetensors"),
+        make_fixture("flux1", "diffusers", rank=2, every=False).save(tmp_path / "x.safetensors"),
         "flux1",
     )
     without = {m: d for m, d in adapter.items() if not m.path.endswith("to_k")}
@@ -176,7 +176,7 @@ def test_a_missing_member_of_a_fused_weight_is_a_block_of_zeros(tmp_path: Path) 
 def test_scales_are_folded_within_one_ulp_and_the_report_says_so(
     alpha: float, dtype: type, tmp_path: Path
 ) -> None:
-    made = synthesise("sd1", "kohya", rank=4, alpha=alpha, dtype=dtype, every=False)
+    made = make_fixture("sd1", "kohya", rank=4, alpha=alpha, dtype=dtype, every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sd1")
     for target in ("peft", "comfy"):
         report = write(adapter, place(tmp_path, target, target), target)
@@ -200,7 +200,7 @@ def test_scales_are_folded_within_one_ulp_and_the_report_says_so(
 
 
 def test_casting_rounds_and_says_so(tmp_path: Path) -> None:
-    made = synthesise("sd1", "kohya", rank=2, dtype=np.float32, every=False)
+    made = make_fixture("sd1", "kohya", rank=2, dtype=np.float32, every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sd1")
     report = write(adapter, tmp_path / "y.safetensors", dtype="bf16")
     assert report.verified and report.count("rounded") == len(adapter)
@@ -211,7 +211,7 @@ def test_casting_rounds_and_says_so(tmp_path: Path) -> None:
 
 
 def test_peft_bias_is_scaled_with_the_factors(tmp_path: Path) -> None:
-    made = synthesise("sd1", "kohya", rank=2, alpha=1, every=False, keep=lambda p, n: "fc1" in n)
+    made = make_fixture("sd1", "kohya", rank=2, alpha=1, every=False, keep=lambda p, n: "fc1" in n)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sd1")
     module = next(iter(adapter))
     bias = Module(module.part, f"{module.path}.bias")
@@ -226,7 +226,7 @@ def test_peft_bias_is_scaled_with_the_factors(tmp_path: Path) -> None:
 
 
 def test_dora_magnitudes_change_shape_but_not_value(tmp_path: Path) -> None:
-    made = synthesise("sdxl", "kohya", "dora", rank=2, every=False)
+    made = make_fixture("sdxl", "kohya", "dora", rank=2, every=False)
     adapter = read(made.save(tmp_path / "x.safetensors"), "sdxl")
     for target in TARGETS:
         path = place(tmp_path, target, target)

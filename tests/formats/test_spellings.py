@@ -14,7 +14,7 @@ from lorarium.cli.convert import command
 from lorarium.errors import LorariumError
 from lorarium.formats import container, convert, positional, programs, read, read_report, write
 from lorarium.formats.families import FAMILIES
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.synthesise import make_fixture
 from tests.formats.oracle import dense
 
 RNG = np.random.default_rng(3)
@@ -44,8 +44,8 @@ def test_xlabs_names_the_streams_by_number(tmp_path: Path) -> None:
     assert (report.family.id, report.dialect) == ("flux1", "xlabs")
     assert report.count("mapped") == len(tensors)
     key = adapter["denoiser", "transformer_blocks.3.attn.add_k_proj"]
-    whole = "double_blocks.3.processor.qkv_lora2"
-    product = tensors[f"{whole}.up.weight"][3072:6144] @ tensors[f"{whole}.down.weight"]
+    fused_stem = "double_blocks.3.processor.qkv_lora2"
+    product = tensors[f"{fused_stem}.up.weight"][3072:6144] @ tensors[f"{fused_stem}.down.weight"]
     np.testing.assert_allclose(dense(key), product, rtol=1e-4, atol=1e-5)
     value = adapter["denoiser", "single_transformer_blocks.37.attn.to_v"]
     product = tensors[f"{single}.up.weight"][6144:] @ tensors[f"{single}.down.weight"]
@@ -161,7 +161,7 @@ def test_a_bare_list_of_ups_and_downs(tmp_path: Path) -> None:
 def test_for_a_program_the_dialect_follows_from_the_family(tmp_path: Path) -> None:
     made = {}
     for family in ("sdxl", "qwen-image"):
-        file = synthesise(family, "diffusers", keep=lambda part, name: "attn" in name)
+        file = make_fixture(family, "diffusers", keep=lambda part, name: "attn" in name)
         made[family] = file.save(tmp_path / f"{family}.safetensors")
     for family, dialect in (("sdxl", "kohya"), ("qwen-image", "comfy")):
         out = tmp_path / f"{family}-out.safetensors"
@@ -186,7 +186,7 @@ def test_the_rows_of_programs_name_what_exists() -> None:
 
 
 def test_the_docs_show_the_table() -> None:
-    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    page = Path(__file__).parents[2] / "docs" / "convert.md"
     assert programs.matrix() in page.read_text("utf-8")
 
 
@@ -209,7 +209,10 @@ def test_other_kinds_are_named_carried_and_refused_by_name(tail: str, tmp_path: 
     adapter, report = read_report(saved(tmp_path, tensors))
     [fate] = report.carried()
     assert fate.key == key and title in fate.reason and report.kinds[kind] == 1
-    kept = write(adapter, tmp_path / "y.safetensors", "kohya")
-    assert kept.count("carried") == 1 and key in container.load(tmp_path / "y.safetensors").tensors
+    kohya_report = write(adapter, tmp_path / "y.safetensors", "kohya")
+    assert (
+        kohya_report.count("carried") == 1
+        and key in container.load(tmp_path / "y.safetensors").tensors
+    )
     [refused] = write(adapter, tmp_path / "z.safetensors", "diffusers").refused()
     assert refused.name == key and title in refused.reason

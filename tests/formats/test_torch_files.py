@@ -27,7 +27,7 @@ def test_a_corrupt_pickle_does_not_ask_to_run_code(old: Path) -> None:
     sound = old.read_bytes()
     assert len(load(old).tensors) == 2
     names = [match.span() for match in re.finditer(rb"c[\w.]+\n[\w.]+\n", sound)]
-    said = []
+    messages = []
     for place in range(2, len(sound), 3):
         if any(start <= place < stop for start, stop in names):
             continue  # it would ask for another function indeed
@@ -35,9 +35,9 @@ def test_a_corrupt_pickle_does_not_ask_to_run_code(old: Path) -> None:
         try:
             load(old)
         except LorariumError as error:
-            said.append(error.what)
-    assert any("not a readable torch file (Unsupported operand" in what for what in said)
-    for what in said:
+            messages.append(error.what)
+    assert any("not a readable torch file (Unsupported operand" in what for what in messages)
+    for what in messages:
         assert "run code" not in what and "weights_only" not in what and "PyTorch" not in what
 
 

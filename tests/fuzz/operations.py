@@ -23,7 +23,7 @@ from lorarium.algebra import (
 )
 from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 from lorarium.formats.reading import interpret
 from lorarium.library.rows import read_row, readers
 from lorarium.library.scan import Entry, signature

@@ -65,11 +65,11 @@ def run(totals: Totals, steps: Steps, operations: int, folder: Path) -> Iterator
     cases = CHUNK
     while totals.operations < operations:
         first = totals.next
-        found = Totals(first, first)
-        stopped = _chunk(found, steps, cases, operations - totals.operations, folder, board)
+        chunk_totals = Totals(first, first)
+        stopped = _chunk(chunk_totals, steps, cases, operations - totals.operations, folder, board)
         cases = CHUNK
         if not stopped:
-            totals.add(found)
+            totals.add(chunk_totals)
             yield
             continue
         empty(folder)
@@ -92,15 +92,15 @@ STOPPED, DIED = "stuck", "the process died"
 
 
 def _chunk(
-    found: Totals, steps: Steps, cases: int, operations: int, folder: Path, board: Board
+    chunk_totals: Totals, steps: Steps, cases: int, operations: int, folder: Path, board: Board
 ) -> str:
     """Count in a process; says why it was not to the end, if so."""
-    board.clear(found.next)
+    board.clear(chunk_totals.next)
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
         os.close(reading)
-        _child(found, steps, cases, operations, folder, board.tell, writing)
+        _child(chunk_totals, steps, cases, operations, folder, board.tell, writing)
     os.close(writing)
     try:
         stuck, answer = _watch(child, reading, board)
@@ -113,18 +113,24 @@ def _chunk(
         return STOPPED if stuck else DIED
     held = json.loads(answer)
     for name, value in held.items():
-        setattr(found, name, Counter(value) if name == "by_operation" else value)
+        setattr(chunk_totals, name, Counter(value) if name == "by_operation" else value)
     return ""
 
 
 def _child(
-    found: Totals, steps: Steps, cases: int, operations: int, folder: Path, tell: Tell, out: int
+    chunk_totals: Totals,
+    steps: Steps,
+    cases: int,
+    operations: int,
+    folder: Path,
+    tell: Tell,
+    out: int,
 ) -> None:
     code = 1
     try:
         _bound_memory()
-        count(found, steps, cases, operations, folder, tell)
-        answer = json.dumps(vars(found)).encode()  # whole, or the process has died
+        count(chunk_totals, steps, cases, operations, folder, tell)
+        answer = json.dumps(vars(chunk_totals)).encode()  # whole, or the process has died
         with os.fdopen(out, "wb") as stream:
             stream.write(answer)
         code = 0
@@ -136,8 +142,8 @@ def _bound_memory() -> None:
     """So that what would take far too much fails where it asks, and the place is in the counts."""
     with contextlib.suppress(OSError, ValueError):  # systems that do not tell or do not bound it
         pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * mmap.PAGESIZE + LARGE
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        max_bytes = pages * mmap.PAGESIZE + LARGE
+        resource.setrlimit(resource.RLIMIT_AS, (max_bytes, max_bytes))
 
 
 def _watch(child: int, reading: int, board: Board) -> tuple[bool, bytes]:

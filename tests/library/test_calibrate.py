@@ -21,7 +21,7 @@ from lorarium.library.calibrate import (
     to_row,
 )
 from lorarium.library.exact import Exact
-from lorarium.library.view import Near
+from lorarium.library.snapshot import Near
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -46,18 +46,18 @@ def calibrated(sample: np.ndarray, vectors: np.ndarray) -> Calibration:
 def counts(known: Calibration, query: np.ndarray, vectors: np.ndarray) -> bool:
     """Whether rule 2 counts the nearest."""
     scores = np.sort(vectors @ query)[::-1]
-    found = vectors[(vectors @ query).argmax()]
-    theirs = around(search(vectors)(found, AROUND_FOUND + TWINS), AROUND_FOUND)
-    least = known.least(scores, theirs)
-    assert least is not None
-    return bool(scores[0] >= least)
+    match = vectors[(vectors @ query).argmax()]
+    theirs = around(search(vectors)(match, AROUND_FOUND + TWINS), AROUND_FOUND)
+    threshold = known.neighbour_threshold(scores, theirs)
+    assert threshold is not None
+    return bool(scores[0] >= threshold)
 
 
 def floor(query: np.ndarray, vectors: np.ndarray) -> float:
     best = vectors[(vectors @ query).argmax()]
-    found = chance(query, best, vectors.mean(axis=0), len(vectors))
-    assert found is not None
-    return found
+    score = chance(query, best, vectors.mean(axis=0), len(vectors))
+    assert score is not None
+    return score
 
 
 def test_strangers_are_rarely_taken_for_near() -> None:
@@ -97,7 +97,7 @@ def test_strangers_of_a_narrow_genre_are_told_by_how_their_scores_stand() -> Non
     vectors, members, strangers = drawn(artists, 3), drawn(artists, 1), drawn(others, 1)
     among = vectors @ vectors.T - 2 * np.eye(len(vectors))
 
-    def said(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def scores_of(queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         scores = queries @ vectors.T
         ours, theirs = (-np.sort(-table, 1) for table in (scores, among))
         return scores.max(1), standing(scores, ours, theirs).max(1)
@@ -105,7 +105,9 @@ def test_strangers_of_a_narrow_genre_are_told_by_how_their_scores_stand() -> Non
     def area(one: np.ndarray, other: np.ndarray) -> float:
         return float((one[:, None] > other[None]).mean())
 
-    plain, stands = (area(a, b) for a, b in zip(said(members), said(strangers), strict=True))
+    plain, stands = (
+        area(a, b) for a, b in zip(scores_of(members), scores_of(strangers), strict=True)
+    )
     assert stands > plain + 0.02, (stands, plain)
 
 
@@ -121,8 +123,8 @@ def test_twins_do_not_raise_the_bar() -> None:
     vectors = unit(np.random.default_rng(3).standard_normal((150, 64)))
     twice = np.concatenate([vectors, vectors])
     sides = np.linspace(0.4, 0.3, 10), np.linspace(0.4, 0.3, 5)
-    alone = calibrated(vectors, vectors).least(*sides)
-    twins = calibrated(twice, twice).least(*sides)
+    alone = calibrated(vectors, vectors).neighbour_threshold(*sides)
+    twins = calibrated(twice, twice).neighbour_threshold(*sides)
     assert alone is not None and twins is not None and abs(alone - twins) < 0.05
 
 
@@ -131,4 +133,7 @@ def test_copies_alone_stand_for_themselves() -> None:
     vectors = np.repeat(one, 120, axis=0)
     known = calibrated(vectors, vectors)
     near = search(vectors)(one[0], 10)
-    assert len(around(near, 10)) == 1 and known.least(around(near, 10), around(near, 5)) is not None
+    assert (
+        len(around(near, 10)) == 1
+        and known.neighbour_threshold(around(near, 10), around(near, 5)) is not None
+    )

@@ -64,13 +64,13 @@ def after(*changes: Change) -> Change:
 
 
 @functools.cache
-def whole() -> Adapter:
+def full_adapter() -> Adapter:
     return ink(1, 8, dtype=np.float32)
 
 
-def relation(change: Change, a: Adapter | None = None) -> Relation | None:
+def symmetric_relation(change: Change, a: Adapter | None = None) -> Relation | None:
     """The same from both sides, or it is no relation."""
-    a = whole() if a is None else a
+    a = full_adapter() if a is None else a
     first, second = Weights(a), Weights(change(a))
     forth, back = compare(first, second), compare(second, first)
     assert (forth and forth.name) == (back and back.name)
@@ -104,14 +104,14 @@ def relation(change: Change, a: Adapter | None = None) -> Relation | None:
     ],
 )
 def test_same_weights(change: Change) -> None:
-    told = relation(change)
-    assert told is not None and (told.name, told.factor) == (SAME, 1)
+    relation = symmetric_relation(change)
+    assert relation is not None and (relation.name, relation.factor) == (SAME, 1)
 
 
 def test_files_in_other_factors_are_known_as_such() -> None:
     for change, refactored in ((to(FP8), False), (each(padded), False), (each(rotated), True)):
-        told = relation(change)
-        assert told is not None and told.refactored == refactored
+        relation = symmetric_relation(change)
+        assert relation is not None and relation.refactored == refactored
 
 
 def leaning(a: Adapter, by: float) -> Adapter:
@@ -128,8 +128,8 @@ def zero() -> LowRank:
 
 @pytest.mark.parametrize("first, second", [(np.float16, ml_dtypes.bfloat16), (np.float16, FP8)])
 def test_two_roundings_of_one_that_is_gone(first: type, second: type) -> None:
-    told = compare(Weights(to(first)(whole())), Weights(to(second)(whole())))
-    assert told is not None and told.name == SAME
+    relation = compare(Weights(to(first)(full_adapter())), Weights(to(second)(full_adapter())))
+    assert relation is not None and relation.name == SAME
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_two_roundings_of_one_that_is_gone(first: type, second: type) -> None:
     ],
 )
 def test_scaled_and_by_what(change: Change, factor: float) -> None:
-    told = relation(change)
-    assert told is not None and told.name == SCALED
-    assert told.factor == pytest.approx(factor, rel=5e-3)
+    relation = symmetric_relation(change)
+    assert relation is not None and relation.name == SCALED
+    assert relation.factor == pytest.approx(factor, rel=5e-3)
 
 
 @pytest.mark.parametrize(
@@ -165,29 +165,29 @@ def test_scaled_and_by_what(change: Change, factor: float) -> None:
     ],
 )
 def test_cut_down_and_what_is_lost(change: Change, factor: float) -> None:
-    told = relation(change)
-    assert told is not None and told.name == CUT
-    assert told.factor == pytest.approx(factor, rel=3e-3)
-    left = Weights(change(whole())).total / factor**2 / Weights(whole()).total
-    assert told.error == pytest.approx(np.sqrt(1 - left), abs=0.01)
+    relation = symmetric_relation(change)
+    assert relation is not None and relation.name == CUT
+    assert relation.factor == pytest.approx(factor, rel=3e-3)
+    left = Weights(change(full_adapter())).total / factor**2 / Weights(full_adapter()).total
+    assert relation.error == pytest.approx(np.sqrt(1 - left), abs=0.01)
 
 
 def test_a_cut_of_less_than_rounding_does_is_one_all_the_same() -> None:
-    a = to(ml_dtypes.bfloat16)(add([whole(), ink(2, 4, dtype=np.float32)], [1.0, 0.001]))
-    told = relation(rank(8), a)
-    assert told is not None and told.name == CUT and told.error < 0.004
+    a = to(ml_dtypes.bfloat16)(add([full_adapter(), ink(2, 4, dtype=np.float32)], [1.0, 0.001]))
+    relation = symmetric_relation(rank(8), a)
+    assert relation is not None and relation.name == CUT and relation.error < 0.004
     # while components that only repeat others are no rank
     twice = each(lambda d: replace(d, up=np.hstack([d.up, d.up]), down=np.vstack([d.down, d.down])))
-    told = relation(lambda a: scale(twice(a), 0.5))
-    assert told is not None and told.name == SAME
+    relation = symmetric_relation(lambda a: scale(twice(a), 0.5))
+    assert relation is not None and relation.name == SAME
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, FP8])
 @pytest.mark.parametrize("share", [0.004, 0.05])
 def test_a_little_noise_is_near_however_coarse_the_file(dtype: type, share: float) -> None:
-    told = relation(after(noise(share), to(dtype)))
-    assert told is not None and told.name == NEAR
-    assert told.error >= 0.6 * share
+    relation = symmetric_relation(after(noise(share), to(dtype)))
+    assert relation is not None and relation.name == NEAR
+    assert relation.error >= 0.6 * share
 
 
 @pytest.mark.parametrize(
@@ -206,18 +206,18 @@ def test_a_little_noise_is_near_however_coarse_the_file(dtype: type, share: floa
     ],
 )
 def test_what_is_no_copy_nor_a_cut(change: Change, names: list[str | None]) -> None:
-    told = relation(change)
-    assert (told and told.name) in names
+    relation = symmetric_relation(change)
+    assert (relation and relation.name) in names
 
 
 @pytest.mark.parametrize("weight", [0.05, 0.03])
 def test_a_cut_of_a_parent_is_no_cut_of_a_coarse_merge_with_little_else(weight: float) -> None:
     bf16 = to(ml_dtypes.bfloat16)
-    merge = bf16(add([whole(), ink(2, 8, dtype=np.float32)], [1.0, weight]))
-    cut = rank(4)(bf16(whole()))
-    told = [compare(Weights(a), Weights(cut)) for a in (merge, bf16(whole()))]
-    assert [t and t.name for t in told] in ([None, CUT], [NEAR, CUT])
-    assert told[1] is not None and told[1].strain < 0.85
+    merge = bf16(add([full_adapter(), ink(2, 8, dtype=np.float32)], [1.0, weight]))
+    cut = rank(4)(bf16(full_adapter()))
+    relations = [compare(Weights(a), Weights(cut)) for a in (merge, bf16(full_adapter()))]
+    assert [t and t.name for t in relations] in ([None, CUT], [NEAR, CUT])
+    assert relations[1] is not None and relations[1].strain < 0.85
 
 
 def test_one_module_that_differs_is_enough() -> None:
@@ -225,18 +225,18 @@ def test_one_module_that_differs_is_enough() -> None:
         module, delta = min(a.items(), key=lambda item: np.abs(item[1].up).sum())  # type: ignore[union-attr]
         return a.with_(deltas={**dict(a.items()), module: scale(delta, 1.5)})
 
-    told = relation(change)
-    assert told is not None and told.name == NEAR
+    relation = symmetric_relation(change)
+    assert relation is not None and relation.name == NEAR
 
 
 def test_dora_is_compared_with_its_magnitude() -> None:
     dora = each(lambda d: Dora(d, np.linspace(1, 2, d.up.shape[0], dtype=np.float32)[:, None]))
-    a = dora(whole())
+    a = dora(full_adapter())
     moved = a.with_(
         deltas={m: replace(d, magnitude=d.magnitude * np.float32(1.01)) for m, d in a.items()}  # type: ignore[union-attr]
     )
-    names = [compare(Weights(a), Weights(b)) for b in (to_dora(a), moved, whole())]
-    assert [told and told.name for told in names] == [SAME, NEAR, None]
+    names = [compare(Weights(a), Weights(b)) for b in (to_dora(a), moved, full_adapter())]
+    assert [relation and relation.name for relation in names] == [SAME, NEAR, None]
 
 
 def to_dora(a: Adapter) -> Adapter:
@@ -248,18 +248,18 @@ def test_loha_and_what_it_was_lowered_or_cut_to() -> None:
     low = a.with_(deltas={m: lower(d) for m, d in a.items()})  # type: ignore[arg-type]
     cut = recompress(a, rank=3)[0]
     for other, name in ((low, SAME), (to(np.float16)(low), SAME), (cut, CUT)):
-        told = compare(Weights(a), Weights(other))
-        assert told is not None and told.name == name
+        relation = compare(Weights(a), Weights(other))
+        assert relation is not None and relation.name == name
 
 
 def loha() -> Adapter:
     rng = np.random.default_rng(0)
     deltas = {}
-    for module, delta in whole().items():
+    for module, delta in full_adapter().items():
         out, n = delta.shape[0], delta.shape[1]
         sides = [rng.standard_normal(s).astype(np.float32) for s in ((out, 3), (3, n)) * 2]
         deltas[module] = Hadamard(*sides, scale=0.1)
-    return whole().with_(deltas=deltas)
+    return full_adapter().with_(deltas=deltas)
 
 
 def test_parts_of_one_fused_matrix_are_cut_together() -> None:
@@ -276,19 +276,19 @@ def test_parts_of_one_fused_matrix_are_cut_together() -> None:
         deltas={m: replace(d, fused=None, fused_rows=None) for m, d in cut.items()}  # type: ignore[type-var]
     )
     for other in (cut, split):
-        told = compare(Weights(a), Weights(other))
-        assert told is not None and (told.name, told.cut) == (CUT, "b")
+        relation = compare(Weights(a), Weights(other))
+        assert relation is not None and (relation.name, relation.cut) == (CUT, "b")
 
 
 def test_tensors_that_nobody_understands_count() -> None:
-    a = whole()
+    a = full_adapter()
     one, other = (a.with_(opaque={"x": np.full(3, value)}) for value in (1.0, 2.0))
     same, near, less = (compare(Weights(one), Weights(b)) for b in (one, other, a))
-    assert [told and told.name for told in (same, near, less)] == [SAME, NEAR, NEAR]
+    assert [relation and relation.name for relation in (same, near, less)] == [SAME, NEAR, NEAR]
 
 
 def test_bits_and_padding() -> None:
-    a = whole()
+    a = full_adapter()
     assert [Weights(change(a)).bits for change in (to(np.float32), to(np.float16), to(FP8))] == [
         24,
         11,

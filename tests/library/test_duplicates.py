@@ -76,15 +76,15 @@ def stem(path: str) -> str:
 
 
 def test_all_relatives_and_nothing_else_each_in_its_class(groups: list[Group]) -> None:
-    told = {(g.name, stem(g.keeper), *(stem(c.path) for c in g.copies)) for g in groups}
-    assert told == {
+    classes = {(g.name, stem(g.keeper), *(stem(c.path) for c in g.copies)) for g in groups}
+    assert classes == {
         (name, keeper, f"{planted}-copy") for planted, (name, keeper) in PLANTED.items()
     }
     assert [g.name for g in groups] == sorted((g.name for g in groups), key=CLASSES.index)
 
 
 @pytest.mark.parametrize(
-    "name, told",
+    "name, change",
     [
         ("padded", "rank 4 → 7"),
         ("bf16", "float16 → bfloat16"),
@@ -98,10 +98,10 @@ def test_all_relatives_and_nothing_else_each_in_its_class(groups: list[Group]) -
         ("linked", "the same file by another name"),
     ],
 )
-def test_what_was_done_is_told(groups: list[Group], name: str, told: str) -> None:
+def test_what_was_done_is_told(groups: list[Group], name: str, change: str) -> None:
     (group,) = [g for g in groups if stem(g.keeper) == name]
     (copy,) = group.copies
-    assert told in ", ".join(copy.changes)
+    assert change in ", ".join(copy.changes)
     assert copy.size == Path(copy.path).stat().st_size
     assert copy.factor == pytest.approx(0.7 if name == "rescaled" else 1, abs=1e-3)
 
@@ -142,7 +142,7 @@ def folder_of(tmp_path: Path, adapters: dict[str, Adapter]) -> list[Group]:
     return library(tmp_path / "library", tmp_path / "loras").duplicates()
 
 
-def told(groups: list[Group]) -> list[tuple[str, str, set[str]]]:
+def summary(groups: list[Group]) -> list[tuple[str, str, set[str]]]:
     return [(g.name, stem(g.keeper), {stem(c.path) for c in g.copies}) for g in groups]
 
 
@@ -162,7 +162,7 @@ def test_a_chain_of_roundings_is_one_group_with_the_finest_kept(tmp_path: Path) 
         "c8-again": to(a, np.float16, FP8, ml_dtypes.bfloat16),
     }
     groups = folder_of(tmp_path, chain)
-    assert told(groups) == [("same weights", "a", set(chain) - {"a"})]
+    assert summary(groups) == [("same weights", "a", set(chain) - {"a"})]
     assert groups[0].reason == "highest precision (float32)"
 
 
@@ -170,14 +170,14 @@ def test_a_widened_file_does_not_become_the_keeper(tmp_path: Path) -> None:
     # though it is the older one by its time, and "float32" says more than "float16"
     a = ink(1, 8)
     groups = folder_of(tmp_path, {"half": a, "wide": to(a, np.float32)})
-    assert told(groups) == [("same weights", "half", {"wide"})]
+    assert summary(groups) == [("same weights", "half", {"wide"})]
     assert groups[0].reason == "unpadded"
 
 
 def test_new_factors_in_wider_numbers_know_no_more(tmp_path: Path) -> None:
     a = ink(1, 8)
     groups = folder_of(tmp_path, {"turned": rotate(to(a, np.float32)), "half": a})
-    assert told(groups) == [("same weights", "half", {"turned"})]
+    assert summary(groups) == [("same weights", "half", {"turned"})]
     assert groups[0].reason == "unpadded"
 
 
@@ -186,7 +186,7 @@ def test_a_merge_of_fine_and_coarse_numbers_is_finer_than_its_coarse_copy(tmp_pa
     fine, coarse = ink(1, 8, dtype=np.float32), to(ink(2, 8), ml_dtypes.bfloat16, np.float32)
     merge = add([scale(fine, 0.1), coarse])
     groups = folder_of(tmp_path, {"half": to(merge, np.float16), "merge": merge})
-    assert told(groups) == [("same weights", "merge", {"half"})]
+    assert summary(groups) == [("same weights", "merge", {"half"})]
     assert groups[0].reason == "highest precision (float32)"
 
 
@@ -201,7 +201,7 @@ def test_a_coarse_copy_of_a_later_state_does_not_join_the_two(tmp_path: Path) ->
     )
     later = shift(a)
     groups = folder_of(tmp_path, {"a": a, "later": later, "later8": to(rotate(later), FP8)})
-    assert told(groups) == [
+    assert summary(groups) == [
         ("same weights", "later", {"later8"}),
         ("near", "later", {"a"}),
     ]
@@ -223,7 +223,7 @@ def test_cuts_of_cuts_and_copies_of_cuts(tmp_path: Path) -> None:
     }
     groups = folder_of(tmp_path, files)
     by_name = {g.name: g for g in groups}
-    assert told([by_name["same weights"]]) == [("same weights", "k5", {"k5-half"})]
+    assert summary([by_name["same weights"]]) == [("same weights", "k5", {"k5-half"})]
     # a finer file than the whole one is a part of it all the same
     cut = by_name["cut down"]
     assert (stem(cut.keeper), {stem(c.path) for c in cut.copies}) == ("m", {"k5", "k2", "k2-weak"})
@@ -256,7 +256,7 @@ def test_the_name_that_its_maker_gave_decides_between_equals(tmp_path: Path) -> 
         formats.write(ink(1, ss_output_name="ink wash v2"), tmp_path / "l" / f"{name}.safetensors")
         os.utime(tmp_path / "l" / f"{name}.safetensors", (10**9, 10**9))
     (group,) = library(tmp_path / "library", tmp_path / "l").duplicates()
-    assert told([group]) == [("identical bytes", "Ink_Wash-v2", {"aaa", "b (1)"})]
+    assert summary([group]) == [("identical bytes", "Ink_Wash-v2", {"aaa", "b (1)"})]
     assert group.reason == "its own name"
 
 
@@ -285,9 +285,9 @@ def test_all_pairs_by_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_adapter_and_its_unet_alone(tmp_path: Path) -> None:
-    whole = formats.example.example(family="micro-1", seed=1)
-    some = whole.with_(deltas=dict(list(whole.items())[:36]))
-    write(tmp_path / "loras", {"whole": whole, "some": some, "other": ink(2)})
+    full = formats.example.example(family="micro-1", seed=1)
+    some = full.with_(deltas=dict(list(full.items())[:36]))
+    write(tmp_path / "loras", {"whole": full, "some": some, "other": ink(2)})
     (group,) = library(tmp_path / "library", tmp_path / "loras").duplicates()
     assert (group.name, stem(group.keeper)) == ("cut down", "whole")
     assert group.copies[0].changes[0] == "48 → 36 modules"

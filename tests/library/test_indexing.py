@@ -44,9 +44,9 @@ def state(made: Library) -> dict[str, tuple[str, str]]:
 def vectors(made: Library) -> set[str]:
     """Contents that have an output vector, each once."""
     encoder = made.encoders["output"]
-    found = made.store.read(encoder.table("micro-1"), ["id"])["id"].to_pylist()
-    assert len(set(found)) == len(found)
-    return set(found)
+    ids = made.store.read(encoder.table("micro-1"), ["id"])["id"].to_pylist()
+    assert len(set(ids)) == len(ids)
+    return set(ids)
 
 
 def test_what_is_kept(loras: Path, tmp_path: Path) -> None:
@@ -143,10 +143,10 @@ def test_a_file_that_changes_while_it_is_read(
     real = rows.load
 
     def load(p: Path) -> object:
-        found = real(p)
+        adapter = real(p)
         if p == path:
             os.utime(path, ns=(1, random.getrandbits(40)))
-        return found
+        return adapter
 
     monkeypatch.setattr(rows, "load", load)
     made = library(tmp_path / "library")
@@ -200,15 +200,15 @@ def test_processes_and_one_process_agree(loras: Path, tmp_path: Path) -> None:
 
 
 def test_a_new_space_is_filled_from_the_sketches(loras: Path, tmp_path: Path) -> None:
-    from lorarium.library import Encoder
+    from lorarium.library import VectorSpace
 
     made = library(tmp_path / "library", loras)
     shutil.rmtree(loras / "never", ignore_errors=True)
-    made.register(Encoder("style", "7", lambda s: s.output[:5]))
+    made.register(VectorSpace("style", "7", lambda s: s.output[:5]))
     assert made.search(loras / "a.safetensors").space == "output"  # until it is filled
     made.index([loras], workers=0)
     assert made.search(loras / "a.safetensors").space == "style"
-    made.register(Encoder("style", "8", lambda s: s.output[:6]))
+    made.register(VectorSpace("style", "8", lambda s: s.output[:6]))
     made.index([loras], workers=0)
     assert {name for name in made.store.names() if name.startswith("style")} == {"style.8.micro-1"}
 
@@ -255,7 +255,7 @@ def test_broken_tables(loras: Path, tmp_path: Path) -> None:
     for path in (made.folder / "store").rglob("*.lance"):
         if path.is_file():
             path.write_bytes(b"x" * 100)
-    assert len(Library(made.folder)) == 4  # from the snapshot, while there is one
+    assert len(Library(made.folder)) == 4  # from the mapped table, while there is one
     shutil.rmtree(made.folder / "snapshot")
     made.refresh()
     for ask in (lambda: len(Library(made.folder)), lambda: made.index([loras], workers=0)):
@@ -335,8 +335,8 @@ def test_a_folder_nobody_may_write(loras: Path, tmp_path: Path) -> None:
         done = ask("index", str(loras), "--workers", "0")
         assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done.stderr
         assert "cannot be written" in done.stderr
-        found = ask("search", str(loras / "a.safetensors"))
-        assert found.returncode == 0 and "b.safetensors" in found.stdout, found.stderr
+        answer = ask("search", str(loras / "a.safetensors"))
+        assert answer.returncode == 0 and "b.safetensors" in answer.stdout, answer.stderr
     finally:
         for path in inside:
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -413,46 +413,46 @@ def test_kill_at_any_moment(tmp_path: Path) -> None:
             )
             (loras / f"{turn:03}.safetensors").rename(loras / f"moved{turn:03}.safetensors")
         if (made / "library.json").exists() and (made / "store").exists():
-            opened = Library(made)
-            if "files" in opened.store.names():
-                state(opened)
+            partial = Library(made)
+            if "files" in partial.store.names():
+                state(partial)
     done = Library(made)
     done.index([loras], workers=0)
-    found = state(done)
-    assert set(found) == {path.name for path in loras.iterdir()}
-    assert vectors(done) == {content for content, _ in found.values()}
+    contents = state(done)
+    assert set(contents) == {path.name for path in loras.iterdir()}
+    assert vectors(done) == {content for content, _ in contents.values()}
     fresh = Library(tmp_path / "fresh")
     fresh.index([loras], workers=0)
-    assert state(fresh) == found
+    assert state(fresh) == contents
 
 
 def test_watch(loras: Path, tmp_path: Path) -> None:
     made = library(tmp_path / "library")
-    told = []
+    reports = []
 
     def hear(report: object) -> None:
-        told.append(report)
-        if len(told) == 1:
+        reports.append(report)
+        if len(reports) == 1:
             write(loras, {"e": ink(30)})
             (loras / "a.safetensors").unlink()
 
     made.watch([loras], hear, every=0.05, rounds=8, workers=0)
-    assert [(r.new, r.gone, r.unchanged) for r in told] == [(4, 0, 0), (1, 1, 3)]
+    assert [(r.new, r.gone, r.unchanged) for r in reports] == [(4, 0, 0), (1, 1, 3)]
 
 
 def test_watch_goes_on_after_trouble(loras: Path, tmp_path: Path) -> None:
     made = library(tmp_path / "library", loras)
     away = loras.with_name("away")
     loras.rename(away)
-    told = []
+    reports = []
 
     def hear(report: object) -> None:
-        told.append(report)
+        reports.append(report)
         if away.exists():
             away.rename(loras)
 
     made.watch([loras], hear, every=0.02, rounds=6, workers=0)
-    assert "no such folder" in told[0].bad[0][1] and told[1].unchanged == 4
+    assert "no such folder" in reports[0].bad[0][1] and reports[1].unchanged == 4
 
 
 @pytest.mark.slow

@@ -43,8 +43,8 @@ def test_nothing_is_ever_written_over(tmp_path: Path) -> None:
     journal, moves = begin(tmp_path)
     list(journal.apply())
     Path(moves[1].home).write_text("a new file")
-    told = {move.home: problem for move, problem in journal.undo()}
-    assert told[moves[1].home] == "another file is in its place"
+    problems = {move.home: problem for move, problem in journal.undo()}
+    assert problems[moves[1].home] == "another file is in its place"
     assert Path(moves[1].home).read_text() == "a new file"
     assert Path(moves[1].away).read_text() == "file 1"
     assert journal.places() == [HOME, AWAY, HOME]
@@ -56,8 +56,8 @@ def test_nothing_is_ever_written_over(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_stops_nobody(tmp_path: Path) -> None:
     journal, moves = begin(tmp_path)
     Path(moves[0].home).unlink()
-    told = [problem for _, problem in journal.apply()]
-    assert told == ["it is in neither place any more", "", ""]
+    problems = [problem for _, problem in journal.apply()]
+    assert problems == ["it is in neither place any more", "", ""]
     assert journal.places() == [GONE, AWAY, AWAY]
 
 
@@ -80,10 +80,10 @@ def test_a_kill_between_the_two_names(tmp_path: Path, then: str) -> None:
     os.link(moves[0].home, moves[0].away)
     assert journal.places() == [HOME] * 3
     list(getattr(journal, then)())
-    kept, gone = moves[0].home, moves[0].away
+    here, elsewhere = moves[0].home, moves[0].away
     if then == "apply":
-        kept, gone = gone, kept
-    assert Path(kept).read_text() == "file 0" and not Path(gone).exists()
+        here, elsewhere = elsewhere, here
+    assert Path(here).read_text() == "file 0" and not Path(elsewhere).exists()
 
 
 def test_to_another_disk(tmp_path: Path) -> None:

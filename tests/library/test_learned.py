@@ -66,7 +66,7 @@ def expected(library: Library, home: Path, query: np.ndarray) -> dict[str, float
     networks = load_learned(home / "a.safetensors")
     ids = library.to_arrow()["id"].to_pylist()
     paths = library.to_arrow()["path"].to_pylist()
-    sketches = library.view.sketches(ids)
+    sketches = library.snapshot.sketches(ids)
     vectors = networks.aligned([sketches[id] for id in ids])
     return dict(zip(paths, (vectors @ (query / np.linalg.norm(query))).tolist(), strict=True))
 
@@ -77,7 +77,7 @@ def test_adapters_are_compared_by_the_probe(library: Library, home: Path) -> Non
     assert answer.space == "probe" and answer.close is not None and len(answer.matches) == 31
     networks = load_learned(home / "a.safetensors")
     ids = dict(zip(*(library.to_arrow()[n].to_pylist() for n in ("path", "id")), strict=True))
-    held = library.view.sketches(list(ids.values()))
+    held = library.snapshot.sketches(list(ids.values()))
     best = answer.matches[0]
     one, two = networks.probes([held[ids[str(path)]], held[ids[best.paths[0]]]])
     assert best.score == pytest.approx(float(one @ two), abs=2e-3)
@@ -89,9 +89,9 @@ def test_pictures_words_and_mixes_meet_adapters(library: Library, home: Path) ->
 
     networks = load_learned(home / "a.safetensors")
     shots = networks.pictures(read_pictures(picture_files([home / "shots"]), 48))
-    said = networks.words(["a red ink"])[0]
-    asks = {(home / "shots",): shots, ("red ink",): said, ("a red ink",): said}
-    asks[home / "shots", "red ink"] = shots + said
+    words_vector = networks.words(["a red ink"])[0]
+    asks = {(home / "shots",): shots, ("red ink",): words_vector, ("a red ink",): words_vector}
+    asks[home / "shots", "red ink"] = shots + words_vector
     for queries, vector in asks.items():
         answer = library.search(*queries, k=40)
         assert answer.space == "aligned" and answer.close is not None
@@ -108,10 +108,10 @@ def test_what_true_matches_reach_is_the_least(library: Library, home: Path) -> N
     card = learned.read_card(home / "a.safetensors")
     assert set(card["least"]) == {"pictures", "words"}
     encoder = library.encoders["aligned"]
-    assert encoder.least == card["least"]
-    by_chance = Library(home / "library", {**BUILT_IN, "aligned": replace(encoder, least={})})
+    assert encoder.thresholds == card["least"]
+    by_chance = Library(home / "library", {**BUILT_IN, "aligned": replace(encoder, thresholds={})})
     plain = by_chance.search("red ink")
-    strict = replace(encoder, least={"words": 0.999})
+    strict = replace(encoder, thresholds={"words": 0.999})
     answer = Library(home / "library", {**BUILT_IN, "aligned": strict}).search("red ink")
     assert answer.close is False and answer.threshold == 0.999 > plain.threshold
     # what is known of words says nothing about pictures
@@ -123,9 +123,9 @@ def test_as_a_person_types_it(library: Library, home: Path) -> None:
     here = ["search", "--library", str(home / "library"), "--json", "-k", "3"]
     asked = [*here, "--pictures", str(home / "shots"), "--words", "red ink"]
     done = CliRunner().invoke(cli, asked, standalone_mode=False, catch_exceptions=False)
-    found = json.loads(done.stdout)
-    assert [q["kind"] for q in found["queries"]] == ["pictures", "words"]
-    assert found["space"] == "aligned" and len(found["matches"]) == 3
+    answer = json.loads(done.stdout)
+    assert [q["kind"] for q in answer["queries"]] == ["pictures", "words"]
+    assert answer["space"] == "aligned" and len(answer["matches"]) == 3
 
 
 def test_what_cannot_be_is_one_line(library: Library, home: Path, tmp_path: Path) -> None:

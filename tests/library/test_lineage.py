@@ -53,47 +53,47 @@ def stems(items: object) -> list[str]:
 
 @pytest.mark.parametrize("name", MERGES)
 def test_merges(made: Library, name: str) -> None:
-    found = ask(made, name).merge
-    assert found is not None and found.whole and found.exact
-    weights = {Path(p.path).stem: p.weight for p in found.parents}
+    merge = ask(made, name).merge
+    assert merge is not None and merge.complete and merge.exact
+    weights = {Path(p.path).stem: p.weight for p in merge.parents}
     assert weights.keys() == {str(i) for i in MERGES[name]}
     for parent, weight in MERGES[name].items():
         assert weights[str(parent)] == pytest.approx(weight, abs=0.01)
-    assert (found.cut > 0.01) == name.endswith("half")
-    assert found.verdict == "sure" and all(p.verdict == "sure" for p in found.parents)
-    assert all(p.low <= MERGES[name][int(Path(p.path).stem)] <= p.high for p in found.parents)
+    assert (merge.cut > 0.01) == name.endswith("half")
+    assert merge.verdict == "sure" and all(p.verdict == "sure" for p in merge.parents)
+    assert all(p.low <= MERGES[name][int(Path(p.path).stem)] <= p.high for p in merge.parents)
 
 
 def test_parents_know_their_children(made: Library) -> None:
-    found = ask(made, "3")
-    assert found.merge is None and stems(found.children) == ["pair"]
-    assert found.children[0].weight == pytest.approx(0.8, abs=0.01)
+    answer = ask(made, "3")
+    assert answer.merge is None and stems(answer.children) == ["pair"]
+    assert answer.children[0].weight == pytest.approx(0.8, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["0", "20", "33"])
 def test_no_merge_where_none_is(made: Library, name: str) -> None:
-    found = ask(made, name)
-    assert found.merge is None and not found.copies and not found.run and not found.children
+    answer = ask(made, name)
+    assert answer.merge is None and not answer.copies and not answer.run and not answer.children
 
 
 def test_a_run(made: Library) -> None:
-    found = ask(made, "run-0")
-    assert set(stems(found.run)) == {"run-1", "run-2", "30"}
-    assert found.merge is None and not found.start
-    notes = {Path(r.path).stem: r.note for r in found.run}
+    answer = ask(made, "run-0")
+    assert set(stems(answer.run)) == {"run-1", "run-2", "30"}
+    assert answer.merge is None and not answer.start
+    notes = {Path(r.path).stem: r.note for r in answer.run}
     assert "200 steps" in notes["run-1"] and "same run" in notes["30"]
 
 
 def test_a_common_start(made: Library) -> None:
-    found = ask(made, "start")
-    assert set(stems(found.start)) == {"start too", "35"}
-    assert not found.run and not found.copies
+    answer = ask(made, "start")
+    assert set(stems(answer.start)) == {"start too", "35"}
+    assert not answer.run and not answer.copies
 
 
 def test_a_file_outside(made: Library, tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"new": merged({5: 0.7, 6: 0.7})})
-    found = made.lineage(path)
-    assert found.merge is not None and set(stems(found.merge.parents)) == {"5", "6"}
+    answer = made.lineage(path)
+    assert answer.merge is not None and set(stems(answer.merge.parents)) == {"5", "6"}
 
 
 def test_a_parent_that_is_gone(made: Library, tmp_path: Path) -> None:
@@ -102,21 +102,23 @@ def test_a_parent_that_is_gone(made: Library, tmp_path: Path) -> None:
     one = library(tmp_path / "library", loras)
     (path,) = write(tmp_path, {"merge": merged({3: 0.8, 7: 0.5})})
     (loras / "3.safetensors").unlink()
-    found = one.lineage(path).merge
-    assert found is not None and not found.exact
-    weights = {Path(p.path).stem: p.weight for p in found.parents}
+    merge = one.lineage(path).merge
+    assert merge is not None and not merge.exact
+    weights = {Path(p.path).stem: p.weight for p in merge.parents}
     assert weights == {"3": pytest.approx(0.8, abs=0.05), "7": pytest.approx(0.5, abs=0.05)}
 
 
 def test_a_parent_that_nobody_knows(made: Library, tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"merge": merged({3: 0.8, 7: 0.8, 999: 0.8})})
-    found = made.lineage(path).merge
+    merge = made.lineage(path).merge
     assert (
-        found is not None and not found.whole and found.explained == pytest.approx(2 / 3, abs=0.1)
+        merge is not None
+        and not merge.complete
+        and merge.explained == pytest.approx(2 / 3, abs=0.1)
     )
-    assert set(stems(found.parents)) == {"3", "7"}
-    assert all(p.weight == pytest.approx(0.8, abs=0.01) for p in found.parents)
-    assert {p.verdict for p in found.parents} == {"likely"}
+    assert set(stems(merge.parents)) == {"3", "7"}
+    assert all(p.weight == pytest.approx(0.8, abs=0.01) for p in merge.parents)
+    assert {p.verdict for p in merge.parents} == {"likely"}
 
 
 # The regression by itself.
@@ -133,9 +135,9 @@ def test_fit_finds_small_parents_and_signs() -> None:
     rng = np.random.default_rng(1)
     crowd = rng.standard_normal((500, 2000))
     target = 1.0 * crowd[3] - 0.5 * crowd[77] + 0.25 * crowd[200]
-    found = fit(target, crowd, 500)
-    assert set(found.chosen) == {3, 77, 200} and found.explained > 0.9999
-    weights = dict(zip(found.chosen, found.weights, strict=True))
+    solution = fit(target, crowd, 500)
+    assert set(solution.chosen) == {3, 77, 200} and solution.explained > 0.9999
+    weights = dict(zip(solution.chosen, solution.weights, strict=True))
     assert weights[77] == pytest.approx(-0.5) and weights[200] == pytest.approx(0.25)
 
 
@@ -145,8 +147,8 @@ def test_fit_gives_way_to_a_better_one() -> None:
     crowd = rng.standard_normal((100, 2000))
     target = crowd[0] + crowd[1]
     decoy = 0.7 * crowd[0] + 0.7 * crowd[1] + 0.3 * rng.standard_normal(2000)
-    found = fit(target, np.vstack([crowd, decoy]), 101)
-    assert {0, 1} <= set(found.chosen) and found.explained > 0.999
+    solution = fit(target, np.vstack([crowd, decoy]), 101)
+    assert {0, 1} <= set(solution.chosen) and solution.explained > 0.999
 
 
 def test_nothing_to_fit() -> None:

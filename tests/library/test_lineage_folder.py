@@ -112,8 +112,12 @@ def test_a_merge_of_merges_is_told_by_originals(made: Library) -> None:
 def test_ties_by_its_header_borne_out_by_the_weights(made: Library) -> None:
     answer = ask(made, "T")
     assert set(parents(answer)) == {"1", "2"} and answer.merge is not None
-    assert all(p.said for p in answer.merge.parents)
-    assert answer.said is not None and answer.said.agrees and answer.said.method == "ties"
+    assert all(p.said_by_file for p in answer.merge.parents)
+    assert (
+        answer.said_by_file is not None
+        and answer.said_by_file.agrees
+        and answer.said_by_file.method == "ties"
+    )
     assert "T" in names(ask(made, "1").children)
 
 
@@ -130,14 +134,14 @@ def test_ties_without_a_header_cannot_be_told(made: Library) -> None:
 
 def test_a_header_that_the_weights_refute(made: Library) -> None:
     answer = ask(made, "forged")
-    assert answer.said is not None and answer.said.agrees is False
+    assert answer.said_by_file is not None and answer.said_by_file.agrees is False
     assert parents(answer) == about(_4=0.8, _5=0.5)
 
 
 def test_an_absent_parent_is_not_replaced_by_its_sibling(made: Library) -> None:
     answer = ask(made, "absent")
     assert parents(answer, "sure", "likely") == about(_3=0.8)
-    assert answer.merge is not None and not answer.merge.whole
+    assert answer.merge is not None and not answer.merge.complete
 
 
 def test_a_merge_of_an_absent_parent_may_stand_for_it(made: Library) -> None:
@@ -189,7 +193,7 @@ def test_small_shares_do_not_make_a_copy(made: Library) -> None:
 def test_four_parents_in_rank_four(made: Library) -> None:
     answer = ask(made, "four")
     assert parents(answer) == about(_14=0.7, _15=0.6, _16=0.5, _17=0.6)
-    assert answer.merge is not None and answer.merge.whole and answer.merge.cut > 0.3
+    assert answer.merge is not None and answer.merge.complete and answer.merge.cut > 0.3
     for p in answer.merge.parents:
         assert p.low <= FOUR[int(Path(p.path).stem)] <= p.high
 
@@ -212,5 +216,5 @@ def test_headers_that_say_nothing(header: dict[str, str]) -> None:
 def test_a_header_with_weights_that_are_none() -> None:
     header = {"lorarium.method": "sum", "lorarium.inputs": json.dumps(["ab" * 16, "cd" * 16])}
     for weights in ("[1, NaN]", '["1", 2]', "[1]", "7"):
-        said = statement(header | {"lorarium.options": f'{{"weights": {weights}}}'})
-        assert said is not None and said.weights == ()
+        claim = statement(header | {"lorarium.options": f'{{"weights": {weights}}}'})
+        assert claim is not None and claim.weights == ()

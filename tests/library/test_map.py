@@ -43,10 +43,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 
 def test_clusters_have_names(made: Library) -> None:
-    found = made.clusters()
-    assert {c.name.split(",")[0] for c in found} == {"ink wash", "anime", "oil"}
-    assert sorted(len(c.paths) for c in found) == [5, 5, 5]
-    for cluster in found:
+    clusters = made.clusters()
+    assert {c.name.split(",")[0] for c in clusters} == {"ink wash", "anime", "oil"}
+    assert sorted(len(c.paths) for c in clusters) == [5, 5, 5]
+    for cluster in clusters:
         assert cluster.middle in cluster.paths and cluster.family == "micro-1"
         assert len({Path(path).stem[0] for path in cluster.paths}) == 1
     assert made.clusters("path ~ '/a'", least=6) == []
@@ -136,8 +136,8 @@ def test_layout_keeps_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = (kinds + 0.2 * rng.standard_normal(kinds.shape)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     monkeypatch.setattr(layout.importlib.util, "find_spec", lambda name: None)
-    xy, how = places(vectors)
-    assert how == "PCA" and xy.min() >= 0 and xy.max() <= 1
+    xy, method = places(vectors)
+    assert method == "PCA" and xy.min() >= 0 and xy.max() <= 1
     nearest = np.argsort(((xy[:, None] - xy[None]) ** 2).sum(-1), axis=1)[:, 1]
     assert np.mean(nearest // 20 == np.arange(120) // 20) > 0.7
 
@@ -149,8 +149,8 @@ def test_pacmap_is_used_where_it_is() -> None:
     kinds = np.repeat(rng.standard_normal((4, 16)), 50, axis=0)
     vectors = (kinds + 0.2 * rng.standard_normal(kinds.shape)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    xy, how = places(vectors)
-    assert how == "PaCMAP" and np.isfinite(xy).all()
+    xy, method = places(vectors)
+    assert method == "PaCMAP" and np.isfinite(xy).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
@@ -160,7 +160,7 @@ def test_few_points(n: int) -> None:
 
 
 def test_squares_do_not_overlap() -> None:
-    found = squares([1000, 300, 200, 50, 2, 1])
-    for i, (x, y, side) in enumerate(found):
-        for x2, y2, side2 in found[:i]:
+    corners = squares([1000, 300, 200, 50, 2, 1])
+    for i, (x, y, side) in enumerate(corners):
+        for x2, y2, side2 in corners[:i]:
             assert x >= x2 + side2 or x2 >= x + side or y >= y2 + side2 or y2 >= y + side

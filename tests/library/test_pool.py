@@ -30,9 +30,9 @@ def test_here_and_in_processes() -> None:
 
 
 def test_a_death_costs_one_item() -> None:
-    found = dict(run(deadly, range(8), workers=2))
-    assert isinstance(found.pop(3), Died)
-    assert found == {x: x * x for x in range(8) if x != 3}
+    results = dict(run(deadly, range(8), workers=2))
+    assert isinstance(results.pop(3), Died)
+    assert results == {x: x * x for x in range(8) if x != 3}
 
 
 PARENT = """

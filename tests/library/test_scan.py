@@ -19,12 +19,12 @@ def touch(path: Path, content: bytes = b"x") -> Path:
     return path
 
 
-def names(found: Scan) -> list[str]:
-    return [Path(entry.path).name for entry in found.entries]
+def names(listing: Scan) -> list[str]:
+    return [Path(entry.path).name for entry in listing.entries]
 
 
-def known(found: Scan) -> dict[str, Known]:
-    return {e.key: Known(e.key, e.path, e.signature, "1") for e in found.entries}
+def known(listing: Scan) -> dict[str, Known]:
+    return {e.key: Known(e.key, e.path, e.signature, "1") for e in listing.entries}
 
 
 def test_only_tensor_files_are_found(tmp_path: Path) -> None:
@@ -86,15 +86,15 @@ def test_plan(tmp_path: Path) -> None:
     (tmp_path / "gone.safetensors").unlink()
     touch(tmp_path / "other.safetensors", b"replaced").replace(tmp_path / "replaced.safetensors")
     touch(tmp_path / "new.safetensors")
-    found = plan(scan([tmp_path]), before, [tmp_path], READERS)
-    assert sorted(Path(e.path).name for e in found.read) == [
+    changes = plan(scan([tmp_path]), before, [tmp_path], READERS)
+    assert sorted(Path(e.path).name for e in changes.read) == [
         "changed.safetensors",  # of the same size and time
         "new.safetensors",
         "replaced.safetensors",
     ]
-    assert len(found.changed) == 2 and found.unchanged == 1
-    assert [Path(old.path).stem for old, _ in found.moved] == ["renamed"]
-    assert [Path(old.path).stem for old in found.gone] == ["gone"]
+    assert len(changes.changed) == 2 and changes.unchanged == 1
+    assert [Path(old.path).stem for old, _ in changes.moved] == ["renamed"]
+    assert [Path(old.path).stem for old in changes.gone] == ["gone"]
 
 
 def test_other_folders_and_closed_ones_are_not_gone(tmp_path: Path) -> None:
@@ -103,12 +103,12 @@ def test_other_folders_and_closed_ones_are_not_gone(tmp_path: Path) -> None:
     touch(tmp_path / "a" / "closed" / "z.safetensors")
     before = known(scan([tmp_path]))
     now = Scan([], [str(tmp_path / "a" / "closed")])
-    found = plan(now, before, [tmp_path / "a"], READERS)
-    assert [Path(old.path).stem for old in found.gone] == ["x"]
+    changes = plan(now, before, [tmp_path / "a"], READERS)
+    assert [Path(old.path).stem for old in changes.gone] == ["x"]
 
 
 def test_a_newer_reader_reads_again(tmp_path: Path) -> None:
     touch(tmp_path / "a.safetensors")
-    found = scan([tmp_path])
-    again = plan(found, known(found), [tmp_path], {".safetensors": "2"})
+    listing = scan([tmp_path])
+    again = plan(listing, known(listing), [tmp_path], {".safetensors": "2"})
     assert len(again.read) == 1 and again.unchanged == 0

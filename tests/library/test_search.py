@@ -13,7 +13,7 @@ from lorarium import formats
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
-from lorarium.library import Encoder, Library
+from lorarium.library import Library, VectorSpace
 from lorarium.library.search import Query, as_query
 from lorarium.library.spaces import BUILT_IN
 from tests.library.zoo import FAMILY, each, ink, library, write
@@ -90,14 +90,14 @@ def test_an_adapter_in_memory(made: Library) -> None:
 
 def test_several_adapters_are_looked_for_together(made: Library, tmp_path: Path) -> None:
     paths = write(tmp_path, {"a": of_kind(1, 8), "b": of_kind(2, 8)})
-    found = {name.split("-")[0] for name in names(made.search(*paths, k=6))}
-    assert found == {"kind1", "kind2"}
+    kinds = {name.split("-")[0] for name in names(made.search(*paths, k=6))}
+    assert kinds == {"kind1", "kind2"}
 
 
 def test_filters(made: Library, tmp_path: Path) -> None:
     (path,) = write(tmp_path, {"query": of_kind(5, 9)})
-    found = names(made.search(path, k=5, where="not tags = kind5"))
-    assert len(found) == 5 and not any(name.startswith("kind5") for name in found)
+    matches = names(made.search(path, k=5, where="not tags = kind5"))
+    assert len(matches) == 5 and not any(name.startswith("kind5") for name in matches)
     assert made.search(path, where="rank > 99").matches == ()
     listed = made.search(where="tags = kind7", k=99)
     assert sorted(names(listed)) == ["kind7-0", "kind7-1", "kind7-2"]
@@ -161,12 +161,12 @@ def test_what_a_query_is(tmp_path: Path) -> None:
 def test_pictures_and_words_once_an_encoder_knows_them(made: Library, tmp_path: Path) -> None:
     """An encoder that knows twelve colours: the grey of a picture and a number in words."""
     lines = np.random.default_rng(0).standard_normal((KINDS, 32))
-    sketches = made.view.sketches(made.view.space(BUILT_IN["output"], FAMILY).ids)
+    sketches = made.snapshot.sketches(made.snapshot.space(BUILT_IN["output"], FAMILY).ids)
     kind_of = {
         sketch.output.tobytes(): int(rows[0]["title"].split()[1])
-        for sketch, rows in zip(sketches.values(), made.view.rows(list(sketches)), strict=True)
+        for sketch, rows in zip(sketches.values(), made.snapshot.rows(list(sketches)), strict=True)
     }
-    encoder = Encoder(
+    encoder = VectorSpace(
         "aligned",
         "1",
         lambda s: lines[kind_of[s.output.tobytes()]] if s.output.tobytes() in kind_of else None,

@@ -56,8 +56,8 @@ def disk(folder: Path) -> dict[str, bytes]:
 
 def test_what_is_planned(made: Library) -> None:
     plan = made.tidy_plan()
-    told = {name: (item.why, item.chosen) for name, item in by_name(plan).items()}
-    assert told == {
+    reasons = {name: (item.why, item.chosen) for name, item in by_name(plan).items()}
+    assert reasons == {
         "half (1).safetensors": ("identical bytes", True),
         "half.safetensors": ("same weights", True),
         "cut.safetensors": ("cut down", False),
@@ -145,10 +145,10 @@ def test_what_changed_since_the_plan_stays(made: Library, tmp_path: Path) -> Non
     plan = made.tidy_plan()
     write(loras, {"half": few(ink(9))})  # another file now
     (loras / "zero.safetensors").unlink()
-    told = {Path(path).name: problem for path, problem in made.tidy(plan).problems}
-    assert set(told) == {"half.safetensors", "zero.safetensors", "half (1).safetensors"}
+    problems = {Path(path).name: problem for path, problem in made.tidy(plan).problems}
+    assert set(problems) == {"half.safetensors", "zero.safetensors", "half (1).safetensors"}
     # the one that it was a copy of is not there any more
-    assert "has changed or gone" in told["half (1).safetensors"]
+    assert "has changed or gone" in problems["half (1).safetensors"]
     assert (loras / "half (1).safetensors").exists() and (loras / "half.safetensors").exists()
 
 
@@ -169,8 +169,8 @@ def test_the_last_of_the_same_weights_never_goes(made: Library, tmp_path: Path) 
     gone = replace(ring, why="dead", keeper="")
     for extra in (ring, gone):
         edited = replace(plan, items=(*plan.items, extra))
-        kept = [path for path, _ in made.tidy(edited).problems]
-        assert items["half.safetensors"].path in kept
+        refused = [path for path, _ in made.tidy(edited).problems]
+        assert items["half.safetensors"].path in refused
         assert original.exists() or Path(items["half.safetensors"].path).exists()
         made.untidy()
         made.index([tmp_path / "loras"], workers=0)
@@ -184,8 +184,8 @@ def test_identical_is_looked_at_once_more(made: Library, tmp_path: Path) -> None
         file.seek(-1, os.SEEK_END)
         file.write(b"\x55")
     os.utime(copy, ns=(times.st_atime_ns, times.st_mtime_ns))
-    told = {Path(path).name: problem for path, problem in made.tidy(plan).problems}
-    assert "it differs from" in told["half (1).safetensors"] and copy.exists()
+    problems = {Path(path).name: problem for path, problem in made.tidy(plan).problems}
+    assert "it differs from" in problems["half (1).safetensors"] and copy.exists()
 
 
 def test_a_configuration_that_changed_keeps_both(tmp_path: Path) -> None:
@@ -228,5 +228,5 @@ def test_links_are_left_alone_and_win_nothing(tmp_path: Path) -> None:
     os.rename(loras / "b.safetensors", loras / "b.blob")
     os.symlink("b.blob", loras / "b.safetensors")
     plan = library(tmp_path / "library", loras).tidy_plan()
-    told = [(Path(i.path).name, i.why, i.bytes_to_win) for i in plan.items]
-    assert told == [("a-copy.safetensors", "identical bytes", 0)]
+    rows = [(Path(i.path).name, i.why, i.bytes_to_win) for i in plan.items]
+    assert rows == [("a-copy.safetensors", "identical bytes", 0)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 
 LORAS = Path(__file__).parents[2].parent / "shared" / "data" / "loras"
 pytestmark = pytest.mark.skipif(not LORAS.is_dir(), reason="no real files at hand")

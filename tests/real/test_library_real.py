@@ -47,9 +47,9 @@ def test_copies_and_merges_of_them_are_found(made: Library, tmp_path: Path) -> N
     formats.write(add([two, three], [0.6, 1.5]), tmp_path / "merge.safetensors", "kohya")
     copies = made.lineage(tmp_path / "copy.safetensors").copies
     assert [Path(c.path).name for c in copies] == [disney.name]
-    found = made.lineage(tmp_path / "merge.safetensors").merge
-    assert found is not None and found.whole
-    weights = {Path(p.path).name: p.weight for p in found.parents}
+    merge = made.lineage(tmp_path / "merge.safetensors").merge
+    assert merge is not None and merge.complete
+    weights = {Path(p.path).name: p.weight for p in merge.parents}
     assert weights == {
         cats.name: pytest.approx(0.6, abs=0.02),
         analog.name: pytest.approx(1.5, abs=0.02),

@@ -38,10 +38,10 @@ class Answer(BaseHTTPRequestHandler):
         """As a good server does; `cut` bytes short of what it says."""
         size = file.stat().st_size
         state = file.stat()
-        found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        byte_range = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
         start, stop = 0, size
-        if found:
-            start, stop = int(found[1]), min(size, int(found[2]) + 1)
+        if byte_range:
+            start, stop = int(byte_range[1]), min(size, int(byte_range[2]) + 1)
             if start >= size:
                 self.simple(416)
                 return

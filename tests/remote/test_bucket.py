@@ -15,7 +15,7 @@ import lorarium
 from lorarium import formats
 from lorarium.algebra import fingerprint
 from lorarium.errors import LorariumError
-from lorarium.formats.inspect import inspect_file, inspect_files
+from lorarium.formats.inspection.inspect import inspect_file, inspect_files
 from lorarium.library import Library, lease
 from lorarium.remote import as_place, open_remote
 from tests.library.zoo import ink, write
@@ -63,9 +63,9 @@ def test_inspecting_and_indexing(store: str, tmp_path: Path) -> None:
         content = (tmp_path / f"{name}.safetensors").read_bytes()
         put(store, f"bucket/loras/{name}.safetensors", content)
     put(store, "bucket/loras/note.txt", b"x")
-    found = list(inspect_files(["s3://bucket/loras"]))
-    assert [one.path[-13:] for one in found] == ["a.safetensors", "b.safetensors"]
-    assert all(one.ok and one.read and one.ranks for one in found)
+    inspections = list(inspect_files(["s3://bucket/loras"]))
+    assert [one.path[-13:] for one in inspections] == ["a.safetensors", "b.safetensors"]
+    assert all(one.ok and one.read and one.ranks for one in inspections)
     here = formats.read(tmp_path / "a.safetensors")
     assert fingerprint(formats.read("s3://bucket/loras/a.safetensors")) == fingerprint(here)
     library = Library(tmp_path / "library")
@@ -79,14 +79,14 @@ def test_inspecting_and_indexing(store: str, tmp_path: Path) -> None:
     "address, words",
     [
         ("s3://bucket/none.safetensors", "there is no such file"),
-        ("s3://nobody/none.safetensors", "there is no such file"),
+        ("s3://nobody/none.safetensors", "there is no such"),
         ("s3://bucket/empty/folder", "there is no tensor file here"),
     ],
 )
 def test_what_is_not_there(store: str, address: str, words: str) -> None:
     put(store, "bucket/other/x.bin", b"x")
-    [found] = inspect_files([address])
-    assert words in found.error and "\n" not in found.error
+    [inspection] = inspect_files([address])
+    assert words in inspection.error and "\n" not in inspection.error
 
 
 # a library that lies there
@@ -94,6 +94,9 @@ def test_what_is_not_there(store: str, address: str, words: str) -> None:
 
 def test_a_library_in_a_bucket(store: str, tmp_path: Path) -> None:
     write(tmp_path / "loras", {name: ink(i) for i, name in enumerate("abc")})
+    with pytest.raises(LorariumError, match="there is no such bucket"):
+        Library("s3://nobody/library").index([tmp_path / "loras"], workers=0)
+    put(store, "shelf/x", b"x")
     made = Library("s3://shelf/library")
     with pytest.raises(LorariumError, match="there is no library here"):
         len(made)

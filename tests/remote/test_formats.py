@@ -18,8 +18,8 @@ from lorarium.cli import main
 from lorarium.errors import LorariumError
 from lorarium.formats import container
 from lorarium.formats.example import example
-from lorarium.formats.inspect import inspect_file, inspect_files
-from lorarium.formats.synthesise import synthesise
+from lorarium.formats.inspection.inspect import inspect_file, inspect_files
+from lorarium.formats.synthesise import make_fixture
 from tests.remote.server import Answer, Server, hub, serving
 
 # what needs no tensor's entries
@@ -39,7 +39,7 @@ def write(path: Path, seed: int = 0, to: str = "kohya") -> Path:
 def test_the_header_says_what_the_file_says(
     server: Server, folder: Path, family: str, dialect: str
 ) -> None:
-    made = synthesise(family, dialect, keep=lambda part, name: "att" in name)
+    made = make_fixture(family, dialect, keep=lambda part, name: "att" in name)
     path = made.save(folder / "x.safetensors")
     here, there = inspect_file(path), inspect_file(f"{server.url}/x.safetensors")
     for name in OF_HEADER:
@@ -92,15 +92,15 @@ def large(folder: Path, *, alphas: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("alphas, shown", [("front", (32.0,)), ("among", ())])
+@pytest.mark.parametrize("alphas, read_alphas", [("front", (32.0,)), ("among", ())])
 def test_little_of_a_large_file_is_read(
-    server: Server, folder: Path, alphas: str, shown: tuple[float, ...]
+    server: Server, folder: Path, alphas: str, read_alphas: tuple[float, ...]
 ) -> None:
     path = large(folder, alphas=alphas)
-    found = inspect_file(f"{server.url}/{path.name}")
-    assert found.ranks == (512,) * 16 and found.alphas == shown
-    assert found.read is not None and found.read.bytes == server.sent
-    assert found.read.share < 0.01 and found.read.of == path.stat().st_size
+    inspection = inspect_file(f"{server.url}/{path.name}")
+    assert inspection.ranks == (512,) * 16 and inspection.alphas == read_alphas
+    assert inspection.read is not None and inspection.read.bytes == server.sent
+    assert inspection.read.share < 0.01 and inspection.read.of == path.stat().st_size
 
 
 def test_a_remote_file_is_read_like_any(server: Server, folder: Path) -> None:
@@ -145,12 +145,14 @@ def test_a_repository_is_its_files(at_hub: Server, folder: Path) -> None:
     (folder / "below").mkdir()
     write(folder / "below" / "b.safetensors", 1)
     (folder / "README.md").write_text("x")
-    found = list(inspect_files(["hf://owner/name"]))
-    assert [one.path for one in found] == [
+    inspections = list(inspect_files(["hf://owner/name"]))
+    assert [one.path for one in inspections] == [
         "hf://owner/name/a.safetensors",
         "hf://owner/name/below/b.safetensors",
     ]
-    assert all(one.ok and one.family and one.family.id == "micro-1" for one in found), found
+    assert all(one.ok and one.family and one.family.id == "micro-1" for one in inspections), (
+        inspections
+    )
     with pytest.raises(LorariumError, match=r"it holds 'a\.safetensors', 'b\.safetensors'"):
         formats.read("hf://owner/name")
     assert formats.read("hf://owner/name/below").family == "micro-1"
@@ -174,8 +176,8 @@ def test_the_token_goes_to_the_hub_alone(at_hub: Server, folder: Path, tmp_path:
     assert all(h.get("Authorization") == "Bearer hf_secret" for *_, h in lower(at_hub))
     with serving(folder) as storage:
         at_hub.before = hub(folder, elsewhere=storage.url)
-        found = inspect_file("hf://owner/name/a.safetensors", full=True)
-        assert found.ok and len(storage.requests) > 0
+        inspection = inspect_file("hf://owner/name/a.safetensors", full=True)
+        assert inspection.ok and len(storage.requests) > 0
         assert not any("authorization" in map(str.lower, h) for *_, h in storage.requests)
 
 
@@ -193,9 +195,9 @@ def lower(server: Server) -> list[tuple[str, str, dict[str, str]]]:
     ],
 )
 def test_the_hub_says_no(at_hub: Server, address: str, words: str) -> None:
-    [found] = inspect_files([address])
-    assert words in found.error and "\n" not in found.error
-    assert "Request ID" not in found.error and at_hub.url not in found.error
+    [inspection] = inspect_files([address])
+    assert words in inspection.error and "\n" not in inspection.error
+    assert "Request ID" not in inspection.error and at_hub.url not in inspection.error
 
 
 def test_a_hub_that_breaks(at_hub: Server, folder: Path) -> None:
@@ -206,8 +208,8 @@ def test_a_hub_that_breaks(at_hub: Server, folder: Path) -> None:
         return True
 
     at_hub.before = broken
-    [found] = inspect_files(["hf://owner/name/a.safetensors"])
-    assert "500" in found.error and "\n" not in found.error
+    [inspection] = inspect_files(["hf://owner/name/a.safetensors"])
+    assert "500" in inspection.error and "\n" not in inspection.error
 
 
 def test_without_the_extra_it_is_named() -> None:
@@ -233,5 +235,7 @@ def test_without_the_extra_it_is_named() -> None:
 def test_secrets_stay_out_of_json(server: Server, folder: Path) -> None:
     container.save(folder / "x.safetensors", {"a": np.zeros(2, "f4")})
     url = server.url.replace("//", "//me:pass@") + "/x.safetensors?token=abc"
-    [found] = inspect_files([url])
-    assert found.ok and not any(s in json.dumps(found.to_json()) for s in ("pass", "abc", "me:"))
+    [inspection] = inspect_files([url])
+    assert inspection.ok and not any(
+        s in json.dumps(inspection.to_json()) for s in ("pass", "abc", "me:")
+    )

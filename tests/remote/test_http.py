@@ -51,11 +51,11 @@ def test_one_connection_serves_many_requests(server: Server) -> None:
     accepted = []
     accept = server.get_request
 
-    def counted() -> tuple[socket.socket, object]:
+    def count_connection() -> tuple[socket.socket, object]:
         accepted.append(1)
         return accept()
 
-    server.get_request = counted  # type: ignore[method-assign,assignment]
+    server.get_request = count_connection  # type: ignore[method-assign,assignment]
     file = open_remote(as_place(f"{server.url}/file.bin"))
     for start in range(100_000, 200_000, 10_000):
         file.read(start, 10)
@@ -142,7 +142,7 @@ def test_every_fault_is_one_line(
     monkeypatch.setattr(reader, "SLOWEST", 2**20)
     server.before = before  # type: ignore[assignment]
     with pytest.raises(LorariumError) as caught:
-        file = reader.HttpFile(f"{server.url}/file.bin", shown="there", timeout=0.5)
+        file = reader.HttpFile(f"{server.url}/file.bin", label="there", timeout=0.5)
         file.read(200_000, 10)
     assert words in str(caught.value) and "\n" not in str(caught.value)
     assert str(caught.value).startswith("there: ")
@@ -208,7 +208,7 @@ def test_passwords_are_sent_and_never_shown(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "text, shown",
+    "text, safe_text",
     [
         ("https://a:b@host/x.safetensors?sig=1#top", "https://host/x.safetensors?…"),
         ("cannot open 'https://t@host/x?k=v', sorry", "cannot open 'https://host/x?…', sorry"),
@@ -218,9 +218,9 @@ def test_passwords_are_sent_and_never_shown(server: Server) -> None:
         ("C:/loras/x", "C:/loras/x"),
     ],
 )
-def test_no_error_ever_shows_a_secret(text: str, shown: str) -> None:
-    assert str(LorariumError(text)) == shown
-    assert str(LorariumError("x", where=text)) == f"{shown}: x"
+def test_no_error_ever_shows_a_secret(text: str, safe_text: str) -> None:
+    assert str(LorariumError(text)) == safe_text
+    assert str(LorariumError("x", where=text)) == f"{safe_text}: x"
 
 
 @pytest.mark.parametrize(

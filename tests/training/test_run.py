@@ -10,7 +10,7 @@ from PIL import Image
 
 from lorarium.errors import LorariumError
 from lorarium.formats import read
-from lorarium.formats.metadata import training
+from lorarium.formats.inspection.metadata import training
 from lorarium.pictures import write_png
 from lorarium.training.recipe import Job, Recipe
 from lorarium.training.run import fill_prompt, train, without_name

@@ -19,10 +19,10 @@ def ranks_for_energy(
     energies = [S.astype(np.float64) ** 2 for S in spectra]
     total = sum(float(e.sum()) for e in energies)
     if not per_layer:
-        kept = np.zeros(max(len(e) for e in energies))
+        component_energies = np.zeros(max(len(e) for e in energies))
         for e in energies:
-            kept[: len(e)] += e
-        return [_first_reaching(np.cumsum(kept), share * total)] * len(spectra)
+            component_energies[: len(e)] += e
+        return [_first_reaching(np.cumsum(component_energies), share * total)] * len(spectra)
     order = _by_gain(energies, costs)
     ranks = [1] * len(spectra)
     have = sum(float(e[0]) for e in energies)

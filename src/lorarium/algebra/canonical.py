@@ -18,16 +18,16 @@ from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import (
     BLOCK,
     Factors,
+    FullMatrix,
     Kron,
     Matrix,
     Product,
-    Whole,
     arrays,
     matrix_form,
     rows,
 )
 from lorarium.algebra.lower import low_rank, lowered_factors
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.algebra.stacks import CHUNK_BYTES, finite, low_rank_stacks
 from lorarium.errors import LorariumError
 
@@ -52,23 +52,23 @@ def canonical(
 
     A full difference, or a LoHa whose rank is not low, needs ΔW itself: only with `dense=True`.
     """
-    found = matrix_form(delta, dtype)
-    if isinstance(found, Factors):
-        scale = abs(found.scale)
-        result = factored_svd(found.B, found.A)
+    matrix = matrix_form(delta, dtype)
+    if isinstance(matrix, Factors):
+        scale = abs(matrix.scale)
+        result = factored_svd(matrix.B, matrix.A)
         result = Canonical(result.U, result.S * result.S.dtype.type(scale), result.V)
-        if found.scale < 0:
+        if matrix.scale < 0:
             result = result._replace(V=-result.V)
-    elif isinstance(found, Kron):
-        result = _kron_svd(found, rank)
-    elif _has_low_rank(found):
-        factors = lowered_factors(found)
+    elif isinstance(matrix, Kron):
+        result = _kron_svd(matrix, rank)
+    elif _has_low_rank(matrix):
+        factors = lowered_factors(matrix)
         result = factored_svd(factors.B * factors.B.dtype.type(factors.scale), factors.A)
     elif dense:
-        result = _dense_svd(found)
+        result = _dense_svd(matrix)
     else:
         raise LorariumError(
-            f"the SVD of this change needs its full {found.shape[0]} x {found.shape[1]} matrix",
+            f"the SVD of this change needs its full {matrix.shape[0]} x {matrix.shape[1]} matrix",
             hint="pass dense=True",
         )
     return result if rank is None else result.cut(rank)
@@ -113,16 +113,16 @@ def canonical_stream(
 
 def spectra(adapter: Adapter, *, dense: bool = False) -> dict[Module, Array]:
     """Singular values of every module that is a matrix."""
-    found: dict[Module, Array] = {}
+    values: dict[Module, Array] = {}
     for modules, stacked in low_rank_stacks(adapter):
         if stacked is None:
             delta = adapter[modules[0]]
             if len(delta.shape) > 1:
-                found[modules[0]] = _named(modules[0], delta, dense).S
+                values[modules[0]] = _named(modules[0], delta, dense).S
             continue
         for module, S in zip(modules, singular_values(*stacked), strict=True):
-            found[module] = S * S.dtype.type(abs(adapter[module].scale))
-    return {module: found[module] for module in adapter if module in found}
+            values[module] = S * S.dtype.type(abs(adapter[module].scale))
+    return {module: values[module] for module in adapter if module in values}
 
 
 def canonical_adapter(adapter: Adapter, *, dense: bool = False) -> Adapter:
@@ -207,7 +207,7 @@ def _kron_svd(m: Kron, rank: int | None) -> Canonical:
     return Canonical(U, products[order] * products.dtype.type(abs(m.scale)), V)
 
 
-def _thin_svd(side: Side) -> tuple[Array, Array, Array]:
+def _thin_svd(side: KronFactor) -> tuple[Array, Array, Array]:
     """Through the factors that it is the product of when they are thin: the SVD of a large product
     takes minutes."""
     rank = side.rank
@@ -220,17 +220,17 @@ def _thin_svd(side: Side) -> tuple[Array, Array, Array]:
     return U[:, :rank], S[:rank], Vt[:rank].T
 
 
-def _has_low_rank(found: Matrix) -> bool:
-    if not isinstance(found, Product):
+def _has_low_rank(matrix: Matrix) -> bool:
+    if not isinstance(matrix, Product):
         return False
-    return found.B1.shape[1] * found.B2.shape[1] <= min(found.shape)
+    return matrix.B1.shape[1] * matrix.B2.shape[1] <= min(matrix.shape)
 
 
-def _dense_svd(found: Matrix) -> Canonical:
-    if not isinstance(found, Whole):
-        need_formable(*found.shape)
-    W = rows(found, 0, found.shape[0])
-    W = W * W.dtype.type(found.scale)
+def _dense_svd(matrix: Matrix) -> Canonical:
+    if not isinstance(matrix, FullMatrix):
+        need_formable(*matrix.shape)
+    W = rows(matrix, 0, matrix.shape[0])
+    W = W * W.dtype.type(matrix.scale)
     U, S, Vt = np.linalg.svd(finite(W), full_matrices=False)
     sign = column_signs(U)
     return Canonical(U * sign, S, Vt.T * sign)

@@ -14,7 +14,7 @@ from lorarium.algebra.dtypes import (
     refuse_lost,
     rounded_to,
 )
-from lorarium.algebra.forms import Form, Vector, Whole, arrays, form, row_blocks, rows
+from lorarium.algebra.forms import Form, FullMatrix, Vector, arrays, form, row_blocks, rows
 from lorarium.algebra.sides import need_formable
 
 Terms = Sequence[tuple[Delta, float]]
@@ -23,7 +23,7 @@ Terms = Sequence[tuple[Delta, float]]
 def sum_dense(terms: Terms, dtype: DTypeLike) -> Dense | Bias:
     """Σ weight * ΔW in float64; a 16-bit result that would round becomes float32."""
     forms = [(form(delta), weight) for delta, weight in terms]
-    if not any(isinstance(f, Vector | Whole) for f, _ in forms):
+    if not any(isinstance(f, Vector | FullMatrix) for f, _ in forms):
         need_formable(*forms[0][0].shape)
     stored = np.dtype(dtype or factor_dtype(a.dtype for d, _ in terms for a in arrays(d)))
     values, exact, largest = _rounded(forms, stored)
@@ -57,7 +57,7 @@ def _blocks(forms: Sequence[tuple[Form, float]]) -> Iterator[tuple[slice, Array]
     for low, high in spans:
         shape = (high - low, *first.shape[1:])
         total = np.zeros(shape, np.float64)
-        for found, weight in forms:
-            part = found.b if isinstance(found, Vector) else rows(found, low, high)
-            total += (part * part.dtype.type(found.scale)).reshape(shape) * np.float64(weight)
+        for matrix, weight in forms:
+            part = matrix.b if isinstance(matrix, Vector) else rows(matrix, low, high)
+            total += (part * part.dtype.type(matrix.scale)).reshape(shape) * np.float64(weight)
         yield slice(low, high), total

@@ -40,10 +40,10 @@ def fingerprint(adapter: Adapter) -> str:
     """
     digest = hashlib.blake2b(VERSION, digest_size=16)
     for module, delta in adapter.items():
-        found = _digest(delta)
-        if found is not None:
+        delta_digest = _digest(delta)
+        if delta_digest is not None:
             address = f"{module.part}:{module.path}".encode()
-            digest.update(struct.pack("<I", len(address)) + address + found)
+            digest.update(struct.pack("<I", len(address)) + address + delta_digest)
     for key, array in adapter.opaque.items():
         raw = np.ascontiguousarray(array)
         digest.update(_hash(b"opaque", key.encode(), str(raw.dtype).encode(), raw.tobytes()))
@@ -77,11 +77,11 @@ def _probe(module: Module, change: Delta) -> tuple[Array, Array, Array]:
     bits = np.unpackbits(np.frombuffer(stream, np.uint8, offset=4 * PROBES))
     probes = bits[: sum(shape) * PROBES].astype(np.float32) * 2 - 1
     left = probes[: shape[0] * PROBES].reshape(shape[0], PROBES)
-    found = form(change, np.float32)
-    if isinstance(found, Vector):
-        return places, signs, (left.T @ found.b).astype(np.float64) * found.scale
+    matrix = form(change, np.float32)
+    if isinstance(matrix, Vector):
+        return places, signs, (left.T @ matrix.b).astype(np.float64) * matrix.scale
     right = probes[shape[0] * PROBES :].reshape(shape[1], PROBES)
-    image = apply(found, right)
+    image = apply(matrix, right)
     return places, signs, np.einsum("ij,ij->j", left, image, dtype=np.float64)
 
 
@@ -109,7 +109,7 @@ def _digest(delta: Delta) -> bytes | None:
     return _finish(b"kronecker", delta.scale, sides)
 
 
-Side = tuple[bytes, int, int] | None  # hash, exponent, sign; None for an exact zero
+FactorHash = tuple[bytes, int, int] | None  # hash, exponent, sign; None for an exact zero
 
 
 def _low_rank(delta: LowRank) -> bytes | None:
@@ -117,27 +117,27 @@ def _low_rank(delta: LowRank) -> bytes | None:
     return _finish(b"low-rank", delta.scale, [side])
 
 
-def _kron_sides(delta: Kronecker) -> list[Side]:
-    sides: list[Side] = []
-    for whole, a, b, core in (
+def _kron_sides(delta: Kronecker) -> list[FactorHash]:
+    sides: list[FactorHash] = []
+    for matrix, a, b, core in (
         (delta.w1, delta.w1_a, delta.w1_b, None),
         (delta.w2, delta.w2_a, delta.w2_b, delta.t2),
     ):
-        if whole is not None:
-            sides.append(_whole(flat(_wide(whole))))
+        if matrix is not None:
+            sides.append(_full(flat(_wide(matrix))))
         else:
             assert a is not None and b is not None
             sides.append(_side(a, b, core))
     return sides
 
 
-def _side(a: Array, b: Array, core: Array | None) -> Side:
+def _side(a: Array, b: Array, core: Array | None) -> FactorHash:
     if core is None:
         return _components(a.reshape(a.shape[0], -1), flat(b))
     return _tucker(_wide(a).T, core, flat(_wide(b)))
 
 
-def _components(B: Array, A: Array) -> Side:
+def _components(B: Array, A: Array) -> FactorHash:
     """B A as an unordered set of rank-one terms, each normalised to exponent 0 and sign +."""
     B, A = _float32_rows(B.T), _float32_rows(A)
     alive = np.flatnonzero(B.any(axis=1) & A.any(axis=1))
@@ -200,7 +200,7 @@ def _normal_rows_narrow(rows: Array) -> tuple[Array, Array, Array] | None:
     return normal, exponents, signs[:, 0]
 
 
-def _tucker(up: Array, core: Array, down: Array) -> Side:
+def _tucker(up: Array, core: Array, down: Array) -> FactorHash:
     """up (out, r), core (r, s, ...), down (s, in): powers of two and signs go into the core."""
     mid = _wide(core)
     i = np.flatnonzero(up.any(axis=0) & mid.reshape(len(mid), -1).any(axis=1))
@@ -220,7 +220,7 @@ def _tucker(up: Array, core: Array, down: Array) -> Side:
     return digest, exponent, int(sign)
 
 
-def _whole(values: Array) -> Side:
+def _full(values: Array) -> FactorHash:
     if not values.any():
         return None
     sign = int(_signs(values.reshape(1, -1))[0, 0])
@@ -229,10 +229,10 @@ def _whole(values: Array) -> Side:
 
 
 def _scaled(kind: bytes, scale: float, values: Array) -> bytes | None:
-    return _finish(kind, scale, [_whole(values)])
+    return _finish(kind, scale, [_full(values)])
 
 
-def _finish(kind: bytes, scale: float, sides: list[Side]) -> bytes | None:
+def _finish(kind: bytes, scale: float, sides: list[FactorHash]) -> bytes | None:
     """Pool exponents and signs of the sides with the scale, whose mantissa is kept as float32."""
     if scale == 0 or any(side is None for side in sides):
         return None
@@ -248,7 +248,7 @@ def _finish(kind: bytes, scale: float, sides: list[Side]) -> bytes | None:
     return _hash(kind, struct.pack("<f", rounded), _int(total), _int(sign), hashes)
 
 
-def _order(side: Side) -> bytes:
+def _order(side: FactorHash) -> bytes:
     return b"" if side is None else side[0]
 
 

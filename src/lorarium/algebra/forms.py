@@ -1,8 +1,8 @@
 """Every delta as plain matrices: what the rest of the algebra multiplies.
 
 A weight (out, in, kh, kw) is the matrix (out, n) with n = in*kh*kw. `Factors` is scale * B A,
-`Product` is scale * (B1 A1) ∘ (B2 A2), `Kron` is scale * W1 ⊗ W2, `Whole` and `Vector` are given
-entry by entry. `rows`, `apply` and `apply_transposed` use ΔW without ever holding it.
+`Product` is scale * (B1 A1) ∘ (B2 A2), `Kron` is scale * W1 ⊗ W2, `FullMatrix` and `Vector` are
+given entry by entry. `rows`, `apply` and `apply_transposed` use ΔW without ever holding it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lorarium.adapter import (
     LowRank,
 )
 from lorarium.algebra.dtypes import DTypeLike, compute_dtype
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.errors import LorariumError
 
 BLOCK = 2**22  # entries of ΔW that are alive at once when it is walked in blocks of rows
@@ -54,8 +54,8 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Kron:
-    first: Side  # W1 (o1, i1)
-    second: Side  # W2 (o2, n2)
+    first: KronFactor  # W1 (o1, i1)
+    second: KronFactor  # W2 (o2, n2)
     scale: float
 
     @property
@@ -65,7 +65,7 @@ class Kron:
 
 
 @dataclass(frozen=True, eq=False)
-class Whole:
+class FullMatrix:
     W: Array
     scale: float
 
@@ -84,7 +84,7 @@ class Vector:
         return self.b.shape
 
 
-Matrix = Factors | Product | Kron | Whole
+Matrix = Factors | Product | Kron | FullMatrix
 Form = Matrix | Vector
 
 
@@ -108,17 +108,17 @@ def form(delta: Delta, dtype: DTypeLike = None) -> Form:
     if isinstance(delta, Kronecker):
         return _kron(delta, dtype)
     if isinstance(delta, Dense) and delta.weight.ndim > 1:
-        return Whole(flat(_widen(dtype, delta.weight)[0]), delta.scale)
+        return FullMatrix(flat(_widen(dtype, delta.weight)[0]), delta.scale)
     vector = delta.weight if isinstance(delta, Dense) else delta.bias
     return Vector(_widen(dtype, vector)[0].reshape(-1), delta.scale)
 
 
 def matrix_form(delta: Delta, dtype: DTypeLike = None) -> Matrix:
     """`form`, for a weight that is a matrix; a vector is refused."""
-    found = form(delta, dtype)
-    if isinstance(found, Vector):
+    matrix = form(delta, dtype)
+    if isinstance(matrix, Vector):
         raise LorariumError("a vector (bias or norm) has no factors", hint="leave it out")
-    return found
+    return matrix
 
 
 def matrix_shape(delta: Delta) -> tuple[int, ...]:
@@ -131,14 +131,14 @@ def matrix_shape(delta: Delta) -> tuple[int, ...]:
 
 def arrays(delta: Delta) -> list[Array]:
     """The arrays that a delta holds."""
-    found: list[Array] = []
+    tensors: list[Array] = []
     for item in fields(delta):
         value = getattr(delta, item.name)
         if isinstance(value, np.ndarray):
-            found.append(value)
+            tensors.append(value)
         elif isinstance(delta, Dora) and item.name == "inner":
-            found += arrays(value)
-    return found
+            tensors += arrays(value)
+    return tensors
 
 
 def flat(array: Array) -> Array:
@@ -212,15 +212,15 @@ def _kron(delta: Kronecker, dtype: DTypeLike) -> Kron:
     w1, w1a, w1b, w2, w2a, w2b, t2 = _widen(
         dtype, delta.w1, delta.w1_a, delta.w1_b, delta.w2, delta.w2_a, delta.w2_b, delta.t2
     )
-    first = Side(
+    first = KronFactor(
         None if w1 is None else flat(w1), None if w1 is not None else (flat(w1a), flat(w1b))
     )
     if w2 is not None:
-        return Kron(first, Side(flat(w2)), delta.scale)
-    return Kron(first, Side(None, _half(w2a, w2b, t2)), delta.scale)
+        return Kron(first, KronFactor(flat(w2)), delta.scale)
+    return Kron(first, KronFactor(None, _half(w2a, w2b, t2)), delta.scale)
 
 
-def _kron_apply(first: Side, second: Side, x: Array) -> Array:
+def _kron_apply(first: KronFactor, second: KronFactor, x: Array) -> Array:
     """(W1 ⊗ W2) x, by the side first that leaves less in between."""
     (o1, i1), (o2, n2) = first.shape, second.shape
     if i1 * o2 <= o1 * n2:

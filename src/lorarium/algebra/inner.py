@@ -28,7 +28,7 @@ from lorarium.algebra.forms import (
     rows,
 )
 from lorarium.algebra.lower import lowered_factors
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.errors import LorariumError
 
 Rule = Callable[[Form, Form], float]
@@ -96,14 +96,14 @@ def _total(rule: Rule, a: Adapter | Delta, b: Adapter | Delta, dtype: DTypeLike)
 
 
 def _by_module(rule: Rule, a: Adapter, b: Adapter, dtype: DTypeLike) -> dict[Module, float]:
-    found = {}
+    products = {}
     for module, delta in a.items():
         if module in b.deltas:
             try:
-                found[module] = _pair(rule, delta, b.deltas[module], dtype)
+                products[module] = _pair(rule, delta, b.deltas[module], dtype)
             except LorariumError as error:
                 raise LorariumError(error.what, where=str(module), hint=error.hint) from None
-    return found
+    return products
 
 
 def _pair(rule: Rule, a: Delta, b: Delta, dtype: DTypeLike) -> float:
@@ -116,13 +116,13 @@ def _pair(rule: Rule, a: Delta, b: Delta, dtype: DTypeLike) -> float:
     return rule(left, right)
 
 
-def _cheaper(found: Form) -> Form:
+def _cheaper(matrix: Form) -> Form:
     """A product of products as factors, where these are less work than its entries."""
-    if not isinstance(found, Product):
-        return found
-    (out, n), ranks = found.shape, (found.B1.shape[1], found.B2.shape[1])
+    if not isinstance(matrix, Product):
+        return matrix
+    (out, n), ranks = matrix.shape, (matrix.B1.shape[1], matrix.B2.shape[1])
     many = (ranks[0] * ranks[1]) ** 2 * (out + n) > out * n * sum(ranks)
-    return found if many else lowered_factors(found)
+    return matrix if many else lowered_factors(matrix)
 
 
 def _dot(x: Array, y: Array) -> float:
@@ -185,7 +185,7 @@ def _gram_in(a: Form, b: Form) -> float:
     return a.scale**2 * total
 
 
-def _side_dot(a: Side, b: Side) -> float:
+def _side_dot(a: KronFactor, b: KronFactor) -> float:
     """<W, V>."""
     if a.thin and b.thin:
         (B, A), (D, C) = a.pair, b.pair  # type: ignore[misc]
@@ -193,7 +193,7 @@ def _side_dot(a: Side, b: Side) -> float:
     return _dot(a.array, b.array)
 
 
-def _side_gram(a: Side, b: Side) -> float:
+def _side_gram(a: KronFactor, b: KronFactor) -> float:
     """‖Wᵀ V‖² = <W Wᵀ, V Vᵀ>."""
     if a.thin and b.thin:
         (B, A), (D, C) = a.pair, b.pair  # type: ignore[misc]

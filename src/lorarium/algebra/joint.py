@@ -10,23 +10,23 @@ import numpy as np
 from lorarium.adapter import Array, Delta, LowRank
 from lorarium.algebra.canonical import canonical, column_signs, finite, orthogonal
 from lorarium.algebra.dtypes import DTypeLike
-from lorarium.algebra.forms import Kron, Product, Whole, matrix_form
+from lorarium.algebra.forms import FullMatrix, Kron, Product, matrix_form
 from lorarium.algebra.lower import low_rank, lowered_factors
 from lorarium.errors import LorariumError
 
 
 def factors_of(delta: Delta, dtype: DTypeLike = None) -> tuple[Array, Array]:
     """B (out, r) and A (r, n) with ΔW = B A, the scale in B; by an SVD where ΔW has none."""
-    found = matrix_form(delta, dtype)
-    full = isinstance(found, Whole)
-    if isinstance(found, Product):
-        full = found.B1.shape[1] * found.B2.shape[1] >= min(found.shape)
-    elif isinstance(found, Kron):
-        full = found.first.rank * found.second.rank >= min(found.shape)
+    matrix = matrix_form(delta, dtype)
+    full = isinstance(matrix, FullMatrix)
+    if isinstance(matrix, Product):
+        full = matrix.B1.shape[1] * matrix.B2.shape[1] >= min(matrix.shape)
+    elif isinstance(matrix, Kron):
+        full = matrix.first.rank * matrix.second.rank >= min(matrix.shape)
     if full:
         U, S, V = canonical(delta, dense=True, dtype=dtype)
         return U * S, V.T
-    factors = lowered_factors(found)
+    factors = lowered_factors(matrix)
     return factors.B * factors.B.dtype.type(factors.scale), factors.A
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lorarium.adapter import Array, Delta, LowRank
-from lorarium.algebra.forms import Factors, Form, Kron, Product, Vector, Whole, form
-from lorarium.algebra.sides import Side, need_formable
+from lorarium.algebra.forms import Factors, Form, FullMatrix, Kron, Product, Vector, form
+from lorarium.algebra.sides import KronFactor, need_formable
 from lorarium.errors import LorariumError
 
 
@@ -37,14 +37,14 @@ def lower(delta: Delta) -> LowRank:
     """
     if isinstance(delta, LowRank) and delta.mid is None:
         return delta
-    found = form(delta)
-    cost = _cost(found)
-    if cost.full and not isinstance(found, Factors):
+    matrix = form(delta)
+    cost = _cost(matrix)
+    if cost.full and not isinstance(matrix, Factors):
         raise LorariumError(
             f"this change has no smaller factors (rank {cost.rank} for {delta.shape})",
             hint="truncate it to a rank, or keep it as a full difference",
         )
-    factors = lowered_factors(found)
+    factors = lowered_factors(matrix)
     return low_rank(factors.B, factors.A, factors.scale, delta.shape)
 
 
@@ -54,35 +54,35 @@ def low_rank(B: Array, A: Array, scale: float, shape: tuple[int, ...]) -> LowRan
     return LowRank(up=up, down=A.reshape(A.shape[0], *shape[1:]), scale=scale)
 
 
-def lowered_factors(found: Form) -> Factors:
+def lowered_factors(matrix: Form) -> Factors:
     """Exact factors of any form but a vector and a whole matrix."""
-    if isinstance(found, Factors):
-        return found
-    if isinstance(found, Product):
-        need_formable(found.B1.shape[1] * found.B2.shape[1], sum(found.shape))
+    if isinstance(matrix, Factors):
+        return matrix
+    if isinstance(matrix, Product):
+        need_formable(matrix.B1.shape[1] * matrix.B2.shape[1], sum(matrix.shape))
         return Factors(
-            _khatri_rao(found.B1.T, found.B2.T).T, _khatri_rao(found.A1, found.A2), found.scale
+            _khatri_rao(matrix.B1.T, matrix.B2.T).T, _khatri_rao(matrix.A1, matrix.A2), matrix.scale
         )
-    if isinstance(found, Kron):
-        rank = found.first.rank * found.second.rank
-        need_formable(rank, sum(found.shape))
-        (B1, A1), (B2, A2) = _thin(found.first), _thin(found.second)
-        return Factors(np.kron(B1, B2), np.kron(A1, A2), found.scale)
+    if isinstance(matrix, Kron):
+        rank = matrix.first.rank * matrix.second.rank
+        need_formable(rank, sum(matrix.shape))
+        (B1, A1), (B2, A2) = _thin(matrix.first), _thin(matrix.second)
+        return Factors(np.kron(B1, B2), np.kron(A1, A2), matrix.scale)
     raise LorariumError("a full difference or a bias has no factors", hint="truncate it to a rank")
 
 
-def _cost(found: Form) -> Cost:
-    if isinstance(found, Vector):
-        return Cost(0, found.b.size, True)
-    out, n = found.shape
-    if isinstance(found, Factors):
-        rank = found.B.shape[1]
-    elif isinstance(found, Product):
-        rank = found.B1.shape[1] * found.B2.shape[1]
-    elif isinstance(found, Kron):
-        rank = found.first.rank * found.second.rank
+def _cost(matrix: Form) -> Cost:
+    if isinstance(matrix, Vector):
+        return Cost(0, matrix.b.size, True)
+    out, n = matrix.shape
+    if isinstance(matrix, Factors):
+        rank = matrix.B.shape[1]
+    elif isinstance(matrix, Product):
+        rank = matrix.B1.shape[1] * matrix.B2.shape[1]
+    elif isinstance(matrix, Kron):
+        rank = matrix.first.rank * matrix.second.rank
     else:
-        assert isinstance(found, Whole)
+        assert isinstance(matrix, FullMatrix)
         rank = min(out, n)
     return Cost(rank, rank * (out + n), rank * (out + n) >= out * n)
 
@@ -92,7 +92,7 @@ def _khatri_rao(X: Array, Y: Array) -> Array:
     return (X[:, None, :] * Y[None, :, :]).reshape(-1, X.shape[1])
 
 
-def _thin(side: Side) -> tuple[Array, Array]:
+def _thin(side: KronFactor) -> tuple[Array, Array]:
     """(o, rank) @ (rank, i): its own factors where it has them, else the identity beside it."""
     rank, (o, i) = side.rank, side.shape
     if side.pair is not None and side.pair[0].shape[1] == rank < min(o, i):

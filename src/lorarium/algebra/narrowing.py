@@ -50,16 +50,16 @@ def rounded(
     norms, errors, wide = [], [], []
     for modules in groups.values():
         target = np.dtype(types[modules[0]])
-        whole = [adapter[module] for module in modules]
-        sizes = [0.0 if isinstance(delta, Dora) else norm(delta) for delta in whole]
+        originals = [adapter[module] for module in modules]
+        sizes = [0.0 if isinstance(delta, Dora) else norm(delta) for delta in originals]
         norms += sizes
-        narrow = _round_all(whole, target)
+        narrow = _round_all(originals, target)
         if narrow is None:
             continue
         if not isinstance(narrow[0], LowRank | Dense | Bias):
             deltas[modules[0]] = narrow[0]
             continue
-        lost = [_distance(a, b) for a, b in zip(whole, narrow, strict=True)]
+        lost = [_distance(a, b) for a, b in zip(originals, narrow, strict=True)]
         limit = float(ml_dtypes.finfo(target).eps)
         if all(error <= limit * size for error, size in zip(lost, sizes, strict=True)):
             deltas.update(zip(modules, narrow, strict=True))

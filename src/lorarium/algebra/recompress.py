@@ -207,11 +207,11 @@ def _allocate(
         costs = [unit.component * _itemsize(unit, dtypes) for unit in members]
         S = [values[name] for name in names]
         if energy is not None:
-            found = ranks_for_energy(S, costs, energy, per_layer)
+            part_ranks = ranks_for_energy(S, costs, energy, per_layer)
         else:
             budget = budgets[part] if rank is None else rank * sum(costs)
-            found = ranks_for_size(S, costs, budget, per_layer)
-        ranks.update(zip(names, found, strict=True))
+            part_ranks = ranks_for_size(S, costs, budget, per_layer)
+        ranks.update(zip(names, part_ranks, strict=True))
     return ranks
 
 
@@ -225,17 +225,19 @@ def _budgets(
     fixed += sum(len(k.encode()) + len(v.encode()) + 8 for k, v in adapter.metadata.items())
     fixed += sum(a.nbytes for m, d in adapter.items() if m not in truncated for a in arrays(d))
     fixed += sum(u.magnitude.nbytes for u in everything if u.magnitude is not None)
-    least = {p: sum(u.component * _itemsize(u, dtypes) for u in us) for p, us in by_part.items()}
+    min_bytes = {
+        p: sum(u.component * _itemsize(u, dtypes) for u in us) for p, us in by_part.items()
+    }
     have = {p: sum(u.entries() * _itemsize(u, dtypes) for u in us) for p, us in by_part.items()}
-    left = size - fixed - sum(least.values())
+    left = size - fixed - sum(min_bytes.values())
     if left < 0:
         raise LorariumError(
             f"{size} bytes are too few for rank 1 in each layer",
             hint=f"the smallest possible is {size - left} bytes",
         )
-    weight = {p: max(0, have[p] - least[p]) for p in by_part}
+    weight = {p: max(0, have[p] - min_bytes[p]) for p in by_part}
     total = max(1, sum(weight.values()))
-    return {p: least[p] + left * weight[p] // total for p in by_part}
+    return {p: min_bytes[p] + left * weight[p] // total for p in by_part}
 
 
 def _itemsize(unit: _Unit, dtypes: Mapping[Module, DTypeLike]) -> int:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lorarium.adapter import Array, dims
+from lorarium.adapter import Array
 from lorarium.algebra.stacks import finite
 from lorarium.errors import LorariumError
+from lorarium.soundness import dims
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +41,8 @@ class Rotation:
         """Whether it can turn a weight of this shape."""
         out, width = shape[0], math.prod(shape[1:])
         size = width if self.columns else out
-        whole = size % self.turned() == 0 if self.shared else size == self.turned()
-        return whole and (self.rescale is None or self.rescale.size == out)
+        divides = size % self.turned() == 0 if self.shared else size == self.turned()
+        return divides and (self.rescale is None or self.rescale.size == out)
 
     def change(self, W: Array) -> Array:
         """ΔW of a weight (out, in, ...), as a matrix (out, n) in float64."""
@@ -122,8 +123,10 @@ def rotation_of_columns(
     skew -= skew.swapaxes(-1, -2)
     if limit is not None:
         sizes = np.linalg.norm(skew, axis=(1, 2), keepdims=True)
-        most = limit / math.sqrt(len(skew))
-        skew *= np.where(sizes <= most, 1.0, most / np.maximum(sizes, np.finfo(float).tiny))
+        block_limit = limit / math.sqrt(len(skew))
+        skew *= np.where(
+            sizes <= block_limit, 1.0, block_limit / np.maximum(sizes, np.finfo(float).tiny)
+        )
     turns = _cayley(-skew) if terms is None else _neumann(skew, terms)
     return Rotation(turns[None], columns=True, shared=shared)
 

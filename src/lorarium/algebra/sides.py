@@ -13,17 +13,17 @@ MOST_FORMED = 2**27  # entries that a product of factors may have; 18432 x 4608 
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
-    """`whole` (rows, columns), or the two factors it is the product of."""
+class KronFactor:
+    """`matrix` (rows, columns), or the two factors it is the product of."""
 
-    whole: Array | None
+    matrix: Array | None
     pair: tuple[Array, Array] | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
         if self.pair is None:
-            assert self.whole is not None
-            return self.whole.shape[0], self.whole.shape[1]
+            assert self.matrix is not None
+            return self.matrix.shape[0], self.matrix.shape[1]
         return self.pair[0].shape[0], self.pair[1].shape[1]
 
     @property
@@ -42,8 +42,8 @@ class Side:
     @functools.cached_property
     def array(self) -> Array:
         if self.pair is None:
-            assert self.whole is not None
-            return self.whole
+            assert self.matrix is not None
+            return self.matrix
         need_formable(*self.shape)
         return self.pair[0] @ self.pair[1]
 
@@ -60,9 +60,9 @@ class Side:
         return self.pair[0] @ (self.pair[1] @ x)
 
     @property
-    def T(self) -> Side:
+    def T(self) -> KronFactor:
         pair = None if self.pair is None else (self.pair[1].T, self.pair[0].T)
-        return Side(None if self.whole is None else self.whole.T, pair)
+        return KronFactor(None if self.matrix is None else self.matrix.T, pair)
 
 
 def need_formable(rows: int, columns: int) -> None:

@@ -70,14 +70,14 @@ def project(
 ) -> LowRank:
     """P ΔW_a (side "out") or ΔW_a P ("in"), P the orthogonal projector on the space of `onto`."""
     P = basis(onto, side, rank=rank, dtype=dtype)
-    found = matrix_form(a, dtype)
-    if isinstance(found, Factors):
+    matrix = matrix_form(a, dtype)
+    if isinstance(matrix, Factors):
         if side == "out":
-            return low_rank(P @ (P.T @ found.B), found.A, found.scale, a.shape)
-        return low_rank(found.B, (found.A @ P) @ P.T, found.scale, a.shape)
+            return low_rank(P @ (P.T @ matrix.B), matrix.A, matrix.scale, a.shape)
+        return low_rank(matrix.B, (matrix.A @ P) @ P.T, matrix.scale, a.shape)
     if side == "out":
-        return low_rank(P, apply_transposed(found, P).T, 1.0, a.shape)
-    return low_rank(apply(found, P), P.T, 1.0, a.shape)
+        return low_rank(P, apply_transposed(matrix, P).T, 1.0, a.shape)
+    return low_rank(apply(matrix, P), P.T, 1.0, a.shape)
 
 
 def damp(a: Delta, onto: Delta, share: float, *, dtype: DTypeLike = None) -> LowRank | Dense:

@@ -119,8 +119,8 @@ def _sum(terms: list[Term], dense: bool, dtype: DTypeLike, shared: dict[tuple, A
             "shapes differ: " + " and ".join(map(str, sorted(shapes))),
             hint="are all of them for the same base model?",
         )
-    whole = [isinstance(d, Dense | Bias) for d, _ in terms]
-    if any(whole):
+    entrywise = [isinstance(d, Dense | Bias) for d, _ in terms]
+    if any(entrywise):
         return sum_dense(terms, dtype)
     if all(_stackable(d) for d, _ in terms):
         return _stack([(lower(d), w) for d, w in terms], dtype, shared)
@@ -147,15 +147,15 @@ def _stack(
     deltas = [delta for delta, _ in terms]
     ratios = [c / common for c in coefficients]
     wanted = common_dtype(a.dtype for d in deltas for a in (d.up, d.down))
-    ups, downs, kept = _folded(deltas, ratios, dtype or wanted, dtype is None)
+    ups, downs, number_type = _folded(deltas, ratios, dtype or wanted, dtype is None)
     first = max(deltas, key=lambda d: len(d.shape))
-    B = _joined(ups, kept, axis=1)
-    A = _joined([flat(d) for d in downs], kept, axis=0)
+    B = _joined(ups, number_type, axis=1)
+    A = _joined([flat(d) for d in downs], number_type, axis=0)
     result = low_rank(B, A, common, first.shape)
     untouched = all(new is delta.down for delta, new in zip(deltas, downs, strict=True))
     if first.fused is None or not untouched or len({(d.fused, d.fused_rows) for d in deltas}) > 1:
         return result
-    key = (*(id(d.down) for d in deltas), str(kept))
+    key = (*(id(d.down) for d in deltas), str(number_type))
     down = shared.setdefault(key, result.down)
     return replace(result, down=down, fused=first.fused, fused_rows=first.fused_rows)
 
@@ -218,17 +218,17 @@ def cast(delta: Delta, dtype: DTypeLike) -> Delta:
 
 def _opaque(adapters: Sequence[Adapter], weights: Sequence[Weight]) -> dict[str, Array]:
     """Keys nobody can add: kept when one adapter alone has them at weight 1, else refused."""
-    kept: dict[str, Array] = {}
+    opaque: dict[str, Array] = {}
     for adapter, weight in zip(adapters, weights, strict=True):
         if not adapter.opaque or weight == 0:
             continue
         name = next(iter(adapter.opaque))
-        if any(key in kept for key in adapter.opaque) or weight != 1:
+        if any(key in opaque for key in adapter.opaque) or weight != 1:
             raise LorariumError(
                 f"{len(adapter.opaque)} tensors of a kind that cannot be weighted or added",
                 where=name,
                 hint="use weight 1 for the one adapter that has them; "
                 "resize --base lowers OFT and BOFT to LoRA",
             )
-        kept.update(adapter.opaque)
-    return kept
+        opaque.update(adapter.opaque)
+    return opaque

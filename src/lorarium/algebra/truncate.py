@@ -54,16 +54,16 @@ def dense_truncated(
         keep = min(keep, int(np.searchsorted(held, energy * total * (1 - 1e-12))) + 1)
     peak = np.take_along_axis(U, np.abs(U).argmax(0)[None], 0)
     sign = np.where(peak < 0, -1, 1).astype(U.dtype)
-    found = Canonical(U * sign, S.astype(D.dtype), Vt.T * sign).cut(keep)
-    return Truncated(found, float(np.sqrt(total)), exact)
+    components = Canonical(U * sign, S.astype(D.dtype), Vt.T * sign).cut(keep)
+    return Truncated(components, float(np.sqrt(total)), exact)
 
 
 def dense_error(D: Array, delta: LowRank) -> float:
     """‖D - ΔW‖, with the factors as they are stored, a block of rows at a time."""
-    found = form(delta)
+    matrix = form(delta)
     total = 0.0
-    for first, last in row_blocks(found):  # type: ignore[arg-type]
-        block = rows(found, first, last)  # type: ignore[arg-type]
+    for first, last in row_blocks(matrix):  # type: ignore[arg-type]
+        block = rows(matrix, first, last)  # type: ignore[arg-type]
         total += _squared(D[first:last] - block * block.dtype.type(delta.scale))
     return float(np.sqrt(total))
 

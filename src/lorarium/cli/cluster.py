@@ -21,27 +21,34 @@ SHOWN = 5
 @library_option
 @where_option
 @click.option(
-    "--least", type=click.IntRange(2), default=3, show_default=True, help="Smallest cluster."
+    "--least",
+    "min_size",
+    type=click.IntRange(2),
+    default=3,
+    show_default=True,
+    help="Smallest cluster.",
 )
 @json_flag
 @quiet_flag
-def command(library: str | None, where: str | None, least: int, as_json: bool, quiet: bool) -> None:
+def command(
+    library: str | None, where: str | None, min_size: int, as_json: bool, quiet: bool
+) -> None:
     """Group the LoRAs of a library by what they do.
 
     The groups are named by words of their metadata.
     """
     here = Library(library)
-    found = here.clusters(where, least=least)
+    clusters = here.clusters(where, least=min_size)
     if as_json:
-        print_json({"clusters": [cluster.to_json() for cluster in found]})
+        print_json({"clusters": [cluster.to_json() for cluster in clusters]})
     elif not quiet:
-        for cluster in found:
+        for cluster in clusters:
             title = f"{cluster.name} ({len(cluster.paths)} {cluster.family})"
             click.echo(click.style(one_line(title), bold=True))
             for path in cluster.paths[:SHOWN]:
                 click.echo("  " + one_line(path))
             if len(cluster.paths) > SHOWN:
                 click.echo(f"  and {len(cluster.paths) - SHOWN} more")
-        inside = sum(len(cluster.paths) for cluster in found)
+        inside = sum(len(cluster.paths) for cluster in clusters)
         total = len(here.to_arrow(where))
-        click.echo(f"{len(found)} clusters hold {inside} of {total} files")
+        click.echo(f"{len(clusters)} clusters hold {inside} of {total} files")

@@ -91,13 +91,13 @@ def lines(file: Converted) -> list[str]:
         check += f", largest error {written.worst_error:.1e}"
     if not written.verified:
         check = f"NOT VERIFIED, {len(written.unverified)} modules are not what was meant"
-    shown = [
+    text_lines = [
         f"{file.target}: {read.dialect} -> {written.dialect}, {written.family}, "
         f"{', '.join(counts)}; {loss_line(file)}{check}"
     ]
-    shown += some([f"not verified {name}: {why}" for name, why in written.unverified.items()])
-    shown += some([f"refused {lost.name}: {lost.reason}" for lost in file.lost])
-    return [*shown, *read.warnings, *written.warnings]
+    text_lines += some([f"not verified {name}: {why}" for name, why in written.unverified.items()])
+    text_lines += some([f"refused {lost.name}: {lost.reason}" for lost in file.lost])
+    return [*text_lines, *read.warnings, *written.warnings]
 
 
 def loss_line(file: Converted) -> str:

@@ -111,8 +111,8 @@ def describe(
         base=open_base(base, device) if options.samples else None,
         say=say,
     )
-    said = None if quiet else summary(document)
-    _keep(document, page(document), said, folder / "describe", force, as_json)
+    summary_text = None if quiet else summary(document)
+    _keep(document, page(document), summary_text, folder / "describe", force, as_json)
 
 
 @command.command("merge")
@@ -163,8 +163,8 @@ def merge(
             sheet=folder / "merge.png", force=force, progress=show,
             say=lambda words: None if silent else click.echo(words, err=True),
         )  # fmt: skip
-    said = None if quiet else summary(document)
-    _keep(document, page(document), said, folder / "merge", force, as_json)
+    summary_text = None if quiet else summary(document)
+    _keep(document, page(document), summary_text, folder / "merge", force, as_json)
 
 
 @command.command("synth")
@@ -238,8 +238,8 @@ def synth(
         zoo=read_zoo(Path(refs)) if refs else None,
         say=say,
     )
-    said = None if quiet else summary(document)
-    _keep(document, page(document), said, folder / "synth", force, as_json)
+    summary_text = None if quiet else summary(document)
+    _keep(document, page(document), summary_text, folder / "synth", force, as_json)
 
 
 def _folder(out: str, name: str, force: bool) -> Path:
@@ -257,9 +257,14 @@ def _folder(out: str, name: str, force: bool) -> Path:
 
 
 def _keep(
-    document: dict[str, Any], page: str, said: str | None, path: Path, force: bool, as_json: bool
+    document: dict[str, Any],
+    page: str,
+    summary_text: str | None,
+    path: Path,
+    force: bool,
+    as_json: bool,
 ) -> None:
-    """The document and its page as `path`.json and .html; then said, or printed whole."""
+    """The document and its page as `path`.json and .html; its summary or itself is printed."""
     from lorarium.formats.target import write_atomically
 
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -267,6 +272,6 @@ def _keep(
     write_atomically(path.with_suffix(".html"), [page.encode()], force=force)
     if as_json:
         print_json({"folder": str(path.parent), **document})
-    elif said is not None:
-        click.echo(said)
+    elif summary_text is not None:
+        click.echo(summary_text)
         click.echo(f"wrote {path}.json and {path}.html")

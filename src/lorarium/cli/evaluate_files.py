@@ -126,21 +126,23 @@ def files(
         with open_judges(
             judges if judges or dry_run else ("b",), folder, access,
             device=device, download=download,
-        ) as opened:  # fmt: skip
+        ) as judge_list:  # fmt: skip
             if dry_run:
-                plans = count_questions(rows, references, opened, settings, model, folder / "drawn")
+                plans = count_questions(
+                    rows, references, judge_list, settings, model, folder / "drawn"
+                )
                 _show_plans(plans, as_json)
                 return
             document = evaluate_files(
-                model, rows, references, opened, settings, folder / "drawn",
+                model, rows, references, judge_list, settings, folder / "drawn",
                 progress=asking, say=lambda words: None if silent else click.echo(words, err=True),
             )  # fmt: skip
     drawn = drawing.DrawnPictures(model, folder / "drawn", settings)
     write_sheet(folder / "files.png", rows, drawn, references.of, force=force)
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     write_atomically(folder / "files.json", [text.encode()], force=force)
-    shown = page(document, "files.png")
-    write_atomically(folder / "files.html", [shown.encode()], force=force)
+    html = page(document, "files.png")
+    write_atomically(folder / "files.html", [html.encode()], force=force)
     if as_json:
         print_json({"folder": out, **document})
     elif not quiet:
@@ -193,10 +195,10 @@ def _references(
     from lorarium.pictures import picture_files, read_pictures
 
     folders = {"subject": refs, "style": style_refs}
-    found = {aspect: picture_files([path]) for aspect, path in folders.items() if path}
+    picture_paths = {aspect: picture_files([path]) for aspect, path in folders.items() if path}
     return References(
-        {aspect: read_pictures(paths, size) for aspect, paths in found.items()},  # type: ignore[misc]
-        {aspect: tuple(p.name for p in paths) for aspect, paths in found.items()},  # type: ignore[misc]
+        {aspect: read_pictures(paths, size) for aspect, paths in picture_paths.items()},  # type: ignore[misc]
+        {aspect: tuple(p.name for p in paths) for aspect, paths in picture_paths.items()},  # type: ignore[misc]
         read_pictures(picture_files([strangers]), size) if strangers else None,
     )
 
@@ -208,9 +210,9 @@ def _show_plans(plans: list[dict[str, Any]], as_json: bool) -> None:
     if not plans:
         click.echo("no chat judge is named: nothing would be asked")
     for plan in plans:
-        most = "" if plan["exact"] else "at most "
+        bound = "" if plan["exact"] else "at most "
         click.echo(
-            f"{plain(plan['judge'])}: {plan['questions']} questions, {most}{plan['unpaid']} of "
+            f"{plain(plan['judge'])}: {plan['questions']} questions, {bound}{plan['unpaid']} of "
             f"them to be paid: up to {plan['at_most_tokens']} tokens, {plan['at_most_money']} in "
             f"money; {plan['books']['requests']} requests and {plan['books']['money']} so far"
         )

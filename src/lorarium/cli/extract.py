@@ -54,7 +54,7 @@ def command(
     inputs = (base, tuned)
     check_adapter_target(out, dialect or "", inputs=inputs, force=force)
     with bar("extract", quiet or as_json) as show:
-        adapter, found = extract(
+        adapter, extraction = extract(
             base,
             tuned,
             rank=rank,
@@ -65,26 +65,33 @@ def command(
             progress=show,
         )
     written = formats.write(adapter, out, dialect=dialect, force=force, inputs=inputs)
-    lists = _lists(found) | {"refused": [fate.name for fate in written.refused()]}
+    lists = _lists(extraction) | {"refused": [fate.name for fate in written.refused()]}
     if as_json:
-        counts = {"exact": found.exact, "biases": found.biases, "unchanged": found.unchanged}
+        counts = {
+            "exact": extraction.exact,
+            "biases": extraction.biases,
+            "unchanged": extraction.unchanged,
+        }
         head = {"path": str(out), "family": adapter.family, "dialect": written.dialect}
-        print_json(head | {"modules": len(adapter)} | counts | lists | report_json(found.report))
+        print_json(
+            head | {"modules": len(adapter)} | counts | lists | report_json(extraction.report)
+        )
     elif not quiet:
         click.echo(
             f"{plain(str(out))}: {adapter.family}, {len(adapter)} modules "
-            f"({found.biases} biases), {report_line(found.report)}; {found.exact} exact SVDs, "
-            f"{len(found.report.layers) - found.exact} by subspace iteration"
+            f"({extraction.biases} biases), {report_line(extraction.report)}; "
+            f"{extraction.exact} exact SVDs, "
+            f"{len(extraction.report.layers) - extraction.exact} by subspace iteration"
         )
         for what, names in lists.items():
             if names:
                 more = ", ..." if len(names) > 3 else ""
-                shown = ", ".join(map(plain, names[:3])) + more
-                click.echo(f"  {len(names)} {SAID[what]}: {shown}")
+                name_list = ", ".join(map(plain, names[:3])) + more
+                click.echo(f"  {len(names)} {LIST_TITLES[what]}: {name_list}")
     return loss_exit(written)
 
 
-SAID = {
+LIST_TITLES = {
     "only_base": "only in the base",
     "only_tuned": "only in the tuned checkpoint",
     "other_shape": "of another shape",
@@ -93,6 +100,6 @@ SAID = {
 }
 
 
-def _lists(found: Extraction) -> dict[str, list[str]]:
+def _lists(extraction: Extraction) -> dict[str, list[str]]:
     names = ("only_base", "only_tuned", "other_shape", "beyond")
-    return {name: list(getattr(found, name)) for name in names}
+    return {name: list(getattr(extraction, name)) for name in names}

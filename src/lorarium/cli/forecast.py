@@ -35,24 +35,24 @@ def command(inputs: tuple[str, ...], drafts: bool, as_json: bool, quiet: bool) -
     if drafts:
         need_torch("forecast --drafts")
     adapters = [formats.read(name) for name in inputs]
-    found, note = forecast(adapters), ""
+    report, note = forecast(adapters), ""
     try:
         expected = predict_rates(adapters, drafts=drafts)
     except LorariumError as error:
-        expected, note = [], f"{error.what}; by facts alone: {safest(found)}"
+        expected, note = [], f"{error.what}; by facts alone: {safest(report)}"
     if as_json:
         rates = [
             {"method": e.setting.method, "weights": e.setting.weights, "subject": e.subject,
              "style": e.style, "both": e.both}
             for e in expected
         ]  # fmt: skip
-        choice = expected[0].setting.method if expected else safest(found)
+        choice = expected[0].setting.method if expected else safest(report)
         print_json({
             "inputs": list(inputs), "expected": rates, "choice": choice, "note": note,
-            **asdict(found),
+            **asdict(report),
         })  # fmt: skip
     elif not quiet:
-        click.echo("\n".join(forecast_lines(found, [Path(name).name for name in inputs])))
+        click.echo("\n".join(forecast_lines(report, [Path(name).name for name in inputs])))
         _print_expected(expected, note)
 
 

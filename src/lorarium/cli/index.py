@@ -64,12 +64,12 @@ def command(
         if as_json or ray is not None:
             raise LorariumError("--watch goes with neither --json nor --ray")
 
-        def told(report: Indexed) -> None:
+        def on_report(report: Indexed) -> None:
             if not quiet:
                 show(report, len(here) if report.seconds else None)  # else it did not come to it
             here.refresh()
 
-        here.watch(folders, told, workers=workers)
+        here.watch(folders, on_report, workers=workers)
         return
     with bar("reading", quiet or as_json) as progress:
         report = here.index(folders, workers=workers, ray=ray, progress=progress)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lorarium.cli.common import json_flag, one_line, print_json, quiet_flag
 from lorarium.cli.written import rank_words, short_dtypes, size_words
-from lorarium.formats.inspect import Inspection, inspect_files
+from lorarium.formats.inspection.inspect import Inspection, inspect_files
 
 BARS = "▁▂▃▄▅▆▇█"
 SHORT_WORDS = 6
@@ -42,102 +42,109 @@ def command(
     lorarium inspect loras/ --json
     lorarium inspect hf://owner/name
     """
-    seen: list[Inspection] = []
-    for found in inspect_files(list(files), full=full):
-        seen.append(found)
-        if not found.ok:
-            click.echo(f"lorarium: {one_line(found.error)}", err=True)
+    inspections: list[Inspection] = []
+    for inspection in inspect_files(list(files), full=full):
+        inspections.append(inspection)
+        if not inspection.ok:
+            click.echo(f"lorarium: {one_line(inspection.error)}", err=True)
         elif not as_json and not quiet:
-            click.echo(short_line(found) if short else card(found))
+            click.echo(short_line(inspection) if short else card(inspection))
     if as_json:
-        print_json({"files": [found.to_json() for found in seen]})
-    if any(not found.ok for found in seen):
+        print_json({"files": [inspection.to_json() for inspection in inspections]})
+    if any(not inspection.ok for inspection in inspections):
         return 2
-    return 1 if strict and any(found.health for found in seen) else 0
+    return 1 if strict and any(inspection.health for inspection in inspections) else 0
 
 
-def card(found: Inspection) -> str:
+def card(inspection: Inspection) -> str:
     """Everything about one file on one screen."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, value in _rows(found):
+    for label, value in _rows(inspection):
         table.add_row(label, value if isinstance(value, Text) else Text(value))
     console = Console(markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
-        console.print(Text(one_line(found.path), style="bold"), soft_wrap=True)
+        console.print(Text(one_line(inspection.path), style="bold"), soft_wrap=True)
         console.print(table)
     # a grid fills its width with blanks, which only swell what is piped into a file
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
-def short_line(found: Inspection) -> str:
+def short_line(inspection: Inspection) -> str:
     """One file in one line: path, base model, kinds, rank, number type, size, what wakes it, and
     whether it is healthy."""
-    assert found.family is not None
-    rank = rank_words(tuple(sorted(set(found.ranks))))
-    words = ", ".join(word.text for word in found.words[:SHORT_WORDS])
+    assert inspection.family is not None
+    rank = rank_words(tuple(sorted(set(inspection.ranks))))
+    words = ", ".join(word.text for word in inspection.words[:SHORT_WORDS])
     facts = [
-        found.family.id, "+".join(found.kind), rank, short_dtypes(found.dtype.split("+")),
-        size_words(found.size), f"answers to {words}" if words else "",
-        ", ".join(finding.code for finding in found.health) or _healthy(found),
+        inspection.family.id, "+".join(inspection.kind), rank,
+        short_dtypes(inspection.dtype.split("+")),
+        size_words(inspection.size), f"answers to {words}" if words else "",
+        ", ".join(finding.code for finding in inspection.health) or _healthy(inspection),
     ]  # fmt: skip
-    return one_line(f"{found.path}: {'; '.join(filter(None, facts))}")
+    return one_line(f"{inspection.path}: {'; '.join(filter(None, facts))}")
 
 
-def _healthy(found: Inspection) -> str:
-    return "healthy" if found.hashes else "its weights were not read"
+def _healthy(inspection: Inspection) -> str:
+    return "healthy" if inspection.hashes else "its weights were not read"
 
 
-def _rows(found: Inspection) -> Iterator[tuple[str, str | Text]]:
-    family = found.family
+def _rows(inspection: Inspection) -> Iterator[tuple[str, str | Text]]:
+    family = inspection.family
     assert family is not None
     also = f", or {', '.join(family.alternatives)}" if family.alternatives else ""
     name = Text(family.id, style="bold cyan")
     yield "family", name + Text(f"{also} ({family.confidence:.0%} sure)")
     for reason in family.evidence[:4]:
         yield "", Text(one_line(reason, 200), style="dim")
-    kinds = ", ".join(f"{count} {kind}" for kind, count in found.kind.items())
-    yield "dialect", f"{found.dialect}, {found.container}, {found.dtype or 'no tensors'}"
-    yield "modules", kinds + "".join(f"; {part} {n}" for part, n in found.parts.items())
-    if found.ranks:
-        ends = sorted({*found.alphas[:1], *found.alphas[-1:]})
+    kinds = ", ".join(f"{count} {kind}" for kind, count in inspection.kind.items())
+    yield (
+        "dialect",
+        f"{inspection.dialect}, {inspection.container}, {inspection.dtype or 'no tensors'}",
+    )
+    yield "modules", kinds + "".join(f"; {part} {n}" for part, n in inspection.parts.items())
+    if inspection.ranks:
+        ends = sorted({*inspection.alphas[:1], *inspection.alphas[-1:]})
         alphas = " to ".join(f"{a:g}" for a in ends) or "not read"
-        low, high = min(found.ranks), max(found.ranks)
+        low, high = min(inspection.ranks), max(inspection.ranks)
         rank = str(low) if low == high else f"{low} to {high}"
-        effective = f", effective {found.effective_rank:.1f}" if found.effective_rank else ""
+        effective = (
+            f", effective {inspection.effective_rank:.1f}" if inspection.effective_rank else ""
+        )
         yield "rank", f"{rank}{effective}, alpha {alphas}"
-    size = f"{found.size / 2**20:.1f} MiB, {found.parameters:,} parameters"
-    yield "size", size + (f", norm {found.norm:.4g}" if found.norm is not None else "")
-    for index, row in enumerate(picture(found.energy)):
+    size = f"{inspection.size / 2**20:.1f} MiB, {inspection.parameters:,} parameters"
+    yield "size", size + (f", norm {inspection.norm:.4g}" if inspection.norm is not None else "")
+    for index, row in enumerate(picture(inspection.energy)):
         yield "" if index else "energy", row
-    yield from _training(found)
-    if found.words:
+    yield from _training(inspection)
+    if inspection.words:
         words = ", ".join(
-            word.text + (f" ({word.share:.0%})" if word.share else "") for word in found.words[:12]
+            word.text + (f" ({word.share:.0%})" if word.share else "")
+            for word in inspection.words[:12]
         )
         yield "trigger words", words
-    if found.sidecars:
-        yield "beside it", ", ".join(one_line(side.path.name, 80) for side in found.sidecars)
-    if found.hashes:
-        shown = found.hashes.to_json()
-        yield "hashes", ", ".join(f"{name} {shown[name]}" for name in SHOWN_HASHES)
-        yield "fingerprint", (found.fingerprint or "none")[:32]
-    if found.read:
-        part = f"{size_words(found.read.bytes)} of {size_words(found.size)}"
-        yield "read", f"{part}, {found.read.share:.2%}"
-    if not found.health:
-        whole = "no problem found" if found.hashes else "no problem found in the header"
-        yield "health", Text(whole, style="green")
-    for index, finding in enumerate(found.health):
+    if inspection.sidecars:
+        yield "beside it", ", ".join(one_line(side.path.name, 80) for side in inspection.sidecars)
+    if inspection.hashes:
+        hashes = inspection.hashes.to_json()
+        yield "hashes", ", ".join(f"{name} {hashes[name]}" for name in SHOWN_HASHES)
+        yield "fingerprint", (inspection.fingerprint or "none")[:32]
+    if inspection.read:
+        part = f"{size_words(inspection.read.bytes)} of {size_words(inspection.size)}"
+        yield "read", f"{part}, {inspection.read.share:.2%}"
+    if not inspection.health:
+        verdict = "no problem found" if inspection.hashes else "no problem found in the header"
+        yield "health", Text(verdict, style="green")
+    for index, finding in enumerate(inspection.health):
         line = Text(finding.code, style="bold yellow") + Text(f": {finding.message}")
         if finding.where:
             line += Text(f" [{finding.where}]", style="dim")
         yield "" if index else "health", line
 
 
-def _training(found: Inspection) -> Iterator[tuple[str, str]]:
-    facts = found.training
+def _training(inspection: Inspection) -> Iterator[tuple[str, str]]:
+    facts = inspection.training
     short = {
         name: f"{facts[name]:g}" if isinstance(facts[name], float) else str(facts[name])
         for name in ("tool", "base", "steps", "epochs", "learning_rate", "resolution", "pictures")

@@ -14,7 +14,7 @@ from lorarium.library import Library
 
 if TYPE_CHECKING:
     from lorarium.library import Lineage
-    from lorarium.library.lineage import Merge, Parent, Said
+    from lorarium.library.lineage import HeaderStatement, Merge, Parent
 
 
 @click.command("lineage")
@@ -44,8 +44,8 @@ def lines(answer: Lineage) -> Iterator[str]:
 
 def _plain_lines(answer: Lineage) -> Iterator[str]:
     yield f"{answer.path} ({answer.family})"
-    if answer.said:
-        yield _statement(answer.said)
+    if answer.said_by_file:
+        yield _statement(answer.said_by_file)
     if answer.merge:
         yield from _merge(answer.merge)
     if answer.copies:
@@ -68,15 +68,15 @@ def _plain_lines(answer: Lineage) -> Iterator[str]:
         yield "nothing in the library is related to it by weights"
 
 
-def _statement(said: Said) -> str:
-    count = len(said.inputs)
-    here = f", {said.absent} of them not in the library" if said.absent else ""
+def _statement(statement: HeaderStatement) -> str:
+    count = len(statement.inputs)
+    here = f", {statement.absent} of them not in the library" if statement.absent else ""
     checked = {
         True: "the weights bear it out",
         False: "the weights do not bear it out",
         None: "the weights cannot tell",
-    }[said.agrees]
-    what = f"{said.method} of {count} file{'s' if count > 1 else ''}"
+    }[statement.agrees]
+    what = f"{statement.method} of {count} file{'s' if count > 1 else ''}"
     return f"said by the file: {what}{here}; {checked}"
 
 
@@ -84,7 +84,7 @@ def _merge(merge: Merge) -> Iterator[str]:
     share = f"{merge.explained:.1%} of its energy"
     if merge.verdict == "cannot be told":
         yield "what it was made of cannot be told; possibly of:"
-    elif merge.whole:
+    elif merge.complete:
         yield f"a merge of ({merge.verdict}):"
     elif merge.explained <= 0:
         yield f"a merge, among others of ({merge.verdict}):"
@@ -113,4 +113,4 @@ def _weight(parent: Parent) -> str:
 
 
 def _verdict(parent: Parent) -> str:
-    return f"{parent.verdict}, said by the file" if parent.said else parent.verdict
+    return f"{parent.verdict}, said by the file" if parent.said_by_file else parent.verdict

@@ -48,8 +48,8 @@ def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
         for name, method in METHODS.items():
             click.echo(f"{name:<{width}}  {method.summary}")
             if own := own_options(name):
-                said = ", ".join(k if v is None else f"{k}={v}" for k, v in own.items())
-                click.echo(f"{'':<{width}}  options: {said}")
+                option_list = ", ".join(k if v is None else f"{k}={v}" for k, v in own.items())
+                click.echo(f"{'':<{width}}  options: {option_list}")
         context.exit()
 
 
@@ -79,7 +79,7 @@ LISTS = {"prompts", "pictures"}
 )
 @click.option(
     "--option",
-    "given",
+    "option_texts",
     multiple=True,
     metavar="NAME=VALUE",
     help="An option of the method; prompts and pictures once for each input.",
@@ -99,7 +99,7 @@ def command(
     inputs: tuple[str, ...],
     out: Path,
     method: str,
-    given: tuple[str, ...],
+    option_texts: tuple[str, ...],
     normalize: bool,
     rank: int | str | None,
     dialect: str | None,
@@ -122,13 +122,13 @@ def command(
     own = METHODS[method].options
     if base is not None and "base" not in own:
         raise LorariumError(f"the method {method!r} needs no base", hint="leave --base out")
-    options = parsed(given, method)
+    options = parse_options(option_texts, method)
     flags = {"rank": rank, "only": only, "dtype": DTYPES[dtype], "normalize": normalize}
     flags |= {k: v for k, v in (("base", base), ("seed", seed)) if k in own}
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
         flags |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}
-    read = [*names, base, blocks, *(text.partition("=")[2] for text in given)]
+    read = [*names, base, blocks, *(text.partition("=")[2] for text in option_texts)]
     target: Any = {"force": force, "inputs": list(filter(None, read))}
     check_adapter_target(out, dialect, **target)
     flags |= {"force": force} if "force" in own else {}
@@ -145,7 +145,7 @@ def command(
         print_json(
             {"path": str(out), "modules": len(merged), "method": method, "weights": list(weights)}
             | facts.to_json()
-            | said(report)
+            | merge_json(report)
         )
     elif not quiet:
         counts = f"{len(merged)} modules from {len(names)} files"
@@ -156,11 +156,11 @@ def command(
     return loss_exit(written)
 
 
-def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
+def parse_options(option_texts: Sequence[str], method: str) -> dict[str, Any]:
     """`name=value` by name, a number where the method has one, a list where it has one an input."""
     known = own_options(method)
     options: dict[str, Any] = {}
-    for text in given:
+    for text in option_texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise LorariumError(f"--option {text!r} is not NAME=VALUE")
@@ -169,12 +169,12 @@ def parsed(given: Sequence[str], method: str) -> dict[str, Any]:
                 f"the method {method!r} has no option {name!r}",
                 hint=f"it has {', '.join(known) or 'none of its own'}{did_you_mean(name, known)}",
             )
-        found: Any = _number(value) if isinstance(known[name], int | float) else value
+        option_value: Any = _number(value) if isinstance(known[name], int | float) else value
         if name in LISTS:
-            found = [*options.get(name, []), found]
+            option_value = [*options.get(name, []), option_value]
         elif name in options:
             raise LorariumError(f"the option {name} was given twice")
-        options[name] = found
+        options[name] = option_value
     return options
 
 
@@ -192,20 +192,20 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def said(report: MergeReport) -> dict[str, Any]:
+def merge_json(report: MergeReport) -> dict[str, Any]:
     """Norms, what made them equal, remarks, and truncation errors."""
-    found: dict[str, Any] = {"norms": list(report.norms), "notes": report.notes}
+    document: dict[str, Any] = {"norms": list(report.norms), "notes": report.notes}
     if report.factors:
-        found["normalized"] = list(report.factors)
+        document["normalized"] = list(report.factors)
     if report.rounding is not None:
         wide = [str(module) for module in report.rounding.wide]
-        found["rounding"] = {"relative": report.rounding.relative, "wide": wide}
-    return found | ({} if report.truncation is None else report_json(report.truncation))
+        document["rounding"] = {"relative": report.rounding.relative, "wide": wide}
+    return document | ({} if report.truncation is None else report_json(report.truncation))
 
 
 def rounding_words(rounding: Rounding | None) -> str:
     """The error of 16 bits, and modules that it would have been too large for."""
     if rounding is None or not (rounding.error or rounding.wide):
         return ""
-    kept = f", {len(rounding.wide)} modules kept in fp32" if rounding.wide else ""
-    return f", rounded by {rounding.relative:.1e}{kept} (--dtype fp32 for the exact merge)"
+    wide_note = f", {len(rounding.wide)} modules kept in fp32" if rounding.wide else ""
+    return f", rounded by {rounding.relative:.1e}{wide_note} (--dtype fp32 for the exact merge)"

@@ -84,7 +84,7 @@ def command(
             size=size,
             progress=lambda done, total: show(done, total, ""),
         )
-    how: dict[str, object] = {
+    settings: dict[str, object] = {
         "base": model.family,
         "base_hash": model.hash,
         "loras": [{"sha256": file_hash(name), "weight": weight} for name, weight in weighted],
@@ -93,11 +93,11 @@ def command(
         "seed": seed,
     }
     if schedule:
-        how["schedule_sha256"] = file_hash(schedule)
-    made = save_render(pictures, Path(out), prompts, how, as_grid, scale, force=force)
+        settings["schedule_sha256"] = file_hash(schedule)
+    made = save_render(pictures, Path(out), prompts, settings, as_grid, scale, force=force)
     paths = [str(path) for path in made]
     if as_json:
-        print_json({"paths": paths, **how})
+        print_json({"paths": paths, **settings})
     elif not quiet:
-        shown = paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1]}"
-        click.echo(f"wrote {shown}")
+        path_range = paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1]}"
+        click.echo(f"wrote {path_range}")

@@ -33,10 +33,10 @@ class Size(click.ParamType):
     name = "BYTES"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", str(value).strip().lower())
-        if not found or found[2] not in UNITS:
+        parts = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]?i?)b?", str(value).strip().lower())
+        if not parts or parts[2] not in UNITS:
             self.fail(f"{value!r} is not a size such as 20MB or 18MiB", param, ctx)
-        return int(float(found[1]) * UNITS[found[2]])
+        return int(float(parts[1]) * UNITS[parts[2]])
 
 
 @click.command("resize")
@@ -118,9 +118,11 @@ def error_line(report: Report) -> str:
     largest = f"worst {worst.relative:.2%} in {name}"
     line = f"keeps {report.kept:.2%} of the energy, error {report.relative:.2%} ({largest})"
     kinds = Counter(layer.kept for layer in report.layers if layer.kept)
-    kept = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
+    unchanged = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     return (
-        f"{line}; kept as they are, no larger than factors of that rank: {kept}" if kept else line
+        f"{line}; kept as they are, no larger than factors of that rank: {unchanged}"
+        if unchanged
+        else line
     )
 
 

@@ -86,8 +86,8 @@ def lines(answer: Answer) -> Iterator[str]:
     if not answer.matches:
         yield "nothing found"
     elif answer.close is False:
-        best, least = answer.matches[0].score, answer.threshold
-        words = f"nothing here is close: the best has {best:.2f}, below {least:.2f}"
+        best, threshold = answer.matches[0].score, answer.threshold
+        words = f"nothing here is close: the best has {best:.2f}, below {threshold:.2f}"
         yield click.style(words, fg="yellow")
     elif answer.close is None and answer.space:
         yield click.style("too few here to say what is close", dim=True)

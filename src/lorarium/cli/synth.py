@@ -135,10 +135,10 @@ def facts(made: SynthesisResult) -> dict[str, Any]:
 
 
 def _amounts(edits: tuple[str, ...]) -> dict[str, float]:
-    found = dict(split_weight(text) for text in edits)
-    if len(found) < len(edits):
+    amounts = dict(split_weight(text) for text in edits)
+    if len(amounts) < len(edits):
         raise LorariumError("an edit is named twice")
-    return found
+    return amounts
 
 
 def _list(kind: str, as_json: bool) -> None:
@@ -173,8 +173,8 @@ def _between(
     made = between(read(ends[0]), read(ends[1]), count, rank=rank)
     for adapter, path in zip(made, paths, strict=True):
         write(adapter, path, force=force, inputs=ends)
-    shown = [str(path) for path in paths]
+    names = [str(path) for path in paths]
     if as_json:
-        print_json({"paths": shown, "errors": [float(a.metadata["lorarium.error"]) for a in made]})
+        print_json({"paths": names, "errors": [float(a.metadata["lorarium.error"]) for a in made]})
     elif not quiet:
-        click.echo(f"wrote {shown[0]}" + (f" to {shown[-1]}" if count > 1 else ""))
+        click.echo(f"wrote {names[0]}" + (f" to {names[-1]}" if count > 1 else ""))

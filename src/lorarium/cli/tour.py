@@ -17,7 +17,7 @@ from lorarium.cli.inspect import card
 from lorarium.cli.tour_sample import relatives, together
 from lorarium.errors import LorariumError, missing_extra
 from lorarium.formats.example import example
-from lorarium.formats.inspect import inspect_file
+from lorarium.formats.inspection.inspect import inspect_file
 from lorarium.formats.target import check_target
 from lorarium.mergers import merge
 
@@ -66,8 +66,8 @@ def look(folder: Path) -> None:
     formats.write(ink, folder / "ink.safetensors", "kohya", force=True)
     formats.write(rain, folder / "rain.safetensors", "diffusers", force=True)
     for name in ("ink", "rain"):
-        shown = card(inspect_file(folder / f"{name}.safetensors"))
-        click.echo(shown.replace(f"{folder}/", ""))
+        screen = card(inspect_file(folder / f"{name}.safetensors"))
+        click.echo(screen.replace(f"{folder}/", ""))
 
 
 def convert(folder: Path) -> None:
@@ -98,9 +98,9 @@ def shrink(folder: Path) -> None:
         small, report = recompress(both, rank=rank)
         target = folder / f"both-rank{rank}.safetensors"
         formats.write(small, target, force=True)
-        kept = 1 - report.relative**2
+        energy_share = 1 - report.relative**2
         size = target.stat().st_size / 2**20
-        click.echo(f"rank {rank}: {size:.1f} MiB, keeps {kept:.1%} of the energy")
+        click.echo(f"rank {rank}: {size:.1f} MiB, keeps {energy_share:.1%} of the energy")
 
 
 def collect(folder: Path) -> None:
@@ -114,21 +114,21 @@ def collect(folder: Path) -> None:
         return
     report = library.index([folder], workers=0)
     click.echo(f"{report.new + report.unchanged} files in {report.seconds:.1f} s")
-    shown = [*duplicates.lines(library.duplicates())]
-    shown += lineage.lines(library.lineage(folder / "both.safetensors"))
-    for line in shown:
+    report_lines = [*duplicates.lines(library.duplicates())]
+    report_lines += lineage.lines(library.lineage(folder / "both.safetensors"))
+    for line in report_lines:
         click.echo(line.replace(f"{folder.resolve()}/", ""))
     library.map(folder / "map.html", force=True)
     click.echo("and a map of them all: map.html")
 
 
 def refuse(folder: Path) -> None:
-    whole = (folder / "ink.safetensors").read_bytes()
+    data = (folder / "ink.safetensors").read_bytes()
     wrong = {
-        "cut.safetensors": whole[: len(whole) // 2],
+        "cut.safetensors": data[: len(data) // 2],
         "page.safetensors": b"<!DOCTYPE html><title>Sign in</title>",
         "pointer.safetensors": b"version https://git-lfs.github.com/spec/v1\n",
-        "overlong.safetensors": b"\xff" * 7 + b"\x7f{" + whole[9:999],
+        "overlong.safetensors": b"\xff" * 7 + b"\x7f{" + data[9:999],
     }
     with tempfile.TemporaryDirectory() as place:
         for name, content in wrong.items():

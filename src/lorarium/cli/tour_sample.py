@@ -10,7 +10,7 @@ import click
 
 from lorarium import formats
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, missing_extra
 from lorarium.library import Library, Sample, sample
 from lorarium.mergers import merge
 
@@ -46,9 +46,9 @@ def relatives(folder: Path) -> None:
         same = "the same artist, other pictures" if one and one.of == artist else ""
         click.echo(f"{match.score:6.2f}  {name:26}{same}".rstrip())
     best = {match.paths[0] for match in answer.matches[: len(own)]}
-    found = sum(str(one.path.resolve()) in best for one in own)
+    in_front = sum(str(one.path.resolve()) in best for one in own)
     close = {True: "close", False: "not close", None: "too few to say"}[answer.close]
-    click.echo(f"{found} of its {len(own)} relatives come first; the nearest is {close}")
+    click.echo(f"{in_front} of its {len(own)} relatives come first; the nearest is {close}")
     for name in ("sample-map.html", "sample-map.png"):
         library.map(folder / name, color="tag", marked=[lora], force=True)
     click.echo("the map of them all, the fresh one ringed: sample-map.html and sample-map.png")
@@ -86,8 +86,7 @@ def _fresh(folder: Path) -> tuple[Path, tuple[str, int], Sample]:
     try:
         from lorarium.training.tour import ARTIST, fresh_lora
     except ImportError:
-        what = "there is no fresh LoRA without the extra lorarium[torch]"
-        raise LorariumError(what) from None
+        raise missing_extra("a fresh LoRA needs torch", "torch") from None
     lora = fresh_lora(folder)
     if not lora.exists():
         raise LorariumError("there is no fresh LoRA", where=str(lora))

@@ -74,6 +74,6 @@ def words(as_json: bool) -> None:
     if as_json:
         print_json({"words": kinds})
         return
-    for kind, found in kinds.items():
-        click.echo(f"{kind}: {' '.join(found)}")
+    for kind, names in kinds.items():
+        click.echo(f"{kind}: {' '.join(names)}")
     click.echo("example: a spotted red cat in ink")

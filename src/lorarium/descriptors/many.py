@@ -16,6 +16,7 @@ from lorarium.adapter import Adapter
 from lorarium.descriptors.sketch import Sketch, sketch
 from lorarium.errors import LorariumError, file_error
 from lorarium.formats import read
+from lorarium.formats.sampling import read_share
 
 AHEAD = 8  # files handed out per process before the first of them is asked back
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -29,13 +30,18 @@ class Described(NamedTuple):
     error: str = ""
 
 
-def describe(source: Adapter | str | os.PathLike[str]) -> Sketch:
-    """The sketch of an adapter, of a file or of a PEFT folder.
+def describe(source: Adapter | str | os.PathLike[str], share: float = 1.0) -> Sketch:
+    """The sketch of an adapter, of a file or of a PEFT folder, here or elsewhere.
+
+    With a `share` of the bytes, of the modules that fit into it alone: facts are theirs, and what
+    other sketches have in common with it shrinks alike for all.
 
     >>> describe("ink.safetensors").family  # doctest: +SKIP
     'sd1'
     """
-    return sketch(source if isinstance(source, Adapter) else read(source))
+    if isinstance(source, Adapter):
+        return sketch(source)
+    return sketch(read(source) if share == 1 else read_share(source, share)[0])
 
 
 def describe_many(

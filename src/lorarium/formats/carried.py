@@ -83,4 +83,4 @@ def counts(tensors: Mapping[str, Array]) -> dict[str, int]:
         apart = kind in ("", "norm", "embedding")  # two norms of one attention are two
         stem = key.rpartition(".")[0] if kind and apart else own(key)[0]
         stems.setdefault(kind or "opaque", set()).add(stem if kind else key)
-    return {kind: len(found) for kind, found in stems.items()}
+    return {kind: len(members) for kind, members in stems.items()}

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
-import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +19,12 @@ from lorarium.adapter import Array, Module
 from lorarium.errors import LorariumError, quoted
 from lorarium.files import is_folder
 
-from .container import check_with_library, encode_header, view
+from .container import check_with_library, view
 from .families import FAMILIES, Family, Native, table
 from .families.index import candidates
-from .header import DTYPES, TensorInfo, load_header, open_regular, parse_header
+from .header import TensorInfo, load_header, open_regular
 from .placing import fits
 from .rows import heights
-from .target import AnyPath, write_atomically
 
 # a prefix that only single-file checkpoints have -> part
 _PREFIXES = {
@@ -150,8 +148,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     for file in files:
         header = load_header(file)
         check_with_library(file)
-        with open_regular(file) as opened:
-            buffer = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        with open_regular(file) as stream:
+            buffer = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         if twice := tensors.keys() & header.tensors.keys():
             raise LorariumError(f"{quoted(min(twice))} is in two files", where=str(path))
         # in the order of the payload, so that a file is read from front to back
@@ -174,12 +172,12 @@ def _files(path: Path) -> list[Path]:
         return [path]
     inside = [path / name for name in ("unet", "transformer") if (path / name).is_dir()]
     folder = inside[0] if inside else path
-    found = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
-    plain = [file for file in found if file.name == "diffusion_pytorch_model.safetensors"]
+    candidates = sorted(folder.glob("diffusion_pytorch_model*.safetensors"))
+    plain = [file for file in candidates if file.name == "diffusion_pytorch_model.safetensors"]
     if plain:
         return plain
     sets: dict[str, list[Path]] = {}  # shards of one variant belong together
-    for file in found:
+    for file in candidates:
         sets.setdefault(file.name.partition("-0")[0].removesuffix(".safetensors"), []).append(file)
     if len(sets) != 1:
         what = f"has {len(sets) or 'no'} files diffusion_pytorch_model*.safetensors to choose from"
@@ -306,58 +304,3 @@ def _stacked(native: Native, pieces: Iterable[Spot]) -> tuple[Spot, ...]:
         spots.append(spot._replace(at=at, swapped=spot.swapped != native.swapped))
         at += spot.stop - spot.start
     return tuple(spots)
-
-
-def rewrite(
-    checkpoint: Checkpoint,
-    out: str | os.PathLike[str],
-    changed: Callable[[str], Array | None],
-    metadata: Mapping[str, str],
-    progress: Callable[[int, int, str], None] | None = None,
-    *,
-    check: Callable[[], None] | None = None,
-    force: bool = False,
-    inputs: Iterable[AnyPath] = (),
-) -> None:
-    """Write a checkpoint again as one file, tensor by tensor, whole or not at all.
-
-    `changed` gives the new tensor of a key, of the same shape and dtype, or None for the old bytes.
-    `check` is called when all are written, before the file takes its name.
-    """
-    header: dict[str, object] = {"__metadata__": dict(sorted(metadata.items()))}
-    position = 0
-    for key, info in checkpoint.tensors.items():
-        size = info.end - info.start
-        offsets = [position, position + size]
-        header[key] = {"dtype": info.dtype, "shape": list(info.shape), "data_offsets": offsets}
-        position += size
-    text = encode_header(header)
-    parse_header(text, 8 + len(text) + position, Path(out))
-
-    def chunks() -> Iterator[bytes | memoryview]:
-        yield struct.pack("<Q", len(text)) + text
-        for done, (key, info) in enumerate(checkpoint.tensors.items(), 1):
-            array = changed(key)
-            if array is not None:
-                assert array.shape == info.shape and array.dtype == DTYPES[info.dtype]
-                yield np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-            else:
-                yield from _bytes(checkpoint.buffers[key], info)
-            if progress is not None:
-                progress(done, len(checkpoint.tensors), "")
-
-    def checked(beside: Path) -> None:
-        check_with_library(beside)
-        if check is not None:
-            check()
-
-    kept = (*checkpoint.files, *inputs)
-    write_atomically(out, chunks(), checked, force=force, inputs=kept)
-
-
-_CHUNK = 2**24
-
-
-def _bytes(buffer: mmap.mmap, info: TensorInfo) -> Iterator[bytes]:
-    for start in range(info.start, info.end, _CHUNK):
-        yield buffer[start : min(start + _CHUNK, info.end)]

@@ -74,19 +74,19 @@ def is_peft(folder: Path) -> bool:
 
 def adapters_under(folder: Path) -> list[Path]:
     """Adapter files and PEFT folders under a folder, in order; links are not followed."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for here, folders, files in os.walk(folder):
         if is_peft(Path(here)):
-            found.append(Path(here))
+            paths.append(Path(here))
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
+        paths += [
             Path(here, name)
             for name in sorted(files)
             if name.endswith(_SUFFIXES) and not name.startswith(".")
         ]
-    return [path for path in found if not path.is_symlink()]
+    return [path for path in paths if not path.is_symlink()]
 
 
 def _name(path: Path, to: str | None) -> Path:

@@ -47,13 +47,13 @@ class Score:
     @cached_property
     def touched(self) -> Mapping[str, set[str]]:
         """Stack of layers -> the layers touched."""
-        found: dict[str, set[str]] = {}
+        layers: dict[str, set[str]] = {}
         for spot in self.places:
             if spot is not None and spot.part.startswith("denoiser"):
                 for path in spot.native.paths:
                     if match := _LAYER.match(path):
-                        found.setdefault(match[1], set()).add(match[2])
-        return found
+                        layers.setdefault(match[1], set()).add(match[2])
+        return layers
 
     @cached_property
     def cut(self) -> int:
@@ -140,8 +140,8 @@ def _held(counts: Mapping[int, int], widths: frozenset[int]) -> int:
 
 
 def _score(family: Family, groups: Sequence[Group], metadata: Mapping[str, str]) -> Score:
-    counted = any(group.parsed.position is not None for group in groups)
-    walks = positional.WALKS if counted else positional.WALKS[:1]
+    positional_keys = any(group.parsed.position is not None for group in groups)
+    walks = positional.WALKS if positional_keys else positional.WALKS[:1]
     scores = [_score_of_walk(family, groups, metadata, walk) for walk in walks]
     return max(scores, key=lambda score: score.fitting)
 
@@ -151,13 +151,13 @@ def _score_of_walk(
 ) -> Score:
     places = tuple(place(family, group, metadata, walk) for group in groups)
     named = fitting = exact = 0
-    for group, found in zip(groups, places, strict=True):
-        if found is None:
+    for group, spot in zip(groups, places, strict=True):
+        if spot is None:
             continue
         named += 1
-        if fits(group.shape, found.shape):
+        if fits(group.shape, spot.shape):
             fitting += 1
-            exact += fits_exactly(group.shape, found.shape)
+            exact += fits_exactly(group.shape, spot.shape)
     return Score(family, places, named, fitting, exact)
 
 
@@ -172,8 +172,8 @@ def _likely(scores: Sequence[Score], total: int) -> list[Score]:
     else:
         likely = [score for score in able if score.fitting >= best[0] - MARGIN * total]
         likely.sort(key=lambda score: (-score.fitting, -score.exact))
-    least = min(score.cut for score in likely)
-    likely = [score for score in likely if score.cut < least + _TELLING]
+    smallest_cut = min(score.cut for score in likely)
+    likely = [score for score in likely if score.cut < smallest_cut + _TELLING]
     return sorted(likely, key=lambda score: not score.complete)
 
 

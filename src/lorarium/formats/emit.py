@@ -55,8 +55,8 @@ def emit(
     scale = 1.0
     if delta is not None:
         if dialect.alpha == "fold" or delta.rank is None:
-            delta, kept = fold(delta, draft.widen)
-            exact = exact and kept
+            delta, lossless = fold(delta, draft.widen)
+            exact = exact and lossless
         scale = delta.scale
         inner = delta.inner if isinstance(delta, Dora) else delta
         slots = take(inner)
@@ -73,18 +73,22 @@ def emit(
         tensors |= {f"{stem}.{dialect.tail(slot, unit.part)}": a for slot, a in slots.items()}
     if "diff_b" in bias_slots(dialect):
         if unit.bias is not None:
-            bias, kept = scaled_bias(unit.bias, 1.0, draft.widen)
-            exact = exact and kept
+            bias, lossless = scaled_bias(unit.bias, 1.0, draft.widen)
+            exact = exact and lossless
             tensors[f"{stem}.diff_b"] = bias
     elif unit.part in draft.biases and delta is not None:
-        bias, kept = _up_bias(unit.bias, delta, scale, draft.widen)
-        exact = exact and kept
+        bias, lossless = _up_bias(unit.bias, delta, scale, draft.widen)
+        exact = exact and lossless
         tensors[f"{stem}.lora_B.bias"] = bias
     for module in unit.modules:
         draft.written[module] = adapter[module]
-        whole = exact and module not in rounded
-        reason = "" if whole else "rounded to the dtype" if exact else "the scale rounds one factor"
-        draft.fates[str(module)] = ModuleFate(str(module), "exact" if whole else "rounded", reason)
+        unchanged = exact and module not in rounded
+        reason = (
+            "" if unchanged else "rounded to the dtype" if exact else "the scale rounds one factor"
+        )
+        draft.fates[str(module)] = ModuleFate(
+            str(module), "exact" if unchanged else "rounded", reason
+        )
 
 
 def bias_slots(dialect: Dialect) -> tuple[str, ...]:

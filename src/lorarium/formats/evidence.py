@@ -79,8 +79,8 @@ def _misfit(best: Score, groups: Sequence[Group]) -> list[str]:
 
 
 def _variants(chosen: Score) -> list[str]:
-    found = {spot.variant: spot for spot in chosen.places if spot is not None and spot.variant}
-    return [f"{spot.native.paths[0]} has the shape of {title}" for title, spot in found.items()]
+    spots = {spot.variant: spot for spot in chosen.places if spot is not None and spot.variant}
+    return [f"{spot.native.paths[0]} has the shape of {title}" for title, spot in spots.items()]
 
 
 def _excluded(

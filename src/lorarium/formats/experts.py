@@ -14,17 +14,17 @@ from .placing import Place
 
 HEADER = "lorarium.expert"
 PARTS = {"high": "denoiser", "low": "denoiser_2"}
-_TOLD = ("ss_output_name", "modelspec.title", "name")
+_NAME_KEYS = ("ss_output_name", "modelspec.title", "name")
 _NOISE = re.compile(r"(high|low)[ _-]?noise", re.IGNORECASE)
 
 
-def told(metadata: Mapping[str, str]) -> str | None:
+def stated_expert(metadata: Mapping[str, str]) -> str | None:
     """`high` or `low` when the metadata says for which expert the file is, and for one alone."""
     if metadata.get(HEADER) in PARTS:
         return metadata[HEADER]
-    texts = (metadata.get(name, "") for name in _TOLD)
-    found = {match[1].lower() for text in texts for match in _NOISE.finditer(text)}
-    return found.pop() if len(found) == 1 else None
+    texts = (metadata.get(name, "") for name in _NAME_KEYS)
+    expert_names = {match[1].lower() for text in texts for match in _NOISE.finditer(text)}
+    return expert_names.pop() if len(expert_names) == 1 else None
 
 
 def assign(
@@ -33,7 +33,7 @@ def assign(
     """Places in the expert that the metadata names, where the keys name none."""
     spots = tuple(places)
     known = FAMILIES.get(family)
-    if known is None or not known.experts or told(metadata) != "low":
+    if known is None or not known.experts or stated_expert(metadata) != "low":
         return spots
     if any(spot is not None and spot.part == "denoiser_2" for spot in spots):
         return spots

@@ -16,7 +16,7 @@ def expressible(
 ) -> list[Unit]:
     """Units the dialect has words for; the others are refused by name."""
     known = _one_denoiser(known, dialect, draft)
-    kept = []
+    units = []
     peft_like = dialect.tails is None
     mixed = {part for part in {u.part for u in known} if peft_like and _mixed(known, part)}
     for unit in known:
@@ -40,8 +40,8 @@ def expressible(
         if reason:
             draft.refuse(unit.modules, reason)
             continue
-        kept.append(unit)
-    return [_without_bias(unit, kept, dialect, family, draft) for unit in kept]
+        units.append(unit)
+    return [_without_bias(unit, units, dialect, family, draft) for unit in units]
 
 
 def _one_denoiser(known: list[Unit], dialect: Dialect, draft: Draft) -> list[Unit]:
@@ -78,7 +78,7 @@ def _mixed(known: list[Unit], part: str) -> bool:
 
 
 def _without_bias(
-    unit: Unit, kept: list[Unit], dialect: Dialect, family: Family | None, draft: Draft
+    unit: Unit, units: list[Unit], dialect: Dialect, family: Family | None, draft: Draft
 ) -> Unit:
     own = unit.dialect or dialect
     if unit.bias is None or "diff_b" in bias_slots(own):
@@ -88,7 +88,7 @@ def _without_bias(
         reason = f"{own.id} cannot express a bias difference"
     elif family is not None:
         biased = family.parts[unit.part].biased
-        naked = next((u.name for u in kept if u.part == unit.part and u.name not in biased), None)
+        naked = next((u.name for u in units if u.part == unit.part and u.name not in biased), None)
         if naked:
             reason = f"{own.id} has biases for all modules of a network, and {naked} has none"
     if not reason:

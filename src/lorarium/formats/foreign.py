@@ -30,8 +30,8 @@ _UNTABLED = (
 def seems(keys: Sequence[str]) -> str:
     """One line when most keys are those of a network that draws no pictures."""
     for pattern, what in _FOREIGN:
-        found = re.compile(rf"(^|\.){pattern}")
-        count = sum(found.search(key) is not None for key in keys)
+        regex = re.compile(rf"(^|\.){pattern}")
+        count = sum(regex.search(key) is not None for key in keys)
         if count * 2 > len(keys):
             return f"{count} of {len(keys)} keys are of {what}"
     return ""
@@ -40,7 +40,7 @@ def seems(keys: Sequence[str]) -> str:
 def beside(keys: Sequence[str]) -> str:
     """What a diffusion file is of when its names say more than a base model; "" when nothing."""
     for pattern, what in _UNTABLED:
-        found = re.compile(pattern)
-        if any(found.search(key) for key in keys):
+        regex = re.compile(pattern)
+        if any(regex.search(key) for key in keys):
             return what
     return ""

@@ -27,7 +27,7 @@ LAYOUTS = 4096
 _DOWN = ("down.weight", "lora_A.weight")
 _UP = ("up.weight", "lora_B.weight")
 # what of the metadata can change an answer
-_TOLD = (
+_FAMILY_KEYS = (
     *("ss_base_model_version", "modelspec.architecture", "ss_sd_model_name", "ss_v2"),
     *("unet", "text_encoder"),
 )
@@ -86,10 +86,10 @@ def _layout_of_text(text: bytes) -> Hashable:
         if not rest.startswith(_METADATA):
             return hash(rest)
         metadata, end = json.JSONDecoder().raw_decode(rest, len(_METADATA))
-        told = tuple(str(metadata.get(name)) for name in _TOLD)
+        texts = tuple(str(metadata.get(name)) for name in _FAMILY_KEYS)
     except (ValueError, RecursionError, AttributeError):
         return None
-    return hash(rest[end:]), *told
+    return hash(rest[end:]), *texts
 
 
 def _layout_of_table(text: bytes) -> Hashable:
@@ -106,8 +106,8 @@ def _layout_of_table(text: bytes) -> Hashable:
                 names.append((key, *shape[:1], *shape[2:]))
             else:
                 names.append((key, *shape))
-        told = tuple(str(metadata.get(name)) for name in _TOLD)
-        return hash(tuple(names)), len(names), *told
+        texts = tuple(str(metadata.get(name)) for name in _FAMILY_KEYS)
+        return hash(tuple(names)), len(names), *texts
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # what is wrong with it is said by the reader
 

@@ -106,9 +106,9 @@ def _tail(key: str) -> tuple[str, str, str] | None:
         if len(pieces) <= count:
             continue
         tail = ".".join(pieces[-count:])
-        found = _TAILS.get(tail)
-        if found is not None:
-            return key[: -len(tail) - 1], *found
+        slot_and_dialect = _TAILS.get(tail)
+        if slot_and_dialect is not None:
+            return key[: -len(tail) - 1], *slot_and_dialect
         if count == 3 and pieces[-3] in _NAMED and pieces[-1] == "weight":
             return key[: -len(tail) - 1], _NAMED[pieces[-3]], "peft"
         if count == 2 and pieces[-2] in _NAMED and pieces[-1] not in ("weight", "bias"):

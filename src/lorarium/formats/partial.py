@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
+from lorarium.files import is_regular, open_regular, require_regular
 from lorarium.remote import RemoteFile, RemotePath
 from lorarium.remote.copying import small_file
 
@@ -34,7 +36,7 @@ class BytesRead(NamedTuple):
         return self.bytes / self.of if self.of else 1.0
 
 
-def remote_header(file: RemoteFile, path: RemotePath) -> Header:
+def remote_header(file: RemoteFile, path: Path | RemotePath) -> Header:
     """The checked header of a safetensors file; of another kind there is nothing to read alone."""
     head = file.read(0, min(file.size, SNIFFED))
     container = sniff_head(head, file.size, path)
@@ -48,7 +50,7 @@ def remote_header(file: RemoteFile, path: RemotePath) -> Header:
     return parse_header(file.read(8, length), file.size, path)
 
 
-def glance(file: RemoteFile, path: RemotePath) -> tuple[RawFile, bool]:
+def glance(file: RemoteFile, path: Path | RemotePath) -> tuple[RawFile, bool]:
     """Names, types and shapes of all tensors, and whether the alphas hold their true values: they
     do where few requests bring them. Unread entries are ones."""
     header = remote_header(file, path)
@@ -67,10 +69,14 @@ def glance(file: RemoteFile, path: RemotePath) -> tuple[RawFile, bool]:
     return RawFile(path, tensors, header.metadata, "safetensors", file.size, header), known
 
 
-def read_tensors(file: RemoteFile, header: Header, names: Iterable[str]) -> dict[str, Array]:
+def read_tensors(
+    file: RemoteFile, header: Header, names: Iterable[str], gap: int = GAP
+) -> dict[str, Array]:
     """Some tensors of a file by as few requests as neighbours allow."""
     wanted = {name: header.tensors[name] for name in names}
-    blocks = [(start, file.read(start, stop - start)) for start, stop in ranges(wanted.values())]
+    blocks = [
+        (start, file.read(start, stop - start)) for start, stop in ranges(wanted.values(), gap)
+    ]
     tensors = {}
     for name, info in wanted.items():
         start, block = next(b for b in reversed(blocks) if b[0] <= info.start)
@@ -81,13 +87,13 @@ def read_tensors(file: RemoteFile, header: Header, names: Iterable[str]) -> dict
     return tensors
 
 
-def ranges(infos: Iterable[TensorInfo]) -> Iterator[tuple[int, int]]:
-    """First and last byte but one of what is asked for at once."""
+def ranges(infos: Iterable[TensorInfo], gap: int = GAP) -> Iterator[tuple[int, int]]:
+    """Where what is asked for at once starts and stops."""
     start = stop = -1
     for info in sorted(infos, key=lambda info: info.start):
         if start < 0:
             start, stop = info.start, info.end
-        elif info.start - stop <= GAP:
+        elif info.start - stop <= gap:
             stop = max(stop, info.end)
         else:
             yield start, stop
@@ -96,9 +102,35 @@ def ranges(infos: Iterable[TensorInfo]) -> Iterator[tuple[int, int]]:
         yield start, stop
 
 
-def remote_config(path: RemotePath) -> peft.Config | None:
-    """What a PEFT config beside a remote file says, where its name is PEFT's."""
+def remote_config(path: Path | RemotePath) -> peft.Config | None:
+    """What a PEFT config beside a file says, where the file's name is PEFT's."""
     if path.name not in peft.WEIGHTS:
         return None
+    if isinstance(path, Path):
+        there = is_regular(path.with_name(peft.CONFIG))
+        return peft.read_config(path.parent) if there else None
     content = small_file(path.beside(peft.CONFIG))
     return peft.config_of_text(content, str(path.beside(peft.CONFIG))) if content else None
+
+
+class FileHere:
+    """A file of this machine, read as a remote one is."""
+
+    version = ""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self.bytes_read = path, 0
+        self.size = require_regular(path).st_size
+
+    def read(self, start: int, count: int) -> bytes:
+        with open_regular(self._path) as file:
+            file.seek(start)
+            content = file.read(count)
+        if len(content) < count:
+            what = f"cut short: {len(content)} of {count} bytes were there"
+            raise LorariumError(what, where=str(self._path))
+        self.bytes_read += count
+        return content
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        yield self.read(start, stop - start)

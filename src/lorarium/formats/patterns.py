@@ -55,8 +55,8 @@ def parse_pattern(text: str) -> Pattern | None:
 class PatternTable:
     """Numbers by pattern; `find` gives the number of the first that matches a name."""
 
-    whole: dict[str, tuple[int, float]] = field(default_factory=dict)
-    ends: dict[str, tuple[int, float]] = field(default_factory=dict)
+    full_names: dict[str, tuple[int, float]] = field(default_factory=dict)
+    endings: dict[str, tuple[int, float]] = field(default_factory=dict)
     wild: list[tuple[int, Pattern, float]] = field(default_factory=list)
     count: int = 0
     wild_letters: int = 0
@@ -75,13 +75,13 @@ class PatternTable:
                 return False
             self.wild.append((place, pattern, value))
         else:
-            table = self.whole if pattern.anchored else self.ends
+            table = self.full_names if pattern.anchored else self.endings
             table.setdefault(pattern.literal, (place, value))
         self.count += 1
         return True
 
     def find(self, name: str) -> float | None:
-        known = [self.whole.get(name), *(self.ends.get(end) for end in _ends(name))]
+        known = [self.full_names.get(name), *(self.endings.get(end) for end in _ends(name))]
         best = min((entry for entry in known if entry is not None), default=None)
         for place, pattern, value in self.wild:
             if best is not None and best[0] < place:
@@ -117,12 +117,12 @@ def matches(pattern: Pattern, name: str) -> bool:
 @functools.lru_cache(256)
 def _letters(name: str) -> dict[str, int]:
     """The places of each letter as the bits of a number, and of all digits together."""
-    found: dict[str, int] = {}
+    places: dict[str, int] = {}
     for place, letter in enumerate(name):
-        found[letter] = found.get(letter, 0) | 1 << place
+        places[letter] = places.get(letter, 0) | 1 << place
         if letter.isdecimal():
-            found[DIGITS] = found.get(DIGITS, 0) | 1 << place
-    return found
+            places[DIGITS] = places.get(DIGITS, 0) | 1 << place
+    return places
 
 
 def _ends(name: str) -> Iterable[str]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lorarium.adapter import LARGEST_SCALE
 from lorarium.errors import LorariumError, quoted
 from lorarium.files import is_inside, read_text
+from lorarium.soundness import LARGEST_SCALE
 
 from .patterns import PatternTable
 
@@ -44,8 +44,8 @@ class Config:
 
     def scale_of(self, name: str) -> Callable[[int], float] | None:
         """Scale of a module by its name in the model, as a function of the rank of its factors."""
-        found = self.alphas.find(name)
-        alpha = self.alpha if found is None else found
+        own_alpha = self.alphas.find(name)
+        alpha = self.alpha if own_alpha is None else own_alpha
         if alpha is None:
             return None
         stated = self.ranks.find(name) or self.rank or 1.0

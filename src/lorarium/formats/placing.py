@@ -70,7 +70,7 @@ def _place_named(id: str, net: str, name: str, flat: bool, shape: Shape | None) 
         parts: Sequence[str] = [part] if part else []
     else:
         parts = list(family.parts)
-    found = None
+    fallback = None
     for part in parts:
         table = family.parts[part]
         native = (table.flat if flat else table.dotted).get(name)
@@ -79,8 +79,8 @@ def _place_named(id: str, net: str, name: str, flat: bool, shape: Shape | None) 
         for wanted in family.shapes_of(part, native):
             if fits(shape, wanted):
                 return Place(part, native, wanted, family.variant_of(part, native, wanted))
-        found = found or Place(part, native, table.shape(native))
-    return found
+        fallback = fallback or Place(part, native, table.shape(native))
+    return fallback
 
 
 def _place_positional(

@@ -36,8 +36,8 @@ def order(
         return tuple(path for path in known.shapes if ".self_attn." in path)
     blocks: dict[str, dict[str, list[str]]] = {}
     for path in known.shapes:
-        head, found, tail = path.partition(".transformer_blocks.")
-        if not found or tail.endswith("ff.net.2"):
+        head, separator, tail = path.partition(".transformer_blocks.")
+        if not separator or tail.endswith("ff.net.2"):
             continue
         layer, kind = tail.split(".", 2)[:2]
         block = blocks.setdefault(f"{head}.{layer}", {name: [] for name in walk})
@@ -76,12 +76,12 @@ def from_list(tensors: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str,
     text = len(square) == 1 and all(out == into for out, into in square)
     part = "text_encoder" if text else "denoiser"
     with_ff = any(out == 8 * into for out, into in square)
-    found = {
+    arrays = {
         f"{HEADER[part]}:{i}:{name}": array
         for i, pair in enumerate(pairs)
         for name, array in zip(("up", "down"), pair, strict=True)
     }
-    return found, header(part, {}, with_ff)
+    return arrays, header(part, {}, with_ff)
 
 
 def header(part: str, ranks: Mapping[int, int], with_ff: bool) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What other programs load: for each program and family the dialect to write, from one table.
 
 A row stands for what the named source reads; what no row says is not known to be loaded, and is
-refused rather than guessed. `docs/formats.md` shows the same table, written by `matrix`.
+refused rather than guessed. `docs/convert.md` shows the same table, written by `matrix`.
 """
 
 from __future__ import annotations

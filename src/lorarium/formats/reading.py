@@ -114,8 +114,10 @@ def _open_folder(folder: Path) -> Source:
 
 def _stated(configs: Mapping[str, peft.Config]) -> dict[str, str]:
     """What the configs say of rotations, which are read when there is a base to turn."""
-    found = {name: dict(config.rotation) for name, config in configs.items() if config.rotation}
-    return {rotations.HEADER: json.dumps(found)} if found else {}
+    rotation_configs = {
+        name: dict(config.rotation) for name, config in configs.items() if config.rotation
+    }
+    return {rotations.HEADER: json.dumps(rotation_configs)} if rotation_configs else {}
 
 
 FOLDERS = (
@@ -169,22 +171,24 @@ def group_keys(source: Source, fates: dict[str, KeyFate]) -> list[Group]:
     parsed: dict[str, Parsed] = {}
     foreign: set[str] = set()
     for key in sorted(source.tensors):
-        found = parse(key)
-        if found is None:
+        parsed_key = parse(key)
+        if parsed_key is None:
             kind = carried.kind_of(key, source.tensors[key])
             reason = f"of {carried.TITLES[kind]}" if kind else "not a tensor of a LoRA kind"
             fates[key] = KeyFate(key, "carried", reason=reason)
             foreign.add(key.rpartition(".")[0])
             continue
-        slots = keys.setdefault(found.stem, {})
-        if found.slot in slots:
+        slots = keys.setdefault(parsed_key.stem, {})
+        if parsed_key.slot in slots:
             fates[key] = KeyFate(
-                key, "refused", reason=f"says the same as {slots[found.slot]} in another spelling"
+                key,
+                "refused",
+                reason=f"says the same as {slots[parsed_key.slot]} in another spelling",
             )
             continue
-        slots[found.slot] = key
-        if found.stem not in parsed or found.slot != "alpha":
-            parsed[found.stem] = found
+        slots[parsed_key.slot] = key
+        if parsed_key.stem not in parsed or parsed_key.slot != "alpha":
+            parsed[parsed_key.stem] = parsed_key
     groups = []
     for stem, slots in keys.items():
         if set(slots) == {"alpha"}:

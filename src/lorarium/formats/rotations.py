@@ -39,7 +39,7 @@ def rotations(adapter: Adapter, family: Family) -> tuple[list[Turned], dict[str,
         stem, tail = carried.divide(key)
         if carried.kind_of(key, adapter.opaque[key]) in ("oft", "boft"):
             stems.setdefault(stem, {})[tail] = key
-    found: list[Turned] = []
+    placed_rotations: list[Turned] = []
     refused: dict[str, str] = {}
     for stem, tails in stems.items():
         keys = dict(tails)
@@ -56,8 +56,8 @@ def rotations(adapter: Adapter, family: Family) -> tuple[list[Turned], dict[str,
         except LorariumError as error:
             refused |= dict.fromkeys(keys.values(), error.what)
             continue
-        found.append(Turned(spot, tuple(keys.values()), rotation))
-    return found, refused
+        placed_rotations.append(Turned(spot, tuple(keys.values()), rotation))
+    return placed_rotations, refused
 
 
 def _rotation(arrays: Mapping[str, Array], config: Mapping[str, Any]) -> Rotation:
@@ -99,5 +99,5 @@ def _config(metadata: Mapping[str, str], stem: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(stated, dict):
         return {}
-    found = stated.get(stem.partition(".")[0], stated.get("", {}))
-    return found if isinstance(found, dict) else {}
+    config = stated.get(stem.partition(".")[0], stated.get("", {}))
+    return config if isinstance(config, dict) else {}

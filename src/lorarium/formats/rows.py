@@ -28,12 +28,12 @@ def split(delta: Delta, parts: Sequence[int], tag: str) -> list[Delta] | None:
     pieces = [_cut(delta, partial(_span, span=span), span, tag) for span in spans]
     if any(piece is None for piece in pieces):
         return None
-    found = [piece for piece in pieces if piece is not None]
-    if all(isinstance(piece, LowRank) for piece in found):
-        return _unblock([piece for piece in found if isinstance(piece, LowRank)])
-    if all(isinstance(piece, Hadamard) for piece in found):
-        return _unblock_hadamard([piece for piece in found if isinstance(piece, Hadamard)])
-    return found
+    blocks = [piece for piece in pieces if piece is not None]
+    if all(isinstance(piece, LowRank) for piece in blocks):
+        return _unblock([piece for piece in blocks if isinstance(piece, LowRank)])
+    if all(isinstance(piece, Hadamard) for piece in blocks):
+        return _unblock_hadamard([piece for piece in blocks if isinstance(piece, Hadamard)])
+    return blocks
 
 
 def swap(delta: Delta) -> Delta | None:
@@ -177,14 +177,14 @@ def _stack(parts: Sequence[LowRank | None], rows: Sequence[int]) -> Array:
 def _diagonal(blocks: Sequence[Array | None], rows: Sequence[int]) -> Array:
     present = [block for block in blocks if block is not None]
     columns = sum(block.shape[1] for block in present)
-    whole = np.zeros((sum(rows), columns, *present[0].shape[2:]), present[0].dtype)
+    block_diagonal = np.zeros((sum(rows), columns, *present[0].shape[2:]), present[0].dtype)
     top = left = 0
     for block, count in zip(blocks, rows, strict=True):
         if block is not None:
-            whole[top : top + count, left : left + block.shape[1]] = block
+            block_diagonal[top : top + count, left : left + block.shape[1]] = block
             left += block.shape[1]
         top += count
-    return whole
+    return block_diagonal
 
 
 def _join_hadamard(parts: Sequence[Hadamard | None], rows: Sequence[int]) -> Hadamard | None:
@@ -219,10 +219,10 @@ def _join_dense(
         np.zeros((count, *shape), dtype) if array is None else array
         for array, count in zip(arrays, rows, strict=True)
     ]
-    whole = np.concatenate(blocks)
+    values = np.concatenate(blocks)
     if isinstance(present[0], Bias):
-        return Bias(whole, present[0].scale)
-    return Dense(whole, present[0].scale)
+        return Bias(values, present[0].scale)
+    return Dense(values, present[0].scale)
 
 
 _ARRAY: dict[type, str] = {Dense: "weight", Bias: "bias"}

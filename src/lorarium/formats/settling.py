@@ -22,7 +22,7 @@ def settle(
     fates: dict[str, KeyFate],
 ) -> tuple[dict[Module, Delta], list[str]]:
     """Deltas at their modules; two spellings of one module are refused unless they agree."""
-    found: dict[Module, tuple[Delta, Group]] = {}
+    entries: dict[Module, tuple[Delta, Group]] = {}
     quarrels: set[Module] = set()
     for group, place in zip(groups, places, strict=True):
         if place is None and (guess.id != "unknown" or group.parsed.position is not None):
@@ -35,25 +35,27 @@ def settle(
             continue
         pieces = _unknown_module(group) if place is None else modules_of(group, place)
         for module, delta in pieces:
-            if module in found:
+            if module in entries:
                 quarrels.add(module)
-                other = found[module][1].stem
-                same = _equal(found[module][0], delta)
+                other = entries[module][1].stem
+                same = _equal(entries[module][0], delta)
                 _mark(group, fates, "refused", module, f"{module} is also spelled {other}")
                 if not same:
-                    _mark(found[module][1], fates, "refused", module, f"quarrels with {group.stem}")
-                    found[module] = (found[module][0], group)
+                    _mark(
+                        entries[module][1], fates, "refused", module, f"quarrels with {group.stem}"
+                    )
+                    entries[module] = (entries[module][0], group)
                 continue
-            found[module] = (delta, group)
+            entries[module] = (delta, group)
         _mark(group, fates, "mapped", pieces[0][0] if pieces else None, "")
     warnings = [f"{module} is spelled twice" for module in sorted(quarrels)]
-    kept = {
+    deltas = {
         module: delta
-        for module, (delta, group) in found.items()
+        for module, (delta, group) in entries.items()
         if fates[next(iter(group.keys.values()))].fate == "mapped"
         or any(fates[key].fate == "mapped" for key in group.keys.values())
     }
-    return kept, warnings
+    return deltas, warnings
 
 
 def _mark(

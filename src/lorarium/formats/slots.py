@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lorarium.adapter import (
-    REAL,
     Array,
     Bias,
     Delta,
@@ -20,9 +19,9 @@ from lorarium.adapter import (
     Kronecker,
     Linear,
     LowRank,
-    dims,
 )
 from lorarium.errors import LorariumError
+from lorarium.soundness import REAL, dims
 
 Slots = Mapping[str, Array]
 # rank -> scale, as a config states it; rank 0 stands for factors that carry none
@@ -98,8 +97,8 @@ def _low_rank(slots: Slots, scale: ScaleOf | None) -> tuple[LowRank, set[str]]:
             raise LorariumError(f"its {half} half is missing beside {other}")
     up, down, mid = slots["up"], slots["down"], slots.get("mid")
     used = {"up", "down"} | ({"mid"} if mid is not None else set())
-    found = LowRank(up, down, mid)
-    return _scaled(found, slots, down.shape[0], scale, used), used
+    delta = LowRank(up, down, mid)
+    return _scaled(delta, slots, down.shape[0], scale, used), used
 
 
 def _hadamard(slots: Slots, scale: ScaleOf | None) -> tuple[Hadamard, set[str]]:
@@ -108,26 +107,26 @@ def _hadamard(slots: Slots, scale: ScaleOf | None) -> tuple[Hadamard, set[str]]:
     if tucker:
         names += ["hada_t1", "hada_t2"]
     fields: dict[str, Any] = {name.removeprefix("hada_"): _need(slots, name) for name in names}
-    found, used = Hadamard(**fields), set(names)
-    return _scaled(found, slots, found.rank, scale, used), used
+    delta, used = Hadamard(**fields), set(names)
+    return _scaled(delta, slots, delta.rank, scale, used), used
 
 
 def _kronecker(slots: Slots, scale: ScaleOf | None) -> tuple[Kronecker, set[str]]:
     names: list[str] = []
     for side in ("w1", "w2"):
-        whole = f"lokr_{side}"
-        names += [whole] if whole in slots else [f"{whole}_a", f"{whole}_b"]
+        slot = f"lokr_{side}"
+        names += [slot] if slot in slots else [f"{slot}_a", f"{slot}_b"]
     if "lokr_t2" in slots and "lokr_w2" not in slots:
         names.append("lokr_t2")
     fields: dict[str, Any] = {name.removeprefix("lokr_"): _need(slots, name) for name in names}
-    found, used = Kronecker(**fields), set(names)
-    rank = found.w2_b if found.w2_b is not None else found.w1_b
+    delta, used = Kronecker(**fields), set(names)
+    rank = delta.w2_b if delta.w2_b is not None else delta.w1_b
     if rank is not None:
-        return _scaled(found, slots, rank.shape[0], scale, used), used
+        return _scaled(delta, slots, rank.shape[0], scale, used), used
     # Two whole factors carry no rank: by convention their alpha means nothing.
     if "alpha" in slots:
-        return found, used | {"alpha"}
-    return (found if scale is None else replace(found, scale=scale(0))), used
+        return delta, used | {"alpha"}
+    return (delta if scale is None else replace(delta, scale=scale(0))), used
 
 
 def _need(slots: Slots, name: str) -> Array:

@@ -54,7 +54,7 @@ class Synthetic:
         return target
 
 
-def synthesise(
+def make_fixture(
     family: str,
     dialect: str,
     kind: str = "lora",
@@ -68,7 +68,7 @@ def synthesise(
 ) -> Synthetic:
     """A file of a family; `every` False takes one module of each sort, `keep(part, name)` fewer.
 
-    Example: `synthesise("sdxl", "kohya", rank=4, alpha=2).save("made-up.safetensors")`.
+    Example: `make_fixture("sdxl", "kohya", rank=4, alpha=2).save("made-up.safetensors")`.
     """
     known, spelling = FAMILIES[family], DIALECTS[dialect]
     rng = np.random.default_rng(seed)
@@ -175,8 +175,8 @@ def _slots(
     if kind.startswith("lokr"):
         rows, columns = math.gcd(out, 4), math.gcd(into, 4)
         if kind == "lokr-whole":
-            whole = (out // rows, into // columns, *kernel)
-            return {"lokr_w1": draw(rows, columns), "lokr_w2": draw(*whole)}
+            w2_shape = (out // rows, into // columns, *kernel)
+            return {"lokr_w1": draw(rows, columns), "lokr_w2": draw(*w2_shape)}
         return {
             "lokr_w1": draw(rows, columns),
             "lokr_w2_a": draw(out // rows, rank),

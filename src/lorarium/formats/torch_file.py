@@ -60,8 +60,8 @@ def _refuse_packed(path: Path) -> None:
 
 def _refusal(error: Exception, where: str) -> LorariumError:
     text = str(error)
-    if found := FORBIDDEN.search(text):
-        what = f"this pickle asks to run code ({found[1] or found[2]}) and was refused"
+    if match := FORBIDDEN.search(text):
+        what = f"this pickle asks to run code ({match[1] or match[2]}) and was refused"
         hint = "nothing was executed; ask for a safetensors file"
         return LorariumError(what, where=where, hint=hint)
     # torch's own advice is to load it without the safeguard

@@ -55,7 +55,7 @@ def units(
     """The units, and the modules that have no name in the dialect with the reason."""
     entries = _entries(adapter)
     native = dialect.uses_native(family)
-    found: list[Unit] = []
+    named_units: list[Unit] = []
     refused: list[tuple[Module, str]] = []
     fused: dict[tuple[str, str], dict[str, _Entry]] = {}
     for (part, path), entry in entries.items():
@@ -65,12 +65,12 @@ def units(
         elif path in table.shapes:
             home = table.native_of.get(path) if native and part.startswith("denoiser") else None
             if home is None:
-                found.append(Unit(part, path, entry.delta, entry.bias, entry.modules))
+                named_units.append(Unit(part, path, entry.delta, entry.bias, entry.modules))
             else:
                 fused.setdefault((part, home.name), {})[path] = entry
         elif path in table.natives:
             if native:
-                found.append(Unit(part, path, entry.delta, entry.bias, entry.modules))
+                named_units.append(Unit(part, path, entry.delta, entry.bias, entry.modules))
             else:
                 reason = f"{dialect.id} has no fused {path}, and this kind cannot be cut exactly"
                 refused += [(module, reason) for module in entry.modules]
@@ -78,8 +78,8 @@ def units(
             refused += [(module, f"{family.id} has no such module") for module in entry.modules]
     for (part, name), members in fused.items():
         home = family.parts[part].natives[name]
-        found += _fuse(part, home, members)
-    return found, refused
+        named_units += _fuse(part, home, members)
+    return named_units, refused
 
 
 def unplaced(adapter: Adapter, dialect: Dialect) -> tuple[list[Unit], list[tuple[Module, str]]]:
@@ -160,7 +160,7 @@ def _join(parts: Sequence[Delta | None], home: Native) -> tuple[Delta | None, bo
     parts = _same_dtype(parts)
     if len({part.scale for part in present}) != 1:
         folded = [(None, True) if part is None else fold(part) for part in parts]
-        parts, exact = [part for part, _ in folded], all(kept for _, kept in folded)
+        parts, exact = [part for part, _ in folded], all(lossless for _, lossless in folded)
         parts = _same_dtype(parts)
     return rows.join(parts, [int(unit) * height for height in home.heights]), exact
 

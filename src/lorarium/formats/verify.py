@@ -43,8 +43,8 @@ def compare(
             continue
         lost_count = _nonfinite(read_back)
         if lost_count:
-            kept = keep_nonfinite and lost_count <= _nonfinite(delta)
-            if not kept:
+            as_in_source = keep_nonfinite and lost_count <= _nonfinite(delta)
+            if not as_in_source:
                 result.faults[str(module)] = "NaN or infinite values"
                 continue
             broken += 1
@@ -169,12 +169,12 @@ def _low_rank(a: LowRank, b: LowRank) -> float:
     if same_up and same_down:
         return 0.0
     (up_a, up_b), (down_a, down_b) = _of_size_one(up_a, up_b), _of_size_one(down_a, down_b)
-    whole = _norm(up_a, down_a)
+    size = _norm(up_a, down_a)
     error = 0.0 if same_down else _norm(up_a, down_a - down_b)
     error += 0.0 if same_up else _norm(up_a - up_b, down_b)
-    if whole == 0.0:
+    if size == 0.0:
         return 0.0 if error == 0.0 else math.inf
-    return error / whole
+    return error / size
 
 
 def _cancelling(a: LowRank, b: LowRank) -> float:
@@ -182,9 +182,9 @@ def _cancelling(a: LowRank, b: LowRank) -> float:
         return math.inf
     up_a, down_a = _matrix(a.up) * a.scale, _matrix(a.down)
     up_b, down_b = _matrix(b.up) * b.scale, _matrix(b.down)
-    whole = _norm(up_a, down_a)
+    size = _norm(up_a, down_a)
     error = _norm(np.hstack([up_a, -up_b]), np.vstack([down_a, down_b]))
-    return error / whole if whole else float(error != 0.0)
+    return error / size if size else float(error != 0.0)
 
 
 def _of_size_one(a: Array, b: Array) -> tuple[Array, Array]:

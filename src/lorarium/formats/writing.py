@@ -153,15 +153,15 @@ def _carry(adapter: Adapter, dialect: Dialect, family: Family | None, draft: Dra
 
 
 def _metadata(adapter: Adapter, dialect: Dialect, draft: Draft) -> dict[str, str]:
-    kept = {name: text for name, text in adapter.metadata.items() if name not in _STALE}
+    metadata = {name: text for name, text in adapter.metadata.items() if name not in _STALE}
     if adapter.dialect == "cloneofsimo":
-        kept = {
+        metadata = {
             name: text
-            for name, text in kept.items()
+            for name, text in metadata.items()
             if name.partition(":")[0] not in positional.HEADER.values() and text != "<embed>"
         } | {key: "<embed>" for key in draft.tensors.get("", {}) if key in adapter.opaque}
-    kept |= {"format": "pt", "lorarium.version": __version__, "lorarium.dialect": dialect.id}
-    return kept | draft.header
+    metadata |= {"format": "pt", "lorarium.version": __version__, "lorarium.dialect": dialect.id}
+    return metadata | draft.header
 
 
 def _report(

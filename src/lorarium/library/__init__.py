@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from .lineage import Lineage
     from .samples import Sample, sample
     from .search import Answer, Match
-    from .spaces import Encoder
+    from .spaces import VectorSpace
 
 _HOMES = {
     "Answer": "search",
-    "Encoder": "spaces",
+    "VectorSpace": "spaces",
     "Indexed": "indexing",
     "Library": "library",
     "Lineage": "lineage",
@@ -26,11 +26,12 @@ _HOMES = {
     "Sample": "samples",
     "sample": "samples",
 }
-__all__ = ["Answer", "Encoder", "Indexed", "Library", "Lineage", "Match", "Sample", "sample"]
+__all__ = ["Answer", "Indexed", "Library", "Lineage", "Match", "Sample", "VectorSpace", "sample"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
-    return found
+    module = importlib.import_module(f".{_HOMES[name]}", __name__)
+    public = globals()[name] = getattr(module, name)
+    return public

@@ -10,8 +10,8 @@
    each of a sample of the library's own adapters out and look for its nearest: the `ALPHA`
    quantile of how those stand is the least that counts. A query that is like the library's own is
    then turned away in at most `ALPHA` of cases, whatever the distribution. For pictures and words
-   an encoder may bring such a quantile of plain scores with it (`Encoder.least`), from the matches
-   it was validated on.
+   an encoder may bring such a quantile of plain scores with it (`VectorSpace.thresholds`), from the
+   matches it was validated on.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Calibration:
     standings: Array
     mean: Array
 
-    def least(self, ours: Array, theirs: Array) -> float | None:
+    def neighbour_threshold(self, ours: Array, theirs: Array) -> float | None:
         """The score from which on rule 2 counts a match with these neighbours; None when too few
         adapters are here to say, and in a small library whatever they are."""
         if self.count < FEWEST:
@@ -108,17 +108,17 @@ def around(near: Near, count: int) -> Array:
 def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Calibration:
     """From unit vectors of some of the library's `count` adapters; `nearest` is its search, and
     `glance` a faster one that need not be exact."""
-    found, stands = [], []
+    best_scores, standings = [], []
     for vector in sample[:LEFT_OUT]:
         near = nearest(vector, AROUND_QUERY + TWINS)
         others = neighbours(near, AROUND_QUERY)
         ours = near.scores[others]
-        found.append(float(ours[0]) if others else COPY)
+        best_scores.append(float(ours[0]) if others else COPY)
         if others:
             first = near.vectors[near.ids[others[0]]]
             theirs = around(glance(first, AROUND_FOUND + TWINS), AROUND_FOUND)
-            stands.append(float(standing(ours[:1], ours, theirs[None])[0]))
-    ordered = np.sort(np.array(found)), np.sort(np.array(stands or [COPY]))
+            standings.append(float(standing(ours[:1], ours, theirs[None])[0]))
+    ordered = np.sort(np.array(best_scores)), np.sort(np.array(standings or [COPY]))
     return Calibration(count, *ordered, sample.mean(axis=0))
 
 
@@ -128,18 +128,18 @@ def to_row(name: str, made: Calibration) -> dict[str, Any]:
 
 def from_rows(table: pa.Table) -> dict[str, Calibration]:
     """By name of the space's table."""
-    found = {}
+    calibrations = {}
     for row in table.to_pylist():
         ordered = np.array(row["nearest"]), np.array(row["standings"])
         mean = np.array(row["mean"], np.float32)
-        found[row["name"]] = Calibration(row["count"], *ordered, mean)
-    return found
+        calibrations[row["name"]] = Calibration(row["count"], *ordered, mean)
+    return calibrations
 
 
-def chance(query: Array, found: Array, mean: Array, count: int) -> float | None:
-    """Rule 1: the score with `found` that the best of `count` strangers reaches with probability
+def chance(query: Array, match: Array, mean: Array, count: int) -> float | None:
+    """Rule 1: the score with `match` that the best of `count` strangers reaches with probability
     `ALPHA`; all are vectors (d,), `mean` that of the library."""
     if count < FEWEST:
         return None
-    spread = float(np.linalg.norm((query - mean) * found))
-    return float(mean @ found) + NormalDist().inv_cdf(1 - ALPHA / count) * spread
+    spread = float(np.linalg.norm((query - mean) * match))
+    return float(mean @ match) + NormalDist().inv_cdf(1 - ALPHA / count) * spread

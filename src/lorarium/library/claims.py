@@ -60,23 +60,23 @@ class Claims:
         """What the weights say, with what the header says."""
         claim = self.claim(asked)
         if claim is None:
-            return fitted and replace(fitted, said=self.statement(asked))
-        header = {"said": claim.statement, "absent": claim.absent}
+            return fitted and replace(fitted, claim=self.statement(asked))
         if fitted is not None and fitted.verdict == SURE:
             return self._marked(claim, fitted)
         if claim.agrees is False:
-            return fitted and replace(fitted, agrees=False, **header)
+            return fitted and _with_header(fitted, claim, False)
         origins = []
         for place, files in enumerate(claim.inputs):
             if files and (claim.agrees or abs(asked.cosine(files[0])) >= NAMED):
                 weight = claim.weights[place] if claim.weights else None
                 bounds = (weight, weight) if weight is not None else (-np.inf, np.inf)
                 equal = self._equal(files, asked)
-                origins.append(Origin(equal, weight, *bounds, 0.0, SURE, said=True))
+                origins.append(Origin(equal, weight, *bounds, 0.0, SURE, said_by_file=True))
         if not origins:
-            return fitted and replace(fitted, **header)
+            return fitted and _with_header(fitted, claim, None)
         rest = 0.0 if claim.agrees else 1.0
-        return Origins(tuple(origins), rest, 0.0, False, SURE, True, agrees=claim.agrees, **header)
+        by_header = Origins(tuple(origins), rest, 0.0, False, SURE, True)
+        return _with_header(by_header, claim, claim.agrees)
 
     def _marked(self, claim: Claim, fitted: Origins) -> Origins:
         """A sum that fits, with the parents that the header names marked. Where the header names
@@ -86,21 +86,15 @@ class Claims:
         origins = []
         for origin in fitted.origins:
             if any(m.path in named for m in origin.files):
-                origins.append(replace(origin, said=True))
+                origins.append(replace(origin, said_by_file=True))
             elif claim.absent and not any(_is_about(origin.weight, w) for w in missing):
                 origins.append(replace(origin, verdict=UNKNOWN))
             else:
                 origins.append(origin)
-        complete = all(o.said for o in origins) and not claim.absent
+        complete = all(o.said_by_file for o in origins) and not claim.absent
         verdict = UNKNOWN if any(o.verdict == UNKNOWN for o in origins) else SURE
-        return replace(
-            fitted,
-            origins=tuple(origins),
-            verdict=verdict,
-            said=claim.statement,
-            agrees=True if complete else claim.agrees,
-            absent=claim.absent,
-        )
+        fitted = replace(fitted, origins=tuple(origins), verdict=verdict)
+        return _with_header(fitted, claim, True if complete else claim.agrees)
 
     def _claim(self, asked: Member) -> Claim | None:
         target = self.members.factored(asked)
@@ -130,7 +124,7 @@ class Claims:
         self, target: Factored, claim: Statement, inputs: Sequence[Sequence[Member]]
     ) -> bool | None:
         """Whether the inputs, merged again, give the target; None where that cannot be tried."""
-        files = [self.members.weights(found[0]) if found else None for found in inputs]
+        files = [self.members.weights(named[0]) if named else None for named in inputs]
         adapters = [w.adapter for w in files if w is not None]
         if len(adapters) < len(inputs):
             return None
@@ -138,6 +132,10 @@ class Claims:
         if c is None:
             return None
         return True if c >= AGREES else False if c < REFUTED else None
+
+
+def _with_header(origins: Origins, claim: Claim, agrees: bool | None) -> Origins:
+    return replace(origins, claim=claim.statement, agrees=agrees, absent=claim.absent)
 
 
 def _is_about(weight: float | None, other: float) -> bool:

@@ -15,8 +15,8 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.errors import one_line
 from lorarium.library.calibrate import chance
+from lorarium.library.snapshot import WHOLE, Snapshot
 from lorarium.library.spaces import for_adapters
-from lorarium.library.view import WHOLE, View
 
 LARGEST = 20_000  # adapters that are clustered together; others join the nearest of them
 DIRECT, COORDINATES = 5_000, 256  # more of them are clustered after a PCA to so many coordinates
@@ -44,22 +44,24 @@ class Cluster:
         }
 
 
-def clusters(view: View, where: str | None = None, *, least: int = 3) -> list[Cluster]:
-    """All clusters of at least `least` contents, the largest first; what is in none is left out."""
-    allowed = view.allowed(where)
-    found = []
-    for family in sorted(view.families()):
-        ids, vectors = family_vectors(view, family, allowed)
-        found += _of_family(view, family, ids, vectors, grouped(vectors, least))
-    return sorted(found, key=lambda c: (-len(c.paths), c.name))
+def clusters(snapshot: Snapshot, where: str | None = None, *, min_size: int = 3) -> list[Cluster]:
+    """All clusters of at least `min_size` contents, the largest first, without what is in none."""
+    allowed = snapshot.allowed(where)
+    all_clusters = []
+    for family in sorted(snapshot.families()):
+        ids, vectors = family_vectors(snapshot, family, allowed)
+        all_clusters += _of_family(snapshot, family, ids, vectors, grouped(vectors, min_size))
+    return sorted(all_clusters, key=lambda c: (-len(c.paths), c.name))
 
 
-def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[list[str], Array]:
+def family_vectors(
+    snapshot: Snapshot, family: str, allowed: set[str] | None
+) -> tuple[list[str], Array]:
     """Ids and unit vectors (n, d), in order of the ids."""
-    encoder = for_adapters(view.encoders, family, view.tables)
-    if encoder.table(family) not in view.tables:
+    encoder = for_adapters(snapshot.encoders, family, snapshot.tables)
+    if encoder.table(family) not in snapshot.tables:
         return [], np.zeros((0, 0), np.float32)
-    space = view.space(encoder, family)
+    space = snapshot.space(encoder, family)
     ids = sorted(id for id in space.ids if allowed is None or id in allowed)
     if len(ids) <= WHOLE and space.longer:
         full = space.full(ids)
@@ -68,11 +70,11 @@ def family_vectors(view: View, family: str, allowed: set[str] | None) -> tuple[l
     return ids, np.array([*space.stored.vectors(ids).values()], np.float32)
 
 
-def grouped(vectors: Array, least: int, seed: int = 0) -> Array:
+def grouped(vectors: Array, min_size: int, seed: int = 0) -> Array:
     """The number of each vector's cluster, -1 for none (HDBSCAN)."""
     n = len(vectors)
     labels = np.full(n, -1)
-    if n < 2 * least:
+    if n < 2 * min_size:
         return labels
     from sklearn.cluster import HDBSCAN
     from sklearn.decomposition import PCA
@@ -83,20 +85,20 @@ def grouped(vectors: Array, least: int, seed: int = 0) -> Array:
     known = vectors[some]
     if len(some) > DIRECT and vectors.shape[1] > COORDINATES:
         known = PCA(COORDINATES, random_state=seed).fit_transform(known)
-    labels[some] = HDBSCAN(min_cluster_size=least, copy=True).fit_predict(known)
+    labels[some] = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(known)
     rest = np.setdiff1d(np.arange(n), some)
     for start in range(0, len(rest), BLOCK):
         part = rest[start : start + BLOCK]
         labels[part] = labels[some][np.argmax(vectors[part] @ vectors[some].T, axis=1)]
-    return _only_close(vectors, labels, least)
+    return _only_close(vectors, labels, min_size)
 
 
-def _only_close(vectors: Array, labels: Array, least: int) -> Array:
+def _only_close(vectors: Array, labels: Array, min_size: int) -> Array:
     """Leave out who is no nearer to its cluster than some pair of strangers would be by chance: in
     noise, too, some points lie denser than others."""
     n = len(vectors)
     mean = vectors.mean(axis=0)
-    kept = np.full(n, -1)
+    close_labels = np.full(n, -1)
     for label in sorted(set(labels.tolist()) - {-1}):
         rows = np.flatnonzero(labels == label)
         near = rows[:SAMPLE]
@@ -107,15 +109,15 @@ def _only_close(vectors: Array, labels: Array, least: int) -> Array:
             best = int(scores.argmax())
             floor = chance(vectors[row], vectors[near[best]], mean, n * n)
             close.append(floor is None or scores[best] >= floor)
-        if sum(close) >= least:
-            kept[rows[close]] = label
-    return kept
+        if sum(close) >= min_size:
+            close_labels[rows[close]] = label
+    return close_labels
 
 
 def _of_family(
-    view: View, family: str, ids: Sequence[str], vectors: Array, labels: Array
+    snapshot: Snapshot, family: str, ids: Sequence[str], vectors: Array, labels: Array
 ) -> list[Cluster]:
-    files = view.rows(ids)
+    files = snapshot.rows(ids)
     members = {k: np.flatnonzero(labels == k) for k in sorted(set(labels.tolist()) - {-1})}
     bags = {k: Counter(w for i in rows for w in bag(files[i])) for k, rows in members.items()}
     spread = Counter(word for counts in bags.values() for word in counts)
@@ -131,12 +133,12 @@ def _of_family(
 
 def bag(files: Sequence[Mapping[str, Any]]) -> set[str]:
     """The words of one content: tags and trigger words whole, titles and names in pieces."""
-    found: set[str] = set()
+    words: set[str] = set()
     for file in files:
-        found.update(one_line(word, 40).lower() for word in (*file["tags"], *file["words"]))
+        words.update(one_line(word, 40).lower() for word in (*file["tags"], *file["words"]))
         text = f"{file['title']} {PurePath(file['path']).stem}"
-        found.update(word.lower() for word in WORD.findall(text))
-    return {word for word in found if word and word not in DULL}
+        words.update(word.lower() for word in WORD.findall(text))
+    return {word for word in words if word and word not in DULL}
 
 
 def named(words: Counter[str], size: int, spread: Counter[str], clusters: int) -> str:

@@ -63,10 +63,10 @@ def compare(a: Weights, b: Weights) -> Relation | None:
         factor = product / a.total
         if exact and not _has_dora(a) and pair.within(factor) and not pair.is_one(factor):
             return Relation(SCALED, factor, pair.error(factor))
-    for whole, part, side in ((a, b, "b"), (b, a, "a")):
-        found = cut_of(whole, part, products) if exact and not _has_dora(a) else None
-        if found is not None:
-            factor, error, strain = found
+    for original, truncated, side in ((a, b, "b"), (b, a, "a")):
+        truncation = cut_of(original, truncated, products) if exact and not _has_dora(a) else None
+        if truncation is not None:
+            factor, error, strain = truncation
             return Relation(CUT, factor, error, side, strain=strain)
     return _near(cosine, a, b)
 

@@ -43,51 +43,54 @@ OF_CHANCE = 1e-3  # of what chance leaves of a stranger in the space of a cut: h
 
 
 def cut_of(
-    whole: Weights, part: Weights, products: dict[Module, float]
+    original: Weights, truncated: Weights, products: dict[Module, float]
 ) -> tuple[float, float, float] | None:
-    """When `part` is a truncation of `whole`: the factor, the share of the norm lost, and the
-    strain, how near that comes to not being believed."""
-    if not part.energy.keys() <= whole.energy.keys():
+    """When `truncated` is a truncation of `original`: the factor, the share of the norm lost,
+    and the strain, how near that comes to not being believed."""
+    if not truncated.energy.keys() <= original.energy.keys():
         return None
     product = math.fsum(products.values())
-    factor = part.total / product
-    rounding = math.fsum(whole.rounding[m] + part.rounding[m] for m in part.energy)
-    if is_about_one(factor, rounding / part.total):
+    factor = truncated.total / product
+    rounding = math.fsum(original.rounding[m] + truncated.rounding[m] for m in truncated.energy)
+    if is_about_one(factor, rounding / truncated.total):
         factor = 1.0
     inside = allowed = 0.0
-    for group in _groups(part.energy, whole.adapter, part.adapter):
-        energies = [(whole.energy[m], products[m], part.energy[m]) for m in group]
+    for group in _groups(truncated.energy, original.adapter, truncated.adapter):
+        energies = [(original.energy[m], products[m], truncated.energy[m]) for m in group]
         rest = math.fsum(misfit(*numbers, factor) for numbers in energies)
-        noise = math.fsum(rounding_allowed(whole, part, m, factor) for m in group)
+        noise = math.fsum(rounding_allowed(original, truncated, m, factor) for m in group)
         if rest <= noise:
-            if any(has_more_rank(whole, part, m) for m in group):
+            if any(has_more_rank(original, truncated, m) for m in group):
                 return None
             continue
         measured = _beyond(
-            [whole.linear[m] for m in group], [part.linear[m] for m in group], factor
+            [original.linear[m] for m in group], [truncated.linear[m] for m in group], factor
         )
         if measured is None:
             return None
         left, right, order, chances = measured
-        expected = math.fsum(part.rounding[m] + factor**2 * whole.rounding[m] for m in group)
+        expected = math.fsum(
+            truncated.rounding[m] + factor**2 * original.rounding[m] for m in group
+        )
         inside += left + right + order
         allowed += ROUNDINGS * expected + OF_CHANCE * rest * sum(chances)
-        allowed += (3 * ARITHMETIC) ** 2 * math.fsum(part.energy[m] for m in group)
+        allowed += (3 * ARITHMETIC) ** 2 * math.fsum(truncated.energy[m] for m in group)
         if left > noise + rest * chances[0] or right > noise + rest * chances[1]:
             return None
     if inside > allowed:
         return None
-    full = factor**2 * whole.total
-    left = max(0.0, full - 2 * factor * product + part.total)
+    full = factor**2 * original.total
+    left = max(0.0, full - 2 * factor * product + truncated.total)
     return factor, math.sqrt(left / full), inside / allowed if allowed else 0.0
 
 
 def _beyond(
-    whole: list[Delta], part: list[Delta], factor: float
+    originals: list[Delta], truncations: list[Delta], factor: float
 ) -> tuple[float, float, float, tuple[float, float]] | None:
-    """What `factor` times the whole, less the part, has in the columns and in the rows of the part;
-    how far the part's singular values are from the largest; the shares that chance would leave."""
-    large, small = _stacked(whole), _stacked(part)
+    """What `factor` times the original, less the truncation, has in the columns and in the rows of
+    the truncation; how far the singular values of that are from the largest; the shares that
+    chance would leave."""
+    large, small = _stacked(originals), _stacked(truncations)
     if large is None or small is None:
         return None
     try:
@@ -142,8 +145,8 @@ def _only_rounding(delta: LowRank, U: Array, V: Array) -> bool:
     )
     noise = flat(steps[0]).sum(0) @ np.square(A_out).sum(1)
     noise += np.square(B_out).sum(0) @ flat(steps[1]).sum(1)
-    whole = float(np.vdot(B.T @ B, A @ A.T))
-    return outside <= SLACK**2 * float(noise) / 3 + ARITHMETIC**2 * whole
+    energy = float(np.vdot(B.T @ B, A @ A.T))
+    return outside <= SLACK**2 * float(noise) / 3 + ARITHMETIC**2 * energy
 
 
 def _live_rank(delta: Delta) -> int:

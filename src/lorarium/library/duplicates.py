@@ -16,7 +16,7 @@ from lorarium.library.candidates import candidate_pairs
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, SCALED, Relation, compare
 from lorarium.library.held import HeldWeights
 from lorarium.library.keeper import Contestant, order, reason, surplus
-from lorarium.library.view import View
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.weights import Weights
 
 IDENTICAL = "identical bytes"
@@ -77,14 +77,14 @@ class Group:
         }
 
 
-def duplicates(view: View, where: str | None = None) -> list[Group]:
+def duplicates(snapshot: Snapshot, where: str | None = None) -> list[Group]:
     """All groups, copies first, the largest gain first; no file is a copy in two of them."""
-    return groups_of(Links(view, prints_of(view, where)))
+    return groups_of(Links(snapshot, prints_of(snapshot, where)))
 
 
-def prints_of(view: View, where: str | None = None) -> list[Print]:
+def prints_of(snapshot: Snapshot, where: str | None = None) -> list[Print]:
     """The files that could be read, by their bytes and then by their fingerprints."""
-    files = view.files if where is None else view.files.filter(view.mask(where))
+    files = snapshot.files if where is None else snapshot.files.filter(snapshot.mask(where))
     rows = [row for row in files.to_pylist() if row["id"]]
     contents = [Content(same) for same in _by(rows, lambda row: row["id"])]
     return [Print(same) for same in _by(contents, lambda content: content.print)]
@@ -92,7 +92,7 @@ def prints_of(view: View, where: str | None = None) -> list[Print]:
 
 def groups_of(links: Links) -> list[Group]:
     clusters = links.clusters()
-    contents = [content for found in links.prints for content in found.contents]
+    contents = [content for fingerprint in links.prints for content in fingerprint.contents]
     groups = [content.group() for content in contents if len(content.rows) > 1]
     groups += [c.group() for c in clusters if len(c.contents) > 1]
     groups += links.other_groups(clusters)
@@ -166,13 +166,13 @@ class Cluster:
 
     @property
     def contents(self) -> list[Content]:
-        return [content for found, _ in self.joined for content in found.contents]
+        return [content for fingerprint, _ in self.joined for content in fingerprint.contents]
 
     def group(self) -> Group:
         members = [
-            (found.contestant(content.row), relation)
-            for found, relation in self.joined
-            for content in found.contents
+            (fingerprint.contestant(content.row), relation)
+            for fingerprint, relation in self.joined
+            for content in fingerprint.contents
         ]
         members.sort(key=lambda member: order(member[0]))
         (keeper, _), *others = members
@@ -201,12 +201,12 @@ class Link:
 class Links:
     """What the candidates among the prints are to one another."""
 
-    def __init__(self, view: View, prints: Sequence[Print]) -> None:
+    def __init__(self, snapshot: Snapshot, prints: Sequence[Print]) -> None:
         self.prints = prints
         by_id = {p.row["id"]: p for p in prints if p.row["described"]}
         held = HeldWeights()
         self.all: list[Link] = []
-        pairs = candidate_pairs(view, {id: p.row for id, p in by_id.items()})
+        pairs = candidate_pairs(snapshot, {id: p.row for id, p in by_id.items()})
         for one, other, cosine in sorted(pairs):
             first, second = by_id[one], by_id[other]
             a, b = held.weights(first.row), held.weights(second.row)
@@ -217,9 +217,9 @@ class Links:
                 relation = unchecked if abs(cosine) >= NEAR_COSINE else None
             if relation is not None:
                 self.all.append(Link(first, second, relation))
-                for found, weights in ((first, a), (second, b)):
+                for fingerprint, weights in ((first, a), (second, b)):
                     if weights is not None:
-                        found.measure(weights)
+                        fingerprint.measure(weights)
         self._share_precision()
 
     def _share_precision(self) -> None:
@@ -228,16 +228,18 @@ class Links:
         nearest: dict[int, tuple[float, Print]] = {}
         for link in self.all:
             if link.relation.refactored:
-                for found, other in ((link.one, link.other), (link.other, link.one)):
+                for fingerprint, other in ((link.one, link.other), (link.other, link.one)):
                     near = link.relation.error, other
-                    nearest[id(found)] = min(nearest.get(id(found), near), near, key=lambda n: n[0])
+                    nearest[id(fingerprint)] = min(
+                        nearest.get(id(fingerprint), near), near, key=lambda n: n[0]
+                    )
         coarser = {}
-        for found in self.prints:
-            error, other = nearest.get(id(found), (math.inf, found))
-            if other.bits < found.bits and error < OF_ROUNDING * other.rounding:
-                coarser[id(found)] = other.bits
-        for found in self.prints:
-            found.bits = coarser.get(id(found), found.bits)
+        for fingerprint in self.prints:
+            error, other = nearest.get(id(fingerprint), (math.inf, fingerprint))
+            if other.bits < fingerprint.bits and error < OF_ROUNDING * other.rounding:
+                coarser[id(fingerprint)] = other.bits
+        for fingerprint in self.prints:
+            fingerprint.bits = coarser.get(id(fingerprint), fingerprint.bits)
 
     def clusters(self) -> list[Cluster]:
         """Each print joins a finer one that it is a rounding of, the nearest first."""
@@ -251,16 +253,16 @@ class Links:
                 finer.setdefault(id(second), []).append(choice)
         self.home: dict[int, Cluster] = {}
         clusters = []
-        for found in ordered:
-            choices = finer.get(id(found))
+        for fingerprint in ordered:
+            choices = finer.get(id(fingerprint))
             if choices:
                 error, _, to = min(choices, key=lambda choice: choice[:2])
                 cluster = self.home[id(to)]
-                cluster.joined.append((found, Relation(SAME, 1.0, error)))
+                cluster.joined.append((fingerprint, Relation(SAME, 1.0, error)))
             else:
-                cluster = Cluster(found)
+                cluster = Cluster(fingerprint)
                 clusters.append(cluster)
-            self.home[id(found)] = cluster
+            self.home[id(fingerprint)] = cluster
         return clusters
 
     def other_groups(self, clusters: Sequence[Cluster]) -> list[Group]:

@@ -74,10 +74,10 @@ class Equations:
         """The energy of Σ wᵢ Dᵢ outside what the target sees: what truncation took away."""
         total = 0.0
         for m in range(len(self.modules)):
-            found = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
-            if found:
-                U = np.concatenate([f.U for _, f in found], axis=1)
-                X = np.concatenate([w * f.X for w, f in found], axis=1)
+            terms = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
+            if terms:
+                U = np.concatenate([f.U for _, f in terms], axis=1)
+                X = np.concatenate([w * f.X for w, f in terms], axis=1)
                 total += float(np.sum((U.T @ U) * (X.T @ X)))
         w = np.concatenate([[0.0], weights])
         rows = [0, *(i + 1 for i in chosen)]
@@ -89,11 +89,11 @@ class Equations:
         chosen files that cancel each other leave fewer directions than the files have."""
         have, wanted = [], []
         for m in range(len(self.modules)):
-            found = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
-            if found:
-                ranks = _directions([f.U for _, f in found], [w * f.X for w, f in found])
+            terms = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
+            if terms:
+                ranks = _directions([f.U for _, f in terms], [w * f.X for w, f in terms])
                 have.append(ranks)
-                wanted.append(min(_span([f.U for _, f in found]), _span([f.V for _, f in found])))
+                wanted.append(min(_span([f.U for _, f in terms]), _span([f.V for _, f in terms])))
         return (float(np.mean(have)), float(np.mean(wanted))) if have else (0.0, 0.0)
 
     def full(self) -> bool:
@@ -107,20 +107,20 @@ class Equations:
 
         With Z = S⁻¹ Uᵀ D V the rank falls so when w Z is a projection.
         """
-        inside = whole = 0.0
+        inside = energy = 0.0
         weights, flaws = [], []
         for m, own in enumerate(self._own):
             factor = self._at(index, m)
             if factor is None:
                 continue
             C = (own.U.T @ factor.U) @ (factor.X.T @ own.V)
-            inside, whole = inside + float(np.sum(C * C)), whole + factor.energy
+            inside, energy = inside + float(np.sum(C * C)), energy + factor.energy
             Z = C / own.S[:, None]
             trace = float(np.trace(Z))
             if trace:
                 weights.append(len(factor.S) / trace)
                 flaws.append(abs(float(np.sum(Z * Z.T)) * len(factor.S) / trace**2 - 1))
-        return inside / whole if whole else 0.0, np.array(weights), np.array(flaws)
+        return inside / energy if energy else 0.0, np.array(weights), np.array(flaws)
 
     def _at(self, index: int, module: int) -> Factor | None:
         return self._factors[index][module] if self._seen[module][index + 1].size else None

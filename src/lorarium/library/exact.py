@@ -28,9 +28,9 @@ class Exact:
         self._middle = vectors[:: max(1, n // 1000)].astype(np.float32).mean(axis=0)
         # vectors that all lean to one side would otherwise share most signs
         signs = np.packbits(vectors > self._middle.astype(vectors.dtype), axis=1)
-        whole = np.zeros((n, -(-signs.shape[1] // 8) * 8), np.uint8)
-        whole[:, : signs.shape[1]] = signs
-        self._signs = np.ascontiguousarray(whole.view(np.uint64).T)
+        padded = np.zeros((n, -(-signs.shape[1] // 8) * 8), np.uint8)
+        padded[:, : signs.shape[1]] = signs
+        self._signs = np.ascontiguousarray(padded.view(np.uint64).T)
 
     def __len__(self) -> int:
         return len(self.vectors)

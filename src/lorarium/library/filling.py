@@ -9,14 +9,14 @@ import pyarrow as pa
 
 from lorarium.adapter import Array
 from lorarium.library.calibrate import ROW, TABLE, calibrate, to_row
-from lorarium.library.spaces import APPROXIMATE, BATCH, FILES, Encoder, read_sketches
+from lorarium.library.snapshot import Snapshot
+from lorarium.library.spaces import APPROXIMATE, BATCH, FILES, VectorSpace, read_sketches
 from lorarium.library.store import VECTOR, Store
-from lorarium.library.view import View
 
 DRIFT = 0.1  # of the adapters may come or go before a calibration is made again
 
 
-def fill(store: Store, encoders: Mapping[str, Encoder], done: Callable[[int], None]) -> None:
+def fill(store: Store, encoders: Mapping[str, VectorSpace], done: Callable[[int], None]) -> None:
     """Make every space hold exactly the adapters of the library."""
     names = store.names()
     if FILES not in names:
@@ -38,7 +38,7 @@ def fill(store: Store, encoders: Mapping[str, Encoder], done: Callable[[int], No
 
 def _fill_family(
     store: Store,
-    encoders: Mapping[str, Encoder],
+    encoders: Mapping[str, VectorSpace],
     family: str,
     ids: set[str],
     done: Callable[[int], None],
@@ -75,19 +75,19 @@ def _fill_family(
 
 
 def calibrate_spaces(
-    store: Store, encoders: Mapping[str, Encoder], families: Iterable[str], changed: set[str]
+    store: Store, encoders: Mapping[str, VectorSpace], families: Iterable[str], changed: set[str]
 ) -> None:
     """What is near in each space, where it may have changed."""
-    view = View(store, encoders)
+    snapshot = Snapshot(store, encoders)
     rows = []
     for family in families:
         for encoder in encoders.values():
             name = encoder.table(family)
-            if name not in changed and name in view.calibrations:
+            if name not in changed and name in snapshot.calibrations:
                 continue
-            if name in view.tables:
-                space = view.space(encoder, family)
-                old = view.calibrations.get(name)
+            if name in snapshot.tables:
+                space = snapshot.space(encoder, family)
+                old = snapshot.calibrations.get(name)
                 if old is None or abs(space.count - old.count) > DRIFT * old.count:
                     sample = space.sample()
                     rows.append(

@@ -34,10 +34,10 @@ def need_library() -> None:
 def check(folder: Path | RemotePath) -> None:
     """Whether a library is here that this version can read."""
     if isinstance(folder, RemotePath):
-        found = BucketFolder(folder).read(CARD)
-        if found is None:
+        card = BucketFolder(folder).read(CARD)
+        if card is None:
             raise _no_library(folder)
-        return _check_card(found.decode("utf-8", "replace"), folder)
+        return _check_card(card.decode("utf-8", "replace"), folder)
     try:
         if exists(folder / CARD):
             require_regular(folder / CARD)
@@ -132,9 +132,9 @@ def writing(folder: Path | RemotePath) -> Iterator[None]:
             lock_descriptor(file.fileno())
         except OSError:
             file.seek(0)
-            who = file.read(200).strip() or "another process"
+            owner = file.read(200).strip() or "another process"
             raise LorariumError(
-                f"{who} is writing to this library",
+                f"{owner} is writing to this library",
                 where=str(folder),
                 hint="one at a time: wait for it, or stop it",
             ) from None

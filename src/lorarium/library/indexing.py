@@ -22,7 +22,7 @@ from lorarium.library.pool import Died, run, run_on_ray
 from lorarium.library.rows import died_row, read_row, readers
 from lorarium.library.scan import Entry, Known, Plan, Signature, plan, scan, suffix_of
 from lorarium.library.schema import SCHEMA, SIGNATURE
-from lorarium.library.spaces import FILES, Encoder
+from lorarium.library.spaces import FILES, VectorSpace
 from lorarium.library.store import Store
 from lorarium.remote import RemotePath, as_place
 
@@ -57,7 +57,7 @@ class Indexed:
 def index(
     store: Store,
     folders: Sequence[Path | RemotePath],
-    encoders: dict[str, Encoder],
+    encoders: dict[str, VectorSpace],
     *,
     workers: int | None = None,
     ray: str | None = None,
@@ -69,13 +69,13 @@ def index(
     report = Indexed()
     with place.writing(store.home):
         store.refresh()
-        found = scan(folders)
+        listing = scan(folders)
         known = read_known(store)
         by_suffix = readers()
-        todo = plan(found, known, folders, by_suffix)
-        _need_files(folders, found.entries, todo)
+        todo = plan(listing, known, folders, by_suffix)
+        _need_files(folders, listing.entries, todo)
         todo.read = [entry for entry in todo.read if only(entry)]
-        report.closed = found.closed
+        report.closed = listing.closed
         report.unchanged = todo.unchanged
         if todo.moved:
             _move(store, todo)
@@ -91,7 +91,7 @@ def index(
         if todo.read or todo.gone or todo.moved:
             store.tidy(FILES)
         fill(store, encoders, lambda n: progress(len(todo.read), len(todo.read), "vectors"))
-        store.take_snapshots()
+        store.write_mapped_tables()
     report.bad.sort()
     report.seconds = time.perf_counter() - started
     return report

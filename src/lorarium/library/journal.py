@@ -70,7 +70,7 @@ class Journal:
             what = f"this journal cannot be read ({error})"
             raise LorariumError(what, where=str(self.path)) from None
 
-    def told(self) -> dict[int, Place]:
+    def logged_places(self) -> dict[int, Place]:
         """Where each move was last said to be; a line that a kill cut short says nothing."""
         places: dict[int, Place] = {}
         for line in self.path.read_bytes().splitlines()[1:]:
@@ -84,14 +84,14 @@ class Journal:
 
     def places(self) -> list[Place]:
         """Where each file is: as the journal says, and where it says nothing as the disk does."""
-        told = self.told()
+        logged = self.logged_places()
         places: list[Place] = []
         for number, move in enumerate(self.moves()):
             here, there = os.path.lexists(move.home), os.path.lexists(move.away)
             if (
                 here and there
             ):  # killed between the two names, unless a new file came to the old one
-                places.append(AWAY if told.get(number) == AWAY else HOME)
+                places.append(AWAY if logged.get(number) == AWAY else HOME)
             else:
                 places.append(HOME if here else AWAY if there else GONE)
         return places
@@ -107,7 +107,7 @@ class Journal:
     def _move(self, to: Place) -> Iterator[tuple[Move, str]]:
         moves, places = self.moves(), self.places()
         order = range(len(moves)) if to == AWAY else reversed(range(len(moves)))
-        told = self.told()
+        logged = self.logged_places()
         with open(self.path, "ab") as file:
             file.write(b"\n")  # ends a line that was cut short
             for number in order:
@@ -117,8 +117,8 @@ class Journal:
                     continue
                 source, target = (move.home, move.away) if to == AWAY else (move.away, move.home)
                 if places[number] == to:
-                    _finish(source, target, sure=told.get(number) == to)
-                    if told.get(number) == to:
+                    _finish(source, target, sure=logged.get(number) == to)
+                    if logged.get(number) == to:
                         continue
                 elif problem := _carry(Path(source), Path(target)):
                     yield move, problem

@@ -79,7 +79,7 @@ def _borrowed_name(row: Mapping[str, Any]) -> int:
 
 def _type(bits: int) -> str:
     """The narrowest number type with that many significant bits."""
-    return next(name for most, name in TYPES if bits <= most)
+    return next(name for max_bits, name in TYPES if bits <= max_bits)
 
 
 def _plain(name: str) -> str:

@@ -44,15 +44,15 @@ def _pacmap(vectors: Array, seed: int) -> Array:
         n = len(vectors)
         some = np.sort(rng.choice(n, MOST, replace=False)) if n > MOST else np.arange(n)
         model = pacmap.PaCMAP(n_components=2, random_state=seed, apply_pca=True, verbose=False)
-        found = np.asarray(model.fit_transform(vectors[some]), np.float64)
+        positions = np.asarray(model.fit_transform(vectors[some]), np.float64)
     placed = np.zeros((n, 2))
-    placed[some] = found
+    placed[some] = positions
     rest = np.setdiff1d(np.arange(n), some)
     for start in range(0, len(rest), 512):
         part = rest[start : start + 512]
         scores = vectors[part] @ vectors[some].T
         near = np.argpartition(-scores, 3, axis=1)[:, :3]
-        placed[part] = found[near].mean(axis=1)
+        placed[part] = positions[near].mean(axis=1)
     return placed
 
 
@@ -67,11 +67,11 @@ def squares(counts: Sequence[int]) -> list[tuple[float, float, float]]:
     """Corner and side of a square for each family, in rows, sides as the root of the counts."""
     sides = [math.sqrt(count) for count in counts]
     width = 1.6 * math.sqrt(sum(side**2 for side in sides))
-    found = []
+    corners = []
     x = y = height = 0.0
     for side in sides:
         if x and x + side > width:
             x, y, height = 0.0, y + height, 0.0
-        found.append((x, y, side * (1 - GAP)))
+        corners.append((x, y, side * (1 - GAP)))
         x, height = x + side, max(height, side * (1 + GAP))
-    return found
+    return corners

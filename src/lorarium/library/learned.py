@@ -12,13 +12,13 @@ from lorarium.adapter import Array
 from lorarium.descriptors import learned
 from lorarium.descriptors.learned import Learned
 from lorarium.errors import LorariumError, missing_extra
-from lorarium.library.spaces import BUILT_IN, Encoder
+from lorarium.library.spaces import BUILT_IN, VectorSpace
 
 PROBE_SIZE = 2048  # room for its vector whole
 PICTURE = 48  # pixels of a side that judge A sees
 
 
-def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
+def default_encoders(asset: Path | None = None) -> dict[str, VectorSpace]:
     """The built-in spaces, and the learned ones where an asset of this version is there."""
     path = learned.ASSET if asset is None else asset
     try:
@@ -29,19 +29,19 @@ def default_encoders(asset: Path | None = None) -> dict[str, Encoder]:
         version = hashlib.file_digest(file, "sha256").hexdigest()[:12]
     open_ = functools.cache(functools.partial(learned.load_learned, path))
     families = frozenset({str(card["family"])})
-    found = Encoder(
+    probe = VectorSpace(
         "probe", version, lambda s: open_().probes([s])[0], families=families, stored=PROBE_SIZE
     )
-    both = Encoder(
+    aligned = VectorSpace(
         "aligned",
         version,
         lambda s: open_().aligned([s])[0],
         pictures=lambda paths: _pictures(open_(), paths),
         words=lambda text: _words(open_(), text),
         families=families,
-        least={kind: float(score) for kind, score in card.get("least", {}).items()},
+        thresholds={kind: float(score) for kind, score in card.get("least", {}).items()},
     )
-    return {**BUILT_IN, found.name: found, both.name: both}
+    return {**BUILT_IN, probe.name: probe, aligned.name: aligned}
 
 
 def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
@@ -54,9 +54,9 @@ def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
 
 def _words(networks: Learned, text: str) -> Array:
     """Texts were learned with an article, which people leave out."""
-    said = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
+    prompt = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
     try:
-        return networks.words([said])[0]
+        return networks.words([prompt])[0]
     except LorariumError as error:
         hint = f"{error.hint}; --where 'text ~ WORD' looks in names, titles and tags"
         raise LorariumError(error.what, where="words", hint=hint) from None

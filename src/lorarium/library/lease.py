@@ -40,16 +40,16 @@ class BucketFolder:
         """What lies directly in it."""
         with self._guarded(self.home):
             try:
-                found = self.system.ls(f"{self.bucket}/{self.prefix}", detail=False)
+                paths = self.system.ls(f"{self.bucket}/{self.prefix}", detail=False)
             except FileNotFoundError:
                 return set()
-        return {path.rstrip("/").rpartition("/")[2] for path in found}
+        return {path.rstrip("/").rpartition("/")[2] for path in paths}
 
     def tables(self, store: str, suffix: str) -> set[str]:
         """The tables in it that have been committed to."""
         with self._guarded(self.home):
-            found = self.system.glob(f"{self.bucket}/{self.prefix}/{store}/*{suffix}/_versions/*")
-        steps = [path.split("/") for path in found if path.endswith(".manifest")]
+            paths = self.system.glob(f"{self.bucket}/{self.prefix}/{store}/*{suffix}/_versions/*")
+        steps = [path.split("/") for path in paths if path.endswith(".manifest")]
         return {step[-3].removesuffix(suffix) for step in steps}
 
     def read(self, name: str) -> bytes | None:
@@ -114,15 +114,15 @@ class _Lease:
     def take(self) -> None:
         made = self._put(IfNoneMatch="*")
         if made is None:
-            found = self.folder.call("get_object", self.name)
-            if self._age(found) < SECONDS:
-                who = one_line((self.folder.read(self.name) or b"").decode(errors="replace"), 200)
+            response = self.folder.call("get_object", self.name)
+            if self._age(response) < SECONDS:
+                owner = one_line((self.folder.read(self.name) or b"").decode(errors="replace"), 200)
                 raise LorariumError(
-                    f"{who or 'another process'} is writing to this library",
+                    f"{owner or 'another process'} is writing to this library",
                     where=str(self.folder.home),
                     hint=f"wait for it; {SECONDS:g} s after its end the library is free",
                 )
-            made = self._put(IfMatch=found["ETag"])
+            made = self._put(IfMatch=response["ETag"])
         if made is None:
             what = "another process has just begun to write to this library"
             raise LorariumError(what, where=str(self.folder.home))
@@ -147,11 +147,11 @@ class _Lease:
         return self.folder.call("put_object", self.name, Body=body, **condition)
 
     @staticmethod
-    def _age(found: Any) -> float:
+    def _age(response: Any) -> float:
         """By the store's own clock."""
-        date = found["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        date = response["ResponseMetadata"]["HTTPHeaders"].get("date", "")
         try:
             now = datetime.strptime(date, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
         except ValueError:
             now = datetime.now(UTC)
-        return (now - found["LastModified"]).total_seconds()
+        return (now - response["LastModified"]).total_seconds()

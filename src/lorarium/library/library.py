@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from lorarium.library.lineage import Lineage
     from lorarium.library.page import Drawn
     from lorarium.library.search import Answer, Query
-    from lorarium.library.spaces import Encoder
+    from lorarium.library.snapshot import Snapshot
+    from lorarium.library.spaces import VectorSpace
     from lorarium.library.tidy import OnMove, Tidied
     from lorarium.library.tidy_plan import Plan
-    from lorarium.library.view import View
 
 PathLike = str | os.PathLike[str]
 
@@ -42,7 +42,7 @@ class Library:
     """
 
     def __init__(
-        self, path: PathLike | None = None, encoders: Mapping[str, Encoder] | None = None
+        self, path: PathLike | None = None, encoders: Mapping[str, VectorSpace] | None = None
     ) -> None:
         place.need_library()
         from lorarium.library.learned import default_encoders
@@ -51,9 +51,9 @@ class Library:
         self.folder = as_place(path) if path is not None else place.default_folder()
         self.encoders = default_encoders() if encoders is None else dict(encoders)
         self.store = Store(self.folder)
-        self._view: View | None = None
+        self._snapshot: Snapshot | None = None
 
-    def register(self, encoder: Encoder) -> None:
+    def register(self, encoder: VectorSpace) -> None:
         """Add a vector space; `index` fills it."""
         self.encoders[encoder.name] = encoder
         self.refresh()
@@ -87,7 +87,7 @@ class Library:
             self.refresh()
 
     def watch(
-        self, folders: Iterable[PathLike], told: Callable[[Indexed], None], **options: Any
+        self, folders: Iterable[PathLike], on_report: Callable[[Indexed], None], **options: Any
     ) -> None:
         """`index` again whenever something changed, until Ctrl-C; see `watch`."""
         from lorarium.library.watch import watch
@@ -96,34 +96,34 @@ class Library:
         here = [folder for folder in places if isinstance(folder, Path)]
         if len(here) < len(places):
             raise LorariumError("only folders of this machine can be watched")
-        watch(self.store, here, self.encoders, told, **options)
+        watch(self.store, here, self.encoders, on_report, **options)
 
     def refresh(self) -> None:
         """See what has been written since; answers before that come from one state."""
-        self._view = None
+        self._snapshot = None
         self.store.refresh()
 
     @property
-    def view(self) -> View:
+    def snapshot(self) -> Snapshot:
         """The state that all questions are answered from."""
-        if self._view is None:
-            from lorarium.library.view import View
+        if self._snapshot is None:
+            from lorarium.library.snapshot import Snapshot
 
             place.check(self.folder)
-            self._view = View(self.store, self.encoders)
-        return self._view
+            self._snapshot = Snapshot(self.store, self.encoders)
+        return self._snapshot
 
     def __len__(self) -> int:
-        return len(self.view.files)
+        return len(self.snapshot.files)
 
     def families(self) -> Counter[str]:
         """How many files of each family, bad ones left out."""
-        return self.view.families()
+        return self.snapshot.families()
 
     def to_arrow(self, where: str | None = None) -> pa.Table:
         """One row for each file, bad ones too; vectors and sketches left out."""
-        table = self.view.files
-        return table if where is None else table.filter(self.view.mask(where))
+        table = self.snapshot.files
+        return table if where is None else table.filter(self.snapshot.mask(where))
 
     def to_pandas(self, where: str | None = None) -> pd.DataFrame:
         return frame(self.to_arrow(where))
@@ -140,19 +140,19 @@ class Library:
         from lorarium.library.search import as_query, search
 
         asked = [as_query(query) for query in queries]
-        return search(self.view, asked, k=k, where=where, space=space, relate=relate)
+        return search(self.snapshot, asked, k=k, where=where, space=space, relate=relate)
 
     def duplicates(self, where: str | None = None) -> list[Group]:
         """Groups of files that are one adapter; see `duplicates`."""
         from lorarium.library.duplicates import duplicates
 
-        return duplicates(self.view, where)
+        return duplicates(self.snapshot, where)
 
     def tidy_plan(self) -> Plan:
         """Copies, cuts, dead, broken and misnamed files, to look at; see `tidy_plan`."""
         from lorarium.library.tidy_plan import make_plan
 
-        return make_plan(self.view)
+        return make_plan(self.snapshot)
 
     def tidy(self, plan: Plan, on_move: OnMove = lambda path, problem: None) -> Tidied:
         """Move what is chosen in a plan to the trash, to be taken back by `untidy`."""
@@ -173,13 +173,13 @@ class Library:
         """Where an adapter comes from, as far as the library knows; see `lineage`."""
         from lorarium.library.lineage import lineage
 
-        return lineage(self.view, as_place(path))
+        return lineage(self.snapshot, as_place(path))
 
     def clusters(self, where: str | None = None, *, least: int = 3) -> list[Cluster]:
         """Groups of like adapters with names from their metadata; see `clusters`."""
         from lorarium.library.clusters import clusters
 
-        return clusters(self.view, where, least=least)
+        return clusters(self.snapshot, where, min_size=least)
 
     def map(
         self,
@@ -198,7 +198,7 @@ class Library:
         paths = [Path(path) for path in marked]
         target = check_target(out, force=force, suffixes=SUFFIXES)
         return draw(
-            self.view, target, color=color, where=where, marked=paths, seed=seed, force=force
+            self.snapshot, target, color=color, where=where, marked=paths, seed=seed, force=force
         )
 
 

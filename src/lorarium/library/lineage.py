@@ -24,7 +24,7 @@ from lorarium.library.origins import Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.possible import COUNTS
 from lorarium.library.search import subject
-from lorarium.library.view import View
+from lorarium.library.snapshot import Snapshot
 from lorarium.remote import RemotePath
 
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
@@ -34,7 +34,7 @@ MOST = 20  # listed of each sort
 CHILDREN = 40  # candidates that may be merges of this one
 ONE_RATIO = 0.02  # by how much the weights of a whole may differ for it to be a part
 
-_SEARCHERS: weakref.WeakKeyDictionary[View, dict[str, Searcher]] = weakref.WeakKeyDictionary()
+_SEARCHERS: weakref.WeakKeyDictionary[Snapshot, dict[str, Searcher]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Parent:
     high: float
     share: float  # of the energy of the merge
     verdict: str
-    said: bool = False  # by the file itself
+    said_by_file: bool = False  # by the file itself
     also: tuple[str, ...] = ()  # equal files, which it may have been as well
     instead: tuple[str, ...] = ()  # other files that explain the merge as well
 
@@ -75,7 +75,7 @@ class Parent:
             "interval": [round(x, 4) for x in bounds] if known else None,
             "share": round(self.share, 4),
             "verdict": self.verdict,
-            "said_by_file": self.said,
+            "said_by_file": self.said_by_file,
             "also": list(self.also),
             "instead": list(self.instead),
         }
@@ -96,7 +96,7 @@ class Merge:
     via: str = ""
 
     @property
-    def whole(self) -> bool:
+    def complete(self) -> bool:
         return 1 - self.explained <= ROUNDING * 1.01
 
     def to_json(self) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class Merge:
             "parents": [parent.to_json() for parent in self.parents],
             "verdict": self.verdict,
             "explained": round(self.explained, 5),
-            "whole": self.whole,
+            "whole": self.complete,
             "exact": self.exact,
             "cut": round(self.cut, 5),
             "weights_by_module": self.by_module,
@@ -113,7 +113,7 @@ class Merge:
 
 
 @dataclass(frozen=True)
-class Said:
+class HeaderStatement:
     """What the file says of its making. `agrees` is None where the weights cannot tell; `absent`
     counts the inputs that the library has not."""
 
@@ -135,7 +135,7 @@ class Lineage:
     merge: Merge | None
     children: tuple[Parent, ...]  # merges of which this is a parent, with its weight there
     start: tuple[Relative, ...]  # same trainer and seed, another subject
-    said: Said | None = None
+    said_by_file: HeaderStatement | None = None
 
     def to_json(self) -> dict[str, Any]:
         lists = ("copies", "run", "start", "children")
@@ -144,17 +144,17 @@ class Lineage:
             "family": self.family,
             **{name: [item.to_json() for item in getattr(self, name)] for name in lists},
             "merge": self.merge.to_json() if self.merge else None,
-            "said_by_file": self.said.to_json() if self.said else None,
+            "said_by_file": self.said_by_file.to_json() if self.said_by_file else None,
         }
 
 
-def lineage(view: View, path: Path | RemotePath) -> Lineage:
+def lineage(snapshot: Snapshot, path: Path | RemotePath) -> Lineage:
     """Everything that the library can say about the descent of a file, indexed or not."""
-    row = subject(view, path)
+    row = subject(snapshot, path)
     family = str(row["family"])
-    view.need_family(family)
-    searchers = _SEARCHERS.setdefault(view, {})
-    searcher = searchers.setdefault(family, Searcher(Members(view, family)))
+    snapshot.need_family(family)
+    searchers = _SEARCHERS.setdefault(snapshot, {})
+    searcher = searchers.setdefault(family, Searcher(Members(snapshot, family)))
     return _Question(searcher, Member(row, Sketch.from_bytes(row["sketch"]))).answer()
 
 
@@ -169,8 +169,8 @@ class _Question:
         origins = self.searcher.origins(self.asked)
         relations = dict((o.path, (o, r)) for o, r in self.members.copies(self.asked))
         children = self._children(relations, origins)
-        told = [o for o in origins.origins if o.verdict != UNKNOWN] if origins else []
-        known = {m.path for o in told for m in o.files}
+        certain = [o for o in origins.origins if o.verdict != UNKNOWN] if origins else []
+        known = {m.path for o in certain for m in o.files}
         known |= {child.path for child in children if child.verdict != UNKNOWN}
         if origins is not None and origins.via is not None:
             known -= {origins.via.path}
@@ -195,7 +195,7 @@ class _Question:
             _merge(origins),
             tuple(children),
             tuple(sorted(start, key=lambda r: -r.start)[:MOST]),
-            _said(origins),
+            _header_statement(origins),
         )
 
     def _copy(self, other: Member, relation: Relation) -> Relative:
@@ -231,8 +231,8 @@ class _Question:
         ]
         able.sort(key=lambda item: -item[0])
         children = []
-        told = [o for o in own.origins if o.verdict != UNKNOWN] if own is not None else []
-        made_of = {m.path for o in told for m in o.files}  # else it may have come before or after
+        certain = [o for o in own.origins if o.verdict != UNKNOWN] if own is not None else []
+        made_of = {m.path for o in certain for m in o.files}  # others may be either
         for cosine, member in able[:CHILDREN]:
             theirs = self.searcher.origins(member)
             if theirs is None:
@@ -254,7 +254,7 @@ class _Question:
 
 def _is_open(theirs: Origins) -> bool:
     """Whether other files than those that are told may have gone into it."""
-    if theirs.said is not None and len(theirs.said.inputs) > 1 and theirs.agrees is not False:
+    if theirs.claim is not None and len(theirs.claim.inputs) > 1 and theirs.agrees is not False:
         return theirs.absent > 0
     return theirs.verdict == UNKNOWN or theirs.rest > ROUNDING
 
@@ -278,7 +278,13 @@ def _as_a_part(own: Origins | None, theirs: Origins) -> Origin | None:
 
 def _parent(path: str, origin: Origin) -> Parent:
     return Parent(
-        path, origin.weight, origin.low, origin.high, origin.share, origin.verdict, origin.said
+        path,
+        origin.weight,
+        origin.low,
+        origin.high,
+        origin.share,
+        origin.verdict,
+        origin.said_by_file,
     )
 
 
@@ -293,7 +299,7 @@ def _merge(origins: Origins | None) -> Merge | None:
             o.high,
             o.share,
             o.verdict,
-            o.said,
+            o.said_by_file,
             tuple(m.path for m in o.files[1:]),
             tuple(m.path for m in o.instead),
         )
@@ -310,10 +316,12 @@ def _merge(origins: Origins | None) -> Merge | None:
     )
 
 
-def _said(origins: Origins | None) -> Said | None:
-    if origins is None or origins.said is None:
+def _header_statement(origins: Origins | None) -> HeaderStatement | None:
+    if origins is None or origins.claim is None:
         return None
-    return Said(origins.said.method, origins.said.inputs, origins.agrees, origins.absent)
+    return HeaderStatement(
+        origins.claim.method, origins.claim.inputs, origins.agrees, origins.absent
+    )
 
 
 def _run_note(a: Any, b: Any, start: float) -> str:
@@ -325,4 +333,4 @@ def _run_note(a: Any, b: Any, start: float) -> str:
     return "the same run, or trained again from the same start"
 
 
-__all__: Sequence[str] = ["Lineage", "Merge", "Parent", "Relative", "Said", "lineage"]
+__all__: Sequence[str] = ["HeaderStatement", "Lineage", "Merge", "Parent", "Relative", "lineage"]

@@ -16,8 +16,8 @@ from lorarium.errors import LorariumError
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, Relation, Weights, compare
 from lorarium.library.factored import Factored
 from lorarium.library.held import HeldWeights
+from lorarium.library.snapshot import FamilySpace, Snapshot
 from lorarium.library.spaces import BUILT_IN
-from lorarium.library.view import Space, View
 
 SCREENED = 2000  # adapters nearest in either sense, among which relatives are looked for
 ONE_SIZE = 0.08  # by how much a sketch may miss the energy that a cut has in common with its whole
@@ -59,9 +59,9 @@ class Member:
 class Members:
     """All of one family, or those around the one that is asked about when there are very many."""
 
-    def __init__(self, view: View, family: str) -> None:
-        self.view, self.family = view, family
-        self.product = view.space(BUILT_IN["product"], family)
+    def __init__(self, snapshot: Snapshot, family: str) -> None:
+        self.snapshot, self.family = snapshot, family
+        self.product = snapshot.space(BUILT_IN["product"], family)
         self.held = HeldWeights()
         self._all: list[Member] | None = None
         self._factored: dict[str, Factored] = {}
@@ -74,23 +74,23 @@ class Members:
                 self._all = self.of_ids(self.product.ids)
             members = self._all
         else:
-            like = self.view.space(BUILT_IN["input"], self.family)
+            like = self.snapshot.space(BUILT_IN["input"], self.family)
             near = [*_near(self.product, asked.sketch), *_near(like, asked.sketch)]
             members = self.of_ids(list(dict.fromkeys(near)))
         return [m for m in members if m.path != asked.path]
 
     def of_ids(self, ids: Sequence[str]) -> list[Member]:
-        sketches = self.view.sketches(ids)
-        files = zip(ids, self.view.rows(ids), strict=True)
+        sketches = self.snapshot.sketches(ids)
+        files = zip(ids, self.snapshot.rows(ids), strict=True)
         return [Member(row, sketches[id]) for id, rows in files if id in sketches for row in rows]
 
     def with_print(self, fingerprint: str) -> list[Member]:
         """The files of one fingerprint, the shortest path first."""
-        column = self.view.files["fingerprint"].to_pylist()
-        ids = self.view.files["id"].to_pylist()
+        column = self.snapshot.files["fingerprint"].to_pylist()
+        ids = self.snapshot.files["id"].to_pylist()
         same = {i for i, mark in zip(ids, column, strict=True) if i and mark == fingerprint}
-        found = [m for m in self.of_ids(sorted(same)) if m.row["family"] == self.family]
-        return sorted(found, key=lambda m: (len(m.path), m.path))
+        members = [m for m in self.of_ids(sorted(same)) if m.row["family"] == self.family]
+        return sorted(members, key=lambda m: (len(m.path), m.path))
 
     def weights(self, member: Member) -> Weights | None:
         """None when the file is gone or is not what it was."""
@@ -121,8 +121,8 @@ class Members:
         """What `b` is to `a` by the weights of both; by the sketches where a file is gone."""
         one, two = a.key, b.key
         if (one, two) not in self._relations:
-            self._relations[one, two] = found = self._relation(a, b)
-            self._relations[two, one] = None if found is None else turned(found)
+            self._relations[one, two] = relation = self._relation(a, b)
+            self._relations[two, one] = None if relation is None else turned(relation)
         return self._relations[one, two]
 
     def _relation(self, a: Member, b: Member) -> Relation | None:
@@ -160,7 +160,7 @@ def _worth_comparing(a: Member, b: Member) -> bool:
     return smaller and abs(common - 1) <= ONE_SIZE
 
 
-def _near(space: Space, sketch: Sketch) -> Iterable[str]:
+def _near(space: FamilySpace, sketch: Sketch) -> Iterable[str]:
     """Ids that are far from having nothing in common, in either sign."""
     full = space.encoder.full(sketch)
     if full is None:  # a bias alone has no input side

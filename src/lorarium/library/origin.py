@@ -19,13 +19,13 @@ class Origin:
     high: float
     share: float
     verdict: str
-    said: bool = False
+    said_by_file: bool = False
     instead: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
 class Origins:
-    """`said` is the header's statement, `agrees` whether the weights bear it out (None when that
+    """`claim` is the header's statement, `agrees` whether the weights bear it out (None when that
     cannot be told), `absent` how many of its inputs are not here; `via` the file that the target
     was cut from and has its origins through."""
 
@@ -35,7 +35,7 @@ class Origins:
     varies: bool
     verdict: str
     exact: bool
-    said: Statement | None = None
+    claim: Statement | None = None
     agrees: bool | None = None
     absent: int = 0
     via: Member | None = None

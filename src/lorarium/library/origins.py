@@ -45,7 +45,7 @@ class Searcher:
 
     def origins(self, asked: Member) -> Origins | None:
         """What is known of them, or else what is possible."""
-        return self._once(self._known_or_possible, asked)
+        return self._once(self._find_known_or_possible, asked)
 
     def solved(self, asked: Member) -> Origins | None:
         """What weights or header say, by originals where other files say what those are."""
@@ -72,7 +72,7 @@ class Searcher:
             if answer is not None:
                 parents = tuple(scaled(o, factor) for o in answer.origins)
                 header = self.claims.statement(asked)
-                return replace(answer, origins=parents, via=whole, said=header, agrees=None)
+                return replace(answer, origins=parents, via=whole, claim=header, agrees=None)
         return None
 
     def _wholes(self, asked: Member) -> list[tuple[Member, float]]:
@@ -99,14 +99,14 @@ class Searcher:
     def _solve(self, asked: Member) -> Origins | None:
         first = self.alone(asked)
         fit = None if first is None else self._fit(asked)
-        if first is None or fit is None or fit[1] is None or not self._is_of_made(first):
+        if first is None or fit is None or fit[1] is None or not self._has_derived_parent(first):
             return first
         pool, explanation = fit[0], self._by_originals(asked, *fit)
         if explanation is not None:
             explanation = self._without_stand_ins(pool, explanation)
         return self.claims.apply(asked, self._to_origins(asked, pool, explanation))
 
-    def _known_or_possible(self, asked: Member) -> Origins | None:
+    def _find_known_or_possible(self, asked: Member) -> Origins | None:
         known = self.solved(asked)
         if known is not None:
             return known
@@ -187,7 +187,7 @@ class Searcher:
 
     # by what other files are
 
-    def _is_of_made(self, first: Origins) -> bool:
+    def _has_derived_parent(self, first: Origins) -> bool:
         """Whether a parent has parents itself."""
         parents = [origin.files[0] for origin in first.origins]
         return any(self.alone(m) is not None or self.claims.claim(m) for m in parents)
@@ -200,29 +200,29 @@ class Searcher:
         same = [o.path for o, r in self.members.copies(asked) if r.name in (SAME, SCALED)]
         target, out = {asked.path, *same}, set[int]()
         while True:
-            children, turned, derived = set[int](), set[int](), set[int]()
+            children, reversible, derived = set[int](), set[int](), set[int]()
             for source in explanation.sources:
                 origins = self.alone(pool.member(source))
                 if origins is None:
                     continue
-                later = _is_child(origins, target, explanation)
-                if later is None:
-                    turned.add(source.index)
-                elif later:
+                is_child = _is_child(origins, target, explanation)
+                if is_child is None:
+                    reversible.add(source.index)
+                elif is_child:
                     children.add(source.index)
                 elif _is_whole(origins) and len(origins.origins) > 1:
                     derived.add(source.index)
                     pool.add(pool.places([o.files[0] for o in origins.origins]))
-            apart = children or derived | turned
-            if not apart:
+            excluded = children or derived | reversible
+            if not excluded:
                 return explanation
-            able = [i for i in range(len(pool.chosen)) if i not in out | apart]
+            able = [i for i in range(len(pool.chosen)) if i not in out | excluded]
             better = explain(pool.equations, able)
             if children and better is None:
                 return None
             if better is None or not (children or better.rest <= ROUNDING):
-                return _unknown(explanation) if turned else explanation
-            explanation, out = better, out | apart
+                return _unknown(explanation) if reversible else explanation
+            explanation, out = better, out | excluded
 
     def _without_stand_ins(self, pool: CandidatePool, explanation: Explanation) -> Explanation:
         """A merge of an absent file with another parent stands for the absent one as well as for
@@ -257,7 +257,7 @@ def _is_child(origins: Origins, target: set[str], explanation: Explanation) -> b
     None when the one is as good as the other."""
     if not target & origins.paths:
         return False
-    if any(o.said and target & {m.path for m in o.files} for o in origins.origins):
+    if any(o.said_by_file and target & {m.path for m in o.files} for o in origins.origins):
         return True
     if explanation.verdict == SURE and origins.rest > ROUNDING:
         return False

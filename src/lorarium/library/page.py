@@ -20,7 +20,7 @@ from lorarium.errors import LorariumError, one_line, quoted
 from lorarium.formats.target import write_atomically
 from lorarium.library.clusters import clusters, family_vectors
 from lorarium.library.layout import places, squares
-from lorarium.library.view import View
+from lorarium.library.snapshot import Snapshot
 
 TEXTS = ("cluster", "tag", "family", "dialect", "kind", "dtype", "tool", "base", "author", "folder")
 NUMBERS = ("rank", "modules", "norm", "steps", "size")
@@ -55,7 +55,7 @@ class Points:
 
 
 def draw(
-    view: View,
+    snapshot: Snapshot,
     out: Path,
     *,
     color: str = "cluster",
@@ -68,7 +68,7 @@ def draw(
     if color not in COLORS:
         what = f"no field {quoted(color)} to colour by"
         raise LorariumError(what, hint=f"there are {', '.join(COLORS)}")
-    points = gather(view, where, seed, marked)
+    points = gather(snapshot, where, seed, marked)
     if out.suffix.lower() == ".html":
         write_atomically(out, [page(points, color).encode()], force=force)
     else:
@@ -79,23 +79,23 @@ def draw(
     return Drawn(str(out), len(points.rows), counts, points.layout)
 
 
-def gather(view: View, where: str | None, seed: int, marked: Sequence[Path] = ()) -> Points:
+def gather(snapshot: Snapshot, where: str | None, seed: int, marked: Sequence[Path] = ()) -> Points:
     """Lay out every family and collect what is shown about each content."""
-    allowed = view.allowed(where)
+    allowed = snapshot.allowed(where)
     marks = {str(path.resolve()) for path in marked}
-    cluster_of = {path: c.name for c in clusters(view, where) for path in c.paths}
-    found = []
-    for family, _ in view.families().most_common():
-        ids, vectors = family_vectors(view, family, allowed)
+    cluster_of = {path: c.name for c in clusters(snapshot, where) for path in c.paths}
+    layouts = []
+    for family, _ in snapshot.families().most_common():
+        ids, vectors = family_vectors(snapshot, family, allowed)
         if ids:
-            found.append((family, ids, *places(vectors, seed)))
-    if not found:
+            layouts.append((family, ids, *places(vectors, seed)))
+    if not layouts:
         raise LorariumError("there is nothing to draw", hint="index a folder, or change --where")
-    corners = squares([len(ids) for _, ids, _, _ in found])
+    corners = squares([len(ids) for _, ids, _, _ in layouts])
     rows: list[dict[str, Any]] = []
     xy, panels = [], []
-    for (family, ids, unit, _), (x, y, side) in zip(found, corners, strict=True):
-        rows += [_row(files, marks) for files in view.rows(ids) if files]
+    for (family, ids, unit, _), (x, y, side) in zip(layouts, corners, strict=True):
+        rows += [_row(files, marks) for files in snapshot.rows(ids) if files]
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))
     for mark in sorted(marks - {row["marked"] for row in rows}):
@@ -106,7 +106,7 @@ def gather(view: View, where: str | None, seed: int, marked: Sequence[Path] = ()
         row["cluster"] = cluster_of.get(row["path"], "")
         row["shown"] = row["path"][len(common) :]
         row["folder"] = os.path.dirname(row["shown"])
-    methods = {method for *_, method in found}
+    methods = {method for *_, method in layouts}
     return Points(rows, np.concatenate(xy), panels, " and ".join(sorted(methods)))
 
 

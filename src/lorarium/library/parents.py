@@ -58,41 +58,37 @@ class Explanation:
     varies: bool
     verdict: str
 
-    @property
-    def whole(self) -> bool:
-        return self.verdict == SURE
-
 
 def explain(equations: Equations, able: Sequence[int]) -> Explanation | None:
     """The best sum of the candidates that are `able`; None when there is none worth a word."""
     able = list(able)
     held = [i for i in able if equations.rank(i) <= equations.rank(-1)]
-    roughly = _sum_of(equations, list(held))
-    if roughly is not None and roughly.rest <= ROUNDING:
-        return roughly
-    found = _sum_of(equations, able) if len(held) < len(able) else None
-    if found is not None and found.rest <= ROUNDING:
-        return found
-    return _inside(equations, able) or roughly
+    low_rank = _sum_of(equations, list(held))
+    if low_rank is not None and low_rank.rest <= ROUNDING:
+        return low_rank
+    any_rank = _sum_of(equations, able) if len(held) < len(able) else None
+    if any_rank is not None and any_rank.rest <= ROUNDING:
+        return any_rank
+    return _inside(equations, able) or low_rank
 
 
 def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
     """A sum that leaves little; a choice that only cancellation can make is tried again without
     the file that holds the most besides."""
     while able:
-        grams, solution = _chosen(equations, able)
+        grams, solution = _choose_files(equations, able)
         if not solution.chosen or solution.rest > MOSTLY:
             return None
         one = solve(equations.grams.sum(axis=0)[None], solution.chosen)
         have, wanted = equations.room(solution.chosen, one.weights[0])
         if equations.full() or have >= wanted - CANCELLED:
             cut = equations.cut(solution.chosen, one.weights[0])
-            return _judged(equations, able, grams, solution, cut)
+            return _describe_sources(equations, able, grams, solution, cut)
         able.remove(max(solution.chosen, key=equations.rank))
     return None
 
 
-def _chosen(equations: Equations, able: Sequence[int]) -> tuple[Array, Solution]:
+def _choose_files(equations: Equations, able: Sequence[int]) -> tuple[Array, Solution]:
     """The files that are needed, with one weight each, or if that does not do with one for each
     module; and the inner products which that was solved on."""
     grams = equations.grams
@@ -122,7 +118,7 @@ def eliminate(
         solution = solve(grams, [i for p, i in enumerate(solution.chosen) if p != out])
 
 
-def _judged(
+def _describe_sources(
     equations: Equations, able: Sequence[int], grams: Array, solution: Solution, cut: float
 ) -> Explanation | None:
     """Each parent with what else would do, and an interval of its weight."""
@@ -165,7 +161,7 @@ def _intervals(
 ) -> list[tuple[float, float]]:
     """Of each weight, from how it differs between modules where the file counts."""
     table = solve(equations.grams, chosen).weights
-    found = []
+    intervals = []
     for place, i in enumerate(chosen):
         energy = equations.grams[:, i + 1, i + 1]
         known = table[energy > 1e-3 * energy.max(), place]
@@ -175,8 +171,8 @@ def _intervals(
         else:
             spread = 1.4826 * float(np.median(np.abs(known - middle))) / np.sqrt(len(known))
             low, high = middle - 3 * spread - 1e-4, middle + 3 * spread + 1e-4
-        found.append((float(min(low, middle)), float(max(high, middle))))
-    return found
+        intervals.append((float(min(low, middle)), float(max(high, middle))))
+    return intervals
 
 
 def _related(gram: Array, chosen: Sequence[int]) -> bool:
@@ -189,7 +185,7 @@ def _related(gram: Array, chosen: Sequence[int]) -> bool:
 def _inside(equations: Equations, able: Sequence[int]) -> Explanation | None:
     """Parents that lie in the file as they are, whatever else is in it: some others are not here.
     Of files that hold one another the originals count."""
-    found: dict[int, tuple[float, float]] = {}
+    contained: dict[int, tuple[float, float]] = {}
     for i in able:
         inside, weights, flaws = equations.contained(i)
         if inside < 1 - INSIDE or not len(weights) or equations.full():
@@ -197,10 +193,10 @@ def _inside(equations: Equations, able: Sequence[int]) -> Explanation | None:
         middle = float(np.median(weights))
         off = np.median(np.abs(weights / middle - 1)) if middle else np.inf
         if off <= SPREAD and np.median(flaws) <= FLAW:
-            found[i] = middle, abs(middle) * float(off)
+            contained[i] = middle, abs(middle) * float(off)
     sources = []
-    for i in _independent(equations, found):
-        weight, spread = found[i]
+    for i in _independent(equations, contained):
+        weight, spread = contained[i]
         share = weight**2 * equations.share(i)
         low, high = weight - 3 * spread - 1e-4, weight + 3 * spread + 1e-4
         sources.append(Source(i, weight, low, high, share, LIKELY))
@@ -213,15 +209,15 @@ def _inside(equations: Equations, able: Sequence[int]) -> Explanation | None:
     return Explanation(tuple(sources), float(left @ gram @ left), 0.0, False, LIKELY)
 
 
-def _independent(equations: Equations, found: dict[int, tuple[float, float]]) -> list[int]:
+def _independent(equations: Equations, contained: dict[int, tuple[float, float]]) -> list[int]:
     """Without files that were cut from another one, and without sums of others."""
     gram = equations.grams.sum(axis=0)[1:, 1:]
-    cut = {i for i in found for j in found if i != j and _cut_from(gram, i, j)}
-    kept: list[int] = []
-    for i in sorted(found.keys() - cut, key=equations.rank):
-        if not _is_sum(gram, i, kept):
-            kept.append(i)
-    return kept
+    cut = {i for i in contained for j in contained if i != j and _cut_from(gram, i, j)}
+    independent: list[int] = []
+    for i in sorted(contained.keys() - cut, key=equations.rank):
+        if not _is_sum(gram, i, independent):
+            independent.append(i)
+    return independent
 
 
 def _is_sum(gram: Array, j: int, chosen: Sequence[int]) -> bool:

@@ -81,9 +81,9 @@ def _colors(points: Points, field: str) -> tuple[list[Color], list[tuple[str, Co
             return [GREY] * len(values), [("none", GREY)]
         low, high = np.quantile(known, [0.02, 0.98])
         shares = (numbers - low) / ((high - low) or 1)
-        found = [_mix(float(s)) if np.isfinite(s) else GREY for s in shares]
+        colors = [_mix(float(s)) if np.isfinite(s) else GREY for s in shares]
         marks = np.linspace(0, 1, 5)
-        return found, [(f"{low + m * (high - low):.4g}", _mix(float(m))) for m in marks]
+        return colors, [(f"{low + m * (high - low):.4g}", _mix(float(m))) for m in marks]
     words = [str(v or "") for v in values]
     counts = Counter(word for word in words if word)
     named = [word for word, _ in counts.most_common(len(COLORS))]

@@ -64,9 +64,9 @@ def _holds_more(a: Member, b: Member) -> bool:
 def _apart(places: Sequence[int], units: Array, near: Array) -> list[int]:
     """Those that have less to do with each other than two files have that both were made of the
     one that they are near to."""
-    kept: list[int] = []
+    unrelated: list[int] = []
     for i in places:
-        by_way = near[kept] * near[i] / 2
-        if (by_way > CHANCE).all() and (np.abs(units[kept] @ units[i]) < by_way).all():
-            kept.append(i)
-    return kept
+        by_way = near[unrelated] * near[i] / 2
+        if (by_way > CHANCE).all() and (np.abs(units[unrelated] @ units[i]) < by_way).all():
+            unrelated.append(i)
+    return unrelated

@@ -70,16 +70,16 @@ def changes(a: Weights, b: Weights) -> list[str] | None:
 
 
 def _form(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    found = []
+    differences = []
     if a["dialect"] != b["dialect"]:
-        found.append(f"dialect {a['dialect']} → {b['dialect']}")
+        differences.append(f"dialect {a['dialect']} → {b['dialect']}")
     if a.get("dtype") and b.get("dtype") and a["dtype"] != b["dtype"]:
-        found.append(f"{a['dtype']} → {b['dtype']}")
+        differences.append(f"{a['dtype']} → {b['dtype']}")
     if a["rank"] is not None and b["rank"] is not None and a["rank"] != b["rank"]:
-        found.append(f"rank {a['rank']:g} → {b['rank']:g}")
+        differences.append(f"rank {a['rank']:g} → {b['rank']:g}")
     if a["modules"] != b["modules"]:
-        found.append(f"{a['modules']} → {b['modules']} modules")
-    return found
+        differences.append(f"{a['modules']} → {b['modules']} modules")
+    return differences
 
 
 def _projected(small: Weights, large: Weights) -> bool:
@@ -109,14 +109,14 @@ def cut_from(small: Adapter, large: Adapter) -> bool:
     inside = left = chance = 0.0
     small, large = drop_magnitude(small), drop_magnitude(large)
     for module, delta in small.items():
-        whole = large.deltas.get(module)
-        if whole is None or whole.shape != delta.shape:
+        other = large.deltas.get(module)
+        if other is None or other.shape != delta.shape:
             return False
         if not isinstance(delta, LowRank):
             continue
         Q = basis(delta)
-        parts = [apply_transposed(matrix_form(d), Q) for d in (whole, delta)]
-        rest = max(0.0, inner(whole, whole) - 2 * inner(whole, delta) + inner(delta, delta))
+        parts = [apply_transposed(matrix_form(d), Q) for d in (other, delta)]
+        rest = max(0.0, inner(other, other) - 2 * inner(other, delta) + inner(delta, delta))
         inside += float(np.square(parts[0] - parts[1]).sum())
         left += rest
         chance += rest * Q.shape[1] / len(Q)
@@ -129,12 +129,12 @@ def _dora(row: Mapping[str, Any]) -> bool:
 
 def relation(asked: Weights, other: Weights) -> str:
     """In a few words what `other` is to `asked`; empty when they share no weights."""
-    found = changes(asked, other)
-    if found is not None:
-        if found == ["identical file"]:
-            return found[0]
+    differences = changes(asked, other)
+    if differences is not None:
+        if differences == ["identical file"]:
+            return differences[0]
         # sketches tell what is equal but for rounding; what was cut or merged with little is near
         same = abs(cosine(asked.product, other.product)) >= EQUAL
-        return ("copy: " if same else "near copy: ") + ", ".join(found)
+        return ("copy: " if same else "near copy: ") + ", ".join(differences)
     c = cosine(asked.product, other.product)
     return f"shares weights ({c:.2f})" if abs(c) >= RELATED else ""

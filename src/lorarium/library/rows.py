@@ -22,11 +22,11 @@ from lorarium.errors import LorariumError, file_error
 from lorarium.files import is_regular, read_bytes
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
-from lorarium.formats.hashes import hash_file
 from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES
-from lorarium.formats.health import check
-from lorarium.formats.metadata import tag_shares, training, trigger_words
-from lorarium.formats.sidecars import Sidecar, find_sidecars
+from lorarium.formats.inspection.hashes import hash_file
+from lorarium.formats.inspection.health import check
+from lorarium.formats.inspection.metadata import tag_shares, training, trigger_words
+from lorarium.formats.inspection.sidecars import Sidecar, find_sidecars
 from lorarium.library.scan import Entry, Signature, signature
 from lorarium.remote import RemotePath, as_place, local_copy
 
@@ -60,9 +60,9 @@ def read_row(entry: Entry, reader: str) -> dict[str, Any]:
         return row | _guarded(lambda: _read_remote(path))
     for _ in range(TRIES):
         before = signature(path)
-        found = _guarded(lambda: _read(path))
+        facts = _guarded(lambda: _read(path))
         if before is not None and signature(path) == before:
-            return row | before._asdict() | found
+            return row | before._asdict() | facts
     # no signature matches this one, so that the next run looks again
     unknown = Signature(0, 0, 0, 0, "")
     return row | unknown._asdict() | {"error": "it changed while it was read; index again"}
@@ -179,9 +179,9 @@ def _tags(metadata: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:
 
 
 def _words(metadata: Mapping[str, str], sidecars: Sequence[Sidecar]) -> list[str]:
-    told = [word.text for word in trigger_words(metadata)]
-    beside = [str(word) for sidecar in sidecars for word in sidecar.facts.get("words", ())]
-    return list(dict.fromkeys([*told, *beside]))[:MOST_WORDS]
+    in_metadata = [word.text for word in trigger_words(metadata)]
+    in_sidecars = [str(word) for sidecar in sidecars for word in sidecar.facts.get("words", ())]
+    return list(dict.fromkeys([*in_metadata, *in_sidecars]))[:MOST_WORDS]
 
 
 def adapter_row(adapter: Adapter) -> dict[str, Any]:

@@ -51,8 +51,8 @@ def sample(folder: Path | None = None) -> Sample:
         table = json.loads(card.read_text("utf-8"))
         if table["format"] != FORMAT:
             raise ValueError("another format")
-        found = tuple(_sampled(folder, row) for row in table["adapters"])
-        made = Sample(folder, str(table["base_hash"]), found)
+        adapters = tuple(_sampled(folder, row) for row in table["adapters"])
+        made = Sample(folder, str(table["base_hash"]), adapters)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LorariumError(f"the card is damaged ({error})", where=str(card), hint=AGAIN) from None
     for one in made.adapters:

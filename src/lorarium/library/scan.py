@@ -20,7 +20,7 @@ from lorarium.errors import LorariumError
 from lorarium.files import is_folder, is_inside
 from lorarium.formats import peft
 from lorarium.formats.header import LORA_SUFFIXES
-from lorarium.formats.sidecars import DESCRIPTIONS
+from lorarium.formats.inspection.sidecars import DESCRIPTIONS
 from lorarium.library.folder import CARD
 from lorarium.remote import RemotePath, as_place, list_files
 
@@ -89,20 +89,20 @@ class Scan:
 
 def scan(folders: Iterable[Path | RemotePath]) -> Scan:
     """Every tensor file below the folders, each once, links out of a folder left out."""
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     closed: list[str] = []
     for folder in folders:
         if isinstance(folder, RemotePath):
             for file in list_files(folder, LORA_SUFFIXES):
                 state = remote_signature(file.size, file.version)
-                found.setdefault(file.path.address, Entry(file.path.address, state))
+                entries.setdefault(file.path.address, Entry(file.path.address, state))
             continue
         if not is_folder(folder):
             raise LorariumError("there is no such folder", where=str(folder))
         root = folder.resolve()
         for entry in _walk(root, closed):
-            found.setdefault(entry.path, entry)
-    return Scan([found[path] for path in sorted(found)], closed)
+            entries.setdefault(entry.path, entry)
+    return Scan([entries[path] for path in sorted(entries)], closed)
 
 
 def _walk(root: Path, closed: list[str]) -> Iterator[Entry]:

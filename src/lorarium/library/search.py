@@ -24,8 +24,8 @@ from lorarium.formats.header import LORA_SUFFIXES
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
 from lorarium.library.rows import adapter_row, read_row, readers
 from lorarium.library.scan import Entry, remote_signature, signature, suffix_of
-from lorarium.library.spaces import Encoder, for_adapters, for_kinds, unit
-from lorarium.library.view import Near, Space, View
+from lorarium.library.snapshot import FamilySpace, Near, Snapshot
+from lorarium.library.spaces import VectorSpace, for_adapters, for_kinds, unit
 from lorarium.notebook import html_table
 from lorarium.remote import RemotePath, as_place, list_files
 
@@ -163,7 +163,7 @@ class Answer(Sequence[Match]):
 
 
 def search(
-    view: View,
+    snapshot: Snapshot,
     queries: Sequence[Query],
     *,
     k: int = 10,
@@ -176,31 +176,31 @@ def search(
     `relate` also says which of them share weights with the one adapter that was asked for.
     """
     if not queries:
-        return _listed(view, where, k)
-    allowed = view.allowed(where)
-    rows = [subject(view, q.content) for q in queries if q.kind == "adapter"]
+        return _listed(snapshot, where, k)
+    allowed = snapshot.allowed(where)
+    rows = [subject(snapshot, q.content) for q in queries if q.kind == "adapter"]
     families = {str(row["family"]) for row in rows}
     if len(families) > 1:
         raise LorariumError(f"the queries are of different families: {', '.join(sorted(families))}")
     kinds = {q.kind for q in queries}
-    family = families.pop() if families else _family_for(view, kinds, allowed)
-    view.need_family(family)
-    encoder = _encoder(view, kinds, family, space)
-    vector = _vector(view, encoder, queries, rows)
-    here = view.space(encoder, family)
+    family = families.pop() if families else _family_for(snapshot, kinds, allowed)
+    snapshot.need_family(family)
+    encoder = _encoder(snapshot, kinds, family, space)
+    vector = _vector(snapshot, encoder, queries, rows)
+    here = snapshot.space(encoder, family)
     own = {str(row["path"]) for row in rows}
     near = here.nearest(vector, max(k, AROUND_QUERY) + len(own), allowed)
-    matches = matched(view, near, k, own)
+    matches = matched(snapshot, near, k, own)
     if relate and len(queries) == len(rows) == 1:
-        matches = _related(view, rows[0], matches)
-    verdict = judged(here, vector, near, matches, kinds)
+        matches = _related(snapshot, rows[0], matches)
+    verdict = closeness(here, vector, near, matches, kinds)
     return Answer(family, encoder.name, tuple(matches), **verdict)
 
 
-def matched(view: View, near: Near, k: int, without: Collection[str] = ()) -> list[Match]:
+def matched(snapshot: Snapshot, near: Near, k: int, without: Collection[str] = ()) -> list[Match]:
     """Contents with their files, those paths left out."""
     matches: list[Match] = []
-    for score, files in zip(near.scores, view.rows(near.ids), strict=True):
+    for score, files in zip(near.scores, snapshot.rows(near.ids), strict=True):
         others = [file for file in files if file["path"] not in without]
         if others and len(matches) < k:
             paths = tuple(str(file["path"]) for file in others)
@@ -208,7 +208,7 @@ def matched(view: View, near: Near, k: int, without: Collection[str] = ()) -> li
     return matches
 
 
-def subject(view: View, content: Adapter | Path | RemotePath) -> dict[str, Any]:
+def subject(snapshot: Snapshot, content: Adapter | Path | RemotePath) -> dict[str, Any]:
     """The row of an adapter that is asked about, as `index` would make it."""
     if isinstance(content, Adapter):
         return adapter_row(content)
@@ -244,57 +244,60 @@ def _subject_row(entry: Entry, content: str) -> dict[str, Any]:
     return row
 
 
-def _listed(view: View, where: str | None, k: int) -> Answer:
+def _listed(snapshot: Snapshot, where: str | None, k: int) -> Answer:
     """Without a query: what a filter lets through, by path, bad files too."""
     if where is None:
         raise LorariumError("what should be searched for?", hint="a file, words, or a filter")
-    files = view.files.filter(view.mask(where))
-    found = [Match(1.0, (str(row["path"]),), row) for row in files.slice(0, k).to_pylist()]
-    return Answer("", "", tuple(found), more=len(files) - len(found))
+    files = snapshot.files.filter(snapshot.mask(where))
+    matches = [Match(1.0, (str(row["path"]),), row) for row in files.slice(0, k).to_pylist()]
+    return Answer("", "", tuple(matches), more=len(files) - len(matches))
 
 
-def _family_for(view: View, kinds: set[Kind], allowed: set[str] | None) -> str:
+def _family_for(snapshot: Snapshot, kinds: set[Kind], allowed: set[str] | None) -> str:
     """For pictures and words: the family with most adapters that has a space for them."""
-    for family, _ in view.families().most_common():
-        if for_kinds(view.encoders, set(kinds), family):
+    for family, _ in snapshot.families().most_common():
+        if for_kinds(snapshot.encoders, set(kinds), family):
             return family
-    return next(iter(dict(view.families().most_common(1))), "unknown")
+    return next(iter(dict(snapshot.families().most_common(1))), "unknown")
 
 
-def _encoder(view: View, kinds: set[Kind], family: str, name: str) -> Encoder:
+def _encoder(snapshot: Snapshot, kinds: set[Kind], family: str, name: str) -> VectorSpace:
     if name:
-        if name not in view.encoders:
-            known = ", ".join(view.encoders)
+        if name not in snapshot.encoders:
+            known = ", ".join(snapshot.encoders)
             raise LorariumError(f"no vector space {quoted(name)}", hint=f"there are {known}")
-        return view.encoders[name]
+        return snapshot.encoders[name]
     if kinds == {"adapter"}:
-        return for_adapters(view.encoders, family, view.tables)
-    found = for_kinds(view.encoders, set(kinds), family)
-    if found is None:
+        return for_adapters(snapshot.encoders, family, snapshot.tables)
+    encoder = for_kinds(snapshot.encoders, set(kinds), family)
+    if encoder is None:
         what = " and ".join(sorted(kind for kind in kinds if kind != "adapter"))
         raise LorariumError(
             f"searching {family} adapters by {what} needs an encoder that puts both in one space, "
             "and there is none for this base model",
             hint=INSTEAD["pictures" if "pictures" in kinds else "words"],
         )
-    return found
+    return encoder
 
 
 def _vector(
-    view: View, encoder: Encoder, queries: Sequence[Query], rows: Sequence[dict[str, Any]]
+    snapshot: Snapshot,
+    encoder: VectorSpace,
+    queries: Sequence[Query],
+    rows: Sequence[dict[str, Any]],
 ) -> Array:
     """The mean of the unit vectors of all queries, again of length one."""
-    found: list[Array | None] = [encoder.full(Sketch.from_bytes(row["sketch"])) for row in rows]
+    vectors: list[Array | None] = [encoder.full(Sketch.from_bytes(row["sketch"])) for row in rows]
     pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
     if pictures:
         assert encoder.pictures is not None
-        found.append(unit(encoder.pictures(pictures)))
+        vectors.append(unit(encoder.pictures(pictures)))
     for query in queries:
         if query.kind == "words":
             assert encoder.words is not None
-            found.append(unit(encoder.words(query.content)))
-    known = [v for v in found if v is not None]
-    mixed = unit(np.sum(known, axis=0)) if len(known) == len(found) else None
+            vectors.append(unit(encoder.words(query.content)))
+    known = [v for v in vectors if v is not None]
+    mixed = unit(np.sum(known, axis=0)) if len(known) == len(vectors) else None
     if mixed is None:
         raise LorariumError(f"the query has no direction in the space {encoder.name}")
     return mixed
@@ -304,45 +307,45 @@ def picture_files(path: Path) -> list[Path]:
     """A picture itself, or those of a folder."""
     if not is_folder(path):
         return [path]
-    found = files_inside(path, PICTURES)
-    if not found:
+    pictures = files_inside(path, PICTURES)
+    if not pictures:
         raise LorariumError("there is no picture in this folder", where=str(path))
-    return found
+    return pictures
 
 
-def _related(view: View, row: dict[str, Any], matches: Sequence[Match]) -> list[Match]:
+def _related(snapshot: Snapshot, row: dict[str, Any], matches: Sequence[Match]) -> list[Match]:
     """Add how the matches are related by weights to the adapter that was asked for."""
     from lorarium.library.relate import Weights, relation
 
     asked = Weights(row, Sketch.from_bytes(row["sketch"]))
-    sketches = view.sketches([str(match.facts["id"]) for match in matches])
+    sketches = snapshot.sketches([str(match.facts["id"]) for match in matches])
     return [
         replace(match, relation=relation(asked, Weights(match.facts, sketches[match.facts["id"]])))
         for match in matches
     ]
 
 
-def judged(
-    space: Space, vector: Array, near: Near, matches: Sequence[Match], kinds: set[Kind]
+def closeness(
+    space: FamilySpace, vector: Array, near: Near, matches: Sequence[Match], kinds: set[Kind]
 ) -> dict[str, Any]:
     """Whether the best match is near, by the rules in `calibrate`."""
     known = space.calibration
     if not matches or known is None:
         return {}
     best = matches[0]
-    found = near.vectors[str(best.facts["id"])]
-    by_chance = chance(vector, found, known.mean, space.count)
+    match_vector = near.vectors[str(best.facts["id"])]
+    by_chance = chance(vector, match_vector, known.mean, space.count)
     if by_chance is None:
         return {}
     rules = [by_chance]
     share = None
     if kinds == {"adapter"}:
         share = known.share(best.score)
-        theirs = around(space.glance(found, AROUND_FOUND + TWINS), AROUND_FOUND)
-        least = known.least(around(near, AROUND_QUERY), theirs)
-        rules += [] if least is None else [least]
+        theirs = around(space.glance(match_vector, AROUND_FOUND + TWINS), AROUND_FOUND)
+        threshold = known.neighbour_threshold(around(near, AROUND_QUERY), theirs)
+        rules += [] if threshold is None else [threshold]
     if len(kinds) == 1:
-        rules += [least for kind, least in space.encoder.least.items() if kind in kinds]
+        rules += [t for kind, t in space.encoder.thresholds.items() if kind in kinds]
     return {
         "threshold": max(rules),
         "close": best.score >= max(rules),

@@ -1,79 +1,238 @@
-"""Small tables once more, as they are when mapped into memory: reading them needs no LanceDB,
-whose import alone takes two seconds.
-
-A snapshot says which manifests the table's folder held when it was taken. Every commit of the store
-writes another manifest, so a snapshot that names just those that are there is the table's state;
-any other is left alone, as is one that is damaged.
-"""
+"""One state of a library, read into memory as far as questions need it."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from pathlib import Path
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 
+from lorarium.adapter import Array
+from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
-from lorarium.formats.target import write_atomically
-from lorarium.library import arrow
+from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
+from lorarium.library.exact import GLANCED, SCREENED, Exact
+from lorarium.library.schema import FACTS
+from lorarium.library.spaces import APPROXIMATE, FILES, FINE, VectorSpace, decode_sketch
+from lorarium.library.store import PLACE, VECTOR, Store
+from lorarium.library.where import where as parse
 
-arrow.settle()
-FOLDER = "snapshot"  # beside the store
-MOST_ROWS = 2000  # of a table, which with their sketches are 60 MB
-_STATE = b"lorarium.state"
-_END = ".arrow"
+SAMPLE = 1000  # adapters that stand for all of a space
+WHOLE = 1000  # adapters up to which all are compared in full
 
 
-class Snapshots:
-    """Those of one store's tables, whose folders are `*.lance` in `store`."""
+@dataclass(frozen=True)
+class Near:
+    """Ids and cosines, best first, and the full vectors behind them."""
 
-    def __init__(self, store: Path) -> None:
-        self.store, self.folder = store, store.with_name(FOLDER)
+    ids: list[str]
+    scores: Array
+    vectors: Mapping[str, Array]
 
-    def read(self, name: str) -> pa.Table | None:
-        """The whole table, or nothing when there is no snapshot of its present state."""
-        try:
-            with pa.memory_map(str(self.folder / (name + _END))) as source:
-                table = pa.ipc.open_file(source).read_all()
-            # the state of the store is looked at last: what was read is no older than it
-            state = (table.schema.metadata or {}).get(_STATE, b"")
-            return table if state and state == self.state(name) else None
-        except (OSError, pa.ArrowException, ValueError):
+
+class FamilySpace:
+    """The vectors of one family under one encoder: ids and unit vectors in the same order."""
+
+    def __init__(self, snapshot: Snapshot, encoder: VectorSpace, family: str) -> None:
+        self.snapshot, self.encoder = snapshot, encoder
+        self.name = encoder.table(family)
+        self.count = snapshot.store.count(self.name)
+        self.large = self.count >= APPROXIMATE
+
+    @functools.cached_property
+    def ids(self) -> list[str]:
+        return self.snapshot.store.read(self.name, ["id"])["id"].to_pylist()
+
+    @functools.cached_property
+    def stored(self) -> VectorTable:
+        """All stored vectors."""
+        table = self.snapshot.store.read(self.name, ["id", VECTOR])
+        return VectorTable(table["id"].to_pylist(), Exact(matrix(table)))
+
+    @functools.cached_property
+    def in_full(self) -> VectorTable:
+        """All full vectors."""
+        full = self.full(self.ids)
+        return VectorTable(list(full), Exact(np.stack([*full.values()])))
+
+    @property
+    def calibration(self) -> Calibration | None:
+        return self.snapshot.calibrations.get(self.name)
+
+    @functools.cached_property
+    def longer(self) -> bool:
+        """Whether full vectors are longer than the stored ones."""
+        stored = self.snapshot.store.pick(self.name, "id", self.ids[:1], [VECTOR])
+        size = matrix(stored).shape[1]
+        return any(vector.size > size for vector in self.full(self.ids[:1]).values())
+
+    def sample(self) -> Array:
+        """Full vectors of some adapters, or of all of a small space, in an order at random."""
+        ids = sorted(self.ids)
+        order = np.random.default_rng(len(ids)).permutation(len(ids))[:SAMPLE]
+        chosen = [ids[i] for i in order]
+        full = self.full(chosen) if self.longer else self._vectors(chosen)
+        return np.stack([full[id] for id in chosen if id in full])
+
+    def full(self, ids: Sequence[str]) -> dict[str, Array]:
+        """The vectors of some adapters in full, from their sketches."""
+        made = {id: self.encoder.full(sketch) for id, sketch in self.snapshot.sketches(ids).items()}
+        return {id: vector for id, vector in made.items() if vector is not None}
+
+    def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
+        """The `k` nearest to a full vector."""
+        near = self._roughly(query, max(k, FINE) if self.longer else k, allowed, SCREENED)
+        ids, scores = near.ids, near.scores
+        if self.longer and self.count <= WHOLE:
+            return Near(ids[:k], scores[:k], self.in_full.vectors(ids[:k]))
+        if not self.longer:
+            return Near(ids, scores, self._vectors(ids))
+        full = self.full(ids)
+        ids = [id for id in ids if id in full]
+        scores = np.array([full[id] @ query for id in ids], np.float32)
+        order = np.argsort(-scores, kind="stable")[:k]
+        return Near([ids[i] for i in order], scores[order], full)
+
+    def glance(self, query: Array, k: int) -> Near:
+        """Some of the nearest, fast."""
+        return self._roughly(query, k, None, GLANCED)
+
+    def _roughly(self, query: Array, k: int, allowed: set[str] | None, screened: int) -> Near:
+        """The nearest by stored vectors alone, without vectors; in full in a small space."""
+        if self.longer and self.count <= WHOLE:
+            return Near(*self.in_full.nearest(query, k, allowed), {})
+        short = self.encoder.short(query)
+        if short is None:
+            return Near([], np.zeros(0, np.float32), {})
+        if self.large and allowed is None:
+            return Near(*self.snapshot.store.nearest(self.name, "id", short, k), {})
+        return Near(*self.stored.nearest(short, k, allowed, screened), {})
+
+    def _vectors(self, ids: Sequence[str]) -> dict[str, Array]:
+        if not self.large:
+            return self.stored.vectors(ids)
+        rows = self.snapshot.store.pick(self.name, "id", ids, ["id", VECTOR])
+        return dict(zip(rows["id"].to_pylist(), matrix(rows).astype(np.float32), strict=True))
+
+
+class VectorTable:
+    """Vectors in memory, by id."""
+
+    def __init__(self, ids: list[str], exact: Exact) -> None:
+        self.ids, self.exact = ids, exact
+        self.position = {id: i for i, id in enumerate(ids)}
+
+    def nearest(
+        self, query: Array, k: int, allowed: set[str] | None, screened: int = SCREENED
+    ) -> tuple[list[str], Array]:
+        mask = None if allowed is None else np.array([id in allowed for id in self.ids], bool)
+        rows, scores = self.exact.nearest(query, k, mask, screened)
+        return [self.ids[row] for row in rows], scores
+
+    def vectors(self, ids: Sequence[str]) -> dict[str, Array]:
+        rows = self.exact.vectors[[self.position[id] for id in ids]].astype(np.float32)
+        return dict(zip(ids, rows, strict=True))
+
+
+def matrix(table: pa.Table) -> Array:
+    """The vectors of a table (n, d), in half precision."""
+    column = table[VECTOR].combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
+
+
+class Snapshot:
+    """Files and vector spaces as they were when they were first asked for."""
+
+    def __init__(self, store: Store, encoders: Mapping[str, VectorSpace]) -> None:
+        self.store, self.encoders = store, encoders
+        self.tables = store.names()
+        self._spaces: dict[str, FamilySpace] = {}
+
+    @functools.cached_property
+    def _files(self) -> pa.Table:
+        if FILES not in self.tables:
+            self._empty()
+        return self.store.read(FILES, FACTS, places=True).sort_by("path")
+
+    @functools.cached_property
+    def files(self) -> pa.Table:
+        """One row for each file, by path."""
+        return self._files.select(FACTS)
+
+    @functools.cached_property
+    def calibrations(self) -> dict[str, Calibration]:
+        if TABLE not in self.tables:
+            return {}
+        return from_rows(self.store.read(TABLE, ROW.names))
+
+    def _empty(self) -> NoReturn:
+        hint = "lorarium index FOLDER puts files into it"
+        raise LorariumError("the library is empty", where=str(self.store.home), hint=hint)
+
+    @functools.cached_property
+    def of_content(self) -> dict[str, list[int]]:
+        """Rows of `files` by content id."""
+        rows_of_id: dict[str, list[int]] = {}
+        for row, id in enumerate(self.files["id"].to_pylist()):
+            if id:
+                rows_of_id.setdefault(id, []).append(row)
+        return rows_of_id
+
+    def families(self) -> Counter[str]:
+        columns = self.files.select(["family", "described"]).to_pydict()
+        pairs = zip(columns["family"], columns["described"], strict=True)
+        return Counter(family for family, described in pairs if described)
+
+    def mask(self, expression: str) -> pa.Array:
+        return pa.array(parse(expression)(self.files))
+
+    def allowed(self, expression: str | None) -> set[str] | None:
+        """The contents that a filter lets through."""
+        if expression is None:
             return None
+        return set(self.files["id"].filter(self.mask(expression)).to_pylist()) - {""}
 
-    def write(self, name: str, table: pa.Table, state: bytes) -> None:
-        """Keep a table that was read while the store was in a state."""
-        path = self.folder / (name + _END)
-        try:
-            self.folder.mkdir(exist_ok=True)
-            sink = pa.BufferOutputStream()
-            marked = table.combine_chunks().replace_schema_metadata({_STATE: state})
-            with pa.ipc.new_file(sink, marked.schema) as writer:
-                writer.write_table(marked)
-            write_atomically(path, [memoryview(sink.getvalue())], force=True)
-        except (OSError, LorariumError):
-            pass  # what is only faster is no reason to fail
+    def rows(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """For each content the rows of its files; none for one that is in no file any more."""
+        wanted = [self.of_content.get(id, []) for id in ids]
+        flat = pa.array([row for rows in wanted for row in rows], pa.int64())
+        facts = iter(self.files.take(flat).to_pylist())
+        return [[next(facts) for _ in rows] for rows in wanted]
 
-    def forget_others(self, names: set[str]) -> None:
-        """Take away those of tables other than these."""
-        try:
-            for path in self.folder.glob("*" + _END):
-                if path.name.removesuffix(_END) not in names:
-                    path.unlink(missing_ok=True)
-        except OSError:
-            pass
+    def space(self, encoder: VectorSpace, family: str) -> FamilySpace:
+        """The vectors of a family; `index` must have filled them."""
+        name = encoder.table(family)
+        if name not in self.tables:
+            raise LorariumError(
+                f"nothing of the family {family} has {encoder.name} vectors yet",
+                where=str(self.store.home),
+                hint="run `lorarium index` again on a folder of it",
+            )
+        if name not in self._spaces:
+            self._spaces[name] = FamilySpace(self, encoder, family)
+        return self._spaces[name]
 
-    def state(self, name: str) -> bytes:
-        """A digest of the manifests that the table has now; empty when it has none."""
-        digest = hashlib.blake2b(digest_size=16)
-        try:
-            with os.scandir(self.store / f"{name}.lance" / "_versions") as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-            for entry in entries:
-                at = entry.stat(follow_symlinks=False)
-                known = (entry.name, at.st_size, at.st_mtime_ns, at.st_ino)
-                digest.update(repr(known).encode("utf-8", "replace"))
-        except OSError:
-            return b""
-        return digest.hexdigest().encode() if entries else b""
+    def need_family(self, family: str) -> None:
+        """Refuse a family that the library has nothing of."""
+        known = self.families()
+        if not known:
+            self._empty()
+        if family not in known:
+            have = ", ".join(f"{count} {name}" for name, count in known.most_common())
+            raise LorariumError(
+                f"this is of the family {family}, of which the library has nothing",
+                hint=f"it has {have}; adapters of different base models do not compare",
+            )
+
+    def sketches(self, ids: Sequence[str]) -> dict[str, Sketch]:
+        """The sketches of some contents; those without a usable one are left out."""
+        known = [id for id in dict.fromkeys(ids) if id in self.of_content]
+        rows = pa.array([self.of_content[id][0] for id in known], pa.int64())
+        places = self._files[PLACE].take(rows).to_pylist()
+        data = self.store.at(FILES, places, ["sketch"])["sketch"].to_pylist()
+        made = {id: decode_sketch(bytes_) for id, bytes_ in zip(known, data, strict=True)}
+        return {id: sketch for id, sketch in made.items() if sketch is not None}

@@ -27,13 +27,13 @@ FINE = 20  # nearest by the stored vectors that are compared once more in full
 
 
 @dataclass(frozen=True)
-class Encoder:
+class VectorSpace:
     """`adapter` gives a vector of any length, or None where it has nothing to say.
 
     With `pictures` or `words` a library can be searched by them: they give vectors of the same
     space. Raise `version` when vectors change; `families` limits it, None stands for all. Of a
     vector longer than `stored` a shorter one is stored, by adding up its pieces when it `folds` as
-    sketches do; the nearest by that are compared in full, from their sketches. `least` is the
+    sketches do; the nearest by that are compared in full, from their sketches. `thresholds` is the
     cosine that all but one in twenty true matches reach, by kind of query, where that is known.
     """
 
@@ -45,7 +45,7 @@ class Encoder:
     families: frozenset[str] | None = None
     stored: int = MOST
     folds: bool = False
-    least: Mapping[str, float] = field(default_factory=dict, hash=False)
+    thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def knows(self, family: str) -> bool:
         return self.families is None or family in self.families
@@ -80,8 +80,8 @@ def _projection(size: int, stored: int) -> Array:
     return np.random.default_rng([size, stored]).standard_normal((size, stored), np.float32)
 
 
-def _of_sketch(name: str, adapter: Callable[[Sketch], Array], stored: int) -> Encoder:
-    return Encoder(name, str(SKETCH_VERSION), adapter, stored=stored, folds=True)
+def _of_sketch(name: str, adapter: Callable[[Sketch], Array], stored: int) -> VectorSpace:
+    return VectorSpace(name, str(SKETCH_VERSION), adapter, stored=stored, folds=True)
 
 
 BUILT_IN = {
@@ -93,7 +93,9 @@ BUILT_IN = {
 PREFERRED = ("style", "probe", "output")
 
 
-def for_adapters(encoders: Mapping[str, Encoder], family: str, tables: Collection[str]) -> Encoder:
+def for_adapters(
+    encoders: Mapping[str, VectorSpace], family: str, tables: Collection[str]
+) -> VectorSpace:
     """The first preferred space that is filled already, or else that knows the family."""
     able = [encoders[n] for n in PREFERRED if n in encoders and encoders[n].knows(family)]
     if not able:
@@ -101,7 +103,9 @@ def for_adapters(encoders: Mapping[str, Encoder], family: str, tables: Collectio
     return next((encoder for encoder in able if encoder.table(family) in tables), able[0])
 
 
-def for_kinds(encoders: Mapping[str, Encoder], kinds: set[str], family: str) -> Encoder | None:
+def for_kinds(
+    encoders: Mapping[str, VectorSpace], kinds: set[str], family: str
+) -> VectorSpace | None:
     """The first space in which everything of these kinds has a place."""
     for encoder in encoders.values():
         able = all(kind == "adapter" or getattr(encoder, kind) is not None for kind in kinds)
@@ -115,13 +119,13 @@ def read_sketches(store: Store, ids: Sequence[str]) -> Iterator[tuple[str, Sketc
     rows = store.pick(FILES, "id", list(ids), ["id", "sketch"])
     seen: set[str] = set()
     for id, data in zip(rows["id"].to_pylist(), rows["sketch"], strict=True):
-        sketch = None if id in seen else opened(data.as_py())
+        sketch = None if id in seen else decode_sketch(data.as_py())
         if sketch is not None:
             seen.add(id)
             yield id, sketch
 
 
-def opened(data: bytes | None) -> Sketch | None:
+def decode_sketch(data: bytes | None) -> Sketch | None:
     """A stored sketch; None for none, and for one of another version: its file is to be read."""
     try:
         return None if data is None else Sketch.from_bytes(data)

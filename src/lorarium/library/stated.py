@@ -70,16 +70,17 @@ def _numbers(value: Any, count: int) -> tuple[float, ...]:
 
 
 def repeated(
-    said: Statement, inputs: Sequence[Adapter], target: Adapter, modules: Sequence[Module]
+    statement: Statement, inputs: Sequence[Adapter], target: Adapter, modules: Sequence[Module]
 ) -> float | None:
     """The cosine between the target and what the statement makes of these inputs, in a few of the
     modules; None when it cannot be made again here."""
-    if said.method not in SUMS | ENTRIES or any(said.options.get(name) for name in REFUSED):
+    refused = any(statement.options.get(name) for name in REFUSED)
+    if refused or statement.method not in SUMS | ENTRIES:
         return None
     held = [m for m in modules if sum(m in a.deltas for a in inputs) == len(inputs)]
     chosen = held[:REPEATED] or list(modules[:REPEATED])
     try:
-        made = _made(said, [_part(a, chosen) for a in inputs])
+        made = _made(statement, [_part(a, chosen) for a in inputs])
         return abs(cosine(drop_magnitude(made), drop_magnitude(_part(target, chosen))))
     except (LorariumError, ValueError, TypeError, OverflowError):  # options that nobody can have
         return None
@@ -89,13 +90,13 @@ def _part(adapter: Adapter, modules: Sequence[Module]) -> Adapter:
     return adapter.with_(deltas={m: adapter.deltas[m] for m in modules if m in adapter.deltas})
 
 
-def _made(said: Statement, inputs: Sequence[Adapter]) -> Adapter:
+def _made(statement: Statement, inputs: Sequence[Adapter]) -> Adapter:
     from lorarium.algebra import recompress
     from lorarium.mergers import METHODS, merge
 
-    rank = said.options.get("rank")
-    if said.method == "resize":
+    rank = statement.options.get("rank")
+    if statement.method == "resize":
         return recompress(inputs[0], rank=rank)[0] if isinstance(rank, int) else inputs[0]
-    known = {k: v for k, v in said.options.items() if k in METHODS[said.method].options}
+    known = {k: v for k, v in statement.options.items() if k in METHODS[statement.method].options}
     with np.errstate(all="ignore"):
-        return merge(inputs, said.weights or None, method=said.method, rank=rank, **known)
+        return merge(inputs, statement.weights or None, method=statement.method, rank=rank, **known)

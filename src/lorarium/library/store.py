@@ -2,7 +2,7 @@
 
 A table has a column that names its rows; `put` replaces rows of the same name, in one commit.
 There is no unique constraint behind that: it holds because a library has one writer at a time.
-What was taken a snapshot of and has not been written to since is read without LanceDB.
+What was written as a mapped table and not written to since is read without LanceDB.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lorarium.adapter import Array
 from lorarium.errors import LorariumError
 from lorarium.library.folder import STORE, damaged
 from lorarium.library.lease import BucketFolder
-from lorarium.library.snapshot import MOST_ROWS, Snapshots
+from lorarium.library.mapped_tables import MOST_ROWS, MappedTables
 from lorarium.remote import RemotePath
 
 OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
@@ -41,7 +41,7 @@ class Store:
         self._connection: Any = None
         self._tables: dict[str, Any] = {}
         local = None if isinstance(home, RemotePath) else home
-        self._snapshots = Snapshots(local / STORE) if local else None
+        self._mapped_tables = MappedTables(local / STORE) if local else None
         self._mapped: dict[str, pa.Table | None] = {}
 
     def names(self) -> set[str]:
@@ -60,26 +60,26 @@ class Store:
         self._tables.clear()
         self._mapped.clear()
 
-    def take_snapshots(self) -> None:
+    def write_mapped_tables(self) -> None:
         """Of all small tables, by the one who holds the library's lock."""
-        if self._snapshots is None:
+        if self._mapped_tables is None:
             return
         self.refresh()
         small = {name for name in self.names() if self.count(name) <= MOST_ROWS}
-        self._snapshots.forget_others(small)
+        self._mapped_tables.forget_others(small)
         for name in sorted(small):
-            if self._snapshot(name) is None:
-                state = self._snapshots.state(name)
+            if self._mapped_table(name) is None:
+                state = self._mapped_tables.state(name)
                 with self._guarded():
                     columns = self._open(name).schema.names
-                self._snapshots.write(name, self.read(name, columns, places=True), state)
+                self._mapped_tables.write(name, self.read(name, columns, places=True), state)
                 self._mapped.pop(name)
 
-    def _snapshot(self, name: str) -> pa.Table | None:
+    def _mapped_table(self, name: str) -> pa.Table | None:
         if name not in self._mapped:
             # one that was opened stays in the state that it was opened in
-            able = self._snapshots is not None and name not in self._tables
-            self._mapped[name] = self._snapshots.read(name) if able else None
+            able = self._mapped_tables is not None and name not in self._tables
+            self._mapped[name] = self._mapped_tables.read(name) if able else None
         return self._mapped[name]
 
     def _writing(self, name: str) -> Any:
@@ -92,14 +92,14 @@ class Store:
             return int(self._open(name).version)
 
     def count(self, name: str) -> int:
-        if (mapped := self._snapshot(name)) is not None:
+        if (mapped := self._mapped_table(name)) is not None:
             return len(mapped)
         with self._guarded():
             return int(self._open(name).count_rows())
 
     def read(self, name: str, columns: Sequence[str], *, places: bool = False) -> pa.Table:
         """Whole columns; with `places` also where each row lies, for `at`."""
-        if (mapped := self._snapshot(name)) is not None:
+        if (mapped := self._mapped_table(name)) is not None:
             return mapped.select([*columns, *([PLACE] if places else [])])
         with self._guarded():
             query = self._open(name).search().select(list(columns)).limit(None)
@@ -107,22 +107,22 @@ class Store:
 
     def at(self, name: str, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """The rows at these places, in this order."""
-        if (mapped := self._snapshot(name)) is not None:
+        if (mapped := self._mapped_table(name)) is not None:
             rows = {place: row for row, place in enumerate(mapped[PLACE].to_pylist())}
-            found = mapped.select(list(columns))
-            return found.take(pa.array([rows[place] for place in places], pa.int64()))
+            subset = mapped.select(list(columns))
+            return subset.take(pa.array([rows[place] for place in places], pa.int64()))
         with self._guarded():
             table = self._open(name)
             if not places:
                 return pa.schema([table.schema.field(c) for c in columns]).empty_table()
             query = table.take_row_ids(sorted(set(places))).select(list(columns))
-            found = query.with_row_id().to_arrow()  # in an order of its own
-            rows = {place: row for row, place in enumerate(found[PLACE].to_pylist())}
-            return found.select(list(columns)).take([rows[place] for place in places])
+            subset = query.with_row_id().to_arrow()  # in an order of its own
+            rows = {place: row for row, place in enumerate(subset[PLACE].to_pylist())}
+            return subset.select(list(columns)).take([rows[place] for place in places])
 
     def pick(self, name: str, key: str, values: Sequence[str], columns: Sequence[str]) -> pa.Table:
         """The rows whose `key` is one of `values` (hex digits), in no particular order."""
-        if (mapped := self._snapshot(name)) is not None:
+        if (mapped := self._mapped_table(name)) is not None:
             wanted = set(values)
             rows = [i for i, value in enumerate(mapped[key].to_pylist()) if value in wanted]
             return mapped.select(list(columns)).take(pa.array(rows, pa.int64()))
@@ -173,8 +173,8 @@ class Store:
         """Through the index: names of the nearest rows and their cosines."""
         with self._guarded():
             query = self._open(name).search(vector).distance_type("cosine").refine_factor(10)
-            found = query.limit(k).select([key, "_distance"]).to_arrow()
-            return found[key].to_pylist(), 1 - found["_distance"].to_numpy()
+            neighbours = query.limit(k).select([key, "_distance"]).to_arrow()
+            return neighbours[key].to_pylist(), 1 - neighbours["_distance"].to_numpy()
 
     def _connect(self) -> Any:
         if self._connection is None:
@@ -205,7 +205,7 @@ class Store:
 
 
 def _address(home: Path | RemotePath) -> dict[str, Any]:
-    """Where LanceDB finds the tables; in object storage by the environment of AWS's tools."""
+    """Where LanceDB finds the tables; in object storage as AWS's environment says."""
     if not isinstance(home, RemotePath):
         return {"uri": str(home / STORE)}
     options = {}

@@ -68,7 +68,7 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
             moved = _follow(journal.apply(), problems, on_move)
             known = {item.path for item in fit}
             store.remove(FILES, "key", [key_of(path) for path in moved if path in known])
-            store.take_snapshots()
+            store.write_mapped_tables()
     return Tidied(run if moves else "", tuple(moved), tuple(problems))
 
 
@@ -129,8 +129,8 @@ def undo_run(store: Store, run: str, on_move: OnMove) -> Tidied:
 
 
 def _journal(trash: Path, run: str) -> Journal:
-    found = [Journal(path) for path in sorted(trash.glob("*" + SUFFIX))]
-    for journal in reversed(found):
+    journals = [Journal(path) for path in sorted(trash.glob("*" + SUFFIX))]
+    for journal in reversed(journals):
         if journal.name == run or (not run and AWAY in journal.places()):
             return journal
     what = f"there is no run {run}" if run else "nothing has been tidied away"

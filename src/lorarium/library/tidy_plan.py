@@ -18,14 +18,13 @@ from typing import Any
 from lorarium.errors import LorariumError
 from lorarium.formats import peft
 from lorarium.formats.container import load, write_atomically
-from lorarium.formats.header import TORCH_SUFFIXES, sniff
-from lorarium.formats.inspect import LORA_SUFFIXES
-from lorarium.formats.sidecars import DESCRIPTIONS, PICTURES
+from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES, sniff
+from lorarium.formats.inspection.sidecars import DESCRIPTIONS, PICTURES
 from lorarium.library.compare import CUT
 from lorarium.library.duplicates import COPIES, duplicates
 from lorarium.library.scan import signature
 from lorarium.library.schema import SIGNATURE
-from lorarium.library.view import View
+from lorarium.library.snapshot import Snapshot
 
 PLAN = "tidy.json"  # in the library's folder
 KIND = "tidy-plan"
@@ -105,12 +104,12 @@ def _item(entry: Mapping[str, Any]) -> Item:
     return Item(**known)
 
 
-def make_plan(view: View) -> Plan:
+def make_plan(snapshot: Snapshot) -> Plan:
     """What could be put in order in a library as it was indexed last."""
     made = time.time_ns()
-    rows = {row["path"]: row for row in view.files.to_pylist()}
+    rows = {row["path"]: row for row in snapshot.files.to_pylist()}
     items: dict[str, Item] = {}
-    for group in duplicates(view):
+    for group in duplicates(snapshot):
         if group.name not in (*COPIES, CUT):
             continue
         for copy in group.copies:

@@ -14,7 +14,7 @@ from typing import Any
 from lorarium.errors import LorariumError
 from lorarium.library.indexing import Indexed, index
 from lorarium.library.scan import Entry, Signature, scan
-from lorarium.library.spaces import Encoder
+from lorarium.library.spaces import VectorSpace
 from lorarium.library.store import Store
 
 SECONDS = 3.0
@@ -23,14 +23,14 @@ SECONDS = 3.0
 def watch(
     store: Store,
     folders: Sequence[Path],
-    encoders: dict[str, Encoder],
-    told: Callable[[Indexed], None],
+    encoders: dict[str, VectorSpace],
+    on_report: Callable[[Indexed], None],
     *,
     every: float = SECONDS,
     rounds: int | None = None,
     **options: Any,
 ) -> None:
-    """`told` hears of each run that did something; `rounds` ends it, otherwise Ctrl-C does.
+    """`on_report` hears of each run that did something; `rounds` ends it, otherwise Ctrl-C does.
 
     A file is read once two looks found it the same, so that none is read while it is copied.
     """
@@ -42,12 +42,12 @@ def watch(
         try:
             now = {entry.path: entry.signature for entry in scan(folders).entries}
             if now == before and now != settled:
-                told(index(store, folders, encoders, only=_same_as(now), **options))
+                on_report(index(store, folders, encoders, only=_same_as(now), **options))
                 settled, trouble = now, ""
         except LorariumError as error:  # a disk that is away, another indexer: both may pass
             if str(error) != trouble:
                 trouble = str(error)
-                told(Indexed(bad=[("", trouble)]))
+                on_report(Indexed(bad=[("", trouble)]))
             now = {}
         before = now
         if rounds != 0:

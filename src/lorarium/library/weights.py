@@ -58,8 +58,8 @@ class Weights:
         stored = max(
             (a.dtype.itemsize for m in self.energy for a in arrays(self.adapter[m])), default=0
         )
-        least = next(size for bits, size in LEAST_BYTES if self.bits <= bits)
-        return len(self.adapter) - len(self.energy), dead, stored > least
+        least_bytes = next(size for bits, size in LEAST_BYTES if self.bits <= bits)
+        return len(self.adapter) - len(self.energy), dead, stored > least_bytes
 
     @property
     def total(self) -> float:

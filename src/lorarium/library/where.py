@@ -56,12 +56,12 @@ class _Parser:
         at = 0
         text = expression.rstrip()
         while at < len(text):
-            found = TOKEN.match(text, at)
-            if found is None:
+            token = TOKEN.match(text, at)
+            if token is None:
                 raise self._error(f"cannot read {quoted(text[at:], 40)}")
-            kind = found.lastgroup or ""
-            self.tokens.append((found[kind], kind))
-            at = found.end()
+            kind = token.lastgroup or ""
+            self.tokens.append((token[kind], kind))
+            at = token.end()
 
     def parse(self) -> Mask:
         if not self.tokens:
@@ -139,14 +139,14 @@ class _Parser:
             raise self._error(f"{quoted(value)} where a value should be")
         if field not in NUMBERS:
             return value
-        found = re.fullmatch(r"([-+.\de]*\d\.?)([kmg]i?b)?", value.lower())
+        parts = re.fullmatch(r"([-+.\de]*\d\.?)([kmg]i?b)?", value.lower())
         try:
-            number = float(found[1]) if found else float("nan")
+            number = float(parts[1]) if parts else float("nan")
         except ValueError:
             number = float("nan")
-        if not found or not np.isfinite(number):
+        if not parts or not np.isfinite(number):
             raise self._error(f"{field} is a number, {quoted(value)} is not one")
-        return number * UNITS.get(found[2], 1)
+        return number * UNITS.get(parts[2], 1)
 
     def _next(self, wanted: str) -> tuple[str, str]:
         if self.position >= len(self.tokens):
@@ -208,5 +208,5 @@ def _any_word(column: pa.ChunkedArray, match: Callable[[pa.Array], pa.Array]) ->
     return mask
 
 
-def _bools(found: pa.Array | pa.ChunkedArray) -> Array:
-    return np.asarray(pc.fill_null(found, False).to_numpy(zero_copy_only=False), bool)
+def _bools(mask: pa.Array | pa.ChunkedArray) -> Array:
+    return np.asarray(pc.fill_null(mask, False).to_numpy(zero_copy_only=False), bool)

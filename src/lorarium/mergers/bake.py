@@ -12,16 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from lorarium import __version__
-from lorarium.adapter import Adapter, Array, Delta, Dora, Module, dims
+from lorarium.adapter import Adapter, Array, Delta, Dora, Module
 from lorarium.algebra import dense_delta, fingerprint
 from lorarium.algebra.on_base import change_on
 from lorarium.algebra.rotations import Rotation
 from lorarium.errors import LorariumError, quoted, unverified
-from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint, rewrite
+from lorarium.formats.checkpoint import Checkpoint, Spot, open_checkpoint
 from lorarium.formats.families import FAMILIES
+from lorarium.formats.rewriting import rewrite
 from lorarium.formats.rotations import rotations
 from lorarium.formats.target import ADAPTER_SUFFIXES, AnyPath, check_target
 from lorarium.mergers.provenance import OF_THE_BYTES
+from lorarium.soundness import dims
 
 Progress = Callable[[int, int, str], None]
 

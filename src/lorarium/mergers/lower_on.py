@@ -62,8 +62,8 @@ def lower_on(
     small, report = recompress(rest, rank=rank, dtype=dtype)
     if twice := sorted(deltas.keys() & small.deltas.keys()):
         raise LorariumError("is there turned and changed", where=str(twice[0]))
-    whole = small.with_(deltas={**small.deltas, **deltas})
-    return whole, Report((*report.layers, *layers), report.untouched)
+    complete = small.with_(deltas={**small.deltas, **deltas})
+    return complete, Report((*report.layers, *layers), report.untouched)
 
 
 def require_no_rotations(adapter: Adapter) -> None:

@@ -56,17 +56,17 @@ def as_place(path: str | os.PathLike[str] | RemotePath) -> Path | RemotePath:
     """A local path, or a remote one when it begins with `https://`, `http://`, `hf://`, `s3://`."""
     if isinstance(path, RemotePath):
         return path
-    found = _ADDRESS.fullmatch(os.fspath(path))
-    if found is None:
+    match = _ADDRESS.fullmatch(os.fspath(path))
+    if match is None:
         return Path(path)
-    scheme = found[1].lower()
-    made = RemotePath(scheme, f"{scheme}://{found[2]}")
-    least = 2 if scheme == "hf" else 1
-    if len(made.steps) < least or {".", ".."} & set(made.steps):
+    scheme = match[1].lower()
+    made = RemotePath(scheme, f"{scheme}://{match[2]}")
+    min_steps = 2 if scheme == "hf" else 1
+    if len(made.steps) < min_steps or {".", ".."} & set(made.steps):
         forms = {"hf": "hf://owner/name[/file]", "s3": "s3://bucket[/folder][/file]"}
         hint = f"expected {forms.get(scheme, scheme + '://host/file')}"
         raise LorariumError("this is no address", where=str(made), hint=hint)
-    if scheme.startswith("http") and not _PRINTABLE.fullmatch(found[2]):
+    if scheme.startswith("http") and not _PRINTABLE.fullmatch(match[2]):
         hint = "spell blanks and letters beyond ASCII as %20 and so on"
         raise LorariumError("this address holds signs no URL has", where=str(made), hint=hint)
     return made

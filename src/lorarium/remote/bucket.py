@@ -67,10 +67,10 @@ def _body(answer: Any) -> bytes:
 def walk(path: RemotePath) -> Iterator[Version]:
     """Every object below a bucket or a folder of it."""
     with guarded(path):
-        found = open_system().find(path.address.partition("://")[2], detail=True)
-        if len(found) > MOST_FILES:
+        objects = open_system().find(path.address.partition("://")[2], detail=True)
+        if len(objects) > MOST_FILES:
             raise LorariumError(f"more than {MOST_FILES} files", where=str(path))
-        for key, facts in found.items():
+        for key, facts in objects.items():
             version = str(facts.get("ETag") or "").strip('"')
             yield Version(RemotePath("s3", f"s3://{key}"), int(facts["size"]), version)
 
@@ -89,15 +89,16 @@ def guarded(path: RemotePath) -> Iterator[None]:
         yield
     except (LorariumError, GeneratorExit):
         raise
-    except FileNotFoundError:
-        raise Absent("there is no such file", where=where) from None
+    except FileNotFoundError as error:
+        what = "bucket" if "bucket does not exist" in str(error) else "file"
+        raise Absent(f"there is no such {what}", where=where) from None
     except PermissionError:
         raise refused(403, where, LOGIN) from None
     except Exception as error:  # of botocore, aiohttp and fsspec, each with their own
-        raise _told(error, where) from None
+        raise _bucket_error(error, where) from None
 
 
-def _told(error: Exception, where: str) -> LorariumError:
+def _bucket_error(error: Exception, where: str) -> LorariumError:
     answer = getattr(error, "response", None) or {}
     meta = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
     status = meta.get("HTTPStatusCode")
@@ -106,6 +107,8 @@ def _told(error: Exception, where: str) -> LorariumError:
         return changed(where)
     if status in (401, 403) or "Credentials" in kind:
         return refused(status or 401, where, LOGIN)
+    if "NoSuchBucket" in text:
+        return Absent("there is no such bucket", where=where)
     if status == 404 or "NoSuch" in text:
         return Absent("there is no such file", where=where)
     if isinstance(status, int) and status >= 400:

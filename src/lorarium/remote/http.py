@@ -36,13 +36,13 @@ class HttpFile:
         self,
         url: str,
         *,
-        shown: str,
+        label: str,
         headers: Mapping[str, str] | None = None,
         hint: str = "",
         timeout: float = TIMEOUT,
     ) -> None:
         self._connection: http.client.HTTPConnection | None = None
-        self._url, self._shown, self._hint, self.timeout = url, shown, hint, timeout
+        self._url, self._label, self._hint, self.timeout = url, label, hint, timeout
         self._headers = {"Accept-Encoding": "identity", **(headers or {})}
         self._open_for: tuple[str, str, int | None] | None = None
         self.bytes_read = 0
@@ -57,7 +57,7 @@ class HttpFile:
 
     def read(self, start: int, count: int) -> bytes:
         if not 0 <= start <= start + count <= self.size:
-            raise cut_short(max(0, self.size - start), count, self._shown)
+            raise cut_short(max(0, self.size - start), count, self._label)
         if start + count <= len(self._head):
             return self._head[start : start + count]
         return b"".join(self.chunks(start, start + count))
@@ -87,15 +87,15 @@ class HttpFile:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self._close()
                 cause = TimeoutError() if late.is_set() else error
-                raise unreachable(cause, self._shown, self.timeout) from None
+                raise unreachable(cause, self._label, self.timeout) from None
             except BaseException:
                 self._close()
                 raise
             if got < wanted:
                 self._close()
                 if late.is_set():
-                    raise unreachable(TimeoutError(), self._shown, self.timeout)
-                raise cut_short(got, wanted, self._shown)
+                    raise unreachable(TimeoutError(), self._label, self.timeout)
+                raise cut_short(got, wanted, self._label)
             if response.length:  # the server sends more than the part
                 self._close()
             response.close()
@@ -112,7 +112,7 @@ class HttpFile:
             self._check(response, start)
             self._url = url
             return response
-        raise LorariumError("it leads from one address to another without end", where=self._shown)
+        raise LorariumError("it leads from one address to another without end", where=self._label)
 
     def _next(self, url: str, location: str) -> str:
         there = urllib.parse.urljoin(url, location)
@@ -122,36 +122,36 @@ class HttpFile:
             host = new[1] if new else "nowhere"
             what = f"it leads to another host, {host}, which is not followed"
             hint = "if you trust that one, give the address of the file there"
-            raise LorariumError(what, where=self._shown, hint=hint)
+            raise LorariumError(what, where=self._label, hint=hint)
         return there
 
     def _check(self, response: http.client.HTTPResponse, start: int) -> None:
         """The part that was asked for, of the file that answered before."""
         headers, status = response.headers, response.status
         if status == 416 and self.size < 0:
-            raise LorariumError("the file is empty", where=self._shown)
+            raise LorariumError("the file is empty", where=self._label)
         if status not in (200, 206):
-            raise refused(status, self._shown, self._hint)
+            raise refused(status, self._label, self._hint)
         if headers.get("Content-Encoding", "identity") != "identity":
-            raise LorariumError("the server sends it packed, not as it is", where=self._shown)
+            raise LorariumError("the server sends it packed, not as it is", where=self._label)
         if status == 206:
-            found = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
-            if found is None or int(found[1]) != start:
-                raise LorariumError("the server sent another part of it", where=self._shown)
-            size = int(found[3])
+            content_range = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
+            if content_range is None or int(content_range[1]) != start:
+                raise LorariumError("the server sent another part of it", where=self._label)
+            size = int(content_range[3])
         else:
             length = headers.get("Content-Length", "")
             if start or not re.fullmatch(r"\d{1,18}", length):
                 hint = "download it, and name the copy"
                 raise LorariumError(
-                    "this server sends no parts of files", where=self._shown, hint=hint
+                    "this server sends no parts of files", where=self._label, hint=hint
                 )
             size = int(length)
         stamp = headers.get("ETag") or headers.get("Last-Modified") or ""
         if self.size < 0:
             self.size, self._stamp = size, stamp
         if (size, stamp) != (self.size, self._stamp):
-            raise changed(self._shown)
+            raise changed(self._label)
 
     def _request(self, url: str, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         fresh = self._connection is None or self._open_for != _site(url)
@@ -174,7 +174,7 @@ class HttpFile:
         self._close()
         site = _site(url)
         if site is None:
-            raise LorariumError("this is no address", where=self._shown)
+            raise LorariumError("this is no address", where=self._label)
         self._open_for = site
         self._connection = _connection(*site, self.timeout)
         self._connection.connect()

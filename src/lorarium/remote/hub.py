@@ -20,12 +20,12 @@ MOST_FILES = 200_000
 class HubFile(HttpFile):
     """The hub's own version of a file is its content's hash, whichever host sends it."""
 
-    def __init__(self, path: RemotePath, url: str, found: Any, headers: dict[str, str]) -> None:
-        super().__init__(url, shown=str(path), headers=headers, hint=LOGIN)
-        if found.size is not None and found.size != self.size:
-            what = f"the hub says that it has {found.size} bytes, its host {self.size}"
+    def __init__(self, path: RemotePath, url: str, metadata: Any, headers: dict[str, str]) -> None:
+        super().__init__(url, label=str(path), headers=headers, hint=LOGIN)
+        if metadata.size is not None and metadata.size != self.size:
+            what = f"the hub says that it has {metadata.size} bytes, its host {self.size}"
             raise LorariumError(what, where=str(path))
-        self.version = found.etag or self.version
+        self.version = metadata.etag or self.version
 
 
 def open_file(path: RemotePath) -> HubFile:
@@ -37,11 +37,11 @@ def open_file(path: RemotePath) -> HubFile:
         from huggingface_hub.utils import build_hf_headers
 
         url = hf_hub_url(repo, file, revision=revision)
-        found = get_hf_file_metadata(url, timeout=TIMEOUT)
+        metadata = get_hf_file_metadata(url, timeout=TIMEOUT)
         # the hub's token is for the hub alone; what its files lie behind has signed addresses
-        ours = same_site(url, found.location)
+        ours = same_site(url, metadata.location)
         headers = build_hf_headers() if ours else {}
-    return HubFile(path, found.location, found, headers)
+    return HubFile(path, metadata.location, metadata, headers)
 
 
 def walk(path: RemotePath) -> Iterator[Version]:

@@ -50,7 +50,7 @@ def open_remote(path: RemotePath) -> RemoteFile:
         return BucketFile(path)
     from lorarium.remote.http import HttpFile
 
-    return HttpFile(path.address, shown=str(path))
+    return HttpFile(path.address, label=str(path))
 
 
 def list_files(path: RemotePath, suffixes: Collection[str]) -> list[Version]:
@@ -63,8 +63,8 @@ def list_files(path: RemotePath, suffixes: Collection[str]) -> list[Version]:
         from lorarium.remote.hub import walk
     else:
         from lorarium.remote.bucket import walk
-    found = [v for v in walk(path) if v.path.suffix.lower() in suffixes]
-    if not found:
+    versions = [v for v in walk(path) if v.path.suffix.lower() in suffixes]
+    if not versions:
         hint = "expected " + ", ".join(sorted(suffixes))
         raise LorariumError("there is no tensor file here", where=str(path), hint=hint)
-    return sorted(found, key=lambda version: version.path.address)
+    return sorted(versions, key=lambda version: version.path.address)

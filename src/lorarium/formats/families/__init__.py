@@ -59,10 +59,10 @@ class Family(Entry):
 
     @cached_property
     def parts(self) -> Mapping[str, Table]:
-        found = {"denoiser": table(self.net)}
+        part_tables = {"denoiser": table(self.net)}
         if self.experts:
-            found["denoiser_2"] = found["denoiser"]
-        return found | {part: table(encoder.net) for part, encoder in self.encoders.items()}
+            part_tables["denoiser_2"] = part_tables["denoiser"]
+        return part_tables | {part: table(encoder.net) for part, encoder in self.encoders.items()}
 
     @cached_property
     def part_of(self) -> Mapping[str, str]:
@@ -78,12 +78,12 @@ class Family(Entry):
     def other_shapes(self) -> Mapping[str, Mapping[Shape, str]]:
         """Denoiser's module -> shapes it has in variants of the family, and what those are."""
         main = table(self.net).shapes
-        found: dict[str, dict[Shape, str]] = {}
+        titles: dict[str, dict[Shape, str]] = {}
         for net, title in self.variants.items():
             for path, shape in table(net).shapes.items():
                 if main[path] != shape:
-                    found.setdefault(path, {})[shape] = title
-        return found
+                    titles.setdefault(path, {})[shape] = title
+        return titles
 
     def shapes_of(self, part: str, native: Native) -> tuple[Shape, ...]:
         """The shape of a weight, and those that it has in variants of the family."""

@@ -36,12 +36,12 @@ def candidates(names: Iterable[str], share: float) -> list[Family]:
 
 @cache
 def _families_of() -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
+    ids_by_sort: dict[str, list[str]] = {}
     for family in FAMILIES.values():
         nets = (family.net, *(encoder.net for encoder in family.encoders.values()))
         for sort in dict.fromkeys(sort for net in nets for sort in _sorts(net)):
-            found.setdefault(sort, []).append(family.id)
-    return {sort: tuple(ids) for sort, ids in found.items()}
+            ids_by_sort.setdefault(sort, []).append(family.id)
+    return {sort: tuple(ids) for sort, ids in ids_by_sort.items()}
 
 
 def input_widths(family: Family) -> frozenset[int]:

@@ -56,10 +56,10 @@ def natives_of(net: str, shapes: Mapping[str, Shape]) -> Iterator[Native]:
         else:
             numbers = [""]
         for number in numbers:
-            found = tuple(path.replace("*", number).replace("$", number) for path in paths)
-            if all(path in shapes for path in found):
+            module_paths = tuple(path.replace("*", number).replace("$", number) for path in paths)
+            if all(path in shapes for path in module_paths):
                 spelled = name.replace("*", number).replace("$", number)
-                yield _native(spelled, found, shapes)
+                yield _native(spelled, module_paths, shapes)
 
 
 def _native(name: str, paths: tuple[str, ...], shapes: Mapping[str, Shape]) -> Native:

@@ -20,14 +20,14 @@ from lorarium.errors import LorariumError, file_error, one_line, without_secrets
 from lorarium.files import is_folder, is_inside
 from lorarium.formats import peft, read_report
 from lorarium.formats.container import RawFile, load
-from lorarium.formats.hashes import Hashes, hash_file
 from lorarium.formats.header import LORA_SUFFIXES
-from lorarium.formats.health import Finding, check, check_header
-from lorarium.formats.metadata import TriggerWord, tag_shares, training, trigger_words
+from lorarium.formats.inspection.hashes import Hashes, hash_file
+from lorarium.formats.inspection.health import Finding, check, check_header
+from lorarium.formats.inspection.metadata import TriggerWord, tag_shares, training, trigger_words
+from lorarium.formats.inspection.sidecars import Sidecar, find_sidecars
 from lorarium.formats.partial import BytesRead, glance, remote_config
 from lorarium.formats.reading import as_source, interpret
 from lorarium.formats.report import FamilyGuess, Report
-from lorarium.formats.sidecars import Sidecar, find_sidecars
 from lorarium.notebook import html_table
 from lorarium.remote import RemotePath, as_place, list_files, local_copy, open_remote
 
@@ -158,8 +158,8 @@ def _inspect_copy(path: RemotePath) -> Inspection:
     file = open_remote(path)
     along = (peft.CONFIG,) if path.name in peft.WEIGHTS else ()
     with local_copy(path, file, along=along) as copy:
-        found = _inspect_local(copy)
-    return replace(found, path=str(path), read=BytesRead(file.bytes_read, file.size))
+        inspection = _inspect_local(copy)
+    return replace(inspection, path=str(path), read=BytesRead(file.bytes_read, file.size))
 
 
 def _inspect_header(path: RemotePath) -> Inspection:
@@ -247,10 +247,10 @@ def inspect_files(paths: list[str], *, full: bool = False) -> Iterator[Inspectio
             continue
         for file in files:
             try:
-                found = inspect_file(file, full=full)
+                inspection = inspect_file(file, full=full)
             except Exception as error:
-                found = Inspection(path=str(file), error=str(file_error(error, str(file))))
-            yield found
+                inspection = Inspection(path=str(file), error=str(file_error(error, str(file))))
+            yield inspection
 
 
 def tensor_files(path: Path | RemotePath) -> Sequence[Path | RemotePath]:
@@ -260,17 +260,17 @@ def tensor_files(path: Path | RemotePath) -> Sequence[Path | RemotePath]:
         return [path] if named else [v.path for v in list_files(path, LORA_SUFFIXES)]
     if not is_folder(path):
         return [path]
-    found = []
+    files = []
     inside = path.resolve()
     for folder, _, names in os.walk(path):
         for name in sorted(names):
             file = Path(folder, name)
             if file.suffix.lower() in LORA_SUFFIXES and is_inside(file, inside):
-                found.append(file)
-    if not found:
+                files.append(file)
+    if not files:
         hint = "expected " + ", ".join(sorted(LORA_SUFFIXES))
         raise LorariumError("there is no tensor file in this folder", where=str(path), hint=hint)
-    return sorted(found)
+    return sorted(files)
 
 
 def block_of(module: Module) -> str:
@@ -292,18 +292,18 @@ def _effective_rank(adapter: Adapter, sizes: Mapping[Module, float]) -> float | 
     }
     step = max(1, math.ceil(len(usable) / SAMPLED))
     sample = Adapter({module: usable[module] for module in list(usable)[::step]})
-    found = [effective_rank(values) for values in spectra(sample).values()]
-    return _finite(median(found)) if found else None
+    ranks = [effective_rank(values) for values in spectra(sample).values()]
+    return _finite(median(ranks)) if ranks else None
 
 
-def _energy(squares: Mapping[Module, float], whole: float) -> dict[str, float]:
+def _energy(squares: Mapping[Module, float], total: float) -> dict[str, float]:
     """Share of ‖ΔW‖² by block."""
-    if not whole or not math.isfinite(whole):
+    if not total or not math.isfinite(total):
         return {}
     blocks: dict[str, float] = {}
     for module, square in squares.items():
         block = block_of(module)
-        blocks[block] = blocks.get(block, 0.0) + square / whole
+        blocks[block] = blocks.get(block, 0.0) + square / total
     ordered = sorted(blocks, key=lambda name: (name.startswith("text"), *_natural(name)))
     return {name: round(blocks[name], 6) for name in ordered}
 
@@ -314,8 +314,8 @@ def _natural(name: str) -> tuple[str, int]:
 
 
 def _alphas(adapter: Adapter) -> tuple[float, ...]:
-    found = {round(d.scale * d.rank, 6) for _, d in adapter.items() if d.rank is not None}
-    return tuple(sorted(found))
+    alphas = {round(d.scale * d.rank, 6) for _, d in adapter.items() if d.rank is not None}
+    return tuple(sorted(alphas))
 
 
 def _dtype(raw: RawFile) -> str:

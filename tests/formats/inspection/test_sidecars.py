@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lorarium.formats.sidecars import find_sidecars
+from lorarium.formats.inspection.sidecars import find_sidecars
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 
@@ -31,22 +31,22 @@ def test_sidecars_of_each_tool(tmp_path: Path) -> None:
     (tmp_path / "ink.v1.txt").write_text("use gently")
     (tmp_path / "ink.v1.preview.png").write_bytes(PNG)
     (tmp_path / "ink.v2.txt").write_text("another file's")
-    found = {side.path.name: side for side in find_sidecars(lora)}
-    assert list(found) == [
+    sidecars = {side.path.name: side for side in find_sidecars(lora)}
+    assert list(sidecars) == [
         "ink.v1.civitai.info",
         "ink.v1.metadata.json",
         "ink.v1.json",
         "ink.v1.txt",
         "ink.v1.preview.png",
     ]
-    assert found["ink.v1.civitai.info"].facts == {
+    assert sidecars["ink.v1.civitai.info"].facts == {
         "name": "Ink",
         "base": "SD 1.5",
         "sha256": "ab" * 32,
         "words": ["inkwash", "\\x1b[2J"],
     }
-    assert found["ink.v1.json"].facts == {"base": "SD1", "words": ["a", "b"], "weight": 0.7}
-    assert found["ink.v1.preview.png"].kind == "preview"
+    assert sidecars["ink.v1.json"].facts == {"base": "SD1", "words": ["a", "b"], "weight": 0.7}
+    assert sidecars["ink.v1.preview.png"].kind == "preview"
 
 
 def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from lorarium import formats
 from lorarium.adapter import Adapter, Delta, LowRank, Module
 from lorarium.formats.container import load, save
 from lorarium.formats.example import example
-from lorarium.formats.health import CODES, all_finite
-from lorarium.formats.inspect import Inspection, inspect_file
+from lorarium.formats.inspection.health import CODES, all_finite
+from lorarium.formats.inspection.inspect import Inspection, inspect_file
 
 UP = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q.lora_up.weight"
 DOWN = UP.replace("lora_up", "lora_down")
@@ -43,10 +43,10 @@ def stamped(ink: Path, folder: Path, **metadata: str) -> Inspection:
     return inspect_file(folder / "x.safetensors")
 
 
-def codes(found: Inspection) -> list[str]:
-    assert {finding.code for finding in found.health} <= CODES.keys()
-    json.dumps(found.to_json(), allow_nan=False)
-    return [finding.code for finding in found.health]
+def codes(inspection: Inspection) -> list[str]:
+    assert {finding.code for finding in inspection.health} <= CODES.keys()
+    json.dumps(inspection.to_json(), allow_nan=False)
+    return [finding.code for finding in inspection.health]
 
 
 def test_healthy(ink: Path) -> None:
@@ -57,18 +57,18 @@ def test_healthy(ink: Path) -> None:
 def test_not_finite(ink: Path, tmp_path: Path, value: float, code: str) -> None:
     up = np.array(load(ink).tensors[UP])
     up[3, 1] = value
-    found = changed(ink, tmp_path, up=up)
-    assert codes(found)[0] == code and found.health[0].where == UP
-    assert found.norm is None
+    inspection = changed(ink, tmp_path, up=up)
+    assert codes(inspection)[0] == code and inspection.health[0].where == UP
+    assert inspection.norm is None
 
 
 def test_dead_module_says_which_factor(ink: Path, tmp_path: Path) -> None:
     raw = load(ink)
     for name, key in (("up", UP), ("down", DOWN)):
-        found = changed(ink, tmp_path, **{name: raw.tensors[key] * 0})
-        assert codes(found) == ["dead-module"]
-        assert "mid_block.attentions.0" in found.health[0].where
-        assert f"its {name} factor is all zero" in found.health[0].message
+        inspection = changed(ink, tmp_path, **{name: raw.tensors[key] * 0})
+        assert codes(inspection) == ["dead-module"]
+        assert "mid_block.attentions.0" in inspection.health[0].where
+        assert f"its {name} factor is all zero" in inspection.health[0].message
 
 
 def test_zero_adapter(ink: Path, tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_extreme_values_are_findings_not_errors(tmp_path: Path, dtype: type, siz
         if isinstance(delta, LowRank)
     }
     formats.write(adapter.with_(deltas=deltas), tmp_path / "x.safetensors", "kohya")
-    found = codes(inspect_file(tmp_path / "x.safetensors"))
-    assert ("exploding-norm" in found) == (size > 1)
+    finding_codes = codes(inspect_file(tmp_path / "x.safetensors"))
+    assert ("exploding-norm" in finding_codes) == (size > 1)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_extreme_values_are_findings_not_errors(tmp_path: Path, dtype: type, siz
     ],
 )
 def test_stamps(ink: Path, tmp_path: Path, stamps: dict[str, str], code: str | None) -> None:
-    found = codes(stamped(ink, tmp_path, **stamps))
-    assert found == ([code] if code else [])
+    finding_codes = codes(stamped(ink, tmp_path, **stamps))
+    assert finding_codes == ([code] if code else [])
 
 
 def test_true_hash_stamp_is_fine(ink: Path, tmp_path: Path) -> None:
@@ -146,15 +146,17 @@ def test_not_diffusion(tmp_path: Path) -> None:
         f"{name}.lora_{half}.weight": np.ones((4, 4), np.float32) for name in names for half in "AB"
     }
     save(tmp_path / "x.safetensors", tensors)
-    found = inspect_file(tmp_path / "x.safetensors")
-    assert codes(found)[0] == "not-diffusion" and "language-model" in found.health[0].message
+    inspection = inspect_file(tmp_path / "x.safetensors")
+    assert (
+        codes(inspection)[0] == "not-diffusion" and "language-model" in inspection.health[0].message
+    )
 
 
 def test_no_change_at_all(tmp_path: Path) -> None:
     save(tmp_path / "x.safetensors", {f"something.else{i}": np.ones(3) for i in range(5)})
-    found = inspect_file(tmp_path / "x.safetensors")
-    assert "unknown-naming" in codes(found) and "empty" not in codes(found)
-    assert "else0" in found.health[0].message and "else2" in found.health[0].message
+    inspection = inspect_file(tmp_path / "x.safetensors")
+    assert "unknown-naming" in codes(inspection) and "empty" not in codes(inspection)
+    assert "else0" in inspection.health[0].message and "else2" in inspection.health[0].message
     save(tmp_path / "x.safetensors", {}, force=True)
     assert "empty" in codes(inspect_file(tmp_path / "x.safetensors"))
 
@@ -175,8 +177,8 @@ def test_unpaired_half(ink: Path, tmp_path: Path) -> None:
     raw = load(ink)
     tensors = {key: value for key, value in raw.tensors.items() if key != UP}
     save(tmp_path / "x.safetensors", tensors, raw.metadata)
-    found = inspect_file(tmp_path / "x.safetensors")
-    assert codes(found) == ["refused-keys"] and DOWN in found.health[0].where
+    inspection = inspect_file(tmp_path / "x.safetensors")
+    assert codes(inspection) == ["refused-keys"] and DOWN in inspection.health[0].where
 
 
 def test_peft_without_config_is_an_assumption(tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_dora_and_odd_kinds_are_inspected(tmp_path: Path) -> None:
             deltas[module] = delta
     adapter = Adapter(deltas, "sd1", {}, {}, "kohya")
     formats.write(adapter, tmp_path / "x.safetensors", "kohya")
-    found = inspect_file(tmp_path / "x.safetensors")
-    assert dict(found.kind) == {"lora": 32, "dora": 32, "loha": 32, "lokr": 32}
-    assert found.norm and found.fingerprint and found.effective_rank
-    json.dumps(found.to_json(), allow_nan=False)
+    inspection = inspect_file(tmp_path / "x.safetensors")
+    assert dict(inspection.kind) == {"lora": 32, "dora": 32, "loha": 32, "lokr": 32}
+    assert inspection.norm and inspection.fingerprint and inspection.effective_rank
+    json.dumps(inspection.to_json(), allow_nan=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 from lorarium.errors import LorariumError
 from lorarium.formats.header import open_regular
-from lorarium.formats.metadata import number, table, text, words
+from lorarium.formats.inspection.metadata import number, table, text, words
 
 MAX_TEXT_BYTES = 4 * 2**20
 MAX_PICTURE_BYTES = 64 * 2**20
@@ -57,7 +57,7 @@ class Sidecar:
 def find_sidecars(path: Path) -> tuple[Sidecar, ...]:
     """The recognised files beside `path`, in a fixed order; broken ones are left out."""
     stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
-    found = []
+    sidecars = []
     for suffix, source in DESCRIPTIONS.items():
         beside = path.with_name(stem + suffix)
         content = _read(beside, MAX_TEXT_BYTES)
@@ -65,15 +65,15 @@ def find_sidecars(path: Path) -> tuple[Sidecar, ...]:
             continue
         if suffix.endswith(".txt"):
             line = text(content.decode("utf-8", "replace"))
-            found.append(Sidecar(beside, "text", source, {"text": line} if line else {}))
+            sidecars.append(Sidecar(beside, "text", source, {"text": line} if line else {}))
         elif facts := _facts(content):
-            found.append(Sidecar(beside, "description", source, facts))
+            sidecars.append(Sidecar(beside, "description", source, facts))
     for suffix in PICTURES:
         beside = path.with_name(stem + suffix)
         start = _read(beside, MAX_PICTURE_BYTES, only=16)
         if start and start.startswith(PICTURE_STARTS):
-            found.append(Sidecar(beside, "preview", "picture", {}))
-    return tuple(found)
+            sidecars.append(Sidecar(beside, "preview", "picture", {}))
+    return tuple(sidecars)
 
 
 def _read(path: Path, limit: int, only: int = -1) -> bytes | None:
@@ -101,8 +101,8 @@ def _facts(content: bytes) -> dict[str, Any]:
                 facts[name] = line.lower() if name == "sha256" else line
                 break
     for place in WORDS:
-        if found := words(_at(document, place)):
-            facts["words"] = found
+        if word_list := words(_at(document, place)):
+            facts["words"] = word_list
             break
     weight = number(document.get("preferred weight"))
     if weight:

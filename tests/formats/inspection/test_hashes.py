@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.formats.container import load, save
-from lorarium.formats.hashes import hash_file
+from lorarium.formats.inspection.hashes import hash_file
 
 
 def test_hashes_follow_their_definitions(tmp_path: Path) -> None:
@@ -17,12 +17,12 @@ def test_hashes_follow_their_definitions(tmp_path: Path) -> None:
     stamp = "0x" + "AB" * 32
     save(path, {"a": noise}, {"modelspec.hash_sha256": stamp, "sshs_model_hash": ""})
     content, raw = path.read_bytes(), load(path)
-    found = hash_file(path, raw.payload_start, raw.metadata)
-    assert found.payload_sha256 == hashlib.sha256(noise.tobytes()).hexdigest()
-    assert found.autov2 == hashlib.sha256(content).hexdigest()[:10]
-    assert found.autov3 == found.payload_sha256[:12]
-    assert found.autov1 == hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]
-    assert found.stamped == {"modelspec.hash_sha256": "ab" * 32}
+    hashes = hash_file(path, raw.payload_start, raw.metadata)
+    assert hashes.payload_sha256 == hashlib.sha256(noise.tobytes()).hexdigest()
+    assert hashes.autov2 == hashlib.sha256(content).hexdigest()[:10]
+    assert hashes.autov3 == hashes.payload_sha256[:12]
+    assert hashes.autov1 == hashlib.sha256(content[0x100000:0x110000]).hexdigest()[:8]
+    assert hashes.stamped == {"modelspec.hash_sha256": "ab" * 32}
 
 
 def test_metadata_changes_the_file_hash_only(tmp_path: Path) -> None:

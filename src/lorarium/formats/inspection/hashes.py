@@ -47,16 +47,16 @@ class Hashes:
 
 def hash_file(path: Path, payload_start: int, metadata: Mapping[str, str]) -> Hashes:
     """All hashes in one reading; a torch file has no header, its payload starts at 0."""
-    whole, payload = hashlib.sha256(), hashlib.sha256()
+    complete, payload = hashlib.sha256(), hashlib.sha256()
     with open_regular(path) as file:
-        whole.update(file.read(payload_start))
+        complete.update(file.read(payload_start))
         while chunk := file.read(CHUNK):
-            whole.update(chunk)
+            complete.update(chunk)
             payload.update(chunk)
         file.seek(0x100000)
         sampled = hashlib.sha256(file.read(0x10000))
     stamped = {key: _bare(metadata[key]) for key in STAMPS if metadata.get(key)}
-    return Hashes(whole.hexdigest(), payload.hexdigest(), sampled.hexdigest()[:8], stamped)
+    return Hashes(complete.hexdigest(), payload.hexdigest(), sampled.hexdigest()[:8], stamped)
 
 
 def _bare(stamp: str) -> str:

@@ -12,7 +12,7 @@ from lorarium import formats
 from lorarium.adapter import Module
 from lorarium.algebra import norm
 from lorarium.formats.example import example
-from lorarium.formats.inspect import block_of, inspect_file, inspect_files, tensor_files
+from lorarium.formats.inspection.inspect import block_of, inspect_file, inspect_files, tensor_files
 from tests.timing import best_seconds
 
 CONTRACT = {
@@ -35,26 +35,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_json_is_the_published_one(folder: Path) -> None:
-    found = json.loads(json.dumps(inspect_file(folder / "ink.safetensors").to_json()))
-    assert found.keys() >= CONTRACT
-    assert found["family"]["id"] == "sd1"
-    assert set(found["family"]) == {"id", "confidence", "alternatives", "evidence"}
-    assert found["kind"] == {"lora": 128} and found["parts"] == {"denoiser": 128}
-    assert found["rank"] == {"min": 4, "max": 4, "median": 4}
-    assert found["dtype"] == "float16" and found["parameters"] == 797184
-    assert found["training"]["trigger_words"][0]["text"] == "inkwash"
-    assert found["health"] == [] and found["error"] is None
-    assert len(found["payload_sha256"]) == 64
+    document = json.loads(json.dumps(inspect_file(folder / "ink.safetensors").to_json()))
+    assert document.keys() >= CONTRACT
+    assert document["family"]["id"] == "sd1"
+    assert set(document["family"]) == {"id", "confidence", "alternatives", "evidence"}
+    assert document["kind"] == {"lora": 128} and document["parts"] == {"denoiser": 128}
+    assert document["rank"] == {"min": 4, "max": 4, "median": 4}
+    assert document["dtype"] == "float16" and document["parameters"] == 797184
+    assert document["training"]["trigger_words"][0]["text"] == "inkwash"
+    assert document["health"] == [] and document["error"] is None
+    assert len(document["payload_sha256"]) == 64
 
 
 def test_numbers_are_those_of_the_adapter(folder: Path) -> None:
     adapter = formats.read(folder / "ink.safetensors")
-    found = inspect_file(folder / "ink.safetensors")
-    assert found.norm == pytest.approx(norm(adapter), rel=1e-5)
-    assert sum(found.energy.values()) == pytest.approx(1, abs=1e-4)
+    inspection = inspect_file(folder / "ink.safetensors")
+    assert inspection.norm == pytest.approx(norm(adapter), rel=1e-5)
+    assert sum(inspection.energy.values()) == pytest.approx(1, abs=1e-4)
     up = sum(norm(d) ** 2 for m, d in adapter.items() if m.path.startswith("up_blocks.1"))
-    assert found.energy["up_blocks.1"] == pytest.approx(up / norm(adapter) ** 2, rel=1e-3)
-    assert found.effective_rank is not None and 1 < found.effective_rank < 4
+    assert inspection.energy["up_blocks.1"] == pytest.approx(up / norm(adapter) ** 2, rel=1e-3)
+    assert inspection.effective_rank is not None and 1 < inspection.effective_rank < 4
 
 
 def test_fingerprint_survives_conversion(folder: Path, tmp_path: Path) -> None:
@@ -67,28 +67,28 @@ def test_fingerprint_survives_conversion(folder: Path, tmp_path: Path) -> None:
 
 def test_peft_folder_is_read_with_its_config(tmp_path: Path) -> None:
     formats.write(example(norm=2), tmp_path / "x", "peft")
-    [found] = inspect_files([str(tmp_path / "x")])
-    assert found.dialect == "peft" and found.norm == pytest.approx(2, rel=0.1)
-    assert found.health == ()
+    [inspection] = inspect_files([str(tmp_path / "x")])
+    assert inspection.dialect == "peft" and inspection.norm == pytest.approx(2, rel=0.1)
+    assert inspection.health == ()
 
 
 def test_folder_means_all_files_in_it(folder: Path) -> None:
-    found = list(inspect_files([str(folder)]))
-    assert [Path(one.path).name for one in found] == [
+    inspections = list(inspect_files([str(folder)]))
+    assert [Path(one.path).name for one in inspections] == [
         "broken.safetensors",
         "rain.safetensors",
         "ink.safetensors",
     ]
-    assert [one.ok for one in found] == [False, True, True]
-    assert "web page" in found[0].error
+    assert [one.ok for one in inspections] == [False, True, True]
+    assert "web page" in inspections[0].error
 
 
 def test_links_out_of_a_folder_are_left_out(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "x.safetensors").symlink_to(folder / "ink.safetensors")
     (tmp_path / "in" / "up").symlink_to(folder)
-    [found] = inspect_files([str(tmp_path / "in")])
-    assert "no tensor file" in found.error
+    [inspection] = inspect_files([str(tmp_path / "in")])
+    assert "no tensor file" in inspection.error
 
 
 def test_hub_cache_links_are_followed(folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lorarium.formats.metadata import training, trigger_words
+from lorarium.formats.inspection.metadata import training, trigger_words
 
 KOHYA = {
     "ss_output_name": "inkwash",
@@ -31,22 +31,22 @@ KOHYA = {
 
 
 def test_kohya() -> None:
-    found = training(KOHYA)
-    assert found["tool"] == "kohya sd-scripts" and found["algorithm"] == "loha"
-    assert (found["rank"], found["alpha"], found["steps"]) == (16, 8, 1200)
-    assert found["started"] == "2023-11-14T22:13:20+00:00"
-    assert "clip_skip" not in found
-    assert found["datasets"] == [{"folder": "10_inkwash", "pictures": 40, "repeats": 10}]
+    facts = training(KOHYA)
+    assert facts["tool"] == "kohya sd-scripts" and facts["algorithm"] == "loha"
+    assert (facts["rank"], facts["alpha"], facts["steps"]) == (16, 8, 1200)
+    assert facts["started"] == "2023-11-14T22:13:20+00:00"
+    assert "clip_skip" not in facts
+    assert facts["datasets"] == [{"folder": "10_inkwash", "pictures": 40, "repeats": 10}]
 
 
 def test_trigger_words_are_the_tags_of_nearly_every_picture() -> None:
-    found = [(word.text, word.share) for word in trigger_words(KOHYA)]
-    assert found == [("inkwash", 1.0), ("no humans", 0.95)]
+    words = [(word.text, word.share) for word in trigger_words(KOHYA)]
+    assert words == [("inkwash", 1.0), ("no humans", 0.95)]
 
 
 def test_stated_phrase_comes_first() -> None:
-    found = trigger_words({**KOHYA, "modelspec.trigger_phrase": "ink wash painting"})
-    assert found[0].text == "ink wash painting" and found[0].source == "modelspec.trigger_phrase"
+    words = trigger_words({**KOHYA, "modelspec.trigger_phrase": "ink wash painting"})
+    assert words[0].text == "ink wash painting" and words[0].source == "modelspec.trigger_phrase"
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_stated_phrase_comes_first() -> None:
     ],
 )
 def test_other_trainers(metadata: dict[str, str], expected: dict[str, object]) -> None:
-    found = training(metadata)
-    assert {key: found.get(key) for key in expected} == expected
-    assert bool(found) == bool(expected)
+    facts = training(metadata)
+    assert {key: facts.get(key) for key in expected} == expected
+    assert bool(facts) == bool(expected)
 
 
 def test_embedded_tokens_are_trigger_words() -> None:
@@ -101,16 +101,16 @@ def test_embedded_tokens_are_trigger_words() -> None:
 
 
 def test_escapes_are_visible_and_long_text_is_cut() -> None:
-    found = training({"modelspec.title": "\x1b[31mred\x07\n" + "x" * 10_000})
-    assert found["title"].startswith("\\x1b[31mred\\x07") and len(found["title"]) == 500
-    assert found["title"].isprintable()
+    facts = training({"modelspec.title": "\x1b[31mred\x07\n" + "x" * 10_000})
+    assert facts["title"].startswith("\\x1b[31mred\\x07") and len(facts["title"]) == 500
+    assert facts["title"].isprintable()
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-1e999", "9" * 5000, "1e400", "{}", "[", "\0"])
 def test_numbers_that_are_none(value: str) -> None:
     for key in ("ss_steps", "ss_training_started_at", "ss_learning_rate"):
-        found = training({key: value})
-        json.dumps(found, allow_nan=False)
+        facts = training({key: value})
+        json.dumps(facts, allow_nan=False)
 
 
 SHAPES = ['"x"', "[]", "[1]", "1", "null", '{"a":1}', '{"a":{"b":[]}}', '{"a":{"img_count":{}}}']

@@ -13,9 +13,9 @@ import numpy as np
 from lorarium.adapter import Adapter, Array, Delta, Dora, LowRank, Module
 from lorarium.errors import one_line, quoted
 from lorarium.formats.container import RawFile
-from lorarium.formats.hashes import EMPTY, Hashes
+from lorarium.formats.inspection.hashes import EMPTY, Hashes
+from lorarium.formats.inspection.sidecars import Sidecar
 from lorarium.formats.report import Report
-from lorarium.formats.sidecars import Sidecar
 
 # Base weights of a linear layer have entries of about 0.02 to 0.05. A change whose entries are
 # ten times that drowns the layer; a healthy LoRA stays a factor of ten or more below it.
@@ -193,15 +193,16 @@ def _norms(adapter: Adapter, norms: Mapping[Module, float]) -> Iterator[Finding]
         message = f"{_modules(len(tiny))} nearly nothing beside the others"
         yield _finding("tiny-norm", tiny, message)
     limit = min(EXPLODING_RMS, max(EXPLODING_RATIO * middle, EXPLODING_RMS / 10))
-    loud = [module for module, size in sizes.items() if size > limit]
-    if loud:
-        loud.sort(key=lambda module: -sizes[module])
-        worst = sizes[loud[0]]
+    strong_modules = [module for module, size in sizes.items() if size > limit]
+    if strong_modules:
+        strong_modules.sort(key=lambda module: -sizes[module])
+        worst = sizes[strong_modules[0]]
+        count = len(strong_modules)
         message = (
-            f"{'a module is' if len(loud) == 1 else f'{len(loud)} modules are'} far too strong: "
+            f"{'a module is' if count == 1 else f'{count} modules are'} far too strong: "
             f"entries of about {worst:.2g}, {worst / middle:.3g} times the median module"
         )
-        yield _finding("exploding-norm", loud, message)
+        yield _finding("exploding-norm", strong_modules, message)
 
 
 def _finite_factors(delta: Delta) -> bool:
@@ -236,14 +237,13 @@ def _stamps(adapter: Adapter, report: Report, training: Mapping[str, Any]) -> It
         yield _finding("stamp-family", [], message)
     ranks = {delta.rank: delta for _, delta in adapter.items() if isinstance(delta, LowRank)}
     rank, alpha = training.get("rank"), training.get("alpha")
-    if ranks and rank and all(rank != found for found in ranks):
-        found = _some(sorted(ranks))
-        yield _finding("stamp-rank", [], f"the metadata says rank {rank}, the tensors have {found}")
+    if ranks and rank and all(rank != actual for actual in ranks):
+        message = f"the metadata says rank {rank}, the tensors have {_some(sorted(ranks))}"
+        yield _finding("stamp-rank", [], message)
     elif ranks and alpha and "kohya" in report.dialect:
         alphas = {round(d.scale * d.rank, 4) for _, d in adapter.items() if isinstance(d, LowRank)}
-        if not any(math.isclose(alpha, found, rel_tol=0.01) for found in alphas):
-            found = _some(sorted(alphas))
-            message = f"the metadata says alpha {alpha}, the tensors have {found}"
+        if not any(math.isclose(alpha, actual, rel_tol=0.01) for actual in alphas):
+            message = f"the metadata says alpha {alpha}, the tensors have {_some(sorted(alphas))}"
             yield _finding("stamp-alpha", [], message)
 
 

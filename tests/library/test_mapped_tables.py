@@ -1,4 +1,4 @@
-"""Small libraries are read from snapshots: fast, and never anything but what the store holds."""
+"""Small libraries are read from mapped tables: fast, and never other than what the store holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 
 import lorarium
 from lorarium.library import Library
+from lorarium.library.mapped_tables import FOLDER
 from lorarium.library.schema import SCHEMA
-from lorarium.library.snapshot import FOLDER
 from lorarium.library.spaces import FILES
 from lorarium.library.store import PLACE, Store
 from tests.library.zoo import ink, write
@@ -77,7 +77,7 @@ def test_a_search_imports_neither_lancedb_nor_pandas(made: Library, tmp_path: Pa
 def test_what_is_written_later_is_seen(made: Library, tmp_path: Path) -> None:
     reader = Store(made.store.home)
     assert paths(reader) == ["a", "b", "c", "d"]
-    writer = without(made)  # killed before it could take a snapshot
+    writer = without(made)  # killed before it could write mapped tables
     row = writer.read(FILES, SCHEMA.names).slice(0, 1).to_pylist()[0]
     row |= {"key": "00ff", "path": "/new.safetensors"}
     writer.put(FILES, "key", pa.Table.from_pylist([row], SCHEMA))
@@ -87,11 +87,11 @@ def test_what_is_written_later_is_seen(made: Library, tmp_path: Path) -> None:
     writer.remove(FILES, "key", ["00ff"])
     assert paths(Store(made.store.home)) == ["a", "b", "c", "d"]
     assert paths(writer) == ["a", "b", "c", "d"]
-    # the same rows, but another state: the snapshot is not asked
+    # the same rows, but another state: the mapped table is not asked
     fresh = Store(made.store.home)
-    assert fresh._snapshot(FILES) is None
+    assert fresh._mapped_table(FILES) is None
     made.index([tmp_path / "loras"], workers=0)
-    assert Store(made.store.home)._snapshot(FILES) is not None
+    assert Store(made.store.home)._mapped_table(FILES) is not None
 
 
 def test_a_table_made_anew_is_another(made: Library) -> None:
@@ -103,12 +103,12 @@ def test_a_table_made_anew_is_another(made: Library) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0", None, "cut"])
-def test_a_damaged_snapshot_is_passed_over(made: Library, damage: bytes | str | None) -> None:
+def test_a_damaged_mapped_table_is_passed_over(made: Library, damage: bytes | str | None) -> None:
     for path in (made.folder / FOLDER).iterdir():
-        whole = path.read_bytes()
+        content = path.read_bytes()
         path.unlink()
         if damage is not None:
-            path.write_bytes(whole[: len(whole) // 2] if isinstance(damage, str) else damage)
+            path.write_bytes(content[: len(content) // 2] if isinstance(damage, str) else damage)
     assert paths(Store(made.store.home)) == ["a", "b", "c", "d"]
 
 

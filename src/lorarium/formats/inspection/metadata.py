@@ -66,8 +66,8 @@ def words(value: object) -> list[str] | None:
         value = inner if isinstance(inner, list) else value.split(",")
     if not isinstance(value, list):
         return None
-    found = [line for line in map(text, value[:MAX_LIST]) if line]
-    return found or None
+    lines = [line for line in map(text, value[:MAX_LIST]) if line]
+    return lines or None
 
 
 def parse_json(value: str) -> Any:
@@ -82,8 +82,8 @@ def parse_json(value: str) -> Any:
 
 def table(value: object) -> dict[str, Any]:
     """A JSON table, empty when it is anything else."""
-    found = parse_json(value) if isinstance(value, str) else value
-    return found if isinstance(found, dict) else {}
+    document = parse_json(value) if isinstance(value, str) else value
+    return document if isinstance(document, dict) else {}
 
 
 # field -> how to read it, and the keys that may hold it, best first; `a/b` is `b` inside JSON `a`
@@ -140,34 +140,34 @@ TOOLS: tuple[tuple[str, str], ...] = (
 
 def training(metadata: Metadata) -> dict[str, Any]:
     """What the file says about its making, in plain fields; absent fields are left out."""
-    opened: dict[str, dict[str, Any]] = {}
+    tables: dict[str, dict[str, Any]] = {}
 
     def look_up(key: str) -> object:
         name, _, rest = key.partition("/")
         if not rest:
             return metadata.get(name)
-        if name not in opened:
-            opened[name] = table(metadata.get(name))
-        value: Any = opened[name]
+        if name not in tables:
+            tables[name] = table(metadata.get(name))
+        value: Any = tables[name]
         for step in rest.split("/"):
             value = value.get(step) if isinstance(value, dict) else None
         return value
 
-    found: dict[str, Any] = {}
+    facts: dict[str, Any] = {}
     if tool := trainer(metadata):
-        found["tool"] = tool
+        facts["tool"] = tool
     for name, read, keys in FIELDS:
         for key in keys:
             value = look_up(key)
             read_value = read(value) if value is not None else None
             if read_value is not None:
-                found[name] = read_value
+                facts[name] = read_value
                 break
     if algorithm := text(table(metadata.get("ss_network_args")).get("algo")):
-        found["algorithm"] = algorithm
+        facts["algorithm"] = algorithm
     if data := datasets(metadata):
-        found["datasets"] = data
-    return found
+        facts["datasets"] = data
+    return facts
 
 
 def trainer(metadata: Metadata) -> str | None:
@@ -184,7 +184,7 @@ def trainer(metadata: Metadata) -> str | None:
 
 def datasets(metadata: Metadata) -> list[dict[str, Any]]:
     """Folders of training pictures: name, number of pictures, repeats."""
-    found: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     folders = table(metadata.get("ss_dataset_dirs"))
     for name, facts in list(folders.items())[:MAX_LIST]:
         facts = facts if isinstance(facts, dict) else {}
@@ -193,8 +193,8 @@ def datasets(metadata: Metadata) -> list[dict[str, Any]]:
             "pictures": number(facts.get("img_count")),
             "repeats": number(facts.get("n_repeats")),
         }
-        found.append({key: value for key, value in row.items() if value is not None})
-    return found
+        rows.append({key: value for key, value in row.items() if value is not None})
+    return rows
 
 
 def tag_shares(metadata: Metadata) -> list[tuple[str, float]]:
@@ -229,11 +229,11 @@ ALWAYS = 0.9  # a tag on this share of the pictures was most likely put there on
 
 def trigger_words(metadata: Metadata, limit: int = 20) -> list[TriggerWord]:
     """Words to wake the adapter: stated ones, embeddings, then tags of nearly every picture."""
-    found: dict[str, TriggerWord] = {}
+    triggers: dict[str, TriggerWord] = {}
 
     def add(word: str | None, source: str, share: float | None = None) -> None:
-        if word and word not in found and len(found) < limit:
-            found[word] = TriggerWord(word, source, share)
+        if word and word not in triggers and len(triggers) < limit:
+            triggers[word] = TriggerWord(word, source, share)
 
     for key in ("modelspec.trigger_phrase", "trigger_word", "instance_prompt", "ss_trigger_words"):
         add(text(metadata.get(key)), key)
@@ -249,4 +249,4 @@ def trigger_words(metadata: Metadata, limit: int = 20) -> list[TriggerWord]:
         for subset in inner[:MAX_LIST] if isinstance(inner, list) else []:
             if isinstance(subset, dict):
                 add(text(subset.get("class_tokens")), "class tokens")
-    return list(found.values())
+    return list(triggers.values())

@@ -1,0 +1,59 @@
+"""Tables of judges: the world's own, and eyes of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def world_checks(document: dict[str, Any]) -> list[str]:
+    """Judges, baselines and shortcuts, and what was to hold."""
+    lines = ["| | error | R@1 |", "|---|---|---|"]
+    for name, judge in (document["judges"] | document["baselines"]).items():
+        for what in ("style", "subject", "subject in photo"):
+            if what not in judge:
+                continue
+            f = judge[what]
+            lines.append(f"| {name}, {what} | {f['error']:.3f} | {f['found']:.3f} |")
+    for who, kinds in document["histograms"].items():
+        for kind, f in kinds.items():
+            lines.append(
+                f"| colour histogram ({kind}), {who} | {f['error']:.3f} | {f['found']:.3f} |"
+            )
+    for what, f in document["identity from one cue"].items():
+        lines.append(f"| individual from {what} alone | {f['error']:.3f} | {f['found']:.3f} |")
+    columns = (
+        "true renders that pass", "style", "others of the genre", "subject",
+        "others of the class", "genre named", "class named",
+    )  # fmt: skip
+    lines += ["", "| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    for name, judge in document["judges"].items():
+        row = [*judge["true_renders"].values(), judge["genre_named"], judge["class_named"]]
+        lines.append(f"| {name} | " + " | ".join(f"{x:.3f}" for x in row) + " |")
+    lines += ["", "| check | found | goal | |", "|---|---|---|---|"]
+    for name, check in document["checks"].items():
+        verdict = "passes" if check["passed"] else "**fails**"
+        lines.append(f"| {name} | {check['found']:.3f} | {check['goal']} | {verdict} |")
+    return lines
+
+
+def files(document: dict[str, Any]) -> list[str]:
+    """Grades of checkpoints by every target and judge, and whether their order is right."""
+    steps = document["steps"]
+    lines = ["| | judge | " + " | ".join(f"{n} steps" for n in steps) + " | base | strangers | |"]
+    lines.append("|---|---|" + "---|" * (len(steps) + 2) + "---|")
+    for target in document["targets"]:
+        for judge in target["judges"]:
+            grades = {row["name"]: (row["grade"], row["passes"]) for row in judge["rows"]}
+            names = [*(f"steps-{n}" for n in steps), "base alone"]
+            shown = [
+                f"{grade:+.3f}" + ("" if passes is None else f" ({passes:.2f})")
+                for grade, passes in (grades[name] for name in names)
+            ]
+            strangers = judge["controls"][target["aspect"]]["strangers"]
+            shown.append("–" if strangers is None else f"{strangers:.2f}")
+            told = [p for p in judge["pairs"] if "base alone" not in (p["better"], p["worse"])]
+            apart = sum(p["told"] for p in told)
+            order = "right order" if judge["right_order"] else "**wrong order**"
+            head = f"| {target['aspect']}: {' '.join(map(str, target['of']))} | {judge['judge']} | "
+            lines.append(head + " | ".join(shown) + f" | {order}, {apart} of {len(told)} told |")
+    return lines
