@@ -99,9 +99,11 @@ class Searcher:
     def _solve(self, asked: Member) -> Origins | None:
         first = self.alone(asked)
         fit = None if first is None else self._fit(asked)
-        if first is None or fit is None or fit[1] is None or not self._has_derived_parent(first):
+        if first is None or fit is None or not self._has_derived_parent(first):
             return first
-        pool, explanation = fit[0], self._by_originals(asked, *fit)
+        pool, explanation = fit
+        if explanation is not None:
+            explanation = self._by_originals(asked, pool, explanation)
         if explanation is not None:
             explanation = self._without_stand_ins(pool, explanation)
         return self.claims.apply(asked, self._to_origins(asked, pool, explanation))

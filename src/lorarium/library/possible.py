@@ -49,7 +49,7 @@ def possible_origins(
     origins = []
     for i in chosen:
         same = np.flatnonzero(np.abs(units @ units[i]) >= TWIN)
-        files = (able[i], *(able[j] for j in same if j != i))
+        files = (able[i], *(able[j] for j in map(int, same) if j != i))
         origins.append(Origin(files, None, -np.inf, np.inf, float(near[i]) ** 2, UNKNOWN))
     rest = max(0.0, 1 - sum(o.share for o in origins))
     return Origins(tuple(origins), rest, 0.0, False, UNKNOWN, False)
