@@ -46,11 +46,11 @@ def measure(strength: float) -> list[dict[str, Any]]:
     truth = np.repeat(np.arange(STYLES), QUERIES)
     rows = []
     for calibration in CALIBRATIONS:
-        found = descriptor("raw", calibration=calibration).fit(known)
-        points = np.stack([found.describe(a) for a in queries])
-        gallery, labels = found.gallery, tags[found.members]
+        fitted = descriptor("raw", calibration=calibration).fit(known)
+        points = np.stack([fitted.describe(a) for a in queries])
+        gallery, labels = fitted.gallery, tags[fitted.members]
         names, means = centroids(gallery, labels.tolist())
-        if found.metric == "cosine":
+        if fitted.metric == "cosine":
             near = points @ gallery.T
         else:
             near = -np.square(points[:, None] - gallery).sum(-1)

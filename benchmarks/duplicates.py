@@ -78,7 +78,7 @@ class Folder:
     def _derive(self, source: str) -> str:
         kinds = KINDS if self.rng.random() < 0.6 else LOSSES
         made = self.planter.one(str(self.rng.choice(kinds)), source)
-        if self.planter.truth.files[made].how == "copy" and self.rng.random() < 0.5:
+        if self.planter.truth.files[made].operation == "copy" and self.rng.random() < 0.5:
             before = (self.planter.folder / source).stat()  # as `cp -p` leaves it
             os.utime(self.planter.folder / made, ns=(before.st_atime_ns, before.st_mtime_ns))
         return made
@@ -98,23 +98,23 @@ class Folder:
         if (self.planter.folder / a).read_bytes() == (self.planter.folder / b).read_bytes():
             return Truth({IDENTICAL})
         sides = [[files[p] for p in side[: side.index(common)]] for side in (one, two)]
-        if any(file.how == "noise" for side in sides for file in side):
+        if any(file.operation == "noise" for side in sides for file in side):
             return Truth(OTHER)
         factors = [math.prod(file.weights[0] for file in side) for side in sides]
-        whole = self._rank(common)
+        full_rank = self._rank(common)
         ranks, modules = [], []
         for side, path in zip(sides, (a, b), strict=True):
-            cuts = [int(f.steps[-1].split(":")[1]) for f in side if f.how == "resize"]
-            ranks.append(min([whole, *cuts]))
+            cuts = [int(f.steps[-1].split(":")[1]) for f in side if f.operation == "resize"]
+            ranks.append(min([full_rank, *cuts]))
             modules.append(set(adapters[path]))
         factor = factors[1] / factors[0]
         if ranks[0] == ranks[1] and modules[0] == modules[1]:
             classes = {SAME} if factor == 1 else {SCALED}
             # two truncations, one of them of rounded numbers, can turn away from each other, and
             # new factors on both sides no longer show what was rounded before
-            new = [[f.how in ("resize", "rotate") for f in side] for side in sides]
+            new = [[f.operation in ("resize", "rotate") for f in side] for side in sides]
             rounding = ("dtype", "rotate", "convert")
-            rounded = any(f.how in rounding for side in sides for f in side)
+            rounded = any(f.operation in rounding for side in sides for f in side)
             if rounded and all(map(any, new)):
                 classes |= {"near"}
             return Truth(classes, factor)
@@ -153,13 +153,13 @@ class Folder:
         merge with so little of something else that truncation takes just that away."""
         one, two = (self.planter.adapters[p] for p in (a, b))
         step = max(STEP[self._stored(p)[0]] for p in (a, b))
-        for whole, part in ((one, two), (two, one)):
-            rank = max(delta.rank or 0 for _, delta in part.items())
-            cut, _ = recompress(whole, rank=rank, dtype=np.float32)
-            if set(cut) != set(part):
+        for larger, smaller in ((one, two), (two, one)):
+            rank = max(delta.rank or 0 for _, delta in smaller.items())
+            cut, _ = recompress(larger, rank=rank, dtype=np.float32)
+            if set(cut) != set(smaller):
                 continue
-            sign = math.copysign(1.0, inner(cut, part))
-            if norm(add([cut, part], [1.0, -sign])) < 2 * step * norm(part):
+            sign = math.copysign(1.0, inner(cut, smaller))
+            if norm(add([cut, smaller], [1.0, -sign])) < 2 * step * norm(smaller):
                 return True
         return False
 
@@ -192,7 +192,7 @@ class Folder:
             for array in arrays(delta):
                 held[bits_needed(array)] += array.size
         used = next(b for b in sorted(held, reverse=True) if 10 * at_least(held, b) >= held.total())
-        if len(file.sources) != 1 or file.how in ("resize", "fewer", "noise", "scale"):
+        if len(file.sources) != 1 or file.operation in ("resize", "fewer", "noise", "scale"):
             return used
         return min(used, self._bits(file.sources[0]))
 
@@ -234,23 +234,23 @@ def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
         kin = folder.chain(a)[-1] == folder.chain(b)[-1]
         both = place[a][1], place[b][1]
         relation = stated(*both) or relations.get(both)
-        said = relation.name if relation else "nothing"
+        verdict = relation.name if relation else "nothing"
         if place[a][1] == place[b][1]:
-            said = IDENTICAL if place[a][0] == place[b][0] else SAME
-        right = said in truth.classes
-        if right and relation and said in (CUT, SCALED):
+            verdict = IDENTICAL if place[a][0] == place[b][0] else SAME
+        right = verdict in truth.classes
+        if right and relation and verdict in (CUT, SCALED):
             right = abs(relation.factor / truth.factor - 1) < 0.005
-        if not right and said == "nothing" and CUT in truth.classes:
+        if not right and verdict == "nothing" and CUT in truth.classes:
             right = abs(folder.cosine(a, b)) < FAINT
             tally["overlooked"] += right
-        if not right and not kin and said == CUT and folder.truncated(a, b):
+        if not right and not kin and verdict == CUT and folder.truncated(a, b):
             right = True
             tally["merges that are cut back to a parent"] += 1
-        if kin and said == "nothing" and right and truth.classes == OTHER:
+        if kin and verdict == "nothing" and right and truth.classes == OTHER:
             right = abs(folder.cosine(a, b)) < 0.985
         known = " or ".join(sorted(truth.classes))
-        tally["kin" if kin else "others"][known, said] += 1
-        tally["wrong"] += [] if right else [wrong(folder, a, b, known, said, relation)]
+        tally["kin" if kin else "others"][known, verdict] += 1
+        tally["wrong"] += [] if right else [wrong(folder, a, b, known, verdict, relation)]
         if truth.classes <= {SAME, IDENTICAL}:
             alike[a].add(b)
             alike[b].add(a)
@@ -261,12 +261,12 @@ def by_clusters(links: Links, groups: list[Group]) -> Callable[[int, int], Relat
     """What the groups say of copies of two files: a cut of a rounded copy, whose new factors no
     longer show the rounding, is told by way of that copy."""
     homes = {key: cluster.root.row["path"] for key, cluster in links.home.items()}
-    said = {(g.keeper, c.path): (g.name, c.factor) for g in groups for c in g.copies}
+    class_of = {(g.keeper, c.path): (g.name, c.factor) for g in groups for c in g.copies}
 
     def stated(one: int, other: int) -> Relation | None:
         for pair, side in (((homes[one], homes[other]), "b"), ((homes[other], homes[one]), "a")):
-            if pair in said:
-                name, factor = said[pair]
+            if pair in class_of:
+                name, factor = class_of[pair]
                 turned = side == "a" and name != CUT
                 return Relation(name, 1 / factor if turned else factor, 0.0, side)
         return None
@@ -274,14 +274,16 @@ def by_clusters(links: Links, groups: list[Group]) -> Callable[[int, int], Relat
     return stated
 
 
-def wrong(folder: Folder, a: str, b: str, known: str, said: str, relation: Any) -> dict[str, Any]:
+def wrong(
+    folder: Folder, a: str, b: str, known: str, verdict: str, relation: Any
+) -> dict[str, Any]:
     done = ["/".join(folder.planter.truth.files[p].steps) for p in (a, b)]
     case = {
         "seed": folder.planter.seed,
         "files": [a, b],
         "done": done,
         "truth": known,
-        "said": said,
+        "said": verdict,
     }
     print("  WRONG", case, relation)
     return case

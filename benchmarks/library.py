@@ -113,15 +113,15 @@ def planted() -> dict[str, Any]:
             formats.write(made_up(seed), loras / f"{seed}.safetensors", "kohya")
         library = Library(folder / "crowd")
         library.index([loras])
-        found = {"strangers": CROWD, "merges": merges(library, folder)}
+        document = {"strangers": CROWD, "merges": merges(library, folder)}
         for i, (change, dialect) in enumerate(COPIES.values()):
             for seed in range(COPIED):
                 path = loras / f"copy-{i}-{seed}.safetensors"
                 formats.write(change(made_up(seed)), path, dialect)
         library.index([loras])
-        found["copies"] = copies(library)
-    draw_curve(found["merges"]["by share"])
-    return found
+        document["copies"] = copies(library)
+    draw_curve(document["merges"]["by share"])
+    return document
 
 
 def copies(library: Library) -> dict[str, Any]:
@@ -196,17 +196,21 @@ def one_merge(
     formats.write(merged, path, "kohya")
     energy = np.array([w * w * norm(a) ** 2 for w, a in zip(weights, adapters, strict=True)])
     shares = energy / energy.sum()
-    found = library.lineage(path)
-    told = {} if found.merge is None else {Path(p.path).stem: p.weight for p in found.merge.parents}
-    known = [str(i) in told for i in parents]
+    answer = library.lineage(path)
+    weight_of = (
+        {} if answer.merge is None else {Path(p.path).stem: p.weight for p in answer.merge.parents}
+    )
+    known = [str(i) in weight_of for i in parents]
     errors = [
-        abs(told[str(i)] - w) for i, w in zip(parents, weights, strict=True) if str(i) in told
+        abs(weight_of[str(i)] - w)
+        for i, w in zip(parents, weights, strict=True)
+        if str(i) in weight_of
     ]
     return {
         "shares": shares.tolist(),
         "known": known,
         "errors": errors,
-        "false": len(set(told) - {str(i) for i in parents}),
+        "false": len(set(weight_of) - {str(i) for i in parents}),
     }
 
 
@@ -280,18 +284,20 @@ def make(folder: Path, n: int, encoder: VectorSpace) -> np.ndarray:
     """A library of n rows as `index` leaves it; returns the centres. In the space `output` rows
     have sketches, whose other parts are zero."""
     rng = np.random.default_rng([SEED, n])
-    whole = encoder is not STYLE
-    centres = rng.standard_normal((max(50, n // 20), OUTPUT if whole else LEARNED), np.float32)
+    with_sketches = encoder is not STYLE
+    centres = rng.standard_normal(
+        (max(50, n // 20), OUTPUT if with_sketches else LEARNED), np.float32
+    )
     create(folder)
     store = Store(folder)
     name = encoder.table("sd1")
-    step = 2_000 if whole else 50_000
+    step = 2_000 if with_sketches else 50_000
     for start in range(0, n, step):
         count = min(step, n - start)
         ids = [hashlib.sha256(b"%d" % (start + i)).hexdigest() for i in range(count)]
         vectors = clustered(count, start, centres)
         rows = [row(i, start, ids) for i in range(count)]
-        if whole:
+        if with_sketches:
             for one, vector in zip(rows, vectors, strict=True):
                 zero = np.zeros(PRODUCT), np.zeros(INPUT), np.zeros(FACTS)
                 one["sketch"] = Sketch("sd1", zero[0], vector, *zero[1:]).to_bytes()
@@ -343,16 +349,16 @@ def scratch() -> Path:
 def speed(
     sizes: tuple[int, ...] = SIZES, encoder: VectorSpace = BUILT_IN["output"]
 ) -> dict[str, Any]:
-    found = {}
+    by_size = {}
     for n in sizes:
         with tempfile.TemporaryDirectory(dir=scratch()) as temporary:
             folder = Path(temporary) / "library"
             began = time.perf_counter()
             centres = make(folder, n, encoder)
             made = time.perf_counter() - began
-            found[str(n)] = one = {"build seconds": made, **answers(folder, centres, n, encoder)}
+            by_size[str(n)] = one = {"build seconds": made, **answers(folder, centres, n, encoder)}
         print(f"  {n:>9,}", json.dumps({k: rounded(v) for k, v in one.items()}))
-    return found
+    return by_size
 
 
 def rounded(value: Any) -> Any:
@@ -369,7 +375,7 @@ def answers(folder: Path, centres: np.ndarray, n: int, encoder: VectorSpace) -> 
     snapshot = Snapshot(Store(folder), {encoder.name: encoder})
     space = snapshot.space(encoder, "sd1")
     _ = snapshot.of_content, snapshot.calibrations, space.large or space.stored
-    opened, opened_busy = time.perf_counter() - began, time.process_time() - busy
+    open_seconds, open_cpu = time.perf_counter() - began, time.process_time() - busy
     began = time.perf_counter()
     ask(snapshot, encoder, queries[0])
     first = time.perf_counter() - began
@@ -380,13 +386,13 @@ def answers(folder: Path, centres: np.ndarray, n: int, encoder: VectorSpace) -> 
     truth, names = brute(snapshot, encoder, n, queries)
     position = {name: i for i, name in enumerate(names)}
 
-    def recall(found: list[Any]) -> float:
-        return float(np.mean([len(t & set(f)) / 10 for t, f in zip(truth, found, strict=True)]))
+    def recall(nearest: list[Any]) -> float:
+        return float(np.mean([len(t & set(f)) / 10 for t, f in zip(truth, nearest, strict=True)]))
 
     result: dict[str, Any] = {
         "bytes": size,
-        "open seconds": opened,
-        "open processor seconds": opened_busy,
+        "open seconds": open_seconds,
+        "open processor seconds": open_cpu,
         "first query seconds": first,
         "ours": ours | {"recall@10": recall([[position[i] for i in f] for f in ids])},
         "ours, with a filter": mask | {"results": float(np.mean([len(f) for f in filtered]))},
@@ -441,15 +447,15 @@ def timed(do: Callable[[Any], Any], queries: Any) -> tuple[dict[str, float], lis
     """By the clock, and processor time of all threads, which others on the machine do not lengthen
     as much."""
     do(queries[0])
-    seconds, used, found = [], [], []
+    seconds, used, results = [], [], []
     for query in queries:
         began, busy = time.perf_counter(), time.process_time()
-        found.append(do(query))
+        results.append(do(query))
         seconds.append(time.perf_counter() - began)
         used.append(time.process_time() - busy)
     p50, p95 = np.quantile(seconds, [0.5, 0.95]) * 1e3
     cpu = float(np.median(used)) * 1e3
-    return {"p50 ms": float(p50), "p95 ms": float(p95), "p50 processor ms": cpu}, found
+    return {"p50 ms": float(p50), "p95 ms": float(p95), "p50 processor ms": cpu}, results
 
 
 # folder
@@ -501,13 +507,13 @@ def main() -> None:
     for name in sys.argv[1:] or PARTS:
         print(name)
         began = time.perf_counter()
-        found = PARTS[name]()
+        figures = PARTS[name]()
         document[name] = {
             "machine": machine(),
             "command": f"python benchmarks/library.py {name}",
             "seed": SEED,
             "seconds": time.perf_counter() - began,
-            **found,
+            **figures,
         }
     print("written to", save("library", document))
     fill_pages()

@@ -51,8 +51,8 @@ class Judge:
         return {p for p in same if self.truth.relation(p, path) in COPIES}
 
     def ancestors(self, path: str) -> set[str]:
-        found = self.truth.ancestors(path)
-        return found | {copy for one in found for copy in self.copies(one)}
+        paths = self.truth.ancestors(path)
+        return paths | {copy for one in paths for copy in self.copies(one)}
 
     def made_of(self, file: Planted, answer: Lineage) -> tuple[str, list[str]]:
         """A verdict, and parents that were wrongly called sure."""
@@ -116,15 +116,15 @@ class Judge:
         ]
         if missing:
             return "missed", []
-        told = {self.name(c.path) for c in answer.children if c.verdict != "cannot be told"}
+        certain = {self.name(c.path) for c in answer.children if c.verdict != "cannot be told"}
         known = [f.path for f in self.truth.present() if f.merged and self._counts(f, mine)]
-        return ("right" if told >= set(known) else "honest"), []
+        return ("right" if certain >= set(known) else "honest"), []
 
     def _counts(self, merge: Planted, mine: set[str]) -> bool:
         """Whether one of these is in a merge with more than next to nothing."""
         weights = merge.weights or (1.0,) * len(merge.sources)
-        least = SMALL * max(map(abs, weights))
-        return any(abs(w) > least for s, w in zip(merge.sources, weights, strict=True) if s in mine)
+        floor = SMALL * max(map(abs, weights))
+        return any(abs(w) > floor for s, w in zip(merge.sources, weights, strict=True) if s in mine)
 
 
 def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict[str, Any]]:
@@ -139,7 +139,7 @@ def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict
         answer = library.lineage(folder / file.path)
         seconds = time.process_time() - began
         absent = sum(not truth.files[s].present for s in truth.ancestors(file.path))
-        base = {"folder": f"{family}-{seed}", "file": file.path, "how": file.how}
+        base = {"folder": f"{family}-{seed}", "file": file.path, "how": file.operation}
         base |= {"absent": absent, "stripped": file.stripped, "seconds": round(seconds, 3)}
         for question in ("made of", "went into"):
             ask = judge.made_of if question == "made of" else judge.went_into
@@ -152,8 +152,9 @@ def folder_results(seed: int, family: str, place: Path, show: bool) -> list[dict
             row = {"question": question, "verdict": verdict, "wrong sure": wrong, "sure": sure}
             rows.append({**base, **row})
             if show and verdict not in ("right",):
-                print(verdict.upper(), question, file.path, file.how, file.steps, file.sources,
-                      file.weights, [truth.files[s].present for s in file.sources])  # fmt: skip
+                print(verdict.upper(), question, file.path, file.operation, file.steps,
+                      file.sources, file.weights,
+                      [truth.files[s].present for s in file.sources])  # fmt: skip
                 if question == "made of":
                     print("   ", answer.merge and answer.merge.to_json())
                     print("   ", [(c.path[-30:], c.note, c.relation) for c in answer.copies])
@@ -203,9 +204,10 @@ def report(rows: list[dict[str, Any]], seeds: Sequence[tuple[int, str]]) -> dict
     for question in ("made of", "went into"):
         some = [row for row in rows if row["question"] == question]
         document[question] = summary(some)
-        hows = dict.fromkeys(row["how"] for row in some)
+        operations = dict.fromkeys(row["how"] for row in some)
         document[f"{question}, by how"] = {
-            how: dict(Counter(r["verdict"] for r in some if r["how"] == how)) for how in hows
+            operation: dict(Counter(r["verdict"] for r in some if r["how"] == operation))
+            for operation in operations
         }
         print(question, document[question])
     document["all"] = summary(rows)

@@ -30,7 +30,7 @@ def unit(made: Sketch, space: str) -> np.ndarray:
 
 def main() -> None:
     adapters = sample().adapters
-    whole = [describe(one.path) for one in adapters]
+    full_sketches = [describe(one.path) for one in adapters]
     labels = [(one.kind, one.of) for one in adapters]
     asked = [i for i, label in enumerate(labels) if labels.count(label) > 1]
     rows = []
@@ -48,7 +48,7 @@ def main() -> None:
         }
         for space in ("output", "product"):
             queries = np.stack([unit(made, space) for made in parts])
-            held = np.stack([unit(made, space) for made in whole])
+            held = np.stack([unit(made, space) for made in full_sketches])
             itself = (queries @ held.T).argmax(1) == range(len(queries))
             row[f"{space}: itself first"] = round(float(itself.mean()), 4)
             for name, others in (("", held), (", all parts", queries)):

@@ -87,8 +87,8 @@ class Planter:
         folder.mkdir(parents=True, exist_ok=True)
 
     def pick(self, *of: str, count: int = 1) -> list[str]:
-        """Different files whose `how` is among `of`, absent ones too."""
-        paths = [f.path for f in self.truth.files.values() if f.how in of]
+        """Different files whose `operation` is among `of`, absent ones too."""
+        paths = [f.path for f in self.truth.files.values() if f.operation in of]
         return [str(p) for p in self.rng.choice(paths, min(count, len(paths)), replace=False)]
 
     def for_step(self, step: str, *of: str) -> str:
@@ -96,7 +96,11 @@ class Planter:
         able = []
         for file in self.truth.files.values():
             plain = all(isinstance(d, LowRank) for _, d in self.adapters[file.path].items())
-            if file.how in of and file.present and (plain or step in ("copy", "dtype", "resize")):
+            if (
+                file.operation in of
+                and file.present
+                and (plain or step in ("copy", "dtype", "resize"))
+            ):
                 able += [file.path] if step != "strip" or not file.stripped else []
         return str(self.rng.choice(able))
 

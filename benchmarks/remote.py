@@ -49,9 +49,9 @@ class Parts(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         size = self.file.stat().st_size
-        found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
-        assert found
-        start, stop = int(found[1]), min(size, int(found[2]) + 1)
+        byte_range = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
+        assert byte_range
+        start, stop = int(byte_range[1]), min(size, int(byte_range[2]) + 1)
         self.send_response(206)
         self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
         self.send_header("Content-Length", str(stop - start))
@@ -99,14 +99,14 @@ def main() -> None:
 
 def once(url: str) -> dict[str, Any]:
     wall, cpu = time.perf_counter(), time.process_time()
-    found = inspect_file(url)
-    assert found.ok and found.read and found.family
+    inspection = inspect_file(url)
+    assert inspection.ok and inspection.read and inspection.family
     return {
         "wall": round(time.perf_counter() - wall, 3),
         "cpu": round(time.process_time() - cpu, 3),
-        "size": found.size,
-        "share": round(found.read.share, 6),
-        "family": found.family.id,
+        "size": inspection.size,
+        "share": round(inspection.read.share, 6),
+        "family": inspection.family.id,
     }
 
 

@@ -34,8 +34,8 @@ LAYERS = 2
 
 def make_small(folder: Path, count: int) -> None:
     """In folders of a thousand; only those that are not there yet."""
-    whole = example(family="micro-1", seed=0, rank=1)
-    modules = dict(list(whole.items())[:LAYERS])
+    adapter = example(family="micro-1", seed=0, rank=1)
+    modules = dict(list(adapter.items())[:LAYERS])
     probe = folder / "probe.safetensors"
     folder.mkdir(parents=True, exist_ok=True)
     write(Adapter(modules, "micro-1"), probe, "kohya", force=True)
@@ -71,13 +71,13 @@ def make_real(folder: Path, count: int) -> None:
 
 def measured(work: Callable[[], Any]) -> tuple[dict[str, float], Any]:
     wall, busy = time.perf_counter(), time.process_time()
-    found = work()
+    result = work()
     row = {
         "wall seconds": round(time.perf_counter() - wall, 2),
         "cpu seconds": round(time.process_time() - busy, 2),
         "peak MiB": peak(),
     }
-    return row, found
+    return row, result
 
 
 def peak() -> int:
@@ -133,9 +133,9 @@ def main() -> None:
     small, real = (int(text) for text in (sys.argv[2:4] or (70_000, 1_000)))
     document: dict[str, Any] = {"machine": machine()}
     for name, make, count in (("small", make_small, small), ("real", make_real, real)):
-        found = document[name] = {}
+        figures = document[name] = {}
         for key, value in steps(folder, name, make, count):
-            found[key] = value
+            figures[key] = value
             print(f"  {name}: {key}: {value}", flush=True)
             save("scale", document)
     shutil.rmtree(folder)

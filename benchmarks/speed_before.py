@@ -6,12 +6,15 @@
 
 Each task is a process of its own, run by turns under the one and the other; what counts is the
 processor time of it and of its workers (neighbours lengthen the clock), the least of all runs.
-Results go to benchmarks/results/speed_before.json and into docs/develop.md.
+Modules are compiled before the first of them, as an installation does. Results go to
+benchmarks/results/speed_before.json and into docs/develop.md; `--only` measures some tasks again,
+and the others' rows stay.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -25,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import machine, save
+from machine import RESULTS, machine, save
 from pages import fill_pages
 
 from lorarium import formats
@@ -47,8 +50,8 @@ import sys
 from lorarium import formats
 try:
     from lorarium.descriptors.sketch import sketch
-except ImportError:
-    from lorarium.descriptors.sketch import sketch
+except ImportError:  # the room's name before
+    from lorarium.describe.sketch import sketch
 for _ in range(3):
     sketch(formats.read(sys.argv[1]))
 """
@@ -121,6 +124,7 @@ def tasks(folder: Path) -> dict[str, Task]:
 def seconds(task: Task, source: Path, scratch: Path) -> tuple[float, float]:
     """Processor and clock time of one run under the source of a checkout."""
     environment = {**os.environ, "PYTHONPATH": str(source / "src"), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     place = scratch / "place"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
@@ -150,11 +154,25 @@ def row(name: str, before: list[float], now: list[float]) -> dict[str, Any]:
     }
 
 
+def keep(revision: str, rows: list[dict[str, Any]], names: list[str]) -> None:
+    """Write rows over those of the same tasks; of another revision none stays."""
+    path = RESULTS / "speed_before.json"
+    older = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    by_task = (
+        {row["task"]: row for row in older["tasks"]} if older.get("before") == revision else {}
+    )
+    by_task |= {row["task"]: row for row in rows}
+    tasks = [by_task[name] for name in names if name in by_task]
+    document = {"machine": machine(), "before": revision, "tasks": tasks}
+    save("speed_before", document)
+    fill_pages()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("other", type=Path, help="another checkout")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", nargs="+", help="tasks that begin like this; nothing is kept")
+    parser.add_argument("--only", nargs="+", help="tasks that begin like this")
     given = parser.parse_args()
     other = given.other.resolve()
     revision = subprocess.run(
@@ -164,9 +182,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         plant(scratch)
-        for name, task in tasks(scratch).items():
+        planned = tasks(scratch)
+        for name, task in planned.items():
             if given.only and not name.startswith(tuple(given.only)):
                 continue
+            for source in (other, HERE):
+                seconds(task, source, scratch)  # not counted: it compiles
             times_pair: tuple[list[float], list[float]] = [], []
             for turn in range(given.runs):
                 both = ((other, times_pair[0]), (HERE, times_pair[1]))
@@ -175,10 +196,7 @@ def main() -> None:
             rows.append(row(name, *times_pair))
             print(f"{name}: {min(times_pair[0]):.2f} -> {min(times_pair[1]):.2f} s, "
                   f"{rows[-1]['ratio of the best']}", flush=True)  # fmt: skip
-            if not given.only:  # what is measured stays, should the rest be stopped
-                document = {"machine": machine(), "before": revision, "runs": given.runs}
-                save("speed_before", document | {"tasks": rows})
-                fill_pages()
+            keep(revision, rows, list(planned))  # what is measured stays, should it be stopped
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ class Planted:
     """One file: what it was made of. `steps` were done since `core`, an original or a merge."""
 
     path: str
-    how: str  # "original", a key of STEPS, or a method of merging
+    operation: str  # "original", a key of STEPS, or a method of merging
     sources: tuple[str, ...] = ()  # paths, in the order given to the merge
     weights: tuple[float, ...] = ()  # empty when the method is not linear
     core: str = ""
@@ -87,7 +87,7 @@ class Truth:
 
     def _origins(self, path: str) -> list[Planted]:
         family = [self.files[p] for p in (path, *self.ancestors(path))]
-        return [file for file in family if file.how == "original"]
+        return [file for file in family if file.operation == "original"]
 
     def to_json(self) -> dict[str, object]:
         files = {path: vars(file) for path, file in self.files.items()}

@@ -50,14 +50,14 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """All fenced blocks of a page, in order."""
     text = page.read_text("utf-8")
-    found = []
+    page_blocks = []
     for match in FENCE.finditer(text):
         comments = COMMENT.findall(match[1])
         why = [c.partition(":")[2].strip() for c in comments if c.startswith("not run:")]
         adds = tuple((a[1], a[2]) for c in comments if (a := ADDS.fullmatch(c)))
         line = text.count("\n", 0, match.start(2)) + 1
-        found.append(Block(page.name, line, match[2], match[3], "; ".join(why), adds))
-    return found
+        page_blocks.append(Block(page.name, line, match[2], match[3], "; ".join(why), adds))
+    return page_blocks
 
 
 def run_shell(block: Block, patch: pytest.MonkeyPatch) -> None:

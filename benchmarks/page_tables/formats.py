@@ -19,8 +19,8 @@ def families(document: dict[str, Any]) -> list[str]:
         counts.get(row["size"], counts["published"])[row["verdict"]] += 1
     names = ("right", "listed", "unknown", "wrong")
     rows = [
-        (size, str(found.total()), *(str(found[name]) for name in names))
-        for size, found in counts.items()
+        (size, str(verdicts.total()), *(str(verdicts[name]) for name in names))
+        for size, verdicts in counts.items()
     ]
     return table(("sizes", "adapters", *names), rows)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 
 from lorarium.errors import plain
 
 
 def html_table(rows: Iterable[Sequence[object]], head: Sequence[object] = ()) -> str:
     """Rows of cells as HTML; what files say in them is never markup."""
+    from html import escape  # no start of the program has a use for it
 
     def row(cells: Sequence[object], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(plain(str(c)))}</{tag}>" for c in cells) + "</tr>"

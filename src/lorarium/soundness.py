@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import ml_dtypes
@@ -23,6 +24,10 @@ MOST_AXES = 5  # of a weight: a video model's kernel has (out, in, t, h, w)
 MOST_ENTRIES = 2**30  # of a weight: small factors could claim one that nothing can work on
 LONGEST_SIDE = 2**20  # of a weight that factors claim: four times the largest vocabulary
 LARGEST_SCALE = float(np.finfo(np.float32).max)
+# Shares of a norm that rounding may take: some units in the last place; of 16 bits and fewer a
+# little more, since fp16 has fewer places near its smallest numbers; and never so much that the
+# change is another one, whatever the number type.
+ULPS, NARROW, MOST = 4, 1 / 32, 1 / 3
 
 
 def dims(shape: Array | tuple[int, ...]) -> str:
@@ -61,6 +66,14 @@ def need_weight(delta: Any, *, held: bool = False) -> None:
         number = scale if isinstance(scale, float) else "out of range"
         raise LorariumError(f"its scale is {number}")
     object.__setattr__(delta, "scale", float(scale))
+
+
+def rounding_limit(dtypes: Iterable[Any]) -> float:
+    """The share of a norm that storing numbers in these types may take."""
+    held = [np.dtype(dtype) for dtype in dtypes]
+    units = ULPS * max(float(ml_dtypes.finfo(dtype).eps) for dtype in held)
+    narrow = any(dtype.itemsize <= 2 for dtype in held)
+    return min(MOST, max(units, NARROW if narrow else 0.0))
 
 
 def is_matrix(array: Array) -> bool:

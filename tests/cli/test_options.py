@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lorarium.cli import cli
+from lorarium.cli import ORDER, cli, commands
 from lorarium.cli.common import LARGEST_SEED, SEED
 from lorarium.cli.suggest import Choice, Group
 from tests.cli.test_errors import lorarium, one_clean_line
@@ -33,6 +33,10 @@ def test_called_alone_a_group_shows_its_help(
     assert lorarium(monkeypatch, *arguments) == 0
     out, err = capsys.readouterr()
     assert out.startswith("Usage: ") and "Commands:" in out and err == ""
+
+
+def test_every_command_in_the_order_of_help_exists() -> None:
+    assert set(ORDER) <= set(commands())  # they are taken for commands without a look
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ that resemble one without being it are left unknown."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,8 +13,10 @@ import pytest
 from lorarium.errors import LorariumError
 from lorarium.formats import read, read_report, write
 from lorarium.formats.families import FAMILIES, table
+from lorarium.formats.families.index import FILE
+from lorarium.formats.families.indexing import walk
 from lorarium.formats.reading import Source, interpret
-from lorarium.formats.report import Report
+from lorarium.formats.report import Report, WriteReport
 from lorarium.formats.synthesise import make_fixture
 from lorarium.formats.verify import difference
 from lorarium.mergers import merge
@@ -137,6 +140,12 @@ def test_files_of_different_bases_never_merge(tmp_path: Path) -> None:
             merge([files.get(name, stranger) for name in pair], [1, 1])
 
 
+def unsayable(report: WriteReport) -> set[str]:
+    """Modules that some dialects have no words for: second experts, depthwise convolutions."""
+    reasons = ("holds one expert", "depthwise convolution")
+    return {f.name for f in report.refused() if any(reason in f.reason for reason in reasons)}
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_one_module_of_each_sort_goes_there_and_back(
@@ -150,10 +159,11 @@ def test_one_module_of_each_sort_goes_there_and_back(
     assert report.count("mapped") == len(report.keys) and not report.refused()
     other = DIALECTS[DIALECTS.index(dialect) - 1]
     there = write(adapter, path("there", other), other)
-    lost = {fate.name for fate in there.refused() if "holds one expert" in fate.reason}
+    lost = unsayable(there)
     assert there.verified and there.worst_error == 0 and len(there.refused()) == len(lost)
     again = write(read(path("there", other), family), path("back", dialect), dialect)
-    assert again.verified and again.worst_error == 0 and not again.refused()
+    lost |= unsayable(again)
+    assert again.verified and again.worst_error == 0 and {f.name for f in again.refused()} <= lost
     back = read(path("back", dialect), family)
     for module, delta in adapter.items():
         assert str(module) in lost or difference(delta, back[module]) == 0
@@ -171,3 +181,8 @@ def test_an_expert_is_kept_through_files_that_cannot_say_it(tmp_path: Path) -> N
     assert set(back.deltas) == set(low.deltas) and back.metadata["lorarium.expert"] == "low"
     written = write(both, tmp_path / "z.safetensors", "comfy")
     assert len(written.refused()) == len(low) and written.verified
+
+
+def test_the_index_says_what_the_tables_say() -> None:
+    """Else a new family is never a candidate: `python benchmarks/family_index.py` writes it."""
+    assert json.loads(FILE.read_text("utf-8")) == walk()

@@ -151,5 +151,5 @@ def test_a_file_of_the_matrix_has_each_kind_in_each_network(tmp_path: Path) -> N
     adapter, report = read_report(made.save(tmp_path / "x.safetensors"), "sdxl")
     assert report.kinds.keys() >= {"lora", "locon", "loha", "lokr", "dora", "full", "bias"}
     for part in ("denoiser", "text_encoder", "text_encoder_2"):
-        found = {kind_name(delta) for module, delta in adapter.items() if module.part == part}
-        assert found >= {"lora", "loha", "lokr", "dora", "full", "bias"}
+        kind_names = {kind_name(delta) for module, delta in adapter.items() if module.part == part}
+        assert kind_names >= {"lora", "loha", "lokr", "dora", "full", "bias"}

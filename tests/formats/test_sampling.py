@@ -25,13 +25,13 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 1.0])
 def test_modules_are_those_of_the_file(file: Path, share: float) -> None:
-    whole = formats.read(file)
+    adapter = formats.read(file)
     part, read = read_share(file, share)
-    assert 0 < len(part) <= len(whole) and read.of == file.stat().st_size
-    assert len(part) < len(whole) or share == 1
+    assert 0 < len(part) <= len(adapter) and read.of == file.stat().st_size
+    assert len(part) < len(adapter) or share == 1
     for module, delta in part.items():
-        assert delta.scale == whole[module].scale
-        assert np.array_equal(delta.up, whole[module].up)  # type: ignore[attr-defined,union-attr]
+        assert delta.scale == adapter[module].scale
+        assert np.array_equal(delta.up, adapter[module].up)  # type: ignore[attr-defined,union-attr]
 
 
 def test_no_more_is_read_than_was_said(file: Path) -> None:

@@ -15,9 +15,9 @@ from lorarium.library.example_folder import write_example_folder
 
 def test_the_files_are_what_the_lines_say(tmp_path: Path) -> None:
     pytest.importorskip("PIL")
-    told = write_example_folder(tmp_path / "try-it")
+    file_lines = write_example_folder(tmp_path / "try-it")
     home = tmp_path / "try-it"
-    assert all((home / line.split(":")[0].split(",")[0]).exists() for line in told)
+    assert all((home / line.split(":")[0].split(",")[0]).exists() for line in file_lines)
     cat, ink, rain = (lo.read(home / f"{name}.safetensors") for name in ("cat", "ink", "rain"))
     assert (cat.family, ink.family, rain.family) == ("micro-1", "micro-1", "sd1")
     copies = [
@@ -31,13 +31,13 @@ def test_the_files_are_what_the_lines_say(tmp_path: Path) -> None:
     assert len(list((home / "my-cat").glob("*-cat.png"))) == 6
     with pytest.raises(LorariumError, match="is there already"):
         write_example_folder(home)
-    assert write_example_folder(home, force=True) == told
+    assert write_example_folder(home, force=True) == file_lines
 
 
 def test_without_pillow_the_pictures_are_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(errors, "_installed", lambda name: False)
-    told = write_example_folder(tmp_path)
-    assert "no pictures: pictures needs PIL" in told[-1] and "pip install" in told[-1]
+    file_lines = write_example_folder(tmp_path)
+    assert "no pictures: pictures needs PIL" in file_lines[-1] and "pip install" in file_lines[-1]
     assert not (tmp_path / "drawings").exists() and (tmp_path / "loras").is_dir()

@@ -120,18 +120,18 @@ def test_one_process_writes_at_a_time(store: str, monkeypatch: pytest.MonkeyPatc
     put(store, "shelf/x", b"x")
     monkeypatch.setattr(lease, "SECONDS", 4.0)
     folder = lease.BucketFolder(home)  # type: ignore[arg-type]
-    with lease.held(folder, "lock"):
+    with lease.hold_lease(folder, "lock"):
         time.sleep(6)  # longer than a lease that nobody renews
         with pytest.raises(LorariumError, match=rf"process {os.getpid()} on .* is writing"):
-            with lease.held(folder, "lock"):
+            with lease.hold_lease(folder, "lock"):
                 pass
     assert folder.read("lock") is None
     folder.write("lock", b"process 1 on another machine")  # which was killed
     with pytest.raises(LorariumError, match="process 1 on another machine is writing"):
-        with lease.held(folder, "lock"):
+        with lease.hold_lease(folder, "lock"):
             pass
     time.sleep(5)
-    with lease.held(folder, "lock"):
+    with lease.hold_lease(folder, "lock"):
         assert (folder.read("lock") or b"").startswith(f"process {os.getpid()}".encode())
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import UnverifiedError
+from lorarium.soundness import rounding_limit
 
 DTypeLike = Any
 
@@ -58,20 +59,6 @@ def cast_exactly(values: Array, dtype: DTypeLike) -> Array | None:
         cast = values.astype(dtype)
         same = np.array_equal(cast.astype(values.dtype), values, equal_nan=True)
     return cast if same else None
-
-
-# Shares of a norm that rounding may take: some units in the last place; of 16 bits and fewer a
-# little more, since fp16 has fewer places near its smallest numbers; and never so much that the
-# change is another one, whatever the number type.
-ULPS, NARROW, MOST = 4, 1 / 32, 1 / 3
-
-
-def rounding_limit(dtypes: Iterable[DTypeLike]) -> float:
-    """The share of a norm that storing numbers in these types may take."""
-    held = [np.dtype(dtype) for dtype in dtypes]
-    units = ULPS * max(float(ml_dtypes.finfo(dtype).eps) for dtype in held)
-    narrow = any(dtype.itemsize <= 2 for dtype in held)
-    return min(MOST, max(units, NARROW if narrow else 0.0))
 
 
 def round_to(values: Array, dtype: DTypeLike) -> Array:

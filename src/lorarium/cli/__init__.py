@@ -45,7 +45,7 @@ class LazyGroup(Group):
         return list(commands())
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in commands():
+        if name not in ORDER and name not in commands():  # reading all files takes a moment
             return None
         return with_debug(importlib.import_module(f"lorarium.cli.{name}").command)
 

@@ -10,8 +10,8 @@ import click
 from lorarium.errors import DEBUG
 
 
-def _turn_on(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-    if wanted:
+def _turn_on(context: click.Context, parameter: click.Parameter, flag: bool) -> None:
+    if flag:
         os.environ[DEBUG] = "1"  # which the processes that a command starts inherit
 
 

@@ -23,8 +23,8 @@ def command(folder: str, force: bool, as_json: bool, quiet: bool) -> None:
     """
     from lorarium.library.example_folder import write_example_folder
 
-    told = write_example_folder(folder, force=force)
+    file_lines = write_example_folder(folder, force=force)
     if as_json:
-        print_json({"folder": folder, "files": told})
+        print_json({"folder": folder, "files": file_lines})
     elif not quiet:
-        click.echo("\n".join(told))
+        click.echo("\n".join(file_lines))

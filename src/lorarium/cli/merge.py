@@ -42,8 +42,8 @@ class Rank(click.ParamType):
         return int(value)
 
 
-def list_methods(context: click.Context, _: Any, wanted: bool) -> None:
-    if wanted:
+def list_methods(context: click.Context, _: Any, flag: bool) -> None:
+    if flag:
         width = max(map(len, METHODS))
         for name, method in METHODS.items():
             click.echo(f"{name:<{width}}  {method.summary}")

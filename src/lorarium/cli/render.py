@@ -94,8 +94,8 @@ def command(
     }
     if schedule:
         settings["schedule_sha256"] = file_hash(schedule)
-    made = save_render(pictures, Path(out), prompts, settings, as_grid, scale, force=force)
-    paths = [str(path) for path in made]
+    written_paths = save_render(pictures, Path(out), prompts, settings, as_grid, scale, force=force)
+    paths = [str(path) for path in written_paths]
     if as_json:
         print_json({"paths": paths, **settings})
     elif not quiet:

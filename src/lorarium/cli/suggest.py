@@ -21,10 +21,9 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-"):
-            names = self.list_commands(ctx)
-            if args[0] not in names:
-                ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], names)}")
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            meant = did_you_mean(args[0], self.list_commands(ctx))
+            ctx.fail(f"No such command {args[0]!r}{meant}")
         return super().resolve_command(ctx, args)
 
 

@@ -93,7 +93,7 @@ def command(
         raise click.UsageError("--count goes with --between")
     from lorarium.synthesis.run import synthesize_files
 
-    made = synthesize_files(
+    result = synthesize_files(
         pictures,
         out,
         kind=kind,
@@ -108,29 +108,29 @@ def command(
         device=device,
         force=force,
     )
-    for words in () if as_json else made.warnings:
+    for words in () if as_json else result.warnings:
         click.echo(f"warning: {words}", err=True)
     if as_json:
-        print_json({"path": out, **facts(made)})
+        print_json({"path": out, **facts(result)})
     elif not quiet:
-        click.echo(f"wrote {out}: {len(made.adapter)} modules in {made.seconds:.2f} s")
+        click.echo(f"wrote {out}: {len(result.adapter)} modules in {result.seconds:.2f} s")
         click.echo(
-            f"the pictures are {made.distance:.2f} times as far from anything seen as is usual"
+            f"the pictures are {result.distance:.2f} times as far from anything seen as is usual"
         )
 
 
-def facts(made: SynthesisResult) -> dict[str, Any]:
+def facts(result: SynthesisResult) -> dict[str, Any]:
     """What --json says of a generated adapter."""
     return {
-        "family": made.adapter.family,
-        "modules": len(made.adapter),
-        "rank": int(made.adapter.metadata["ss_network_dim"]),
-        "distance": round(made.distance, 4),
-        "nearer": round(made.nearer, 4),
-        "agreement": [round(v, 4) for v in made.agreement],
-        "warnings": list(made.warnings),
-        "seconds": round(made.seconds, 4),
-        "metadata": dict(made.adapter.metadata),
+        "family": result.adapter.family,
+        "modules": len(result.adapter),
+        "rank": int(result.adapter.metadata["ss_network_dim"]),
+        "distance": round(result.distance, 4),
+        "nearer": round(result.nearer, 4),
+        "agreement": [round(v, 4) for v in result.agreement],
+        "warnings": list(result.warnings),
+        "seconds": round(result.seconds, 4),
+        "metadata": dict(result.adapter.metadata),
     }
 
 
@@ -170,11 +170,13 @@ def _between(
     paths = [out] if count == 1 else numbered
     for path in paths:
         check_adapter_target(path, "", inputs=ends, force=force)
-    made = between(read(ends[0]), read(ends[1]), count, rank=rank)
-    for adapter, path in zip(made, paths, strict=True):
+    adapters = between(read(ends[0]), read(ends[1]), count, rank=rank)
+    for adapter, path in zip(adapters, paths, strict=True):
         write(adapter, path, force=force, inputs=ends)
     names = [str(path) for path in paths]
     if as_json:
-        print_json({"paths": names, "errors": [float(a.metadata["lorarium.error"]) for a in made]})
+        print_json(
+            {"paths": names, "errors": [float(a.metadata["lorarium.error"]) for a in adapters]}
+        )
     elif not quiet:
         click.echo(f"wrote {names[0]}" + (f" to {names[-1]}" if count > 1 else ""))

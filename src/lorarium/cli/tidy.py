@@ -49,7 +49,9 @@ def command(
     deleted. Files that were cut down are in the plan, but go only when chosen.
     """
     place = Library(library)
-    path = Path(file) if file else place.folder / "tidy.json"
+    from lorarium.library.tidy import local_folder
+
+    path = Path(file) if file else local_folder(place.store) / "tidy.json"
     if action == "plan":
         plan = chosen_too(place.tidy_plan(), also)
         plan.save(path)

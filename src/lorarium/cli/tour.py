@@ -83,8 +83,8 @@ def convert(folder: Path) -> None:
 
 def combine(folder: Path) -> None:
     ink, rain = read(folder, "ink"), read(folder, "rain")
-    both = merge([ink, rain], [0.8, 0.5])
-    formats.write(both, folder / "both.safetensors", "kohya", force=True)
+    merged = merge([ink, rain], [0.8, 0.5])
+    formats.write(merged, folder / "both.safetensors", "kohya", force=True)
     written = read(folder, "both")
     click.echo(f"0.8 ink + 0.5 rain: one ordinary file of {len(written)} modules")
     stacked = add([ink, rain], [0.8, 0.5])
@@ -93,9 +93,9 @@ def combine(folder: Path) -> None:
 
 
 def shrink(folder: Path) -> None:
-    both = read(folder, "both")
+    merged = read(folder, "both")
     for rank in (8, 4, 2):
-        small, report = recompress(both, rank=rank)
+        small, report = recompress(merged, rank=rank)
         target = folder / f"both-rank{rank}.safetensors"
         formats.write(small, target, force=True)
         energy_share = 1 - report.relative**2

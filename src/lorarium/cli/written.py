@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from lorarium import formats
-from lorarium.algebra.forms import arrays
 
 SHORT = {"float16": "fp16", "bfloat16": "bf16", "float32": "fp32", "float64": "fp64"}
 
@@ -31,6 +30,8 @@ class WrittenFacts:
 
 def written_facts(path: Path) -> WrittenFacts:
     """Of an adapter's file or PEFT folder, as it now stands on disk."""
+    from lorarium.algebra.forms import arrays  # which a quiet convert does without
+
     adapter = formats.read(path)
     numbers: Counter[str] = Counter()
     for _, delta in adapter.items():

@@ -131,7 +131,7 @@ def _families(groups: Sequence[Group]) -> list[Family]:
     # spelling a table out costs a hundredth of a second: those whose layers take no inputs so
     # wide can wait, unless that is all of them and the question is why none fits
     counts = Counter(widths)
-    able = [f for f in named if 2 * _held(counts, input_widths(f)) >= len(widths)]
+    able = [f for f in named if 2 * _held(counts, input_widths(f.id)) >= len(widths)]
     return able or named
 
 

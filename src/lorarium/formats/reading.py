@@ -14,7 +14,7 @@ from lorarium.files import is_folder, is_regular
 from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.remote import RemotePath, as_place, list_files, local_copy
 
-from . import carried, container, experts, header, peft, positional, rotations
+from . import carried, container, experts, header, peft, positional
 from .detect import FITTING, detect
 from .families import FAMILIES, Family
 from .grammar import Parsed, parse
@@ -39,7 +39,7 @@ class Source:
     warnings: tuple[str, ...] = ()
 
 
-def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
+def read(path: str | os.PathLike[str] | RemotePath, family: str | None = None) -> Adapter:
     """The adapter in a file, a PEFT folder or a remote file, in any known dialect.
 
     `family` overrules what the tensors say. Example: `read("style.safetensors").parts()`.
@@ -47,7 +47,9 @@ def read(path: str | os.PathLike[str], family: str | None = None) -> Adapter:
     return read_report(path, family)[0]
 
 
-def read_report(path: str | os.PathLike[str], family: str | None = None) -> tuple[Adapter, Report]:
+def read_report(
+    path: str | os.PathLike[str] | RemotePath, family: str | None = None
+) -> tuple[Adapter, Report]:
     """The adapter, and what became of every key of the file."""
     if family is not None and family not in FAMILIES:
         raise LorariumError(f"unknown family {family!r}", hint=f"one of {', '.join(FAMILIES)}")
@@ -117,7 +119,11 @@ def _stated(configs: Mapping[str, peft.Config]) -> dict[str, str]:
     rotation_configs = {
         name: dict(config.rotation) for name, config in configs.items() if config.rotation
     }
-    return {rotations.HEADER: json.dumps(rotation_configs)} if rotation_configs else {}
+    if not rotation_configs:
+        return {}
+    from .rotations import HEADER  # few files turn a base, and their algebra takes a moment
+
+    return {HEADER: json.dumps(rotation_configs)}
 
 
 FOLDERS = (

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lorarium.adapter import Adapter, Array, Bias, Delta, Dora, LowRank, Module
-from lorarium.algebra import drop_magnitude, inner_by_module
-from lorarium.algebra.dtypes import rounding_limit
 from lorarium.errors import LorariumError
+from lorarium.soundness import rounding_limit
 
 from .report import ModuleFate
 from .slots import put, take
@@ -67,6 +66,8 @@ def _allowed(fate: ModuleFate, *deltas: Delta) -> float:
 
 def energy_share(adapter: Adapter, names: Collection[str]) -> float:
     """The share of the squared norm in the modules of these names, over what is finite."""
+    from lorarium.algebra import drop_magnitude, inner_by_module  # only where something is lost
+
     total = part = 0.0
     for module, delta in adapter.items():
         one = drop_magnitude(adapter.with_(deltas={module: delta}))

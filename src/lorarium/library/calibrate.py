@@ -122,8 +122,8 @@ def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Cal
     return Calibration(count, *ordered, sample.mean(axis=0))
 
 
-def to_row(name: str, made: Calibration) -> dict[str, Any]:
-    return {"name": name, **vars(made)}
+def to_row(name: str, calibration: Calibration) -> dict[str, Any]:
+    return {"name": name, **vars(calibration)}
 
 
 def from_rows(table: pa.Table) -> dict[str, Calibration]:

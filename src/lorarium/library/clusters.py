@@ -121,14 +121,14 @@ def _of_family(
     members = {k: np.flatnonzero(labels == k) for k in sorted(set(labels.tolist()) - {-1})}
     bags = {k: Counter(w for i in rows for w in bag(files[i])) for k, rows in members.items()}
     spread = Counter(word for counts in bags.values() for word in counts)
-    made = []
+    family_clusters = []
     for k, rows in members.items():
         middle = vectors[rows].mean(axis=0)
         typical = files[rows[int(np.argmax(vectors[rows] @ middle))]]
         paths = sorted(str(file["path"]) for i in rows for file in files[i])
         name = named(bags[k], len(rows), spread, len(bags)) or _title(typical)
-        made.append(Cluster(name, family, str(typical[0]["path"]), tuple(paths)))
-    return made
+        family_clusters.append(Cluster(name, family, str(typical[0]["path"]), tuple(paths)))
+    return family_clusters
 
 
 def bag(files: Sequence[Mapping[str, Any]]) -> set[str]:

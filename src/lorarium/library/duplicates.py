@@ -204,12 +204,12 @@ class Links:
     def __init__(self, snapshot: Snapshot, prints: Sequence[Print]) -> None:
         self.prints = prints
         by_id = {p.row["id"]: p for p in prints if p.row["described"]}
-        held = HeldWeights()
+        cache = HeldWeights()
         self.all: list[Link] = []
         pairs = candidate_pairs(snapshot, {id: p.row for id, p in by_id.items()})
         for one, other, cosine in sorted(pairs):
             first, second = by_id[one], by_id[other]
-            a, b = held.weights(first.row), held.weights(second.row)
+            a, b = cache.weights(first.row), cache.weights(second.row)
             if a is not None and b is not None:
                 relation = compare(a, b)
             else:  # a file that is not there, or another by now: never said to be a copy

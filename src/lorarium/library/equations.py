@@ -87,14 +87,16 @@ class Equations:
     def room(self, chosen: Sequence[int], weights: Array) -> tuple[float, float]:
         """Mean rank that the weighted sum has, and that such a sum has in general: parts of the
         chosen files that cancel each other leave fewer directions than the files have."""
-        have, wanted = [], []
+        sum_ranks, usual_ranks = [], []
         for m in range(len(self.modules)):
             terms = [(w, f) for i, w in zip(chosen, weights, strict=True) if (f := self._at(i, m))]
             if terms:
                 ranks = _directions([f.U for _, f in terms], [w * f.X for w, f in terms])
-                have.append(ranks)
-                wanted.append(min(_span([f.U for _, f in terms]), _span([f.V for _, f in terms])))
-        return (float(np.mean(have)), float(np.mean(wanted))) if have else (0.0, 0.0)
+                sum_ranks.append(ranks)
+                usual_ranks.append(
+                    min(_span([f.U for _, f in terms]), _span([f.V for _, f in terms]))
+                )
+        return (float(np.mean(sum_ranks)), float(np.mean(usual_ranks))) if sum_ranks else (0.0, 0.0)
 
     def full(self) -> bool:
         """Whether ranks say nothing: the target has the highest that its modules can have."""

@@ -49,10 +49,10 @@ class Exact:
     ) -> tuple[Array, Array]:
         """Rows and cosines of the `k` nearest, best first; `allowed` (n,) bool limits them."""
         rows = None if allowed is None else np.flatnonzero(allowed)
-        wanted = max(screened, 20 * k)
-        few = self.small or 4 * wanted > len(self)
-        if not few and (rows is None or len(rows) > wanted):
-            rows = self._screen(query, wanted, rows)
+        screen_size = max(screened, 20 * k)
+        few = self.small or 4 * screen_size > len(self)
+        if not few and (rows is None or len(rows) > screen_size):
+            rows = self._screen(query, screen_size, rows)
         scores = self.scores(query, rows)
         if rows is None:
             rows = np.arange(len(self))

@@ -22,18 +22,18 @@ def fill(store: Store, encoders: Mapping[str, VectorSpace], done: Callable[[int]
     if FILES not in names:
         return
     rows = store.read(FILES, ["id", "family", "described"]).to_pydict()
-    wanted: dict[str, set[str]] = {}
+    ids_of_family: dict[str, set[str]] = {}
     for id, family, described in zip(*rows.values(), strict=True):
         if described:
-            wanted.setdefault(family, set()).add(id)
-    current = {e.table(family) for e in encoders.values() for family in wanted}
+            ids_of_family.setdefault(family, set()).add(id)
+    current = {e.table(family) for e in encoders.values() for family in ids_of_family}
     for name in names - {FILES}:
         if name.partition(".")[0] in encoders and name not in current:
             store.drop(name)
     changed: set[str] = set()
-    for family, ids in wanted.items():
+    for family, ids in ids_of_family.items():
         changed |= _fill_family(store, encoders, family, ids, done)
-    calibrate_spaces(store, encoders, wanted, changed)
+    calibrate_spaces(store, encoders, ids_of_family, changed)
 
 
 def _fill_family(
@@ -55,14 +55,14 @@ def _fill_family(
             changed.add(name)
     missing = sorted(set().union(*(ids - known for known in have.values())))
     for start in range(0, len(missing), BATCH):
-        made: dict[str, dict[str, Array]] = {name: {} for name in spaces}
+        vectors_by_space: dict[str, dict[str, Array]] = {name: {} for name in spaces}
         for id, sketch in read_sketches(store, missing[start : start + BATCH]):
             for name, encoder in spaces.items():
                 full = None if id in have[name] else encoder.full(sketch)
                 short = None if full is None else encoder.short(full)
                 if short is not None:
-                    made[name][id] = short
-        for name, vectors in made.items():
+                    vectors_by_space[name][id] = short
+        for name, vectors in vectors_by_space.items():
             if vectors:
                 store.put(name, "id", vector_table(list(vectors), np.stack([*vectors.values()])))
                 changed.add(name)

@@ -12,7 +12,7 @@ from pathlib import Path
 from lorarium.errors import LorariumError, need_packages
 from lorarium.files import exists, require_regular
 from lorarium.formats.target import write_atomically
-from lorarium.library.lease import BucketFolder, held
+from lorarium.library.lease import BucketFolder, hold_lease
 from lorarium.remote import RemotePath, as_place
 
 FORMAT, VERSION = "lorarium-library", 1
@@ -115,7 +115,7 @@ def writing(folder: Path | RemotePath) -> Iterator[None]:
     if isinstance(folder, RemotePath):
         there = BucketFolder(folder)
         _refuse_others(folder, there.names())
-        with held(there, LOCK):
+        with hold_lease(there, LOCK):
             if there.read(CARD) is None:
                 there.write(CARD, _new_card())
             check(folder)

@@ -87,7 +87,7 @@ def _is_precondition(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def held(folder: BucketFolder, name: str) -> Iterator[None]:
+def hold_lease(folder: BucketFolder, name: str) -> Iterator[None]:
     """The lease, renewed until the end of the block."""
     lease = _Lease(folder, name)
     lease.take()
@@ -112,8 +112,8 @@ class _Lease:
         self.text = f"process {os.getpid()} on {socket.gethostname()}".encode()
 
     def take(self) -> None:
-        made = self._put(IfNoneMatch="*")
-        if made is None:
+        reply = self._put(IfNoneMatch="*")
+        if reply is None:
             response = self.folder.call("get_object", self.name)
             if self._age(response) < SECONDS:
                 owner = one_line((self.folder.read(self.name) or b"").decode(errors="replace"), 200)
@@ -122,11 +122,11 @@ class _Lease:
                     where=str(self.folder.home),
                     hint=f"wait for it; {SECONDS:g} s after its end the library is free",
                 )
-            made = self._put(IfMatch=response["ETag"])
-        if made is None:
+            reply = self._put(IfMatch=response["ETag"])
+        if reply is None:
             what = "another process has just begun to write to this library"
             raise LorariumError(what, where=str(self.folder.home))
-        self.mark = made["ETag"]
+        self.mark = reply["ETag"]
 
     def keep(self, over: threading.Event) -> None:
         """Renew it, until it is over or somebody else has it."""
@@ -134,13 +134,13 @@ class _Lease:
         while not over.wait(SECONDS / 4):
             count += 1
             try:
-                made = self._put(IfMatch=self.mark, count=count)
+                reply = self._put(IfMatch=self.mark, count=count)
             except LorariumError:
                 continue  # the next time; until then others see an older one
-            if made is None:
+            if reply is None:
                 self.lost = "another process took this library over, as nothing was heard of us"
                 return
-            self.mark = made["ETag"]
+            self.mark = reply["ETag"]
 
     def _put(self, count: int = 0, **condition: str) -> Any:
         body = self.text + (f", {count}".encode() if count else b"")

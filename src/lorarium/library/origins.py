@@ -12,19 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from lorarium.library import merges
-from lorarium.library.candidate_pool import TWIN, CandidatePool
 from lorarium.library.claims import Claims
 from lorarium.library.compare import CUT, SAME, SCALED, Relation
 from lorarium.library.equations import Equations
 from lorarium.library.members import Member, Members
 from lorarium.library.origin import Origin, Origins, scaled
+from lorarium.library.parent_candidates import TWIN, ParentCandidates
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN, Explanation, explain
 from lorarium.library.possible import possible_origins
 
 FIRST, ROUNDS, MOST = 16, 3, 40  # candidates
 NEARLY = 0.995  # share of the energy that a sum explains, where sketches are all there is
 
-Fit = tuple[CandidatePool, Explanation | None]
+Fit = tuple[ParentCandidates, Explanation | None]
 Step = Callable[[Member], Origins | None]
 
 
@@ -131,7 +131,7 @@ class Searcher:
             return None
         claim = self.claims.claim(asked)
         claimed = [files[0] for files in claim.inputs if files] if claim else []
-        pool = CandidatePool(self.members, able, Equations(target))
+        pool = ParentCandidates(self.members, able, Equations(target))
         near = np.argsort(-np.abs(pool.units @ asked.unit))[:FIRST].tolist()
         picked = merges.fit(asked.sketch.product, pool.units, self.members.product.count).chosen
         pool.add([*pool.places(claimed), *near, *picked])
@@ -154,7 +154,7 @@ class Searcher:
         return [m for m in self.members.around(asked) if m.path not in out and m.norm]
 
     def _to_origins(
-        self, asked: Member, pool: CandidatePool, explanation: Explanation | None
+        self, asked: Member, pool: ParentCandidates, explanation: Explanation | None
     ) -> Origins | None:
         """The sum as origins, or the one that sketches see where a file is gone; None when it is
         no better than one parent at another strength."""
@@ -171,7 +171,7 @@ class Searcher:
         e = explanation
         return Origins(tuple(map(pool.origin, sources)), e.rest, e.cut, e.varies, e.verdict, True)
 
-    def _by_sketches(self, asked: Member, pool: CandidatePool) -> Origins | None:
+    def _by_sketches(self, asked: Member, pool: ParentCandidates) -> Origins | None:
         """The sum that sketches see when a file that may be a parent is gone."""
         if not pool.gone:
             return None
@@ -195,7 +195,7 @@ class Searcher:
         return any(self.alone(m) is not None or self.claims.claim(m) for m in parents)
 
     def _by_originals(
-        self, asked: Member, pool: CandidatePool, explanation: Explanation
+        self, asked: Member, pool: ParentCandidates, explanation: Explanation
     ) -> Explanation | None:
         """The same sum without files that the target is a parent of; and without those that are
         merges themselves or may have been made of the target, if that does as well."""
@@ -226,7 +226,7 @@ class Searcher:
                 return _unknown(explanation) if reversible else explanation
             explanation, out = better, out | excluded
 
-    def _without_stand_ins(self, pool: CandidatePool, explanation: Explanation) -> Explanation:
+    def _without_stand_ins(self, pool: ParentCandidates, explanation: Explanation) -> Explanation:
         """A merge of an absent file with another parent stands for the absent one as well as for
         itself: N = X + L explains what was made of X and L, or of X alone, where L takes away what
         N has too much. Which of them went in cannot be told, of N nor of L."""

@@ -62,11 +62,11 @@ class Explanation:
 def explain(equations: Equations, able: Sequence[int]) -> Explanation | None:
     """The best sum of the candidates that are `able`; None when there is none worth a word."""
     able = list(able)
-    held = [i for i in able if equations.rank(i) <= equations.rank(-1)]
-    low_rank = _sum_of(equations, list(held))
+    of_low_rank = [i for i in able if equations.rank(i) <= equations.rank(-1)]
+    low_rank = _sum_of(equations, list(of_low_rank))
     if low_rank is not None and low_rank.rest <= ROUNDING:
         return low_rank
-    any_rank = _sum_of(equations, able) if len(held) < len(able) else None
+    any_rank = _sum_of(equations, able) if len(of_low_rank) < len(able) else None
     if any_rank is not None and any_rank.rest <= ROUNDING:
         return any_rank
     return _inside(equations, able) or low_rank
@@ -80,8 +80,8 @@ def _sum_of(equations: Equations, able: list[int]) -> Explanation | None:
         if not solution.chosen or solution.rest > MOSTLY:
             return None
         one = solve(equations.grams.sum(axis=0)[None], solution.chosen)
-        have, wanted = equations.room(solution.chosen, one.weights[0])
-        if equations.full() or have >= wanted - CANCELLED:
+        rank, usual_rank = equations.room(solution.chosen, one.weights[0])
+        if equations.full() or rank >= usual_rank - CANCELLED:
             cut = equations.cut(solution.chosen, one.weights[0])
             return _describe_sources(equations, able, grams, solution, cut)
         able.remove(max(solution.chosen, key=equations.rank))

@@ -8,9 +8,9 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.descriptors.sketch import input_similarity
-from lorarium.library.candidate_pool import TWIN
 from lorarium.library.members import Member
 from lorarium.library.origin import Origin, Origins
+from lorarium.library.parent_candidates import TWIN
 from lorarium.library.parents import UNKNOWN
 
 MOST = 40  # of the nearest that are looked at

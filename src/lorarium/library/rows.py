@@ -118,10 +118,11 @@ def _read(path: Path) -> dict[str, Any]:
         square = exact_sum(size * size for size in sizes.values())
         findings = check(raw, adapter, report, sizes, facts, hashes, sidecars)
         healthy = bool(len(adapter)) and math.isfinite(square) and square > 0
-        made = sketch(adapter) if healthy else None
+        adapter_sketch = sketch(adapter) if healthy else None
         mark = fingerprint(adapter) if len(adapter) else ""
-    usable = made is not None and all(
-        np.isfinite(part).all() for part in (made.product, made.output, made.input)
+    usable = adapter_sketch is not None and all(
+        np.isfinite(part).all()
+        for part in (adapter_sketch.product, adapter_sketch.output, adapter_sketch.input)
     )
     ranks = [delta.rank for _, delta in adapter.items() if delta.rank is not None]
     config = path.parent / peft.CONFIG if path.name in peft.WEIGHTS else None
@@ -151,7 +152,7 @@ def _read(path: Path) -> dict[str, Any]:
         "words": _words(raw.metadata, sidecars),
         "health": [finding.code for finding in findings],
         "described": usable,
-        "sketch": made.to_bytes() if made is not None and usable else None,
+        "sketch": adapter_sketch.to_bytes() if adapter_sketch is not None and usable else None,
         "error": next((f.message for f in findings if f.code in useless), ""),
     }
 
@@ -165,11 +166,11 @@ def _identity(sha256: str, config: Path | None) -> str:
 
 
 def _main_dtype(raw: RawFile) -> str:
-    held: Counter[str] = Counter()
+    bytes_of: Counter[str] = Counter()
     for array in raw.tensors.values():
         if array.ndim:
-            held[array.dtype.name] += array.nbytes
-    return held.most_common(1)[0][0] if held else ""
+            bytes_of[array.dtype.name] += array.nbytes
+    return bytes_of.most_common(1)[0][0] if bytes_of else ""
 
 
 def _tags(metadata: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:

@@ -52,13 +52,13 @@ def sample(folder: Path | None = None) -> Sample:
         if table["format"] != FORMAT:
             raise ValueError("another format")
         adapters = tuple(_sampled(folder, row) for row in table["adapters"])
-        made = Sample(folder, str(table["base_hash"]), adapters)
+        library = Sample(folder, str(table["base_hash"]), adapters)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LorariumError(f"the card is damaged ({error})", where=str(card), hint=AGAIN) from None
-    for one in made.adapters:
+    for one in library.adapters:
         if not one.path.is_file():
             raise LorariumError("a file is missing", where=str(one.path), hint=AGAIN)
-    return made
+    return library
 
 
 def _sampled(folder: Path, row: dict[str, Any]) -> Sampled:

@@ -161,11 +161,11 @@ def signature(path: Path, names: Iterable[str] | None = None) -> Signature | Non
     if not stat.S_ISREG(state.st_mode):
         return None
     stem = path.name.removesuffix(path.suffix)
-    wanted = [stem + suffix for suffix in DESCRIPTIONS]
+    side_files = [stem + suffix for suffix in DESCRIPTIONS]
     if path.name in peft.WEIGHTS:
-        wanted.append(peft.CONFIG)
+        side_files.append(peft.CONFIG)
     digest = hashlib.blake2b(digest_size=8)
-    for name in wanted:
+    for name in side_files:
         if names is not None and name not in names:
             continue
         try:
@@ -185,33 +185,33 @@ def plan(
     readers: Mapping[str, str],
 ) -> Plan:
     """Sort what is found into unchanged, moved and to be read; `readers` by suffix, see `rows`."""
-    made = Plan()
+    changes = Plan()
     here = {entry.key: entry for entry in scanned.entries}
     roots = [str(f if isinstance(f, RemotePath) else f.resolve()) for f in folders]
     for old in known.values():
         covered = any(_below(old.path, root) for root in roots)
         hidden = any(_below(old.path, folder) for folder in scanned.closed)
         if covered and not hidden and old.key not in here:
-            made.gone.append(old)
-    lost = {row.signature.place: row for row in made.gone}
+            changes.gone.append(old)
+    lost = {row.signature.place: row for row in changes.gone}
     for key, entry in here.items():
         row = known.get(key)
         reader = readers[suffix_of(entry.path)]
         if row is not None:
             if row.signature == entry.signature and row.reader == reader:
-                made.unchanged += 1
+                changes.unchanged += 1
             else:
-                made.read.append(entry)
-                made.changed.add(key)
+                changes.read.append(entry)
+                changes.changed.add(key)
             continue
         moved = lost.get(entry.signature.place)
         if moved and moved.reader == reader and moved.signature.beside == entry.signature.beside:
-            made.moved.append((lost.pop(entry.signature.place), entry))
+            changes.moved.append((lost.pop(entry.signature.place), entry))
         else:
-            made.read.append(entry)
-    taken = {row.key for row, _ in made.moved}
-    made.gone = [row for row in made.gone if row.key not in taken]
-    return made
+            changes.read.append(entry)
+    moved_keys = {row.key for row, _ in changes.moved}
+    changes.gone = [row for row in changes.gone if row.key not in moved_keys]
+    return changes
 
 
 def _below(path: str, folder: str) -> bool:

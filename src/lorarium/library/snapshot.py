@@ -80,8 +80,10 @@ class FamilySpace:
 
     def full(self, ids: Sequence[str]) -> dict[str, Array]:
         """The vectors of some adapters in full, from their sketches."""
-        made = {id: self.encoder.full(sketch) for id, sketch in self.snapshot.sketches(ids).items()}
-        return {id: vector for id, vector in made.items() if vector is not None}
+        vectors = {
+            id: self.encoder.full(sketch) for id, sketch in self.snapshot.sketches(ids).items()
+        }
+        return {id: vector for id, vector in vectors.items() if vector is not None}
 
     def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
         """The `k` nearest to a full vector."""
@@ -198,10 +200,10 @@ class Snapshot:
 
     def rows(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
         """For each content the rows of its files; none for one that is in no file any more."""
-        wanted = [self.of_content.get(id, []) for id in ids]
-        flat = pa.array([row for rows in wanted for row in rows], pa.int64())
+        rows_of_ids = [self.of_content.get(id, []) for id in ids]
+        flat = pa.array([row for rows in rows_of_ids for row in rows], pa.int64())
         facts = iter(self.files.take(flat).to_pylist())
-        return [[next(facts) for _ in rows] for rows in wanted]
+        return [[next(facts) for _ in rows] for rows in rows_of_ids]
 
     def space(self, encoder: VectorSpace, family: str) -> FamilySpace:
         """The vectors of a family; `index` must have filled them."""
@@ -234,5 +236,5 @@ class Snapshot:
         rows = pa.array([self.of_content[id][0] for id in known], pa.int64())
         places = self._files[PLACE].take(rows).to_pylist()
         data = self.store.at(FILES, places, ["sketch"])["sketch"].to_pylist()
-        made = {id: decode_sketch(bytes_) for id, bytes_ in zip(known, data, strict=True)}
-        return {id: sketch for id, sketch in made.items() if sketch is not None}
+        sketches = {id: decode_sketch(bytes_) for id, bytes_ in zip(known, data, strict=True)}
+        return {id: sketch for id, sketch in sketches.items() if sketch is not None}

@@ -55,8 +55,8 @@ class VectorSpace:
 
     def full(self, sketch: Sketch) -> Array | None:
         """The unit vector of an adapter, None where there is none."""
-        made = self.adapter(sketch)
-        return None if made is None else unit(made)
+        vector = self.adapter(sketch)
+        return None if vector is None else unit(vector)
 
     def short(self, vector: Array) -> Array | None:
         """The unit vector that is stored; cosines are kept up to noise of 1 / √stored."""

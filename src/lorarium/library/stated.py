@@ -77,11 +77,11 @@ def repeated(
     refused = any(statement.options.get(name) for name in REFUSED)
     if refused or statement.method not in SUMS | ENTRIES:
         return None
-    held = [m for m in modules if sum(m in a.deltas for a in inputs) == len(inputs)]
-    chosen = held[:REPEATED] or list(modules[:REPEATED])
+    common = [m for m in modules if sum(m in a.deltas for a in inputs) == len(inputs)]
+    chosen = common[:REPEATED] or list(modules[:REPEATED])
     try:
-        made = _made(statement, [_part(a, chosen) for a in inputs])
-        return abs(cosine(drop_magnitude(made), drop_magnitude(_part(target, chosen))))
+        replica = _made(statement, [_part(a, chosen) for a in inputs])
+        return abs(cosine(drop_magnitude(replica), drop_magnitude(_part(target, chosen))))
     except (LorariumError, ValueError, TypeError, OverflowError):  # options that nobody can have
         return None
 

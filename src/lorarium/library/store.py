@@ -78,8 +78,8 @@ class Store:
     def _mapped_table(self, name: str) -> pa.Table | None:
         if name not in self._mapped:
             # one that was opened stays in the state that it was opened in
-            able = self._mapped_tables is not None and name not in self._tables
-            self._mapped[name] = self._mapped_tables.read(name) if able else None
+            tables = None if name in self._tables else self._mapped_tables
+            self._mapped[name] = None if tables is None else tables.read(name)
         return self._mapped[name]
 
     def _writing(self, name: str) -> Any:

@@ -43,7 +43,7 @@ class Tidied:
 
 def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
     """Carry out what is chosen in a plan, as far as the files are still what it says."""
-    folder = _local(store)
+    folder = local_folder(store)
     place.check(folder)
     with place.writing(folder):
         problems = []
@@ -72,7 +72,7 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
     return Tidied(run if moves else "", tuple(moved), tuple(problems))
 
 
-def _local(store: Store) -> Path:
+def local_folder(store: Store) -> Path:
     """The library's folder, where the trash lies."""
     if isinstance(store.home, RemotePath):
         what = "only a library on this machine moves files"
@@ -115,7 +115,7 @@ def _config_changed(path: Path, made: int) -> bool:
 
 def undo_run(store: Store, run: str, on_move: OnMove) -> Tidied:
     """Put back what a run moved and what is still away; the last run when none is named."""
-    folder = _local(store)
+    folder = local_folder(store)
     place.check(folder)
     trash = folder / TRASH
     with place.writing(folder):

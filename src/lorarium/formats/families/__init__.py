@@ -6,7 +6,7 @@ CLIP's `text_model.` kept, as files have it).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -54,15 +54,34 @@ class Table:
         return (sum(self.shapes[path][0] for path in native.paths), *first[1:])
 
 
+class _Tables(Mapping[str, Table]):
+    """Part -> the table of its network, spelled out when it is asked for."""
+
+    def __init__(self, nets: Mapping[str, str]):
+        self._nets = nets
+
+    def __getitem__(self, part: str) -> Table:
+        return table(self._nets[part])
+
+    def __contains__(self, part: object) -> bool:
+        return part in self._nets
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nets)
+
+    def __len__(self) -> int:
+        return len(self._nets)
+
+
 class Family(Entry):
     """A base model whose adapters are interchangeable by shape."""
 
     @cached_property
     def parts(self) -> Mapping[str, Table]:
-        part_tables = {"denoiser": table(self.net)}
+        part_nets = {"denoiser": self.net}
         if self.experts:
-            part_tables["denoiser_2"] = part_tables["denoiser"]
-        return part_tables | {part: table(encoder.net) for part, encoder in self.encoders.items()}
+            part_nets["denoiser_2"] = self.net
+        return _Tables(part_nets | {part: encoder.net for part, encoder in self.encoders.items()})
 
     @cached_property
     def part_of(self) -> Mapping[str, str]:

@@ -1,21 +1,24 @@
 """Which families a file may belong to, from the sorts of its module names, without their tables.
 
 A sort is a name with `#` for each number and `_` for each dot, so that all spellings of a family
-are a few dozen sorts, and a file of a thousand modules is looked up by its forty.
+are a few dozen sorts, and a file of a thousand modules is looked up by its forty. `index.json`
+holds the sorts of every family, written by `benchmarks/family_index.py`.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
-from math import prod
+from pathlib import Path
+from typing import Any
 
-from . import FAMILIES, Family, has_rows, table, tables
-from .natives import other_spellings, row_names
+from . import FAMILIES, Family
 
 _NUMBER = re.compile(r"\d+")
+FILE = Path(__file__).with_name("index.json")
 
 
 @cache
@@ -35,37 +38,17 @@ def candidates(names: Iterable[str], share: float) -> list[Family]:
 
 
 @cache
-def _families_of() -> dict[str, tuple[str, ...]]:
-    ids_by_sort: dict[str, list[str]] = {}
-    for family in FAMILIES.values():
-        nets = (family.net, *(encoder.net for encoder in family.encoders.values()))
-        for sort in dict.fromkeys(sort for net in nets for sort in _sorts(net)):
-            ids_by_sort.setdefault(sort, []).append(family.id)
-    return {sort: tuple(ids) for sort, ids in ids_by_sort.items()}
-
-
-def input_widths(family: Family) -> frozenset[int]:
+def input_widths(family: str) -> frozenset[int]:
     """How many numbers the layers of a family's networks take in; fusing outputs changes none."""
-    nets = (*family.nets, *(encoder.net for encoder in family.encoders.values()))
-    return frozenset().union(*map(_input_widths, nets))
+    return frozenset(_index()["widths"][family])
 
 
 @cache
-def _input_widths(net: str) -> frozenset[int]:
-    if has_rows(net):
-        return frozenset(prod(shape[1:]) for _, _, shape, _ in tables.rows()[net]["rows"])
-    return frozenset(prod(shape[1:]) for shape in table(net).shapes.values())
+def _families_of() -> dict[str, list[str]]:
+    return {sort: ids.split() for ids, sorts in _index()["sorts"].items() for sort in sorts}
 
 
 @cache
-def _sorts(net: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(sort_of, _names(net))))
-
-
-def _names(net: str) -> Iterator[str]:
-    if not has_rows(net):
-        yield from table(net).dotted
-        return
-    for template in (*tables.templates(net), *row_names(net)):
-        yield template.replace("*", "0").replace("$", "0")
-    yield from other_spellings(net)
+def _index() -> dict[str, dict[str, Any]]:
+    index: dict[str, dict[str, Any]] = json.loads(FILE.read_text("utf-8"))
+    return index

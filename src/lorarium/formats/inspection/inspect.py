@@ -206,7 +206,7 @@ def _inspect_local(path: Path) -> Inspection:
     facts = training(raw.metadata)
     sidecars = find_sidecars(path)
     with ThreadPoolExecutor(1) as beside:  # hashing leaves the interpreter free
-        later = beside.submit(_identity, raw, adapter)
+        later = beside.submit(_identity, path, raw, adapter)
         with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning
             sizes = {module: norm(delta) for module, delta in drop_magnitude(adapter).items()}
             spread = _effective_rank(adapter, sizes)
@@ -230,8 +230,8 @@ def _inspect_local(path: Path) -> Inspection:
     )
 
 
-def _identity(raw: RawFile, adapter: Adapter) -> tuple[Hashes, str | None]:
-    hashes = hash_file(raw.path, raw.payload_start, raw.metadata)
+def _identity(path: Path, raw: RawFile, adapter: Adapter) -> tuple[Hashes, str | None]:
+    hashes = hash_file(path, raw.payload_start, raw.metadata)
     with np.errstate(all="ignore"):
         return hashes, fingerprint(adapter) if len(adapter) else None
 

@@ -18,7 +18,7 @@ TWIN = 1 - 2e-5  # cosine from which a sum cannot tell two files apart
 SIGMAS = 2.0  # of a sketch's chance: what points where something is left
 
 
-class CandidatePool:
+class ParentCandidates:
     """The files that one sum is looked for among: `able` all that may count, `chosen` those that
     the equations know, in their order. Of files that a sum cannot tell apart one stands for all."""
 
