@@ -9,7 +9,7 @@ import pytest
 
 from lorarium import formats
 from lorarium.adapter import Adapter
-from lorarium.algebra import add, recompress
+from lorarium.algebra import add, recompress, scale
 from lorarium.library import Library, Lineage
 from lorarium.library.stated import statement
 from lorarium.mergers import merge
@@ -39,6 +39,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Library:
     ties = merge([K, R], [0.9, 0.7], method="ties", rank=8)
     forged = summed({4: 0.8, 5: 0.5}).with_(metadata=dict(M.metadata))
     absent = add([ink(3), ink(900)], [0.8, 0.6])
+    cut = recompress(ink(18), rank=2)[0]
     write(
         loras,
         {
@@ -52,6 +53,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Library:
             "sibling": sibling(900),
             "stand-in": add([ink(901), ink(20)], [1.1, 0.6]),
             "of the absent": add([ink(901), ink(20), ink(21)], [0.7, -0.9, 0.5]),
+            "cut": cut,
+            "stand-in too": add([ink(902), cut], [1.1, -0.9]),
+            "without": add([ink(902), ink(18)], [0.8, -0.5]),
+            "T loud": scale(ties, 1.5).with_(metadata={}),
             "loud": add([ink(22)], [1.25]),
             "short": recompress(ink(22), rank=2)[0],
             "tiny": summed(TINY),
@@ -116,6 +121,10 @@ def test_ties_by_its_header_borne_out_by_the_weights(made: Library) -> None:
     assert "T" in names(ask(made, "1").children)
 
 
+def test_ties_at_another_strength_by_the_header_of_its_copy(made: Library) -> None:
+    assert parents(ask(made, "T loud")) == about(_1=1.35, _2=1.05)
+
+
 def test_ties_without_a_header_cannot_be_told(made: Library) -> None:
     answer = ask(made, "T bare")
     assert parents(answer, "sure", "likely") == {}
@@ -141,6 +150,30 @@ def test_a_merge_of_an_absent_parent_may_stand_for_it(made: Library) -> None:
     assert "stand-in" not in parents(answer, "sure", "likely")
     assert parents(answer)["21"] == pytest.approx(0.5, abs=0.005)
     assert answer.merge is not None and answer.merge.verdict == "cannot be told"
+
+
+def test_what_takes_away_from_a_stand_in_is_no_parent(made: Library) -> None:
+    """0.8 X - 0.5 (18) is a sum of stand-in too = 1.1 X - 0.9 cut, of cut and of (18) as well."""
+    answer = ask(made, "without")
+    assert parents(answer, "sure", "likely").keys() <= {"18"}
+    assert answer.merge is not None and answer.merge.verdict == "cannot be told"
+
+
+def test_no_answer_depends_on_what_was_asked_first(tmp_path: Path) -> None:
+    """Of two merges of an absent file either one is the sum of the other and of the rest."""
+    write(tmp_path / "loras", {str(i): ink(i) for i in range(6)})
+    absent = ink(900)
+    one, two = (add([absent, ink(1)], weights) for weights in ([1.1, 0.6], [0.7, 0.8]))
+    write(tmp_path / "loras", {"one": one, "two": two})
+    library(tmp_path / "library", tmp_path / "loras")
+    answers = []
+    for order in (("one", "two"), ("two", "one")):
+        fresh = Library(tmp_path / "library")
+        answers.append({name: ask(fresh, name) for name in order})
+    assert answers[0] == answers[1]
+    for answer in answers[0].values():
+        assert parents(answer, "sure", "likely") == {}
+        assert answer.merge is not None and answer.merge.verdict == "cannot be told"
 
 
 def test_what_was_cut_from_a_copy_at_another_strength_is_no_parent(made: Library) -> None:

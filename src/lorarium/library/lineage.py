@@ -19,8 +19,10 @@ from lorarium.library.calibrate import FEWEST
 from lorarium.library.compare import CUT, NEAR, Relation
 from lorarium.library.duplicates import changes_between
 from lorarium.library.members import Member, Members, turned
-from lorarium.library.origins import COUNTS, Origin, Origins, Searcher
+from lorarium.library.origin import Origin, Origins
+from lorarium.library.origins import Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
+from lorarium.library.possible import COUNTS
 from lorarium.library.search import subject
 from lorarium.library.snapshot import Snapshot
 from lorarium.remote import RemotePath
@@ -165,7 +167,7 @@ class _Question:
 
     def answer(self) -> Lineage:
         origins = self.searcher.origins(self.asked)
-        relations = dict((o.path, (o, r)) for o, r in self.searcher.copies(self.asked))
+        relations = dict((o.path, (o, r)) for o, r in self.members.copies(self.asked))
         children = self._children(relations, origins)
         certain = [o for o in origins.origins if o.verdict != UNKNOWN] if origins else []
         known = {m.path for o in certain for m in o.files}
@@ -229,7 +231,8 @@ class _Question:
         ]
         able.sort(key=lambda item: -item[0])
         children = []
-        made_of = own.paths if own is not None else set()
+        certain = [o for o in own.origins if o.verdict != UNKNOWN] if own is not None else []
+        made_of = {m.path for o in certain for m in o.files}  # others may be either
         for cosine, member in able[:CHILDREN]:
             theirs = self.searcher.origins(member)
             if theirs is None:

@@ -35,6 +35,11 @@ class Member:
     def path(self) -> str:
         return str(self.row["path"])
 
+    @property
+    def key(self) -> str:
+        """One for files of the same bytes."""
+        return str(self.row["id"] or self.path)
+
     @functools.cached_property
     def norm(self) -> float:
         return float(np.linalg.norm(self.sketch.product.astype(np.float64)))
@@ -97,7 +102,7 @@ class Members:
             return None
 
     def factored(self, member: Member) -> Factored | None:
-        key = str(member.row["id"] or member.path)
+        key = member.key
         if key not in self._factored:
             weights = self.weights(member)
             if weights is None:
@@ -107,9 +112,14 @@ class Members:
             self._factored[key] = Factored(weights.adapter)
         return self._factored[key]
 
+    def copies(self, member: Member) -> list[tuple[Member, Relation]]:
+        """Everything that is one adapter with it, or nearly, and what that is to it."""
+        relations = [(other, self.relation(member, other)) for other in self.around(member)]
+        return [(other, relation) for other, relation in relations if relation is not None]
+
     def relation(self, a: Member, b: Member) -> Relation | None:
         """What `b` is to `a` by the weights of both; by the sketches where a file is gone."""
-        one, two = str(a.row["id"] or a.path), str(b.row["id"] or b.path)
+        one, two = a.key, b.key
         if (one, two) not in self._relations:
             self._relations[one, two] = relation = self._relation(a, b)
             self._relations[two, one] = None if relation is None else turned(relation)
