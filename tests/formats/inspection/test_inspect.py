@@ -116,7 +116,7 @@ def test_blocks(part: str, path: str, block: str) -> None:
 
 def test_one_file_takes_no_time(folder: Path) -> None:
     path = str(folder / "ink.safetensors")
-    # 0.7 s where numpy takes 0.18 s to import; the clock of a busy machine is no measure. 3.3 it was
+    # 0.7 s where numpy takes 0.18 s to import; the clock of a busy machine is no measure
     assert numpy_imports("-m", "lorarium", "inspect", path) <= 3.9
 
 
