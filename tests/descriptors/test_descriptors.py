@@ -117,7 +117,7 @@ def test_drift_is_in_standard_deviations_of_a_style():
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(LorariumError, match=r"no descriptor 'smell'; one of raw, product"):
+    with pytest.raises(LorariumError, match=r"no descriptor 'smell'; one of .*raw, sketch-product"):
         descriptor("smell")
 
 

@@ -71,5 +71,5 @@ def need_formable(rows: int, columns: int) -> None:
         gigabytes = rows * columns * 4 / 2**30
         raise LorariumError(
             f"its {rows} x {columns} matrix would take {gigabytes:.1f} GB",
-            hint="no layer that LoKr or LoHa are made for is as large",
+            hint="no layer that such factors are made for is as large",
         )
