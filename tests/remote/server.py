@@ -59,8 +59,8 @@ class Answer(BaseHTTPRequestHandler):
             source.seek(start)
             while left > 0:
                 piece = source.read(min(left, 2**20))
+                self.server.sent += len(piece)  # before it goes: who has it may ask at once
                 self.wfile.write(piece)
-                self.server.sent += len(piece)
                 left -= len(piece)
         if cut:
             self.close_connection = True
