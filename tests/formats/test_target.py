@@ -182,7 +182,7 @@ def test_killed_at_any_moment_the_file_is_whole(tmp_path: Path) -> None:
         assert len(content) == 2_000_000 and len(set(content)) == 1
 
 
-# where files of the house's own are written: caches, checkpoints of trainings, trained networks
+# where files of the house's own are written: caches, copies, checkpoints, trained networks
 OWN = {
     "cli/tour.py",
     "encoders/store.py",
@@ -191,6 +191,7 @@ OWN = {
     "evaluation/synth/protocol.py",
     "library/folder.py",
     "library/journal.py",
+    "remote/copying.py",
     "training/run.py",
 }
 WRITES = {"write_bytes", "write_text", "savetxt", "savez", "save_file", "replace", "rename"}
