@@ -236,3 +236,18 @@ def test_dora_magnitudes_change_shape_but_not_value(tmp_path: Path) -> None:
             other = back[module]
             assert isinstance(delta, Dora) and isinstance(other, Dora)
             np.testing.assert_array_equal(delta.magnitude, other.magnitude)
+
+
+@pytest.mark.parametrize("magnitude", [(1, 1), (1, 3)])
+def test_a_magnitude_that_is_not_of_the_outputs_is_refused_where_outputs_have_their_own(
+    tmp_path: Path, magnitude: tuple[int, ...]
+) -> None:
+    change = LowRank(np.ones((4, 2), np.float32), np.ones((2, 3), np.float32))
+    name = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    other = name.replace("to_q", "to_k")
+    dora = Dora(change, np.ones(magnitude, np.float32))
+    adapter = Adapter({Module("denoiser", name): dora, Module("denoiser", other): change})
+    for dialect in ("peft", "diffusers"):
+        written = write(adapter, tmp_path / f"{dialect}.safetensors", dialect)
+        assert [fate.name for fate in written.refused()] == [f"denoiser:{name}"]
+        assert "one magnitude per input" in written.refused()[0].reason

@@ -28,7 +28,7 @@ def expressible(
             assert isinstance(unit.delta, Dora)
             if not isinstance(unit.delta.inner, LowRank) or unit.delta.inner.mid is not None:
                 reason = f"{own.id} cannot express DoRA on anything but plain LoRA"
-            elif unit.delta.magnitude.shape[0] == 1 and unit.delta.magnitude.size > 1:
+            elif not _by_output(unit.delta):
                 reason = f"{own.id} cannot express DoRA with one magnitude per input"
             elif unit.part in mixed:
                 reason = f"{own.id} has DoRA for all modules of a network or for none"
@@ -66,6 +66,11 @@ _WORDS = {
     "bias": "a bias difference of its own",
     "dora": "DoRA",
 }
+
+
+def _by_output(delta: Dora) -> bool:
+    out = delta.shape[0]
+    return delta.magnitude.size == out and delta.magnitude.shape[0] == out
 
 
 def _depthwise(unit: Unit, family: Family) -> bool:
