@@ -192,6 +192,8 @@ def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("lorarium.recipes.synth_ship.KNOWN_PICTURES", 20)
     monkeypatch.setattr("lorarium.recipes.synth_ship.SETS", 2)
     monkeypatch.setattr("lorarium.recipes.synth_ship.LABELLED", 40)
+    for name, small in (("TARGETS", 1), ("CELLS", 2), ("STEPS", 2)):
+        monkeypatch.setattr(f"lorarium.recipes.synth_strength.{name}", small)
     plan = replace(stage.PLANS["cpu"], total=4, batch=2)
     run, asset = tmp_path / "run", tmp_path / "synth.safetensors"
     for total in (4, 8):
