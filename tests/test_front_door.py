@@ -87,6 +87,12 @@ def test_the_session_of_pictures(here: Path) -> None:
         recipe={"steps": 2, "batch": 1}, sheet=False,
     )  # fmt: skip
     assert trained.family == "micro-1" and Path("mine.safetensors").exists()
+    report = lo.evaluate(
+        ["mine.safetensors", ("ink.safetensors", 0.8)], ["a cat", "a dog", "a fish", "a car"],
+        style=["drawings/"], count=1, steps=2,
+    )  # fmt: skip
+    (judge,) = report["judges"]
+    assert report["each"] == 1 and "mine" in repr(report) and judge["rows"]
     with pytest.raises(lo.LorariumError, match="chat judges cost money"):
         lo.evaluate(["mine.safetensors"], ["a cat"], judges=["chat:x@http://localhost:1"])
 

@@ -134,6 +134,9 @@ def evaluate(
     judges: Sequence[str] = ("b",),
     base: Base | PathLike | None = None,
     count: int = 4,
+    steps: int = 20,
+    guidance: float | None = None,
+    size: int | None = None,
     seed: int = 0,
     folder: PathLike = "evaluate-files",
     device: str = "cpu",
@@ -160,12 +163,12 @@ def evaluate(
     given = {"subject": subject, "style": style}
     names = {k: picture_files([Path(p) for p in paths]) for k, paths in given.items() if paths}
     references = References(
-        {k: read_pictures(paths, model.size) for k, paths in names.items()},  # type: ignore[misc]
+        {k: read_pictures(paths, size or model.size) for k, paths in names.items()},  # type: ignore[misc]
         {k: tuple(p.name for p in paths) for k, paths in names.items()},  # type: ignore[misc]
     )
     weighted = [f if isinstance(f, tuple) else (f, 1.0) for f in files]
     rows = contenders([(os.fspath(file), weight) for file, weight in weighted])
-    settings = DrawSettings(tuple(prompts), count, 20, None, None, seed)
+    settings = DrawSettings(tuple(prompts), count, steps, guidance, size, seed)
     with open_judges(judges, Path(folder), device=device) as loaded:
         drawn = Path(folder) / "drawn"
         return FileReport(evaluate_files(model, rows, references, loaded, settings, drawn))

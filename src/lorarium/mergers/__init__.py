@@ -10,8 +10,9 @@ from typing import Any
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats import read
-from lorarium.mergers.inputs import Inputs, MergeOptions, MergeReport, prepare
+from lorarium.mergers.inputs import Inputs, MergeOptions, prepare
 from lorarium.mergers.registry import METHODS, Method, find_method, find_methods, method
+from lorarium.mergers.report import MergeReport
 
 Source = Adapter | str | os.PathLike[str]
 

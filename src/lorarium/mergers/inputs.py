@@ -10,37 +10,33 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lorarium.adapter import Adapter, Delta, Module
-from lorarium.algebra import (
-    Report,
-    Rounding,
-    add,
-    drop_magnitude,
-    fingerprint,
-    inner_by_module,
-    recompress,
-    rounded,
-)
+from lorarium.algebra import add, recompress, rounded
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
-from lorarium.algebra.inner import exact_sum
 from lorarium.errors import LorariumError
 from lorarium.mergers.blocks import block_of, block_weights
+from lorarium.mergers.checks import (
+    check_count,
+    check_weights,
+    common_family,
+    measure_norms,
+    same_adapter,
+)
 from lorarium.mergers.provenance import stamp
 from lorarium.mergers.registry import Method
+from lorarium.mergers.report import MergeReport
 
 Blocks = str | Mapping[str, float]
 Weight = float | Callable[[Module], float]
 
-LARGEST_WEIGHT = 1000.0
 LONGEST_NAME = 300  # letters that a pattern sees; a search may take their cube, and none is longer
-FAR_APART = 10.0  # ratio of norms from which a person is told
 
 
 class Term(NamedTuple):
@@ -49,17 +45,6 @@ class Term(NamedTuple):
     owner: int
     delta: Delta
     weight: float
-
-
-@dataclass
-class MergeReport:
-    """What a merge has to say besides its result; a method fills the one that it is given."""
-
-    truncation: Report | None = None
-    rounding: Rounding | None = None  # to the 16 bits of the inputs
-    norms: tuple[float, ...] = ()
-    factors: tuple[float, ...] = ()  # that made the norms equal
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -156,13 +141,13 @@ def prepare(
     """Check what every method is given, and what this one needs."""
     shared = shared or MergeOptions()
     report = MergeReport() if report is None else report
-    _check_count(method, len(adapters))
-    numbers = _checked(weights, len(adapters))
-    family = _common_family(adapters)
+    check_count(method, len(adapters))
+    numbers = check_weights(weights, len(adapters))
+    family = common_family(adapters)
     rank = shared.rank
     if rank is not None and rank != "full" and (not isinstance(rank, int) or rank < 1):
         raise LorariumError(f"rank {rank!r} is neither a whole number above 0 nor 'full'")
-    _weigh(adapters, shared.normalize, report)
+    measure_norms(adapters, shared.normalize, report)
     factors = report.factors or (1.0,) * len(adapters)
     rules = tuple(
         _rule(number * factor, spec, pattern, shared.only, family)
@@ -254,112 +239,11 @@ def finish(inputs: Inputs, total: Adapter) -> Adapter:
 def two_different(inputs: Inputs, first: str = "subject", second: str = "style") -> None:
     """Refuse one adapter in both roles of a method that tells them apart."""
     a, b = inputs.adapters[0], inputs.adapters[-1]
-    if _same(a, b, inputs.report.norms[0], inputs.report.norms[-1]):
+    if same_adapter(a, b, inputs.report.norms[0], inputs.report.norms[-1]):
         raise LorariumError(
             f"{first} and {second} are the same adapter",
             hint=f"give the {first} first and another file as the {second}",
         )
-
-
-def _check_count(method: Method, count: int) -> None:
-    if not count:
-        raise LorariumError("nothing to merge", hint="name at least one adapter")
-    if count < method.min_inputs:
-        raise LorariumError(
-            f"the method {method.name!r} needs {method.min_inputs} adapters, not {count}",
-            hint="name another",
-        )
-    if method.max_inputs is not None and count > method.max_inputs:
-        raise LorariumError(
-            f"the method {method.name!r} takes {method.max_inputs} adapters, not {count}",
-            hint="merge them two by two, or use another method",
-        )
-
-
-def _checked(weights: Sequence[float] | None, count: int) -> list[float]:
-    numbers = [1.0] * count if weights is None else [float(w) for w in weights]
-    if len(numbers) != count:
-        raise LorariumError(f"{len(numbers)} weights for {count} adapters", hint="give one each")
-    for number in numbers:
-        if not math.isfinite(number):
-            raise LorariumError(f"a weight of {number}", hint="weights are finite numbers")
-        if abs(number) > LARGEST_WEIGHT:
-            raise LorariumError(
-                f"a weight of {number:g} is out of range",
-                hint=f"use -{LARGEST_WEIGHT:g} to {LARGEST_WEIGHT:g}, or --normalize when the "
-                "adapters differ in strength",
-            )
-    return numbers
-
-
-def _common_family(adapters: Sequence[Adapter]) -> str:
-    known = list(dict.fromkeys(a.family for a in adapters))
-    if len(known) > 1:
-        raise LorariumError(
-            "these adapters are for different base models: " + ", ".join(known),
-            hint="merge only adapters of one family",
-        )
-    if known == ["unknown"] and not all(_akin(adapters[0], other) for other in adapters[1:]):
-        raise LorariumError(
-            "these adapters are for different base models, none of which is known",
-            hint="merge only adapters with the same modules",
-        )
-    return known[0] if known else "unknown"
-
-
-def _akin(a: Adapter, b: Adapter) -> bool:
-    """Without a table, one base means a module in common in each network that both change."""
-    both = a.parts().keys() & b.parts().keys()
-    return both <= {module.part for module in a if module in b.deltas}
-
-
-def _weigh(adapters: Sequence[Adapter], normalize: bool, report: MergeReport) -> None:
-    """Norms over the modules that all have, and the factors that make them equal if asked for."""
-    plain = [drop_magnitude(adapter) for adapter in adapters]
-    squares = [inner_by_module(adapter, adapter) for adapter in plain]
-    for k, square in enumerate(squares):
-        for module, value in square.items():
-            if not math.isfinite(value):
-                raise LorariumError(
-                    "NaN or infinite values",
-                    where=f"adapter {k + 1}, {module}",
-                    hint="see `lorarium inspect`; leave this file out",
-                )
-    shared = set.intersection(*map(set, squares)) or {m for s in squares for m in s}
-    norms = [math.sqrt(exact_sum(max(0.0, s.get(m, 0.0)) for m in shared)) for s in squares]
-    report.norms = tuple(norms)
-    if normalize:
-        _even_out(norms, report)
-    elif min(norms) and max(norms) / min(norms) >= FAR_APART:
-        report.notes.append(
-            f"the norms are {max(norms) / min(norms):.3g} times apart, so the strong ones may hide "
-            "the weak: --normalize evens them out"
-        )
-    for k, adapter in enumerate(adapters):
-        twin = next((j for j in range(k) if _same(adapters[j], adapter, norms[j], norms[k])), None)
-        if twin is not None:
-            both = f"adapters {twin + 1} and {k + 1}"
-            report.notes.append(f"{both} are one and the same, which counts twice")
-
-
-def _even_out(norms: Sequence[float], report: MergeReport) -> None:
-    if not all(norms):
-        raise LorariumError(
-            f"adapter {list(norms).index(0.0) + 1} changes nothing, so it has no norm to even out",
-            hint="leave it or --normalize out",
-        )
-    middle = math.exp(math.fsum(map(math.log, norms)) / len(norms))
-    report.factors = tuple(middle / n for n in norms)
-    listing = ", ".join(
-        f"{n:.3g} (times {f:.3g})" for n, f in zip(norms, report.factors, strict=True)
-    )
-    report.notes.append(f"normalized to norm {middle:.3g} from {listing}")
-
-
-def _same(a: Adapter, b: Adapter, norm_a: float, norm_b: float) -> bool:
-    if a is b:
-        return True
-    return math.isclose(norm_a, norm_b, rel_tol=1e-6) and fingerprint(a) == fingerprint(b)
 
 
 def _each(given: Any, numbers: list[float]) -> list[Any]:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError, did_you_mean
@@ -25,9 +25,7 @@ ROOM = "lorarium.mergers"
 ABOVE = ("lorarium.forecasts.auto",)  # methods that need what stands on this room
 
 Group = Literal["sums", "directions", "entries", "subject and style", "on the base", "choice"]
-GROUPS: tuple[Group, ...] = (
-    "sums", "directions", "entries", "subject and style", "on the base", "choice",
-)  # fmt: skip
+GROUPS: tuple[Group, ...] = get_args(Group)  # in the order that lists have
 
 
 @dataclass(frozen=True)
