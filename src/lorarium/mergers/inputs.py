@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from lorarium.algebra import add, recompress, rounded
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
 from lorarium.errors import LorariumError
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.mergers.blocks import block_of, block_weights
 from lorarium.mergers.checks import (
     check_count,
@@ -244,6 +246,16 @@ def two_different(inputs: Inputs, first: str = "subject", second: str = "style")
             f"{first} and {second} are the same adapter",
             hint=f"give the {first} first and another file as the {second}",
         )
+
+
+def shipped_network(inputs: Inputs, asset: Path) -> Path:
+    """The network that comes along, where it was learned on the adapters' base."""
+    if inputs.family != SHIPPED or not asset.is_file():
+        raise LorariumError(
+            f"the method {inputs.method!r} needs a trained network",
+            hint="name its file with --option network=FILE, or use np-lora, which needs none",
+        )
+    return asset
 
 
 def _each(given: Any, numbers: list[float]) -> list[Any]:

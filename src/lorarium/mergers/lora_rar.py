@@ -24,9 +24,8 @@ from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
 from lorarium.files import open_regular
 from lorarium.formats import container
-from lorarium.formats.families.embedded import SHIPPED
 from lorarium.mergers.columns import weigh_columns
-from lorarium.mergers.inputs import Inputs, module_errors, two_different
+from lorarium.mergers.inputs import Inputs, module_errors, shipped_network, two_different
 from lorarium.mergers.registry import method
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
@@ -77,7 +76,7 @@ def merge_lora_rar(
     """
     given = None if network is None else _opened(network)
     two_different(inputs)
-    net = given or _shipped(inputs)
+    net = given or _asset(shipped_network(inputs, ASSET))
     inputs.record(network=net.sha256[:16] or None)
     _check_base(inputs, net)
     gains: dict[Module, Sequence[Array | None]] = {}
@@ -99,15 +98,6 @@ def merge_lora_rar(
 
 def _opened(network: Network | str | Path) -> Network:
     return network if isinstance(network, Network) else load_network(network)
-
-
-def _shipped(inputs: Inputs) -> Network:
-    if inputs.family == SHIPPED and ASSET.is_file():
-        return _asset(ASSET)
-    raise LorariumError(
-        "the method 'lora-rar' needs a trained network",
-        hint="name its file with --option network=FILE, or use np-lora, which needs none",
-    )
 
 
 @lru_cache(maxsize=1)

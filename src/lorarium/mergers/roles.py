@@ -20,8 +20,7 @@ from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import factored_svd, factors_of, stored_factors
 from lorarium.errors import LorariumError, quoted
 from lorarium.formats import container
-from lorarium.formats.families.embedded import SHIPPED
-from lorarium.mergers.inputs import Inputs, combine, module_errors, two_different
+from lorarium.mergers.inputs import Inputs, combine, module_errors, shipped_network, two_different
 from lorarium.mergers.registry import method
 
 ASSET = Path(__file__).parent.parent / "assets" / "roles.safetensors"  # of micro-1
@@ -160,12 +159,7 @@ def _roles_of(given: str | Sequence[str] | None, count: int) -> list[str]:
 def _opened(inputs: Inputs, network: str | Path | None) -> Roles:
     if network is not None:
         return load_roles(network)
-    if inputs.family == SHIPPED and ASSET.is_file():
-        return _asset(ASSET)
-    raise LorariumError(
-        "the method 'roles' needs a trained network",
-        hint="name its file with --option network=FILE, or use np-lora, which needs none",
-    )
+    return _asset(shipped_network(inputs, ASSET))
 
 
 @lru_cache(maxsize=1)
