@@ -219,7 +219,7 @@ def test_nothing_heavy_is_loaded(program: str) -> None:
 
 
 def test_files_are_read_and_written_without_the_algebra() -> None:
-    """Loading it is a tenth of a second of a busy processor, of which most commands use nothing."""
+    """Most commands use nothing of it, and every start would pay for loading it."""
     program = "import sys, lorarium.formats.reading, lorarium.formats.writing\n"
     done = run(program + "sys.exit(' '.join(m for m in sys.modules if 'algebra' in m) or 0)")
     assert done.returncode == 0, done.stderr
