@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from lorarium.descriptors import learned
 from lorarium.library.example_folder import write_example_folder
+from lorarium.mergers.registry import METHODS
 from tests.docs_blocks import PAGES, blocks, check_only, run_python, run_shell
 
 SHIPPED = learned.ASSET
@@ -28,13 +30,16 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "here"
     shutil.copytree(examples, folder)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LORARIUM_LIBRARY", str(tmp_path / "library"))
     monkeypatch.setattr(learned, "ASSET", SHIPPED)
-    return folder
+    known = set(METHODS)
+    yield folder
+    for declared in METHODS.keys() - known:  # by a page that shows how
+        del METHODS[declared]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -46,11 +46,12 @@ def _steps(number: int, folder: Path) -> Iterator[Step]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks for the clock of a process")
 def test_nothing_escapes_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "STUCK", 0.3)
+    monkeypatch.setattr(watching, "STUCK", 1.0)
     monkeypatch.setattr(watching, "LOOK_EVERY", 0.1)
     monkeypatch.setattr(watching, "CHUNK", 9)
-    # a child begins with what its parent holds now, not with what it once held
-    held = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    # a child begins with what its parent holds now and shares with no file
+    _, resident, shared = map(int, Path("/proc/self/statm").read_text().split()[:3])
+    held = (resident - shared) * os.sysconf("SC_PAGE_SIZE")
     monkeypatch.setattr(counting, "LARGE", held + 2**27)
     totals = Totals(start=10, next=10)
     for _ in watching.run(totals, _steps, 30, tmp_path):

@@ -23,7 +23,7 @@ class Journal:
     """Append-only, one process at a time."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._failed = path, False
+        self.path, self._failed = path, ""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "a+b")
@@ -45,15 +45,14 @@ class Journal:
     def append(self, record: Mapping[str, Any]) -> None:
         line = json.dumps(record, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
         if self._failed:  # half a line may be there: nothing may follow it
-            raise LorariumError("cannot be written any more", where=str(self.path))
+            raise LorariumError(self._failed, where=str(self.path))
         try:
             self._file.write(line.encode() + b"\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._failed = True
-            reason = error.strerror or str(error)
-            raise LorariumError(f"cannot be written ({reason})", where=str(self.path)) from None
+            self._failed = f"cannot be written ({error.strerror or error})"
+            raise LorariumError(self._failed, where=str(self.path)) from None
         self.records.append(dict(record))
 
     def close(self) -> None:
