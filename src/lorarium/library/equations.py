@@ -29,14 +29,12 @@ class Equations:
         self.modules = target.sample()
         self._own = [_required(target.factor(m)) for m in self.modules]
         self._seen = [[_seen(own, own)] for own in self._own]
-        self.candidates: list[Factored] = []
         self._factors: list[list[Factor | None]] = []
         self._grams = np.zeros((len(self.modules), 0, 0))
 
     def extend(self, candidates: Sequence[Factored]) -> None:
         for candidate in candidates:
             factors = [candidate.factor(m) for m in self.modules]
-            self.candidates.append(candidate)
             self._factors.append(factors)
             for own, factor, seen in zip(self._own, factors, self._seen, strict=True):
                 fits = factor is not None and len(factor.U) == len(own.U)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from lorarium.adapter import Array
 from lorarium.library.calibrate import ROW, TABLE, calibrate, to_row
-from lorarium.library.snapshot import Snapshot
+from lorarium.library.snapshot import FamilySpace, Snapshot
 from lorarium.library.spaces import APPROXIMATE, BATCH, FILES, VectorSpace, read_sketches
 from lorarium.library.store import VECTOR, Store
 
@@ -86,13 +86,12 @@ def calibrate_spaces(
             if name not in changed and name in snapshot.calibrations:
                 continue
             if name in snapshot.tables:
-                space = snapshot.space(encoder, family)
+                # not kept by the snapshot: its vectors go when the next space is looked at
+                space = FamilySpace(snapshot, encoder, family)
                 old = snapshot.calibrations.get(name)
                 if old is None or abs(space.count - old.count) > DRIFT * old.count:
-                    sample = space.sample()
-                    rows.append(
-                        to_row(name, calibrate(sample, space.count, space.nearest, space.glance))
-                    )
+                    known = calibrate(space.sample(), space.count, space.nearest, space.glance)
+                    rows.append(to_row(name, known))
     if rows:
         store.put(TABLE, "name", pa.Table.from_pylist(rows, ROW))
         store.tidy(TABLE)

@@ -14,6 +14,7 @@ from lorarium.adapter import Array
 CHANCE = 1e-3  # of one false parent in the whole library
 MOST = 8  # parents
 DONE = 1e-4  # of the energy left: rounding
+ROWS = 256  # candidates that are looked at together
 SAME = 1e-2  # of a candidate's energy outside what is chosen already: nothing new
 
 
@@ -35,7 +36,6 @@ def fit(target: Array, candidates: Array, known: int) -> Fit:
     """
     target = target.astype(np.float64)
     total = float(target @ target)
-    candidates = candidates.astype(np.float64)
     chosen: list[int] = []
     chances: list[float] = []
     while total and len(chosen) < min(MOST, len(candidates)):
@@ -51,22 +51,26 @@ def fit(target: Array, candidates: Array, known: int) -> Fit:
         _swap(target, candidates, chosen)
     if not chosen:
         return Fit((), np.zeros(0), 0.0, ())
-    weights = np.linalg.lstsq(candidates[chosen].T, target, rcond=None)[0]
+    weights = np.linalg.lstsq(candidates[chosen].astype(np.float64).T, target, rcond=None)[0]
     rest = target - weights @ candidates[chosen]
     return Fit(tuple(chosen), weights, 1 - float(rest @ rest) / total, tuple(chances))
 
 
 def _gains(target: Array, candidates: Array, chosen: Sequence[int]) -> tuple[Array, float]:
     """By how much each candidate would lessen the square of what is left, and that square."""
-    rest, free = target, candidates
-    if len(chosen):
-        Q = np.linalg.qr(candidates[list(chosen)].T)[0]
-        rest = target - Q @ (Q.T @ target)
-        free = candidates - (candidates @ Q) @ Q.T
-    sizes = np.einsum("ij,ij->i", free, free)
-    usable = sizes > SAME * np.einsum("ij,ij->i", candidates, candidates)
-    gains = np.where(usable, (free @ rest) ** 2 / np.where(usable, sizes, 1), 0)
-    return gains, float(rest @ rest)
+    Q = np.linalg.qr(candidates[list(chosen)].astype(np.float64).T)[0]
+    rest = target - Q @ (Q.T @ target)
+    seen = np.column_stack([rest, Q])
+    gains = []
+    for start in range(0, len(candidates), ROWS):  # twice as wide as they are held
+        some = candidates[start : start + ROWS].astype(np.float64)
+        inside = some @ seen
+        energy = np.einsum("ij,ij->i", some, some)
+        sizes = energy - np.einsum("ij,ij->i", inside[:, 1:], inside[:, 1:])
+        usable = sizes > SAME * energy
+        # what is left is at right angles to what is chosen
+        gains.append(np.where(usable, inside[:, 0] ** 2 / np.where(usable, sizes, 1), 0))
+    return np.concatenate(gains), float(rest @ rest)
 
 
 def _chance(gains: Array, best: int, left: float, m: int, known: int) -> float:
