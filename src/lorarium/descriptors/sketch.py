@@ -102,16 +102,19 @@ def _stored(data: bytes) -> tuple[str, int, list[Array]]:
     kinds = [np.dtype(kind) for kind in _TYPES.values()]
     starts = np.cumsum([_HEAD.size + length, *map(_bytes, sizes, kinds)]).tolist()
     sizes.append(len(data) - starts[-1])
-    damaged = LorariumError("this sketch is damaged", hint="sketch the adapter again")
     if sizes[:-1] != [PRODUCT, OUTPUT, INPUT, FACTS] or sizes[-1] not in (0, EFFECT):
-        raise damaged
+        raise _damaged()
     arrays = [
         np.frombuffer(data, kind, size, start)
         for kind, size, start in zip(kinds, sizes, starts, strict=False)
     ]
     if not -200 < exponent <= 113 or not np.isfinite(arrays[3]).all():
-        raise damaged
+        raise _damaged()
     return data[_HEAD.size : starts[0]].decode(errors="replace"), exponent, arrays
+
+
+def _damaged() -> LorariumError:
+    return LorariumError("this sketch is damaged", hint="sketch the adapter again")
 
 
 def sketch(adapter: Adapter) -> Sketch:

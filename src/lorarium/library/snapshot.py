@@ -17,13 +17,21 @@ from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import GLANCED, SCREENED, Exact
 from lorarium.library.schema import FACTS
-from lorarium.library.spaces import APPROXIMATE, FILES, FINE, VectorSpace, decode_sketch
+from lorarium.library.spaces import (
+    APPROXIMATE,
+    AT_ONCE,
+    FILES,
+    FINE,
+    TOGETHER,
+    VectorSpace,
+    batches,
+    decode_sketch,
+)
 from lorarium.library.store import PLACE, VECTOR, Store, vectors_of
 from lorarium.library.where import where as parse
 
 SAMPLE = 1000  # adapters that stand for all of a space
 WHOLE = 1000  # adapters up to which all are compared in full
-AT_ONCE = 256  # sketches that are read together
 
 
 @dataclass(frozen=True)
@@ -92,10 +100,11 @@ class FamilySpace:
         return dict(self.each_full(ids))
 
     def each_full(self, ids: Sequence[str]) -> Iterator[tuple[str, Array]]:
-        for id, sketch in self.snapshot.sketches(ids):
-            vector = self.encoder.full(sketch)
-            if vector is not None:
-                yield id, vector
+        for some in batches(self.snapshot.sketches(ids), TOGETHER):
+            vectors = self.encoder.fulls([sketch for _, sketch in some])
+            for (id, _), vector in zip(some, vectors, strict=True):
+                if vector is not None:
+                    yield id, vector
 
     def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
         """The `k` nearest to a full vector."""
@@ -256,10 +265,9 @@ class Snapshot:
                 yield id, sketch
 
     def sketch_bytes(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """As they are stored, a few at a time: one is 45 KB."""
-        known = [id for id in dict.fromkeys(ids) if id in self.of_content]
-        for start in range(0, len(known), AT_ONCE):
-            some = known[start : start + AT_ONCE]
+        """As they are stored, a few at a time."""
+        known = (id for id in dict.fromkeys(ids) if id in self.of_content)
+        for some in batches(known, AT_ONCE):
             rows = pa.array([self.of_content[id][0] for id in some], pa.int64())
             places = self._files[PLACE].take(rows).to_pylist()
             column = self.store.at(FILES, places, ["sketch"])["sketch"]
