@@ -18,7 +18,7 @@ import pyarrow as pa
 from lorarium.adapter import Adapter, Array
 from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError, one_line, quoted
-from lorarium.files import exists, files_inside, is_folder
+from lorarium.files import exists, is_folder
 from lorarium.formats import peft
 from lorarium.formats.header import LORA_SUFFIXES
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
@@ -27,13 +27,13 @@ from lorarium.library.scan import Entry, remote_signature, signature, suffix_of
 from lorarium.library.snapshot import FamilySpace, Near, Snapshot
 from lorarium.library.spaces import VectorSpace, for_adapters, for_kinds, unit
 from lorarium.notebook import html_table
+from lorarium.pictures import SUFFIXES, picture_files
 from lorarium.remote import RemotePath, as_place, list_files
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["adapter", "pictures", "words"]
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 LONGEST = 1000  # of words
 # what one can do where nothing puts adapters and these in one space
 INSTEAD = {
@@ -66,7 +66,7 @@ def as_query(query: Query | Adapter | str | os.PathLike[str], kind: Kind | None 
         kind = "words"
         if suffix in LORA_SUFFIXES or _is_peft(path):
             kind = "adapter"
-        elif suffix in PICTURES or is_folder(path):
+        elif suffix in SUFFIXES or is_folder(path):
             kind = "pictures"
     if kind == "words":
         if not text.strip() or len(text) > LONGEST:
@@ -288,8 +288,9 @@ def _vector(
 ) -> Array:
     """The mean of the unit vectors of all queries, again of length one."""
     vectors: list[Array | None] = [encoder.full(Sketch.from_bytes(row["sketch"])) for row in rows]
-    pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
-    if pictures:
+    places = [query.content for query in queries if query.kind == "pictures"]
+    if places:
+        pictures = picture_files(places)
         assert encoder.pictures is not None
         vectors.append(unit(encoder.pictures(pictures)))
     for query in queries:
@@ -301,16 +302,6 @@ def _vector(
     if mixed is None:
         raise LorariumError(f"the query has no direction in the space {encoder.name}")
     return mixed
-
-
-def picture_files(path: Path) -> list[Path]:
-    """A picture itself, or those of a folder."""
-    if not is_folder(path):
-        return [path]
-    pictures = files_inside(path, PICTURES)
-    if not pictures:
-        raise LorariumError("there is no picture in this folder", where=str(path))
-    return pictures
 
 
 def _related(snapshot: Snapshot, row: dict[str, Any], matches: Sequence[Match]) -> list[Match]:

@@ -182,6 +182,8 @@ def train(
                 {"recipe": asdict(recipe), "config": asdict(config), "total": total}, indent=1
             )
         )
+    if step < steps:
+        print(f"the time is over: {step} of {steps} steps; run it again to go on", flush=True)
 
 
 def config() -> MicroConfig:
