@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .indexing import Indexed
     from .library import Library
-    from .lineage import Lineage
+    from .lineage_answer import Lineage
     from .samples import Sample, sample
     from .search import Answer, Match
     from .spaces import VectorSpace
@@ -21,7 +21,7 @@ _HOMES = {
     "VectorSpace": "spaces",
     "Indexed": "indexing",
     "Library": "library",
-    "Lineage": "lineage",
+    "Lineage": "lineage_answer",
     "Match": "search",
     "Sample": "samples",
     "sample": "samples",

@@ -309,7 +309,7 @@ def _related(snapshot: Snapshot, row: dict[str, Any], matches: Sequence[Match]) 
     from lorarium.library.relate import Weights, relation
 
     asked = Weights(row, Sketch.from_bytes(row["sketch"]))
-    sketches = snapshot.sketches([str(match.facts["id"]) for match in matches])
+    sketches = dict(snapshot.sketches([str(match.facts["id"]) for match in matches]))
     return [
         replace(match, relation=relation(asked, Weights(match.facts, sketches[match.facts["id"]])))
         for match in matches
