@@ -14,7 +14,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
 from lorarium.library import Library, VectorSpace
-from lorarium.library.search import Query, as_query
+from lorarium.library.query import Query, as_query
 from lorarium.library.spaces import BUILT_IN
 from tests.library.zoo import FAMILY, each, ink, library, write
 

@@ -65,7 +65,7 @@ def command(
     lorarium search --where 'text ~ watercolour'
     """
     here = Library(library)  # it says so when its extra is missing, which the next line needs
-    from lorarium.library.search import as_query
+    from lorarium.library.query import as_query
 
     asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
     asked += [as_query(path, "pictures") for path in pictures]
