@@ -24,8 +24,9 @@ class Match:
     """One content of the library.
 
     `paths` are its files, the one that was asked for first; `facts` the row of that one, by the
-    columns of `schema`. `why` says what brought it here, in words: "name", "trigger words",
-    "tag (typing: aniem → anime)", "weights". `score` is what the answer is in order of: `likeness`
+    columns of `schema`. `why` says what brought it here: "name", "title", "trigger words", "tag",
+    "folder", "base model", "author", "description" for words, "weights", "filter", and at the end
+    "typing: aniem → anime" for each word that was taken for another. `score` is what the answer is in order of: `likeness`
     (the cosine of its vector with the query's, from -1 to 1) and `text_score` (how much of the
     words its texts have, from 0 to 1) added up, as far as they are there.
     """

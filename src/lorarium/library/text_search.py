@@ -191,37 +191,33 @@ def _score(
     bags = [{*own, *joined_terms(own)} for own in terms]
     reached = whole = 0.0
     complete = True
-    notes: dict[str, str] = {}
+    labels: set[str] = set()
+    typing: list[str] = []
     matched: set[str] = set()
     for word in words:
-        missing = 1.0
+        missing, best = 1.0, None
         for column, bag in zip(FIELDS, bags, strict=True):
-            best = next((r for r in word.readings if r.term in bag), None)
-            if best is None:
-                continue
-            weight, label = WEIGHTS[column]
-            missing *= 1 - weight * best.fit
-            matched.add(best.term)
-            if best.mistaken:
-                notes.setdefault(label, f"{label} (typing: {word.text} → {best.term})")
-            else:
-                notes[label] = label
-        complete &= missing < 1
+            reading = next((r for r in word.readings if r.term in bag), None)
+            if reading is not None:
+                weight, label = WEIGHTS[column]
+                missing *= 1 - weight * reading.fit
+                labels.add(label)
+                matched.add(reading.term)
+                best = max(best or reading, reading, key=lambda r: r.fit)
+        if best is not None and best.mistaken:
+            typing.append(f"typing: {word.text} → {best.term}")
+        complete &= best is not None
         reached += word.weight * (1 - missing)
         whole += word.weight
     for phrase in phrases:
         plain = f" {' '.join(split_terms(phrase))} "
-        labels = [
-            WEIGHTS[column]
-            for column, own in zip(FIELDS, fields, strict=True)
-            if plain in f" {own} "
-        ]
-        reached += max((weight for weight, _ in labels), default=0.0)
+        having = [column for column, own in zip(FIELDS, fields, strict=True) if plain in f" {own} "]
+        reached += max((WEIGHTS[column][0] for column in having), default=0.0)
         whole += 1
-        notes.update({label: label for _, label in labels})
+        labels.update(WEIGHTS[column][1] for column in having)
     name = terms[0]
     covered = sum(t in matched for t in name) or (len(name) if "".join(name) in matched else 0)
     gain = WHOLE_NAME * covered / len(name) if name else 0.0
     score = min(1.0, (reached / whole if whole else 0.0) * (1 - WHOLE_NAME) + gain)
-    why = tuple(notes[label] for _, label in WEIGHTS.values() if label in notes)
-    return score, why, complete
+    why = [label for _, label in WEIGHTS.values() if label in labels]
+    return score, (*why, *typing), complete
