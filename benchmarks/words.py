@@ -97,7 +97,7 @@ def made_up(count: int, seed: int = 0) -> Iterator[dict[str, Any]]:
             name.insert(0, proper)
         spelled = ("_".join(name), "".join(w.title() for w in name), "-".join(name))
         stem = spelled[int(rng.integers(3))] + ("" if rng.random() < 0.5 else f"_{number % 97}")
-        path = f"/loras/{some(COMMON, 1)[0]}/{stem}.safetensors"
+        path = f"/loras/{some(COMMON, 1)[0]}/{number}/{stem}.safetensors"
         yield dict.fromkeys(SCHEMA.names) | {
             "key": key_of(path), "path": path, "id": f"{number:032x}", "fingerprint": "",
             "size": int(rng.integers(2**20, 2**28)), "modified": number, "changed": number,

@@ -73,7 +73,7 @@ def lance(folder: Path, names: list[str], texts: list[str]) -> dict[str, Any]:
 
     def asked(text: str, edits: int) -> list[int]:
         query = MatchQuery(" ".join(split_terms(text)), "text", fuzziness=edits)
-        return table.search(query).limit(FIRST).select(["place"]).to_arrow()["place"].to_pylist()
+        return table.search(query).limit(FIRST).to_arrow()["place"].to_pylist()
 
     result: dict[str, Any] = {"build_s": round(built, 1), "bytes": bytes_of(folder) - before}
     for edits in (0, 1, 2):

@@ -20,8 +20,8 @@ import pyarrow as pa
 from lorarium.library.box import Box
 from lorarium.library.schema import FACTS, SCHEMA
 from lorarium.library.spelling import Reading, Word, read_word
-from lorarium.library.terms import joined_terms, split_terms
-from lorarium.library.text_index import FIELDS
+from lorarium.library.terms import PARTS, joined_terms, split_terms
+from lorarium.library.text_index import FIELDS, TOGETHER
 from lorarium.library.where import Mask
 
 # field -> how much a word in it counts, and what it is called in an answer
@@ -188,7 +188,10 @@ def _score(
 ) -> tuple[float, tuple[str, ...], bool]:
     """How much of the words a file has, where, and whether it has every one."""
     terms = [field.split() for field in fields]
-    bags = [{*own, *joined_terms(own)} for own in terms]
+    bags = [
+        {*own, *(joined_terms(own, PARTS) if column in TOGETHER else ())}
+        for column, own in zip(FIELDS, terms, strict=True)
+    ]
     reached = whole = 0.0
     complete = True
     labels: set[str] = set()
