@@ -18,8 +18,8 @@ from lorarium.library.members import Member, Members, turned
 from lorarium.library.origin import Origins
 from lorarium.library.origins import Searcher
 from lorarium.library.parents import UNKNOWN
-from lorarium.library.search import subject
 from lorarium.library.snapshot import Snapshot
+from lorarium.library.subject import subject
 from lorarium.remote import RemotePath
 
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
@@ -29,7 +29,7 @@ MOST = 20  # listed of each sort
 
 def lineage(snapshot: Snapshot, path: Path | RemotePath) -> Lineage:
     """Everything that the library can say about the descent of a file, indexed or not."""
-    row = subject(snapshot, path)
+    row = subject(path)
     family = str(row["family"])
     snapshot.need_family(family)
     if family not in snapshot.searchers:
