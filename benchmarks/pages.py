@@ -55,6 +55,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "real-pictures": (training.real_pictures, ("real_pictures",)),
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),
+    "scale": (library.scale, ("scale",)),
     "sketch-content": (descriptors.sketch_content, ("sketch",)),
     "sketch-copies": (descriptors.sketch_copies, ("sketch",)),
     "sketch-errors": (descriptors.sketch_errors, ("sketch",)),

@@ -105,3 +105,10 @@ def test_small_files_count_for_what_is_made_of_them(
     weights = HeldWeights()
     assert all(weights.weights(row) is not None for row in rows)
     assert 2 <= len(weights._held) < FILES
+
+
+def test_few_files_are_open_at_once(made: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "FILES", 5)
+    weights = HeldWeights()
+    assert all(weights.weights(row) is not None for row in made.to_arrow().to_pylist())
+    assert len(weights._held) == 5

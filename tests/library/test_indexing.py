@@ -475,7 +475,7 @@ def test_two_ray_nodes_agree_with_one_process(loras: Path, tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / "ray"), str(loras)],
         env=ENVIRONMENT
-        | {"RAY_raylet_start_wait_time_s": "240"},  # 30 on a machine with nothing to do
+        | {"RAY_raylet_start_wait_time_s": "240"},  # 30 are too few on a busy machine
         capture_output=True,
         text=True,
         timeout=600,

@@ -15,6 +15,7 @@ from lorarium.remote import RemotePath, as_place, open_remote
 
 BYTES = 2**30  # of files, and of what is kept beside each of their modules
 MODULE = 2**12
+FILES = 256  # each of which is open as long as it is mapped
 
 
 class HeldWeights:
@@ -32,7 +33,7 @@ class HeldWeights:
             size = MODULE * (1 + len(weights.adapter)) + row["size"] if weights else MODULE
             self._held[id] = size, weights
             self._bytes += size
-            while len(self._held) > 2 and self._bytes > BYTES:
+            while len(self._held) > 2 and (self._bytes > BYTES or len(self._held) > FILES):
                 self._bytes -= self._held.popitem(last=False)[1][0]
         self._held.move_to_end(id)
         return self._held[id][1]

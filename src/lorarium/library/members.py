@@ -27,7 +27,7 @@ SCREENED = 2000  # adapters nearest in either sense, by weights and by their sta
 SKETCHES = 3 * SCREENED  # that are held: those around one file, and around one of them
 ONE_SIZE = 0.08  # by how much a sketch may miss the energy that a cut has in common with its whole
 KEPT = 64  # files whose factors are kept
-NEIGHBOURHOODS, COPIES, RELATIONS = 8, 4000, 100_000  # answers that are remembered
+NEIGHBOURHOODS, COPIES, RELATIONS = 4, 4000, 100_000  # answers that are remembered
 # what descent asks of a row; words and tags are most of it and are left in the table
 COLUMNS = (
     *("path", "id", "family", "fingerprint", "payload_sha256", *SIGNATURE),

@@ -123,6 +123,7 @@ class Searcher:
     def _fit(self, asked: Member) -> Fit | None:
         """The best sum, and the candidates that it was found among."""
         if self._last_fit[0] != asked.key:
+            self._last_fit = "", None  # goes before the next one is made
             self._last_fit = asked.key, self._fit_sum(asked)
         return self._last_fit[1]
 
