@@ -92,48 +92,25 @@ def lineage(found: dict[str, Any]) -> list[str]:
     return table(head, rows)
 
 
-SMALL, REAL = "two layers of micro-1", "SD1's attentions, rank 8"
-
-
 def scale(document: dict[str, Any]) -> list[str]:
-    """Processor seconds and memory of every step, by the number of files."""
-    runs = [(SMALL, run) for run in _by_size(document, "small")]
-    runs += [(REAL, run) for run in _by_size(document, "real")]
-    head = (
-        "files",
-        "of",
-        "index, ms a file",
-        "index again, s",
-        "first search, s",
-        "a search, ms",
-        "duplicates, s",
-        "lineage of one, s",
-    )
+    """Processor seconds and peak memory of every step, by the number of files."""
+    kinds = {"small": "two layers of micro-1", "real": "SD1's attentions, rank 8"}
+    runs = [
+        (kind, run)
+        for name, kind in kinds.items()
+        for run in sorted(document.get(name, {}).values(), key=lambda run: run["files"])
+        if "index" in run
+    ]
+    steps = ("index", "index again", "first search", "searches", "duplicates", "lineage")
+    head = ("files", "of", *steps[:3], "20 searches", "duplicates", "lineage of one file")
     rows = [
-        (
-            f"{run['files']:,}",
-            kind,
-            f"{run['index']['cpu ms a file']:.1f}",
-            f"{run['index again']['cpu seconds']:.1f}",
-            f"{run['first search']['cpu seconds']:.1f}",
-            f"{1000 * run['searches']['cpu seconds'] / run['searches']['searches']:.0f}",
-            f"{run['duplicates']['cpu seconds']:.1f}",
-            f"{run['lineage']['cpu seconds']:.0f}",
-        )
-        for kind, run in runs
+        (f"{run['files']:,}", kind, *(_step(run.get(step)) for step in steps)) for kind, run in runs
     ]
-    steps = ("index", "index again", "searches", "duplicates", "lineage")
-    memory = [
-        (f"{run['files']:,}", kind, *(str(run[step]["peak MiB"]) for step in steps))
-        for kind, run in runs
-    ]
-    peaks = ("files", "of", *(f"{step}, MiB" for step in steps))
-    return [*table(head, rows), "", "Peak memory of each step, a process of its own:", ""] + table(
-        peaks, memory
-    )
+    return table(head, rows)
 
 
-def _by_size(document: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """The runs that came to their end, the smallest first."""
-    runs = (run for run in document.get(kind, {}).values() if "lineage" in run)
-    return sorted(runs, key=lambda run: run["files"])
+def _step(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    each = f" ({row['cpu ms a file']:.0f} ms a file)" if "cpu ms a file" in row else ""
+    return f"{row['cpu seconds']:.1f} s{each}, {row['peak MiB']} MiB"
