@@ -2,8 +2,8 @@
 
 What it is by is simple. Words are looked for in the texts of files, and among the vectors where a
 space knows them; a file or pictures are looked for among the vectors of their family. What either
-finds is one list, in order of the text's score plus the cosine; beside a file or pictures those come
-first that have every word. Filters, quoted phrases and minus words hold for all of it.
+finds is one list, in order of the text's score plus the cosine; beside a file or pictures those
+come first that have every word. Filters, quoted phrases and minus words hold for all of it.
 """
 
 from __future__ import annotations
