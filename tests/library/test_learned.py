@@ -104,6 +104,22 @@ def test_pictures_words_and_mixes_meet_adapters(library: Library, home: Path) ->
     assert mixed.space == "aligned" and str(path) not in scores(mixed)
 
 
+def test_a_picture_that_a_link_brings_into_a_folder_is_not_searched_for(
+    library: Library, home: Path, tmp_path: Path
+) -> None:
+    shots = sorted((home / "shots").iterdir())
+    (tmp_path / "secret").mkdir()
+    secret = tmp_path / "secret" / "b.png"
+    secret.write_bytes(shots[-1].read_bytes())
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "b.png").symlink_to(secret)
+    with pytest.raises(LorariumError, match="no pictures in this folder"):
+        library.search(tmp_path / "asked")
+    (tmp_path / "asked" / "a.png").write_bytes(shots[0].read_bytes())
+    alone = scores(library.search(tmp_path / "asked" / "a.png"))
+    assert scores(library.search(tmp_path / "asked")) == alone != scores(library.search(secret))
+
+
 def test_what_true_matches_reach_is_the_least(library: Library, home: Path) -> None:
     card = learned.read_card(home / "a.safetensors")
     assert set(card["least"]) == {"pictures", "words"}

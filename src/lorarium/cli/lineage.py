@@ -21,7 +21,7 @@ from lorarium.library import Library
 
 if TYPE_CHECKING:
     from lorarium.library import Lineage
-    from lorarium.library.lineage import HeaderStatement, Merge, Parent
+    from lorarium.library.lineage_answer import HeaderStatement, Merge, Parent
 
 
 @click.command("lineage")

@@ -7,7 +7,6 @@ loss on pairs of the validation split is below the shipped one's and below the s
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.formats import container
 from lorarium.mergers.lora_rar import ASSET, TARGETS, Network, load_network
 from lorarium.recipes.describe import mark
+from lorarium.recipes.timebox import TimeBox
 from lorarium.training.distil import DistillationSet
 from lorarium.training.manifest import read_manifest
 from lorarium.training.merger import CoefficientNet, Member, PairedAdapters, distance, train_merger
@@ -38,11 +38,10 @@ PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=3
 def run(device: str, minutes: float) -> None:
     """Mint, train on it and ship what wins."""
     base = open_base(None, device)
-    started = time.monotonic()
+    box = TimeBox(minutes)
     zoo = minted(base, minutes)
-    left = minutes - (time.monotonic() - started) / 60
-    if left > 0:
-        train(zoo, base, RUN, ASSET, minutes=left)
+    box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
+    train(zoo, base, RUN, ASSET, minutes=box.left)
 
 
 def minted(base: Base, minutes: float) -> Zoo:

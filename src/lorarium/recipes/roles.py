@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.roles_drawn import PassLoss, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
+from lorarium.recipes.timebox import TimeBox
 from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.training.distil import DistillationSet
 from lorarium.training.manifest import Entry
@@ -206,15 +206,14 @@ def train(
 def run(device: str, minutes: float) -> None:
     """Go on with the run on the adapters of the stage `merge`; ship what wins on validation."""
     base = open_base(None, device)
-    started_at = time.monotonic()
+    box = TimeBox(minutes)
     zoo = minted(base, minutes)
     # of the stage `zoo`, if that ran
     more = [read_zoo(ZOO)] if (ZOO / "manifest.json").is_file() else []
     learned, known = role_pairs_of(zoo, base, "train", more), role_pairs_of(zoo, base, "validation")
-    left = minutes - (time.monotonic() - started_at) / 60
-    if left > 0:
-        net, spent = train(learned, known, RUN, PLAN, left, past=ASSET)
-        ship(zoo, base, known, net, spent)
+    box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
+    net, spent = train(learned, known, RUN, PLAN, box.left, past=ASSET)
+    ship(zoo, base, known, net, spent)
 
 
 def due() -> bool:
