@@ -2,8 +2,8 @@
 
 What it is by is simple. Words are looked for in the texts of files, and among the vectors where a
 space knows them; a file or pictures are looked for among the vectors of their family. What either
-finds is one list, in order of the text's score plus the cosine. Filters, quoted phrases and minus
-words hold for all of it.
+finds is one list, in order of the text's score plus the cosine; beside a file or pictures those
+come first that have every word. Filters, quoted phrases and minus words hold for all of it.
 """
 
 from __future__ import annotations
@@ -121,7 +121,8 @@ def _by_both(
         alike = []  # the texts say it, the weights only guess
     known = {match.facts["id"] for match in texts}
     matches = [*both, *(match for match in alike if match.facts["id"] not in known)]
-    matches.sort(key=lambda match: -match.score)
+    first = hits.whole if towards.kinds != {"words"} else set()
+    matches.sort(key=lambda match: (match.path not in first, -match.score))
     spoken = max(match.text_score or 0.0 for match in texts) >= CLOSE
     verdict["close"] = spoken or verdict.get("close")
     return Answer(

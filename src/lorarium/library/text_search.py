@@ -65,6 +65,11 @@ class Hits:
     corrections: Mapping[str, str] = field(default_factory=dict)
     complete: int = 0
 
+    @property
+    def whole(self) -> set[str]:
+        """Paths of those that have every word."""
+        return {hit.path for hit in self.files if hit.complete}
+
 
 def find_texts(connection: sqlite3.Connection, box: Box, masks: Sequence[Mask] = ()) -> Hits:
     """The files that have some of the words and all of the phrases of a box, none of what it goes
