@@ -140,7 +140,7 @@ def _contents(
         if hit.path not in without:
             paths_of.setdefault(str(hit.facts["id"]) or hit.path, []).append(hit.path)
     best = {paths[0]: name for name, paths in paths_of.items()}
-    matches = []
+    matches: list[Match] = []
     for hit in hits:
         if len(matches) < k and (name := best.get(hit.path)) is not None:
             others = [str(f["path"]) for f in other_files(index, name) if f["path"] not in without]

@@ -109,10 +109,8 @@ def find_texts(connection: sqlite3.Connection, box: Box, masks: Sequence[Mask] =
     return Hits(tuple(hits), corrections, complete)
 
 
-def ids_without(connection: sqlite3.Connection, box: Box) -> set[str] | None:
-    """Contents that have all phrases of a box and nothing that it goes without; None for all."""
-    if not (box.phrases or box.without):
-        return None
+def ids_without(connection: sqlite3.Connection, box: Box) -> set[str]:
+    """Contents that have all phrases of a box and nothing that it goes without."""
     phrases = " ".join(_phrase(p) for p in box.phrases)
     have = "number IN (SELECT rowid FROM texts WHERE texts MATCH ?)" if phrases else "true"
     rows = connection.execute(
