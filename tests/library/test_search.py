@@ -189,7 +189,7 @@ def test_what_a_query_is(tmp_path: Path) -> None:
 def test_pictures_and_words_once_an_encoder_knows_them(made: Library, tmp_path: Path) -> None:
     """An encoder that knows twelve colours: the grey of a picture and a number in words."""
     lines = np.random.default_rng(0).standard_normal((KINDS, 32))
-    sketches = made.snapshot.sketches(made.snapshot.space(BUILT_IN["output"], FAMILY).ids)
+    sketches = dict(made.snapshot.sketches(made.snapshot.space(BUILT_IN["output"], FAMILY).ids))
     kind_of = {
         sketch.output.tobytes(): int(rows[0]["title"].split()[1])
         for sketch, rows in zip(sketches.values(), made.snapshot.rows(list(sketches)), strict=True)
