@@ -191,3 +191,11 @@ def test_what_ships_was_made_with_the_judge_that_ships() -> None:
 
     assert set(default_encoders(ASSET)) > set(BUILT_IN)
     assert learned.read_card(ASSET)["judge"] == mark_of(shipped("judge_a").net)
+
+
+def test_several_at_once_are_stored_as_one_by_one(home: Path, library: Library) -> None:
+    sketches = [*library.snapshot.sketches(library.to_arrow()["id"].to_pylist()).values()]
+    for space in default_encoders(home / "a.safetensors").values():
+        together = np.array(space.shorts(sketches))
+        alone = np.array([space.short(space.full(sketch)) for sketch in sketches])
+        assert np.allclose(together, alone, atol=1e-6)

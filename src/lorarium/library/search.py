@@ -73,9 +73,8 @@ def _listed(snapshot: Snapshot, box: Box, masks: Sequence[Mask], k: int) -> Answ
         raise LorariumError(what, hint="words, a file, or a filter such as rank>8")
     mask = snapshot.mask(all_of(masks))
     if box.without:
-        spoken = pa.array(
-            sorted(_allowed(snapshot, Box(without=box.without), []) or ()), pa.string()
-        )
+        with snapshot.texts.open() as index:
+            spoken = pa.array(sorted(ids_without(index, box)), pa.string())
         mask = pc.and_(mask, pc.is_in(snapshot.files["id"].combine_chunks(), spoken))
     files = snapshot.files.filter(mask)
     rows = files.slice(0, k).to_pylist()
@@ -147,7 +146,7 @@ def _contents(
         if hit.path not in without:
             paths_of.setdefault(str(hit.facts["id"]) or hit.path, []).append(hit.path)
     best = {paths[0]: name for name, paths in paths_of.items()}
-    matches = []
+    matches: list[Match] = []
     for hit in hits:
         if len(matches) < k and (name := best.get(hit.path)) is not None:
             others = [str(f["path"]) for f in other_files(index, name) if f["path"] not in without]

@@ -103,7 +103,7 @@ class FamilySpace:
         return dict(self.each_full(ids))
 
     def each_full(self, ids: Sequence[str]) -> Iterator[tuple[str, Array]]:
-        for some in batches(self.snapshot.sketches(ids), TOGETHER):
+        for some in batches(self.snapshot.each_sketch(ids), TOGETHER):
             vectors = self.encoder.fulls([sketch for _, sketch in some])
             for (id, _), vector in zip(some, vectors, strict=True):
                 if vector is not None:
@@ -267,8 +267,12 @@ class Snapshot:
                 hint=f"it has {have}; adapters of different base models do not compare",
             )
 
-    def sketches(self, ids: Sequence[str]) -> Iterator[tuple[str, Sketch]]:
-        """The sketches of some contents, each once; those without a usable one are left out."""
+    def sketches(self, ids: Sequence[str]) -> dict[str, Sketch]:
+        """The sketches of some contents; those without a usable one are left out."""
+        return dict(self.each_sketch(ids))
+
+    def each_sketch(self, ids: Iterable[str]) -> Iterator[tuple[str, Sketch]]:
+        """The same one by one, where all together would be too many."""
         for id, data in self.sketch_bytes(ids):
             sketch = decode_sketch(data)
             if sketch is not None:

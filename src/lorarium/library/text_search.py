@@ -112,10 +112,8 @@ def _numbers_with_all(connection: sqlite3.Connection, words: Sequence[Word], box
     return {number for (number,) in rows}
 
 
-def ids_without(connection: sqlite3.Connection, box: Box) -> set[str] | None:
-    """Contents that have all phrases of a box and nothing that it goes without; None for all."""
-    if not (box.phrases or box.without):
-        return None
+def ids_without(connection: sqlite3.Connection, box: Box) -> set[str]:
+    """Contents that have all phrases of a box and nothing that it goes without."""
     phrases = " AND ".join(filter(None, map(_phrase, box.phrases)))
     have = "number IN (SELECT rowid FROM texts WHERE texts MATCH ?)" if phrases else "true"
     rows = connection.execute(
