@@ -12,7 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lorarium.library.candidates import candidate_pairs
+from lorarium.library.candidates import (
+    candidate_pairs,
+    form_of,
+    forms_of,
+    print_of,
+    repeated_rows,
+    rows_with,
+)
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, SCALED, Relation, compare
 from lorarium.library.held import HeldWeights
 from lorarium.library.keeper import Contestant, order, reason, surplus
@@ -79,13 +86,11 @@ class Group:
 
 def duplicates(snapshot: Snapshot, where: str | None = None) -> list[Group]:
     """All groups, copies first, the largest gain first; no file is a copy in two of them."""
-    return groups_of(Links(snapshot, prints_of(snapshot, where)))
+    return groups_of(Links(snapshot, where))
 
 
-def prints_of(snapshot: Snapshot, where: str | None = None) -> list[Print]:
-    """The files that could be read, by their bytes and then by their fingerprints."""
-    files = snapshot.files if where is None else snapshot.files.filter(snapshot.mask(where))
-    rows = [row for row in files.to_pylist() if row["id"]]
+def prints_of(rows: Sequence[Row]) -> list[Print]:
+    """Files by their bytes and then by their fingerprints."""
     contents = [Content(same) for same in _by(rows, lambda row: row["id"])]
     return [Print(same) for same in _by(contents, lambda content: content.print)]
 
@@ -115,9 +120,7 @@ class Content:
 
     @property
     def print(self) -> tuple[str, str]:
-        # changes that are zero are all alike, which makes nobody a copy
-        known = self.row["described"] and self.row["fingerprint"]
-        return self.row["family"], self.row["fingerprint"] if known else self.row["id"]
+        return print_of(*(self.row[name] for name in ("family", "fingerprint", "id", "described")))
 
     def group(self) -> Group:
         first, *others = self.rows
@@ -199,15 +202,20 @@ class Link:
 
 
 class Links:
-    """What the candidates among the prints are to one another."""
+    """What the candidates among the prints are to one another; `prints` are those that something
+    is like."""
 
-    def __init__(self, snapshot: Snapshot, prints: Sequence[Print]) -> None:
-        self.prints = prints
-        by_id = {p.row["id"]: p for p in prints if p.row["described"]}
+    def __init__(self, snapshot: Snapshot, where: str | None = None) -> None:
+        files = snapshot.files if where is None else snapshot.files.filter(snapshot.mask(where))
+        rows, alone = repeated_rows(files)
+        self.prints = prints_of(rows)
+        forms = {p.row["id"]: form_of(p.row) for p in self.prints if p.row["described"]}
+        pairs = sorted(candidate_pairs(snapshot, forms | forms_of(alone)))
+        self.prints += prints_of(rows_with(alone, {id for pair in pairs for id in pair[:2]}))
+        by_id = {p.row["id"]: p for p in self.prints if p.row["described"]}
         cache = HeldWeights()
         self.all: list[Link] = []
-        pairs = candidate_pairs(snapshot, {id: p.row for id, p in by_id.items()})
-        for one, other, cosine in sorted(pairs):
+        for one, other, cosine in pairs:
             first, second = by_id[one], by_id[other]
             a, b = cache.weights(first.row), cache.weights(second.row)
             if a is not None and b is not None:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Array
@@ -91,6 +92,27 @@ class Store:
         with self._guarded():
             return int(self._open(name).version)
 
+    def state(self, name: str) -> str:
+        """What differs after every commit to a table; without LanceDB where it is a folder."""
+        if self._mapped_tables is not None:
+            return self._mapped_tables.state(name).decode()
+        return f"version {self.version(name)}" if name in self.names() else ""
+
+    def columns(self, name: str) -> list[str]:
+        if (mapped := self._mapped_table(name)) is not None:
+            return [column for column in mapped.schema.names if column != PLACE]
+        with self._guarded():
+            return list(self._open(name).schema.names)
+
+    def widen(self, name: str, schema: pa.Schema) -> None:
+        """Add the columns that an older version did not have, without values."""
+        if name not in self.names():
+            return
+        known = set(self.columns(name))
+        if new := [field for field in schema if field.name not in known]:
+            with self._guarded():
+                self._writing(name).add_columns(new)
+
     def count(self, name: str) -> int:
         if (mapped := self._mapped_table(name)) is not None:
             return len(mapped)
@@ -104,6 +126,23 @@ class Store:
         with self._guarded():
             query = self._open(name).search().select(list(columns)).limit(None)
             return (query.with_row_id(True) if places else query).to_arrow()
+
+    def vectors(self, name: str, key: str) -> tuple[list[str], Array]:
+        """All names of rows and their vectors (n, d), in half precision; mapped where they can be,
+        else held once."""
+        if (mapped := self._mapped_table(name)) is not None:
+            return mapped[key].to_pylist(), vectors_of(mapped[VECTOR])
+        with self._guarded():
+            table = self._open(name)
+            names: list[str] = []
+            vectors = np.zeros((0, 0), np.float16)
+            for batch in table.search().select([key, VECTOR]).limit(None).to_batches():
+                part = vectors_of(batch[VECTOR])
+                if not names:
+                    vectors = np.empty((table.count_rows(), part.shape[1]), part.dtype)
+                vectors[len(names) : len(names) + len(part)] = part
+                names += batch[key].to_pylist()
+            return names, vectors
 
     def at(self, name: str, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """The rows at these places, in this order."""
@@ -214,6 +253,12 @@ def _address(home: Path | RemotePath) -> dict[str, Any]:
         plain = endpoint.lower().startswith("http://")
         options = {"aws_endpoint": endpoint, "allow_http": str(plain).lower()}
     return {"uri": f"{home.address.rstrip('/')}/{STORE}", "storage_options": options}
+
+
+def vectors_of(column: pa.Array | pa.ChunkedArray) -> Array:
+    """The rows of a column of vectors (n, d)."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), -1)
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -74,7 +74,7 @@ def read_pairs(cells: Sequence[Cell], box: TimeBox = ENDLESS) -> Pairs:
     adapters = {path: read(path) for cell in cells for path in cell.paths}
     seen = {path: aligned(adapter) for path, adapter in adapters.items()}
     number = {path: i for i, path in enumerate(adapters)}
-    facts = []
+    facts: list[list[float]] = []
     for c in cells:
         box.check(f"all pairs are judged, the weights of {len(facts)} were read")
         facts.append(facts_of(forecast([adapters[p] for p in c.paths], methods=("sum", "roles"))))
