@@ -12,6 +12,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from lorarium.errors import LorariumError
 from lorarium.library.answer import Answer, Match
 from lorarium.library.box import Box, read_box
@@ -63,14 +66,17 @@ def search(
 
 def _listed(snapshot: Snapshot, box: Box, masks: Sequence[Mask], k: int) -> Answer:
     """Without a query: what filters let through, by path, bad files too."""
-    if box.without:
-        raise LorariumError(
-            "minus words alone ask for nothing",
-            hint="add words, a file, or a filter such as rank>8",
-        )
     if not masks:
-        raise LorariumError("what should be searched for?", hint="a file, words, or a filter")
-    files = snapshot.files.filter(snapshot.mask(all_of(masks)))
+        what = (
+            "minus words alone ask for nothing" if box.without else "what should be searched for?"
+        )
+        raise LorariumError(what, hint="words, a file, or a filter such as rank>8")
+    mask = snapshot.mask(all_of(masks))
+    if box.without:
+        with snapshot.texts.open() as index:
+            spoken = pa.array(sorted(ids_without(index, box)), pa.string())
+        mask = pc.and_(mask, pc.is_in(snapshot.files["id"].combine_chunks(), spoken))
+    files = snapshot.files.filter(mask)
     rows = files.slice(0, k).to_pylist()
     matches = [Match(1.0, (str(row["path"]),), row, why=("filter",)) for row in rows]
     return Answer("", "", tuple(matches), more=len(files) - len(matches))
