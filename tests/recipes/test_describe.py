@@ -116,6 +116,13 @@ def test_colours_are_steps_inside_genres() -> None:
     assert np.abs(steps @ (genre_words - genre_words.mean(0)).T).max() < 1e-5
 
 
+@pytest.fixture
+def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of the twenty-five that a stage tries."""
+    monkeypatch.setattr(stage, "SHRINKS", (0.3,))
+    monkeypatch.setattr(stage, "SHARES", (0.0, 0.5, 1.0))
+
+
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("zoo")
@@ -123,7 +130,9 @@ def zoo(tmp_path_factory: pytest.TempPathFactory):
     return read_zoo(minted(folder, splits, copies=2, content=0.8))
 
 
-def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> None:
+def test_the_stage_ships_what_it_learned_once(
+    zoo, few_settings: None, tmp_path: Path, capsys
+) -> None:
     torch.manual_seed(0)
     judge = JudgeNet(NetConfig("conv", 16, len(SEEN_CLASSES), len(SEEN_GENRES), len(VOCABULARY), 1))
     asset = tmp_path / "describe.safetensors"
@@ -142,10 +151,8 @@ def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> No
 
 
 def test_a_stage_out_of_time_goes_on_with_the_settings_that_are_left(
-    zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    zoo, few_settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage, "SHRINKS", (0.3,))
-    monkeypatch.setattr(stage, "SHARES", (0.0, 0.5, 1.0))
     torch.manual_seed(0)
     judge = JudgeNet(NetConfig("conv", 16, len(SEEN_CLASSES), len(SEEN_GENRES), len(VOCABULARY), 1))
     known = [e for e in zoo.entries if e.split == "train"]

@@ -145,7 +145,7 @@ def test_the_linear_way_finds_the_artist(examples: paper.Examples, tmp_path: Pat
 def test_diffusion_learns_what_its_condition_asks_for(
     examples: paper.Examples, tmp_path: Path
 ) -> None:
-    plan = replace(QUICK, vae_steps=250, steps=250, batch=12)
+    plan = replace(QUICK, vae_steps=150, steps=150, batch=12)
     g = paper.learn(examples, tmp_path, plan)
     rows = paper.reconstructed(g, examples.rows)
     assert ((rows - examples.rows) ** 2).mean() < 0.5
