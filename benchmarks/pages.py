@@ -79,6 +79,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "synth-real": (synth.synth_real, ("synth_real",)),
     "votes": (votes, ("votes/tally",)),
     "words": (words.words, ("words",)),
+    "words-engines": (words.words_engines, ("words_engines",)),
     "world-checks": (judges.world_checks, ("world_checks",)),
 }
 
