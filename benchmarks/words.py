@@ -4,9 +4,9 @@
 
 `words_collection.json` has thirty LoRAs by their public names, and sixty queries, two in five with
 typing mistakes or words run together, written before anything was tuned: `tuning` is what limits
-were chosen on, `untouched` was looked at once they stood. The files are written with their sidecars
-and indexed; the made-up ones share their common words (style, anime, xl, pixel, logo, dark) and go
-into the library as rows.
+were chosen on, nothing was chosen on `untouched`, though faults were mended after it was seen. The
+files are written with their sidecars and indexed; the made-up ones share their common words (style,
+anime, xl, pixel, logo, dark) and go into the library as rows.
 """
 
 from __future__ import annotations
