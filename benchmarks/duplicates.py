@@ -35,7 +35,8 @@ from lorarium.algebra import add, inner, norm, recompress, spectra
 from lorarium.algebra.forms import arrays
 from lorarium.library import Library
 from lorarium.library.compare import Relation
-from lorarium.library.duplicates import COPIES, Group, Links, groups_of
+from lorarium.library.copies import COPIES, Group
+from lorarium.library.duplicates import Links, groups_of
 
 FIRST_SEED = 16_000
 DERIVED = 26

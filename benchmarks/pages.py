@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from machine import RESULTS
-from page_tables import code, descriptors, formats, judges, library, merges, papers, synth, training
+from page_tables import (
+    code,
+    descriptors,
+    formats,
+    judges,
+    library,
+    merges,
+    papers,
+    synth,
+    training,
+    words,
+)
 from page_tables.speed import speed_before
 from page_tables.votes import votes
 
@@ -67,6 +78,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "synth-audit": (synth.synth_audit, ("synth_audit",)),
     "synth-real": (synth.synth_real, ("synth_real",)),
     "votes": (votes, ("votes/tally",)),
+    "words": (words.words, ("words",)),
     "world-checks": (judges.world_checks, ("world_checks",)),
 }
 

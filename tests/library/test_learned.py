@@ -66,7 +66,7 @@ def expected(library: Library, home: Path, query: np.ndarray) -> dict[str, float
     networks = load_learned(home / "a.safetensors")
     ids = library.to_arrow()["id"].to_pylist()
     paths = library.to_arrow()["path"].to_pylist()
-    sketches = library.snapshot.sketches(ids)
+    sketches = dict(library.snapshot.sketches(ids))
     vectors = networks.aligned([sketches[id] for id in ids])
     return dict(zip(paths, (vectors @ (query / np.linalg.norm(query))).tolist(), strict=True))
 
@@ -77,7 +77,7 @@ def test_adapters_are_compared_by_the_probe(library: Library, home: Path) -> Non
     assert answer.space == "probe" and answer.close is not None and len(answer.matches) == 31
     networks = load_learned(home / "a.safetensors")
     ids = dict(zip(*(library.to_arrow()[n].to_pylist() for n in ("path", "id")), strict=True))
-    held = library.snapshot.sketches(list(ids.values()))
+    held = dict(library.snapshot.sketches(list(ids.values())))
     best = answer.matches[0]
     one, two = networks.probes([held[ids[str(path)]], held[ids[best.paths[0]]]])
     assert best.score == pytest.approx(float(one @ two), abs=2e-3)
@@ -96,9 +96,13 @@ def test_pictures_words_and_mixes_meet_adapters(library: Library, home: Path) ->
         answer = library.search(*queries, k=40)
         assert answer.space == "aligned" and answer.close is not None
         wanted = expected(library, home, vector)
-        assert len(answer.matches) == 32
-        for path, score in scores(answer).items():
-            assert score == pytest.approx(wanted[path], abs=2e-3)
+        # of words alone those are left out that only the weights speak for, when none is close
+        inked = [match for match in answer if match.text_score is not None]
+        assert len(inked) == (0 if queries == (home / "shots",) else 4)
+        assert len(answer) == 32 or (answer.close is False and len(answer) == len(inked))
+        for match in answer:
+            assert match.likeness == pytest.approx(wanted[match.path], abs=2e-3)
+            assert match.score == pytest.approx(match.likeness + (match.text_score or 0.0))
     path = next((home / "loras").glob("style-oil-1-R0-0*"))
     mixed = library.search(path, "red ink", k=5)
     assert mixed.space == "aligned" and str(path) not in scores(mixed)
@@ -145,13 +149,12 @@ def test_as_a_person_types_it(library: Library, home: Path) -> None:
 
 
 def test_what_cannot_be_is_one_line(library: Library, home: Path, tmp_path: Path) -> None:
-    with pytest.raises(LorariumError, match=r"no word 'inck'.*did you mean ink.*--where"):
-        library.search("red inck")
+    answer = library.search("red inck")  # a word that the drawn world does not have
+    assert answer.space == "" and answer.close is False
     write(tmp_path / "sd1", {str(i): example(family="sd1", seed=i, rank=1) for i in range(2)})
     other = Library(tmp_path / "library")
     other.index([tmp_path / "sd1"], workers=0)
-    with pytest.raises(LorariumError, match=r"sd1 adapters by words.*none for this base.*--where"):
-        other.search("red ink")
+    assert other.search("red ink").matches == ()
     with pytest.raises(LorariumError, match=r"sd1 adapters by pictures.*LoRA file that draws"):
         other.search(home / "shots")
     assert other.search(tmp_path / "sd1" / "0.safetensors").space == "output"

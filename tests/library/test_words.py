@@ -16,6 +16,7 @@ from benchmarks.words import add_rows, ask, made_up, make_library, read_collecti
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lorarium.errors import LorariumError
 from lorarium.library import Library, Query
 from lorarium.library.schema import FACTS, SCHEMA
 from lorarium.library.spaces import FILES
@@ -79,6 +80,8 @@ def test_phrases_minus_words_and_filters(made: Library) -> None:
     assert len(facts) > 5 and all(f["rank"] >= 64 and f["size"] < 1e8 for f in facts)
     listed = made.search("family:micro-1 folder:flux", k=50)
     assert {Path(m.path).parent.parent.name for m in listed} == {"flux"} and len(listed) == 4
+    listed = made.search("family:micro-1 folder:flux -tarot", k=50)
+    assert len(listed) == 3 and not any("tarot" in match.path for match in listed)
     both = made.search("style", where="family = micro-1", k=50)
     assert {match.facts["family"] for match in both} == {"micro-1"}
 
@@ -87,6 +90,12 @@ def test_what_is_left_out_is_counted(made: Library) -> None:
     rows = made.to_arrow("text ~ bonsai").to_pylist()
     answer = made.search("bonsai", k=5)
     assert len(answer) == 5 and answer.more == len(rows) - 5
+    few = [row for row in rows if row["rank"] >= 32]
+    assert made.search("bonsai rank>=32", k=5).more == len(few) - 5
+    styled = made.to_arrow("text ~ style").num_rows
+    assert styled > 500  # more than are scored
+    answer = made.search("style", k=7)
+    assert len(answer) == 7 and styled * 0.95 < answer.more + 7 <= styled * 1.05
 
 
 @settings(max_examples=60, deadline=None)
@@ -94,12 +103,18 @@ def test_what_is_left_out_is_counted(made: Library) -> None:
     ['"', "*", "(", ")", "NEAR", "OR", "AND", "NOT", "-", "^", ":", "ink", "{", "+", "\0"]
 ), min_size=1).map(" ".join))  # fmt: skip
 def test_no_text_is_a_query_language(made: Library, text: str) -> None:
-    from lorarium.errors import LorariumError
-
     try:
         made.search(Query("words", text), k=2)
     except LorariumError as error:
         assert "\n" not in str(error)
+
+
+def test_long_text_is_refused_or_cut(made: Library) -> None:
+    started = time.process_time()
+    made.search(Query("words", " ".join(f"w{i}" for i in range(200))))
+    assert time.process_time() - started < 5
+    with pytest.raises(LorariumError, match="at most 1000"):
+        made.search(Query("words", "ink " * 300))
 
 
 def test_a_search_by_words_needs_no_lancedb(made: Library) -> None:

@@ -20,7 +20,7 @@ from lorarium.cli.common import (
 from lorarium.library import Library
 
 if TYPE_CHECKING:
-    from lorarium.library.duplicates import Group
+    from lorarium.library.copies import Group
 
 COPIES = ("identical bytes", "same weights")
 EXPLAINED = {

@@ -20,7 +20,7 @@ from lorarium.cli.common import (
     split_weight,
 )
 from lorarium.errors import LorariumError, need_packages
-from lorarium.formats.families.embedded import SHIPPED
+from lorarium.formats.families.embedded import ships
 
 if TYPE_CHECKING:
     from lorarium.evaluation.files.protocol import References
@@ -115,7 +115,7 @@ def files(
                 hint="--refs has pictures of the subject, --style-refs pictures in the style",
             )  # fmt: skip
         model = open_base(base, device)
-        if not judges and model.family != SHIPPED:
+        if not judges and not ships(model.family):
             raise LorariumError(
                 f"no judge of ours knows {model.family}", where="--judge",
                 hint="name embedding:FOLDER or chat:MODEL@URL",

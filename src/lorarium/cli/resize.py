@@ -105,6 +105,7 @@ def command(
             require_no_rotations(adapter)
             small, report = recompress(adapter, **options, dtype=DTYPES[dtype])
         else:
+            assert rank is not None  # refused above
             adapter = read_for(str(path), base)
             with bar("lowering", quiet or as_json) as show:
                 small, report = lower_on(

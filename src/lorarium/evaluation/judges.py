@@ -35,7 +35,7 @@ from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import tokens
 
 Array = np.ndarray
-SHIPPED = ("a", "b", "reporter")
+NAMES = ("a", "b", "reporter")
 FALSE_ACCEPTS = 0.05
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 
@@ -142,7 +142,7 @@ def as_judge(encoder: PictureEncoder) -> Judge:
 def judge_file(name: str) -> Path:
     """Where a judge's weights lie: `a`, `b` and `reporter` (of family 2) are among the assets, all
     else is a file, or a folder that holds one."""
-    if name in SHIPPED:
+    if name in NAMES:
         return trained.asset(f"judge_{name}")
     path = Path(name)
     if not exists(path):

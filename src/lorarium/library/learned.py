@@ -61,8 +61,4 @@ def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
 def _words(networks: Learned, text: str) -> Array:
     """Texts were learned with an article, which people leave out."""
     prompt = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
-    try:
-        return networks.words([prompt])[0]
-    except LorariumError as error:
-        hint = f"{error.hint}; --where 'text ~ WORD' looks in names, titles and tags"
-        raise LorariumError(error.what, where="words", hint=hint) from None
+    return networks.words([prompt])[0]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lorarium.library.compare import CUT, NEAR, Relation
-from lorarium.library.duplicates import changes_between
+from lorarium.library.copies import changes_between
 from lorarium.library.lineage_answer import HeaderStatement, Lineage, Merge, Parent, Relative
 from lorarium.library.lineage_children import find_children
 from lorarium.library.members import Member, Members, turned

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 from torch import nn
 
+from lorarium import trained
 from lorarium.adapter import Array
 from lorarium.bases.micro_base import FAMILY
 from lorarium.descriptors.gram import unit
 from lorarium.descriptors.learned import (
     ASSET,
-    FORMAT,
+    KIND,
     Learned,
     Probe,
     damped,
@@ -50,7 +50,6 @@ from lorarium.recipes.describe_maps import (
     role_weights,
 )
 from lorarium.recipes.timebox import ENDLESS, TimeBox
-from lorarium.trained import write_json
 
 RUN = Path("runs/describe")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -98,7 +97,7 @@ def train(
         if str((s, a)) not in scored:
             box.check(f"{len(scored)} of {len(settings)} settings are scored")
             scored[str((s, a))] = validation(_learned(axes[s], a), known)
-            write_json(kept, scored)
+            trained.write_json(kept, scored)
     shrink, share = max(settings, key=lambda setting: scored[str(setting)]["score"])
     scores = scored[str((shrink, share))]
     print(f"shrinkage {shrink}, share of the axes {share}: {scores}", flush=True)
@@ -185,11 +184,7 @@ def wins(card: Mapping[str, Any], path: Path) -> bool:
 
 
 def save_learned(path: Path, weights: Weights, card: Mapping[str, Any]) -> None:
-    """Half precision, written beside and renamed; the card also lies beside it, for people."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """In half precision, but for the facts' mean and scale."""
     held = {k: np.ascontiguousarray(v, np.float16) for k, v in weights.items()}
     held |= {k: np.ascontiguousarray(weights[k], np.float32) for k in ("facts.mean", "facts.scale")}
-    fresh = path.with_suffix(".new")
-    save_file(held, fresh, {"format": FORMAT, "card": json.dumps(card, sort_keys=True)})
-    fresh.rename(path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    trained.save(path, KIND, held, card)

@@ -99,7 +99,7 @@ def picture_table(
     entries: Sequence[Entry], judge: nn.Module, count: int = POOL, box: TimeBox = ENDLESS
 ) -> Array:
     """What judge A sees in pictures of each artist or individual, (artists, count, f)."""
-    vectors = []
+    vectors: list[Array] = []
     for entry in entries:
         box.check(f"pictures of {len(vectors)} of {len(entries)} artists were seen")
         subjects, styles, views, _ = zip(*[pool_cell(entry, i) for i in range(count)], strict=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lorarium import __version__
+from lorarium import trained
 from lorarium.adapter import Array
 from lorarium.bases.base import Base, open_base
 from lorarium.descriptors.learned import aligned
@@ -22,6 +22,7 @@ from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman
+from lorarium.files import file_hash
 from lorarium.forecasts.drafts import PICTURES as DRAFTED_PICTURES
 from lorarium.forecasts.drafts import STEPS as DRAFTED_STEPS
 from lorarium.forecasts.drafts import PreviewFeatures
@@ -30,13 +31,14 @@ from lorarium.forecasts.rates import (
     ASKED,
     ASSET,
     DRAFTED,
+    KIND,
     ROLES,
     SETTINGS,
     RatePredictor,
     facts_of,
     load_predictor,
 )
-from lorarium.formats import container, read
+from lorarium.formats import read
 from lorarium.formats.target import write_atomically
 from lorarium.mergers.roles import ASSET as ROLES_NET
 from lorarium.recipes.forecast_cells import judge_cells, pairs
@@ -72,7 +74,7 @@ def read_pairs(cells: Sequence[Cell], box: TimeBox = ENDLESS) -> Pairs:
     adapters = {path: read(path) for cell in cells for path in cell.paths}
     seen = {path: aligned(adapter) for path, adapter in adapters.items()}
     number = {path: i for i, path in enumerate(adapters)}
-    facts = []
+    facts: list[list[float]] = []
     for c in cells:
         box.check(f"all pairs are judged, the weights of {len(facts)} were read")
         facts.append(facts_of(forecast([adapters[p] for p in c.paths], methods=("sum", "roles"))))
@@ -86,7 +88,7 @@ def with_drafts(
 ) -> Pairs:
     """The same and what drafts say; what was drawn is kept."""
     adapters = {path: read(path) for cell in cells for path in cell.paths}
-    net = hashlib.sha256(ROLES_NET.read_bytes()).hexdigest()
+    net = file_hash(ROLES_NET)
     ways = [way.name for way in SETTINGS]
     about = [base.hash, net, ways, DRAFTED_PICTURES, DRAFTED_STEPS]
     cache = folder / "drafts" / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
@@ -199,14 +201,7 @@ def run(device: str, minutes: float) -> None:
             "recipe": {"pairs": len(cells), "pictures": PICTURES, "ridge": ridge, "axes": axes},
             "scores": {"spearman of held-out pairs": held},
         }  # fmt: skip
-        save(path, net, card)
-
-
-def save(path: Path, net: RatePredictor, card: dict[str, Any]) -> None:
-    about = {"lorarium.version": __version__, "lorarium.card": json.dumps(card, sort_keys=True)}
-    container.save(path, dict(net.tensors), about, force=True)
-    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    write_atomically(path.with_suffix(".json"), [text.encode()], force=True)
+        trained.save(path, KIND, net.tensors, card)
 
 
 def due() -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lorarium import __version__
+from lorarium import trained
 from lorarium.bases.base import Base, open_base
 from lorarium.bases.branches import applied
 from lorarium.bases.rounded import rounded
@@ -20,8 +20,7 @@ from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.evaluation.judges import load_judge
-from lorarium.formats import container
-from lorarium.mergers.roles import ASSET, ROLES, load_roles
+from lorarium.mergers.roles import ASSET, KIND, ROLES, load_roles
 from lorarium.recipes.merge import minted
 from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.roles_drawn import PassLoss, both_rate
@@ -198,9 +197,9 @@ def train(
         return loss
 
     with rounded(base):
-        trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
-    assert isinstance(trained, RoleNet)
-    return trained, spent
+        fitted, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    assert isinstance(fitted, RoleNet)
+    return fitted, spent
 
 
 def run(device: str, minutes: float) -> None:
@@ -277,14 +276,6 @@ def ship(
 
 
 def save(path: Path, net: RoleNet, card: Mapping[str, Any]) -> None:
-    """The file that `merge --method roles` reads; the card also lies beside it, for people."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.detach().cpu().half().numpy() for k, v in net.state_dict().items()}
-    about = {
-        "lorarium.version": __version__,
-        "lorarium.modules": json.dumps([[m.part, m.path] for m in net.place]),
-        "lorarium.card": json.dumps(card, sort_keys=True),
-    }
-    container.save(path, tensors, about, force=True)
-    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    container.write_atomically(path.with_suffix(".json"), [text.encode()], force=True)
+    """The file that `merge --method roles` reads."""
+    modules = json.dumps([[m.part, m.path] for m in net.place])
+    trained.save(path, KIND, trained.half_weights(net), card, {"modules": modules})

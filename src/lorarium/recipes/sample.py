@@ -75,7 +75,8 @@ def pack(
 
 def _write(zoo: Zoo, fresh: Path, base_hash: str, split: str, box: TimeBox) -> None:
     fresh.mkdir(parents=True)
-    rows, used = [], 0
+    rows: list[dict[str, object]] = []
+    used = 0
     for entry in wanted([e for e in zoo.entries if e.split == split]):
         box.check(f"{len(rows)} adapters were packed, nothing is replaced")
         path = path_of(fresh, entry)
