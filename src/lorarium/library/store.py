@@ -7,10 +7,11 @@ What was written as a mapped table and not written to since is read without Lanc
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,7 @@ class Store:
         """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
         with self._guarded():
             self._writing(name).optimize(cleanup_older_than=OLD)
+        _give_back_memory()
 
     def make_index(self, name: str) -> None:
         """An approximate index over `vector` by cosine, unless there is one."""
@@ -241,6 +243,13 @@ class Store:
                 what = f"the library cannot be written ({reason})"
                 raise LorariumError(what, where=str(self.home)) from None
             raise damaged(self.home, reason) from None
+
+
+def _give_back_memory() -> None:
+    """What LanceDB's threads have freed; glibc keeps it for each of them, as much as a table holds
+    that was merged."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _address(home: Path | RemotePath) -> dict[str, Any]:
