@@ -78,7 +78,13 @@ def test_index(loras: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     pytest.importorskip("lancedb")
     from lorarium.library import Library, rows
 
-    monkeypatch.setattr(rows, "read_report", inspect.read_report)
+    real = rows.source_of
+
+    def source_of(raw: Any) -> Any:
+        inspect.read_report(raw.path)
+        return real(raw)
+
+    monkeypatch.setattr(rows, "source_of", source_of)
     report = Library(tmp_path / "library").index([loras], workers=0)
     assert report.new == 3
     ((path, error),) = report.bad

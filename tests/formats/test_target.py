@@ -191,6 +191,7 @@ OWN = {
     "evaluation/synth/protocol.py",
     "library/folder.py",
     "library/journal.py",
+    "library/text_index.py",
     "remote/copying.py",
     "training/run.py",
 }

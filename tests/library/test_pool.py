@@ -93,10 +93,11 @@ def test_a_script_without_guard_is_told(tmp_path: Path) -> None:
 
 LONG = 600  # seconds that a worker sleeps
 INTERRUPTED = f"""
-import time
+import signal
 from lorarium.library.pool import run
 from tests.library.test_pool import sleep
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by what & starts
     for item, _ in run(sleep, [0, *[{LONG}] * 5], workers=2):
         print(item, flush=True)
 """

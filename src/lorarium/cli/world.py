@@ -8,7 +8,7 @@ import click
 
 from lorarium.cli.common import force_flag, json_flag, print_json, quiet_flag, seed_option
 from lorarium.cli.suggest import Group
-from lorarium.errors import missing_extra
+from lorarium.errors import missing_extra, need_packages
 
 
 @click.group("world", cls=Group)
@@ -45,6 +45,7 @@ def sheet(
     lorarium world sheet -o world.png
     lorarium world sheet --subjects cat,castle --styles ink,neon --size 400
     """
+    need_packages("`lorarium world sheet`", ("PIL",), "torch")
     try:
         from lorarium.bases.sheet import world_sheet
     except ModuleNotFoundError as error:
