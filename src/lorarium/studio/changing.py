@@ -18,7 +18,7 @@ from lorarium.studio import finding
 from lorarium.studio.bench import ON_THE_BENCH, foretell
 from lorarium.studio.house import House
 from lorarium.studio.jobs import Job, Jobs
-from lorarium.studio.shelf import card_row
+from lorarium.studio.shelf import Wanted, card_row
 
 router = APIRouter()
 Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -41,6 +41,8 @@ class Search(Asked):
     where: str = Field(default="", max_length=1000)
     keys: list[Key] = Field(default=[], max_length=8)
     uploads: list[Upload] = Field(default=[], max_length=32)
+    chosen: dict[str, list[str]] = Field(default={}, max_length=8)
+    own: str = Field(default="", max_length=60)
     count: int = Field(default=60, ge=1, le=200)
 
 
@@ -106,7 +108,9 @@ def put_note(request: Request, key: Key, note: Note) -> dict[str, Any]:
 @router.post("/api/search")
 def search(request: Request, asked: Search) -> dict[str, Any]:
     house, _ = _state(request)
-    return finding.find(house, asked.text, asked.where, asked.keys, asked.uploads, asked.count)
+    tagged = [*house.notes.tagged(asked.own), ""] if asked.own else []
+    wanted = Wanted(asked.text, asked.where, asked.chosen, tagged)
+    return finding.find(house, wanted, asked.keys, asked.uploads, asked.count)
 
 
 @router.post("/api/uploads")

@@ -87,7 +87,8 @@ class Jobs:
         return public(job)
 
     def _pending(self) -> list[Job]:
-        return [self.jobs[name] for name in self._queue]
+        """What is not over, the one that runs among them."""
+        return [job for job in self.jobs.values() if job["state"] not in OVER]
 
     def get(self, name: str) -> Job:
         if name not in self.jobs:

@@ -26,6 +26,8 @@ PICTURE = re.compile(r"[0-9a-f-]{8,40}-\d{1,3}-\d{1,3}\.png")
 Words = Annotated[str, Query(max_length=1000)]
 Many = Annotated[list[str], Query(max_length=60)]
 
+Keys = Annotated[list[str], Query(max_length=500)]
+
 
 def house_of(request: Request) -> House:
     house: House = request.app.state.house
@@ -89,6 +91,12 @@ def files(request: Request, asked: Asked, offset: int = 0, limit: int = 100) -> 
 def keys(request: Request, asked: Asked) -> dict[str, Any]:
     """All that a filter lets through."""
     return {"keys": house_of(request).shelf.keys(asked)}
+
+
+@router.get("/api/rows")
+def rows(request: Request, key: Keys) -> dict[str, Any]:
+    """Cards of some files, in their order."""
+    return {"rows": house_of(request).shelf.rows_of_keys(key)}
 
 
 @router.get("/api/facets")

@@ -87,6 +87,10 @@ class Shelf:
         places = [self._position[self._key_of[p]] for p in paths if p in self._key_of]
         return self._cards(np.array(places, np.int64))
 
+    def rows_of_keys(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        places = [self._position[key] for key in keys if key in self._position]
+        return self._cards(np.array(places, np.int64))
+
     def page(self, wanted: Wanted, offset: int, limit: int) -> dict[str, Any]:
         places = self.places(wanted)
         limit = max(0, min(limit, MOST_PAGE))
@@ -100,6 +104,11 @@ class Shelf:
         if wanted.down:
             order = order[::-1]
         return order[mask[order]]
+
+    def passing(self, wanted: Wanted) -> set[str]:
+        """The keys of what a filter lets through, whatever its words."""
+        mask = self._mask(Wanted(where=wanted.where, chosen=wanted.chosen, own=wanted.own))
+        return set(self.table["key"].filter(pa.array(mask)).to_pylist())
 
     def keys(self, wanted: Wanted) -> list[str]:
         """All that a filter lets through, for selecting them."""
