@@ -40,8 +40,8 @@ from lorarium.formats.example import example
 from lorarium.library import Library
 from lorarium.library.filling import calibrate_spaces, vector_table
 from lorarium.library.folder import STORE, create
+from lorarium.library.likeness import closeness, matched
 from lorarium.library.schema import SCHEMA
-from lorarium.library.search import closeness, matched
 from lorarium.library.snapshot import Snapshot, matrix
 from lorarium.library.spaces import APPROXIMATE, BUILT_IN, FILES, VectorSpace
 from lorarium.library.store import VECTOR, Store

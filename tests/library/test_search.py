@@ -14,7 +14,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
 from lorarium.library import Library, VectorSpace
-from lorarium.library.search import Query, as_query
+from lorarium.library.query import Query, as_query
 from lorarium.library.spaces import BUILT_IN
 from tests.library.zoo import FAMILY, each, ink, library, write
 
@@ -130,7 +130,6 @@ def test_queries_that_cannot_be(made: Library, tmp_path: Path) -> None:
         (tmp_path / "none.safetensors", "no such file"),
         (zero, "cannot be compared"),
         (tmp_path / "empty", "by pictures needs an encoder"),
-        ("a wolf", "by words needs an encoder"),
         ("wolf.png", "no such file"),
         (" ", "1 to"),
     ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +18,7 @@ from lorarium.cli.common import (
 )
 from lorarium.cli.written import size_words
 from lorarium.errors import LorariumError
-from lorarium.library import Library
+from lorarium.library import Library, Query
 
 if TYPE_CHECKING:
     from lorarium.library import Answer, Match
@@ -53,25 +53,29 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Find LoRAs by a LoRA, pictures, words, or facts.
+    """Find LoRAs by words, a LoRA, pictures, or facts.
 
-    A query that is a file is that file, a folder is its pictures, anything else is words. Several
-    queries are looked for together. Without a query, list what --where lets through.
+    A query that is a file is that file, a folder is its pictures, anything else is words: of names,
+    folders, titles, trigger words, tags and descriptions, typing mistakes forgiven. Several queries
+    are looked for together. Among words may stand "quoted phrases", -minus words (after --, or
+    inside of quotes), and filters: tag:anime family:sdxl folder:style rank>8 size<100MB.
 
     \b
+    lorarium search pokemon
     lorarium search ink.safetensors
-    lorarium search ink.safetensors --where 'rank >= 8 and not tags = anime'
+    lorarium search ink.safetensors 'wash -sketch'
+    lorarium search 'dragon tag:style rank>8'
     lorarium search --pictures paintings/ --words "red ink"
-    lorarium search --where 'text ~ watercolour'
+    lorarium search --where 'rank >= 8 and not tags = anime'
     """
     here = Library(library)  # it says so when its extra is missing, which the next line needs
-    from lorarium.library.search import as_query
+    from lorarium.library.query import as_query
 
-    asked = [as_query(query, kind) for query in queries]  # type: ignore[arg-type]
+    asked = one_text([as_query(query, kind) for query in queries])  # type: ignore[arg-type]
     asked += [as_query(path, "pictures") for path in pictures]
     asked += [as_query(text, "words") for text in words]
     if not asked and where is None:
-        raise LorariumError("what should be searched for?", hint="a file, words, or --where")
+        raise LorariumError("what should be searched for?", hint="words, a file, or --where")
     answer = here.search(*asked, k=count, where=where, relate=True)
     if as_json:
         named = [{"kind": q.kind, "query": str(q.content)} for q in asked]
@@ -81,19 +85,26 @@ def command(
             click.echo(line)
 
 
+def one_text(queries: Sequence[Query]) -> list[Query]:
+    """Words that came one by one from the shell are one text."""
+    texts = [str(query.content) for query in queries if query.kind == "words"]
+    others = [query for query in queries if query.kind != "words"]
+    return [*others, *([Query("words", " ".join(texts))] if texts else [])]
+
+
 def lines(answer: Answer) -> Iterator[str]:
     """The answer for people: how near the best is, then two lines for each match."""
+    for typed, meant in answer.corrections.items():
+        yield click.style(one_line(f"nobody here writes {typed!r}; taken for {meant!r}"), dim=True)
     if not answer.matches:
         yield "nothing found"
     elif answer.close is False:
-        best, threshold = answer.matches[0].score, answer.threshold
-        words = f"nothing here is close: the best has {best:.2f}, below {threshold:.2f}"
-        yield click.style(words, fg="yellow")
+        yield click.style(_far(answer), fg="yellow")
     elif answer.close is None and answer.space:
         yield click.style("too few here to say what is close", dim=True)
     for match in answer.matches:
         more = f" and {len(match.paths) - 1} more" if len(match.paths) > 1 else ""
-        score = f"{match.score:6.3f}  " if answer.space else ""
+        score = "" if answer.close is None and not answer.space else f"{match.score:6.3f}  "
         path = click.style(near_path(match.paths[0]), bold=answer.close is not False)
         yield score + path + click.style(more, dim=True)
         if about := _about(match, answer):
@@ -102,15 +113,24 @@ def lines(answer: Answer) -> Iterator[str]:
         yield click.style(f"and {answer.more:,} more: -k", dim=True)
 
 
+def _far(answer: Answer) -> str:
+    if any(match.text_score is not None for match in answer):
+        return "nothing here is close to these words; the nearest:"
+    best, threshold = answer.matches[0].score, answer.threshold
+    return f"nothing here is close: the best has {best:.2f}, below {threshold:.2f}"
+
+
 def _about(match: Match, answer: Answer) -> str:
     """Why it is here, and what it is: relation, rank, size, title, the words that wake it, tags."""
     facts = match.facts
     wakes, tags = facts["words"], [tag for tag in facts["tags"] if tag not in facts["words"]]
+    title = next((text for text in (*(facts.get("names") or ()), facts["title"]) if text), "")
     described = [
+        "by " + ", ".join(match.why) if match.text_score is not None else "",
         match.relation,
         f"rank {facts['rank']:g}" if facts["rank"] is not None else "",
         size_words(facts["size"]),
-        facts["title"],
+        title,
         f"answers to {', '.join(wakes[:WORDS])}" if wakes else "",
         ", ".join(tags[: max(0, WORDS - len(wakes))]),
     ]

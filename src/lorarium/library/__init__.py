@@ -9,24 +9,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .answer import Answer, Match
     from .indexing import Indexed
     from .library import Library
     from .lineage import Lineage
+    from .query import Query
     from .samples import Sample, sample
-    from .search import Answer, Match
     from .spaces import VectorSpace
 
 _HOMES = {
-    "Answer": "search",
+    "Answer": "answer",
     "VectorSpace": "spaces",
     "Indexed": "indexing",
     "Library": "library",
     "Lineage": "lineage",
-    "Match": "search",
+    "Match": "answer",
+    "Query": "query",
     "Sample": "samples",
     "sample": "samples",
 }
-__all__ = ["Answer", "Indexed", "Library", "Lineage", "Match", "Sample", "VectorSpace", "sample"]
+__all__ = [
+    "Answer",
+    "Indexed",
+    "Library",
+    "Lineage",
+    "Match",
+    "Query",
+    "Sample",
+    "VectorSpace",
+    "sample",
+]
 
 
 def __getattr__(name: str) -> Any:

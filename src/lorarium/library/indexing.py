@@ -24,6 +24,7 @@ from lorarium.library.scan import Entry, Known, Plan, Signature, plan, scan, suf
 from lorarium.library.schema import SCHEMA, SIGNATURE
 from lorarium.library.spaces import FILES, VectorSpace
 from lorarium.library.store import Store
+from lorarium.library.text_index import TextIndex
 from lorarium.remote import RemotePath, as_place
 
 BATCH, SECONDS = 256, 5.0  # rows, or time, after which what was read is written
@@ -69,6 +70,7 @@ def index(
     report = Indexed()
     with place.writing(store.home):
         store.refresh()
+        store.widen(FILES, SCHEMA)
         listing = scan(folders)
         known = read_known(store)
         by_suffix = readers()
@@ -92,6 +94,7 @@ def index(
             store.tidy(FILES)
         fill(store, encoders, lambda n: progress(len(todo.read), len(todo.read), "vectors"))
         store.write_mapped_tables()
+        TextIndex(store).write()
     report.bad.sort()
     report.seconds = time.perf_counter() - started
     return report

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lorarium.adapter import Adapter
+    from lorarium.library.answer import Answer
     from lorarium.library.clusters import Cluster
     from lorarium.library.duplicates import Group
     from lorarium.library.indexing import Indexed, Progress
     from lorarium.library.lineage import Lineage
     from lorarium.library.page import Drawn
-    from lorarium.library.search import Answer, Query
+    from lorarium.library.query import Query
     from lorarium.library.snapshot import Snapshot
     from lorarium.library.spaces import VectorSpace
     from lorarium.library.tidy import OnMove, Tidied
@@ -136,8 +137,17 @@ class Library:
         space: str = "",
         relate: bool = False,
     ) -> Answer:
-        """The nearest adapters to files, pictures and words together; see `search`."""
-        from lorarium.library.search import as_query, search
+        """What fits words, files, pictures and filters together, best first; see `answer`.
+
+        >>> library.search("pokemon")  # doctest: +SKIP
+        >>> library.search('ink "night city" -anime tag:style rank>8')  # doctest: +SKIP
+        >>> library.search("ink.safetensors", "watercolour")  # doctest: +SKIP
+
+        A text that names a file or a folder is that; `Query("words", text)` is words whatever it
+        says, which is how text from a stranger is to be asked.
+        """
+        from lorarium.library.query import as_query
+        from lorarium.library.search import search
 
         asked = [as_query(query) for query in queries]
         return search(self.snapshot, asked, k=k, where=where, space=space, relate=relate)

@@ -23,8 +23,8 @@ from lorarium.library.origin import Origin, Origins
 from lorarium.library.origins import Searcher
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN
 from lorarium.library.possible import COUNTS
-from lorarium.library.search import subject
 from lorarium.library.snapshot import Snapshot
+from lorarium.library.subject import subject
 from lorarium.remote import RemotePath
 
 RELATED = 0.3  # least cosine of ΔW of one run, above what all of the library has in common
@@ -150,7 +150,7 @@ class Lineage:
 
 def lineage(snapshot: Snapshot, path: Path | RemotePath) -> Lineage:
     """Everything that the library can say about the descent of a file, indexed or not."""
-    row = subject(snapshot, path)
+    row = subject(path)
     family = str(row["family"])
     snapshot.need_family(family)
     searchers = _SEARCHERS.setdefault(snapshot, {})

@@ -30,15 +30,17 @@ from lorarium.formats.inspection.sidecars import Sidecar, find_sidecars
 from lorarium.library.scan import Entry, Signature, signature
 from lorarium.remote import RemotePath, as_place, local_copy
 
-ROW_VERSION = 1  # raise it when rows should be read again
+ROW_VERSION = 2  # raise it when rows should be read again
 TRIES = 3  # for a file that changes under our eyes
 MOST_WORDS = 20
 # columns that are never absent, also for a file that cannot be read
 TEXTS = (
     *("payload_sha256", "fingerprint", "family", "dialect", "kind", "dtype"),
-    *("title", "author", "base", "tool"),
+    *("title", "author", "base", "tool", "about"),
 )
-LISTS = ("kinds", "parts", "tags", "words", "health")
+LISTS = ("kinds", "parts", "names", "tags", "words", "health")
+MOST_ABOUT = 4000  # characters
+WRITTEN = ("description", "usage_hint", "comment", "notes", "text")  # in headers and beside them
 
 
 def readers() -> dict[str, str]:
@@ -144,12 +146,14 @@ def _read(path: Path) -> dict[str, Any]:
         "dtype": _main_dtype(raw),
         "norm": math.sqrt(square) if math.isfinite(square) and len(adapter) else None,
         "title": str(facts.get("title", "")),
-        "author": str(facts.get("author", "")),
+        "names": _beside(sidecars, "name"),
+        "author": str(facts.get("author", "") or next(iter(_beside(sidecars, "author")), "")),
         "base": str(facts.get("base", "")),
         "tool": str(facts.get("tool", "")),
         "steps": facts.get("steps"),
-        "tags": _tags(raw.metadata, facts),
+        "tags": _tags(raw.metadata, facts, sidecars),
         "words": _words(raw.metadata, sidecars),
+        "about": _about(facts, sidecars),
         "health": [finding.code for finding in findings],
         "described": usable,
         "sketch": adapter_sketch.to_bytes() if adapter_sketch is not None and usable else None,
@@ -173,16 +177,32 @@ def _main_dtype(raw: RawFile) -> str:
     return bytes_of.most_common(1)[0][0] if bytes_of else ""
 
 
-def _tags(metadata: Mapping[str, str], facts: Mapping[str, Any]) -> list[str]:
-    stated = [str(tag) for tag in facts.get("tags", ())]
+def _tags(
+    metadata: Mapping[str, str], facts: Mapping[str, Any], sidecars: Sequence[Sidecar]
+) -> list[str]:
+    stated = [*map(str, facts.get("tags", ())), *_all_beside(sidecars, "tags")]
     shares = [tag for tag, _ in tag_shares(metadata)]
     return list(dict.fromkeys([*stated, *shares]))[:MOST_WORDS]
 
 
 def _words(metadata: Mapping[str, str], sidecars: Sequence[Sidecar]) -> list[str]:
     in_metadata = [word.text for word in trigger_words(metadata)]
-    in_sidecars = [str(word) for sidecar in sidecars for word in sidecar.facts.get("words", ())]
-    return list(dict.fromkeys([*in_metadata, *in_sidecars]))[:MOST_WORDS]
+    return list(dict.fromkeys([*in_metadata, *_all_beside(sidecars, "words")]))[:MOST_WORDS]
+
+
+def _about(facts: Mapping[str, Any], sidecars: Sequence[Sidecar]) -> str:
+    """Everything written, each text once, those of the header first."""
+    tables = [facts, *(sidecar.facts for sidecar in sidecars)]
+    texts = [str(table[name]) for name in WRITTEN for table in tables if name in table]
+    return " / ".join(dict.fromkeys(texts))[:MOST_ABOUT]
+
+
+def _beside(sidecars: Sequence[Sidecar], name: str) -> list[str]:
+    return list(dict.fromkeys(str(s.facts[name]) for s in sidecars if name in s.facts))
+
+
+def _all_beside(sidecars: Sequence[Sidecar], name: str) -> list[str]:
+    return [str(word) for sidecar in sidecars for word in sidecar.facts.get(name, ())]
 
 
 def adapter_row(adapter: Adapter) -> dict[str, Any]:

@@ -29,12 +29,14 @@ SCHEMA = pa.schema(
         "dtype": text,
         "norm": pa.float64(),
         "title": text,
+        "names": words,  # what descriptions beside it call it
         "author": text,
         "base": text,
         "tool": text,
         "steps": pa.float64(),
         "tags": words,
         "words": words,
+        "about": text,  # what is written about it, in its header and beside it
         "health": words,
         "error": text,
         "described": pa.bool_(),  # whether there is a sketch

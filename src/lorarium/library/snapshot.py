@@ -16,9 +16,12 @@ from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import GLANCED, SCREENED, Exact
+from lorarium.library.file_rows import read_files
 from lorarium.library.schema import FACTS
 from lorarium.library.spaces import APPROXIMATE, FILES, FINE, VectorSpace, decode_sketch
 from lorarium.library.store import PLACE, VECTOR, Store
+from lorarium.library.text_index import TextIndex
+from lorarium.library.where import Mask
 from lorarium.library.where import where as parse
 
 SAMPLE = 1000  # adapters that stand for all of a space
@@ -155,10 +158,16 @@ class Snapshot:
         self._spaces: dict[str, FamilySpace] = {}
 
     @functools.cached_property
+    def texts(self) -> TextIndex:
+        if FILES not in self.tables:
+            self._empty()
+        return TextIndex(self.store)
+
+    @functools.cached_property
     def _files(self) -> pa.Table:
         if FILES not in self.tables:
             self._empty()
-        return self.store.read(FILES, FACTS, places=True).sort_by("path")
+        return read_files(self.store).sort_by("path")
 
     @functools.cached_property
     def files(self) -> pa.Table:
@@ -189,14 +198,15 @@ class Snapshot:
         pairs = zip(columns["family"], columns["described"], strict=True)
         return Counter(family for family, described in pairs if described)
 
-    def mask(self, expression: str) -> pa.Array:
-        return pa.array(parse(expression)(self.files))
+    def mask(self, where: str | Mask) -> pa.Array:
+        mask = parse(where) if isinstance(where, str) else where
+        return pa.array(mask(self.files))
 
-    def allowed(self, expression: str | None) -> set[str] | None:
+    def allowed(self, where: str | Mask | None) -> set[str] | None:
         """The contents that a filter lets through."""
-        if expression is None:
+        if where is None:
             return None
-        return set(self.files["id"].filter(self.mask(expression)).to_pylist()) - {""}
+        return set(self.files["id"].filter(self.mask(where)).to_pylist()) - {""}
 
     def rows(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
         """For each content the rows of its files; none for one that is in no file any more."""

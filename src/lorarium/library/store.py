@@ -91,6 +91,27 @@ class Store:
         with self._guarded():
             return int(self._open(name).version)
 
+    def state(self, name: str) -> str:
+        """What differs after every commit to a table; without LanceDB where it is a folder."""
+        if self._mapped_tables is not None:
+            return self._mapped_tables.state(name).decode()
+        return f"version {self.version(name)}" if name in self.names() else ""
+
+    def columns(self, name: str) -> list[str]:
+        if (mapped := self._mapped_table(name)) is not None:
+            return [column for column in mapped.schema.names if column != PLACE]
+        with self._guarded():
+            return list(self._open(name).schema.names)
+
+    def widen(self, name: str, schema: pa.Schema) -> None:
+        """Add the columns that an older version did not have, without values."""
+        if name not in self.names():
+            return
+        known = set(self.columns(name))
+        if new := [field for field in schema if field.name not in known]:
+            with self._guarded():
+                self._writing(name).add_columns(new)
+
     def count(self, name: str) -> int:
         if (mapped := self._mapped_table(name)) is not None:
             return len(mapped)

@@ -21,6 +21,7 @@ from lorarium.library.journal import AWAY, SUFFIX, Journal, Move
 from lorarium.library.scan import key_of
 from lorarium.library.spaces import FILES
 from lorarium.library.store import Store
+from lorarium.library.text_index import TextIndex
 from lorarium.library.tidy_plan import Item, Plan, state_now
 from lorarium.remote import RemotePath
 
@@ -69,6 +70,7 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
             known = {item.path for item in fit}
             store.remove(FILES, "key", [key_of(path) for path in moved if path in known])
             store.write_mapped_tables()
+            TextIndex(store).write()
     return Tidied(run if moves else "", tuple(moved), tuple(problems))
 
 

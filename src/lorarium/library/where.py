@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +21,25 @@ from lorarium.errors import LorariumError, one_line, quoted
 
 NUMBERS = ("size", "modules", "rank", "parameters", "norm", "steps")
 TEXTS = (
-    *("path", "family", "dialect", "kind", "dtype", "title", "author", "base", "tool", "error"),
+    *(
+        "path",
+        "folder",
+        "family",
+        "dialect",
+        "kind",
+        "dtype",
+        "title",
+        "author",
+        "base",
+        "tool",
+        "error",
+    ),
     *("fingerprint", "payload_sha256"),
 )
-LISTS = ("kinds", "parts", "tags", "words", "health")
-ANY = "text"  # path, title, tags and words together
+LISTS = ("kinds", "parts", "tags", "words", "names", "health")
+ANY = "text"  # path, title, names, tags, words and descriptions together
+FOLDER = "folder"  # the path without its last part
+SPOKEN = ("title", "names", "tags", "words")  # what `text = ...` looks at
 FIELDS = (*TEXTS, ANY, *LISTS, *NUMBERS)
 
 Mask = Callable[[pa.Table], Array]
@@ -41,6 +55,42 @@ UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "gib": 2**
 def where(expression: str) -> Mask:
     """A function from the table of files to a mask of its rows."""
     return _Parser(expression).parse()
+
+
+def all_of(masks: Sequence[Mask]) -> Mask:
+    return lambda t: np.all([m(t) for m in masks], axis=0) if masks else np.ones(len(t), bool)
+
+
+def inverse(mask: Mask) -> Mask:
+    return lambda t: ~mask(t)
+
+
+def comparison(field: str, sign: str, value: str, error: Callable[..., LorariumError]) -> Mask:
+    """One comparison; `error` (what, hint) makes the exception for one that cannot be."""
+    target: str | float = value
+    if field in NUMBERS:
+        target = number(value)
+        if not np.isfinite(target):
+            raise error(f"{field} is a number, {quoted(value)} is not one")
+    if sign in ("=", "!="):
+        equal = _equal(field, target)
+        return equal if sign == "=" else inverse(equal)
+    if sign == "~":
+        if field in NUMBERS:
+            raise error(f"~ is for words, {field} is a number")
+        return _contains(field, value)
+    if field not in NUMBERS:
+        raise error(f"{sign} is for numbers, {field} is not one")
+    return lambda t: _ordered(t, field, ORDER[sign], float(target))
+
+
+def number(value: str) -> float:
+    """Of text such as 8, 1e3 or 100MB; NaN for what is none."""
+    parts = re.fullmatch(r"([-+.\de]*\d\.?)([kmg]i?b)?", value.lower())
+    try:
+        return float(parts[1]) * UNITS.get(parts[2], 1) if parts else float("nan")
+    except ValueError:
+        return float("nan")
 
 
 class _Parser:
@@ -88,8 +138,7 @@ class _Parser:
         if self.depth > DEEPEST:
             raise self._error("too deeply nested")
         if self._word("not"):
-            inner = self._one()
-            mask: Mask = lambda t: ~inner(t)  # noqa: E731
+            mask = inverse(self._one())
         elif self._sign("("):
             mask = self._either()
             if not self._sign(")"):
@@ -104,49 +153,30 @@ class _Parser:
         if kind != "word" or field not in FIELDS:
             raise self._error(f"no field {quoted(field)}", f"fields: {', '.join(FIELDS)}")
         if self._word("in"):
-            masks = [_equal(field, value) for value in self._values(field)]
+            if not self._sign("("):
+                raise self._error("`in` needs a list", f"as in {field} in (a, b)")
+            masks = [comparison(field, "=", value, self._error) for value in self._values()]
+            if not self._sign(")"):
+                raise self._error("a parenthesis is not closed")
             return lambda t: np.any([m(t) for m in masks], axis=0)
         sign, kind = self._next("=, !=, <, <=, >, >=, ~ or in")
         if kind != "sign" or sign not in ("=", "!=", "~", *ORDER):
             raise self._error(
                 f"{quoted(sign)} after {field}", "expected =, !=, <, <=, >, >=, ~, in"
             )
-        value = self._value(field)
-        if sign in ("=", "!="):
-            equal = _equal(field, value)
-            return equal if sign == "=" else lambda t: ~equal(t)
-        if sign == "~":
-            if field in NUMBERS:
-                raise self._error(f"~ is for words, {field} is a number")
-            return _contains(field, str(value))
-        if field not in NUMBERS:
-            raise self._error(f"{sign} is for numbers, {field} is not one")
-        return lambda t: _ordered(t, field, ORDER[sign], float(value))
+        return comparison(field, sign, self._value(), self._error)
 
-    def _values(self, field: str) -> list[str | float]:
-        if not self._sign("("):
-            raise self._error("`in` needs a list", f"as in {field} in (a, b)")
-        values = [self._value(field)]
+    def _values(self) -> list[str]:
+        values = [self._value()]
         while self._sign(","):
-            values.append(self._value(field))
-        if not self._sign(")"):
-            raise self._error("a parenthesis is not closed")
+            values.append(self._value())
         return values
 
-    def _value(self, field: str) -> str | float:
+    def _value(self) -> str:
         value, kind = self._next("a value")
         if kind == "sign":
             raise self._error(f"{quoted(value)} where a value should be")
-        if field not in NUMBERS:
-            return value
-        parts = re.fullmatch(r"([-+.\de]*\d\.?)([kmg]i?b)?", value.lower())
-        try:
-            number = float(parts[1]) if parts else float("nan")
-        except ValueError:
-            number = float("nan")
-        if not parts or not np.isfinite(number):
-            raise self._error(f"{field} is a number, {quoted(value)} is not one")
-        return number * UNITS.get(parts[2], 1)
+        return value
 
     def _next(self, wanted: str) -> tuple[str, str]:
         if self.position >= len(self.tokens):
@@ -174,10 +204,12 @@ class _Parser:
 
 def _equal(field: str, value: str | float) -> Mask:
     if field == ANY:
-        return lambda t: np.any([_equal(f, value)(t) for f in ("title", "tags", "words")], axis=0)
+        return lambda t: np.any([_equal(f, value)(t) for f in SPOKEN], axis=0)
     if field in NUMBERS:
         return lambda t: _ordered(t, field, operator.eq, float(value))
     scalar = pa.scalar(str(value))
+    if field == FOLDER:
+        return lambda t: _bools(pc.equal(_folders(t), scalar))
     if field in LISTS:
         return lambda t: _any_word(t[field], lambda words: pc.equal(words, scalar))
     return lambda t: _bools(pc.equal(t[field], scalar))
@@ -188,8 +220,10 @@ def _contains(field: str, value: str) -> Mask:
         return pc.match_substring(column, value, ignore_case=True)
 
     if field == ANY:
-        fields = ("path", "title", "tags", "words")
+        fields = ("path", *SPOKEN, "about")
         return lambda t: np.any([_contains(f, value)(t) for f in fields], axis=0)
+    if field == FOLDER:
+        return lambda t: _bools(match(_folders(t)))
     if field in LISTS:
         return lambda t: _any_word(t[field], match)
     return lambda t: _bools(match(t[field]))
@@ -198,6 +232,10 @@ def _contains(field: str, value: str) -> Mask:
 def _ordered(table: pa.Table, field: str, order: Callable[..., Array], value: float) -> Array:
     column = pc.cast(table[field], pa.float64(), safe=False).to_numpy()
     return order(np.asarray(column, np.float64), value)  # an absent number is NaN: never true
+
+
+def _folders(table: pa.Table) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(table["path"], r"[/\\\\][^/\\\\]*$", "")
 
 
 def _any_word(column: pa.ChunkedArray, match: Callable[[pa.Array], pa.Array]) -> Array:

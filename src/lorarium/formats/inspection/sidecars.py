@@ -6,13 +6,16 @@ link says, and no more than a limit of each.
 
 from __future__ import annotations
 
+import html
 import os
+import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lorarium.errors import LorariumError
+from lorarium.errors import LorariumError, one_line
 from lorarium.formats.header import open_regular
 from lorarium.formats.inspection.metadata import number, table, text, words
 
@@ -40,8 +43,18 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "name": ("model/name", "model_name", "ModelName", "civitai/model/name", "name"),
     "base": ("baseModel", "base_model", "BaseModel", "civitai/baseModel", "sd version"),
     "sha256": ("sha256", "Hashes/SHA256", "files/0/hashes/SHA256"),
+    "author": ("creator/username", "civitai/creator/username", "AuthorUsername"),
+    "notes": ("notes", "UserNotes"),
 }
-WORDS = ("trainedWords", "civitai/trainedWords", "TrainedWords", "activation text")
+WORDS = {
+    "words": ("trainedWords", "civitai/trainedWords", "TrainedWords", "activation text"),
+    "tags": ("tags", "model/tags", "civitai/model/tags", "Tags"),
+}
+# longer than a line, and in HTML more often than not
+PROSE = ("modelDescription", "model/description", "ModelDescription", "civitai/model/description",
+         "description")  # fmt: skip
+MAX_PROSE = 2000
+MARKUP = re.compile(r"<[^<>]{0,500}>")
 
 
 @dataclass(frozen=True)
@@ -68,12 +81,22 @@ def find_sidecars(path: Path) -> tuple[Sidecar, ...]:
             sidecars.append(Sidecar(beside, "text", source, {"text": line} if line else {}))
         elif facts := _facts(content):
             sidecars.append(Sidecar(beside, "description", source, facts))
+    sidecars += [Sidecar(picture, "preview", "picture", {}) for picture in _previews(path)]
+    return tuple(sidecars)
+
+
+def find_preview(path: Path) -> Path | None:
+    """The first picture beside `path`."""
+    return next(_previews(path), None)
+
+
+def _previews(path: Path) -> Iterator[Path]:
+    stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
     for suffix in PICTURES:
         beside = path.with_name(stem + suffix)
         start = _read(beside, MAX_PICTURE_BYTES, only=16)
         if start and start.startswith(PICTURE_STARTS):
-            sidecars.append(Sidecar(beside, "preview", "picture", {}))
-    return tuple(sidecars)
+            yield beside
 
 
 def _read(path: Path, limit: int, only: int = -1) -> bytes | None:
@@ -100,14 +123,25 @@ def _facts(content: bytes) -> dict[str, Any]:
             if line := text(_at(document, place)):
                 facts[name] = line.lower() if name == "sha256" else line
                 break
-    for place in WORDS:
-        if word_list := words(_at(document, place)):
-            facts["words"] = word_list
+    for name, places in WORDS.items():
+        for place in places:
+            if word_list := words(_at(document, place)):
+                facts[name] = word_list
+                break
+    for place in PROSE:
+        prose = _at(document, place)
+        if isinstance(prose, str) and (line := _without_markup(prose)):
+            facts["description"] = line
             break
     weight = number(document.get("preferred weight"))
     if weight:
         facts["weight"] = weight
     return facts
+
+
+def _without_markup(prose: str) -> str:
+    """One harmless line of it; text is all that anybody ever takes it for."""
+    return one_line(html.unescape(MARKUP.sub(" ", prose[: 4 * MAX_PROSE])), MAX_PROSE)
 
 
 def _at(document: Any, place: str) -> Any:
