@@ -57,6 +57,7 @@ export function tile(row: Row): HTMLElement {
       row.why && h("span", { class: "why" }, row.why),
       health(row),
       words.map((word) => h("button", { class: "word", tabindex: -1, title: `Copy ${word}`, onclick: () => copy(word) }, icon("copy"), word)),
+      !words.length && !row.why && row.tags.slice(0, 3).map((tag) => h("span", { class: "badge" }, tag)),
       row.own?.slice(0, 2).map((tag) => h("span", { class: "badge own" }, tag))),
   );
   card.classList.toggle("selected", selected.has(row.key));

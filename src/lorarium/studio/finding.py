@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lorarium.errors import LorariumError
-from lorarium.library.search import Query
+from lorarium.library.query import Query
 from lorarium.studio.house import House
 from lorarium.studio.shelf import Wanted
 
@@ -19,28 +19,38 @@ def find(
     for name in uploads:
         kind = "adapter" if house.uploads.kind(name) == "adapter" else "pictures"
         queries.append(Query(kind, house.uploads.path(name)))  # type: ignore[arg-type]
-    if not queries:
-        return _by_words(house, wanted, count)
     if wanted.words.strip():
         queries.append(Query("words", wanted.words))
+    if not queries:
+        raise LorariumError("what should be searched for?", hint="words, a file, a picture")
     with house.lock:
-        where = wanted.where or None
-        answer = house.library.search(*queries, k=count, where=where)
+        answer = house.library.search(*queries, k=count, where=wanted.where or None)
     shelf = house.shelf
     passing = shelf.passing(wanted)
     rows = [
-        {**card, "score": round(match.score, 4), "why": f"alike {match.score:.2f}"}
+        {**card, "score": round(match.score, 4), "why": why_words(match)}
         for match in answer.matches
         for card in shelf.rows_of(match.paths)[:1]
         if card["key"] in passing
     ]
-    note = "Nothing is close to it; these are the nearest." if answer.close is False else ""
-    return {"rows": rows, "note": note, "family": answer.family, "space": answer.space}
+    return {"rows": rows, "note": note(answer), "family": answer.family, "space": answer.space}
 
 
-def _by_words(house: House, wanted: Wanted, count: int) -> dict[str, Any]:
-    if not wanted.words.strip():
-        raise LorariumError("what should be searched for?", hint="words, a file, a picture")
-    page = house.shelf.page(wanted, 0, count)
-    rows = [{**row, "score": None, "why": "has these words"} for row in page["rows"]]
-    return {"rows": rows, "note": "", "total": page["total"]}
+def why_words(match: Any) -> str:
+    """Why a file is among the answers, short enough for its card."""
+    reasons = [why for why in match.why if why != "filter"]
+    if match.likeness is not None:
+        reasons = [*(why for why in reasons if why != "weights"), f"alike {match.likeness:.2f}"]
+    return ", ".join(reasons) or match.relation
+
+
+def note(answer: Any) -> str:
+    """What is to be known of the answer as a whole."""
+    words = [f"Searched for {right} instead of {wrong}." for wrong, right in corrections(answer)]
+    if answer.close is False:
+        words.append("Nothing is close to it; these are the nearest.")
+    return " ".join(words)
+
+
+def corrections(answer: Any) -> list[tuple[str, str]]:
+    return [(str(a), str(b)) for a, b in dict(answer.corrections).items()]

@@ -28,6 +28,8 @@ class House:
 
     def __init__(self, library: Library, folders: Sequence[Path], asked: Grounds) -> None:
         self.library = library
+        self._descent = Library(library.folder)  # lineage takes its time; others do not wait for it
+        self._descent_lock = threading.Lock()
         self.folders = tuple(folders)  # to be indexed, as they were named
         self.asked = asked
         self.lock = threading.RLock()
@@ -38,6 +40,7 @@ class House:
         self.notes = Notes(self.home / "notes.json")
         self.uploads = Uploads(self.home / "uploads")
         self._shelf: Shelf | None = None
+        self._stale = False
         self._grounds: Grounds | None = None
 
     @classmethod
@@ -56,6 +59,7 @@ class House:
         with self.lock:
             self.library.refresh()
             self._shelf = self._grounds = None
+            self._stale = True
 
     @property
     def empty(self) -> bool:
@@ -65,6 +69,9 @@ class House:
     @property
     def grounds(self) -> Grounds:
         """The chosen folders; those of the library's files when none were named."""
+        grounds = self._grounds
+        if grounds is not None:
+            return grounds
         with self.lock:
             if self._grounds is None:
                 folders = self.asked.folders
@@ -82,6 +89,9 @@ class House:
 
     @property
     def shelf(self) -> Shelf:
+        shelf = self._shelf
+        if shelf is not None:
+            return shelf
         with self.lock:
             if self._shelf is None:
                 if self.empty:
@@ -114,16 +124,18 @@ class House:
         """What the library says of a file's descent, its copies and what is like it."""
         row = self.row(key)
         path = self.file(key)
-        with self.lock:
-            document: dict[str, Any] = {"near": [], "lineage": None, "why": ""}
-            if row["error"] or not row["described"]:
-                document["why"] = "it cannot be compared with others"
-                return document
-            document["lineage"] = lineage(self.library.snapshot, path).to_json()
-            answer = self.library.search(path, k=12)
-            document["close"] = answer.close
-            document["space"] = answer.space
-            near = [(m.path, round(m.score, 4)) for m in answer.matches]
+        document: dict[str, Any] = {"near": [], "lineage": None, "why": ""}
+        if row["error"] or not row["described"]:
+            document["why"] = "it cannot be compared with others"
+            return document
+        with self._descent_lock:
+            if self._stale:
+                self._descent.refresh()
+                self._stale = False
+            document["lineage"] = lineage(self._descent.snapshot, path).to_json()
+            answer = self._descent.search(path, k=12)
+        document |= {"close": answer.close, "space": answer.space}
+        near = [(m.path, round(m.score, 4)) for m in answer.matches]
         shelf = self.shelf
         document["near"] = [
             {**shelf.short(path), "score": score} for path, score in near if shelf.knows(path)

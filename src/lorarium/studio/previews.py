@@ -19,6 +19,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from lorarium.descriptors.facts import fact_names
+from lorarium.descriptors.select import SORTS
 from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.formats.header import load_header
@@ -93,12 +94,15 @@ def energies(sketch: Sketch) -> list[float]:
     """Shares of ‖ΔW‖² by block in the order of the network; by sort of layer elsewhere."""
     names = fact_names(sketch.family)
     blocks = [n for n in names if n.startswith("energy ")]
-    inner = blocks[7:] or blocks
-    return [max(0.0, sketch.fact(name)) for name in inner]
+    inner = blocks[len(SORTS) :] or blocks
+    values = [max(0.0, sketch.fact(name)) for name in inner]
+    while values and not values[-1]:  # text encoders that are not touched
+        values.pop()
+    return values
 
 
 def drawn(values: Sequence[float], seed: str, words: str = "") -> bytes:
-    """Energies as bars about a middle line, as SVG; its hue is the file's own."""
+    """Energies as bars about a middle line, as SVG; by their hue, copies look alike."""
     digest = hashlib.blake2b(seed.encode(), digest_size=4).digest()
     hue = int.from_bytes(digest[:2], "big") % 360
     parts = [

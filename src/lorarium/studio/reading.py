@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -137,7 +137,7 @@ def preview(request: Request, key: str) -> Response:
             sketches = house.library.snapshot.sketches([row["id"]])
         values = [v for sketch in sketches.values() for v in energies(sketch)]
     words = "" if values else "cannot be read" if row["error"] else "no energies"
-    svg = drawn(values, PurePath(row["path"]).stem, words)
+    svg = drawn(values, row["fingerprint"] or row["id"] or row["key"], words)
     return Response(svg, media_type="image/svg+xml", headers=headers)
 
 
