@@ -91,7 +91,7 @@ function energy(shares: { [block: string]: number }): HTMLElement {
   const top = Math.max(...list.map(([, v]) => v));
   return h("div", { class: "energies", role: "list" }, list.map(([block, v]) =>
     h("div", { class: "energy", role: "listitem", title: `${block}: ${(100 * v).toFixed(1)}%` },
-      h("span", { class: "cut small-text" }, block.replace("transformer_blocks", "block").replace("text_encoder", "text")),
+      h("span", { class: "cut small-text" }, block.replace("transformer_blocks.", "block ").replace("text_encoder", "text")),
       h("span", { class: "track" }, h("i", { style: { width: `${(100 * v) / top}%` } })),
       h("span", { class: "muted small-text num" }, share(v)))));
 }

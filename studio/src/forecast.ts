@@ -30,7 +30,7 @@ export function forecastPanel(forecast: Forecast, names: string[], choose: (meth
               outcome.survives.map((survives, i) => h("td", {}, bar("survives", survives, "good"), bar("disturbed", outcome.disturbed[i], "bad"))))))),
         Object.entries(forecast.left_out).map(([method, why]) => h("p", { class: "muted small-text" }, `${method}: ${why}`))),
       h("div", {}, h("h3", {}, "Where the sum collides most"),
-        worst.map((block) => h("div", { class: "energy" }, h("span", { class: "cut small-text" }, block.name),
+        worst.map((block) => h("div", { class: "energy" }, h("span", { class: "cut small-text" }, block.name.replace(/^(single_)?transformer_blocks\./, "$1block ")),
           h("span", { class: "track bad" }, h("i", { style: { width: `${100 * Math.min(1, Math.max(...block.disturbed))}%` } })),
           h("span", { class: "muted small-text num" }, Math.max(...block.disturbed).toFixed(2)))))),
     forecast.expected.length

@@ -30,6 +30,7 @@ interface Layout {
 const NAMES: { [field: string]: string } = { cluster: "Groups", family: "Base model", folder: "Folder", tag: "First tag", kind: "Kind", tool: "Trainer", base: "Said base", rank: "Rank", size: "Size" };
 const LEGEND = 14;
 const LABELS = 26;
+const PANEL = 256;
 
 export function mapView(place: HTMLElement): () => void {
   let gone = false;
@@ -75,7 +76,7 @@ function draw(place: HTMLElement, data: Layout): () => void {
     h("div", { class: "row" }, h("label", { for: "map-colour" }, "Colour"), colour),
     legend,
     h("label", { class: "row" }, lassoing, "Lasso (or shift and drag)"),
-    h("p", { class: "muted small-text" }, `${count(n, "file")}, laid out by ${data.layout}. Only within a square do distances mean anything.`));
+    h("p", { class: "muted small-text" }, `${count(n, "content")}, copies once, laid out by ${data.layout}. Only within a base model do distances mean anything.`));
   replace(place, h("h1", { class: "sr" }, "Map"), h("div", { class: "map" }, canvas, loop, labels, tip), panel);
 
   const points = new Points(canvas);
@@ -91,12 +92,14 @@ function draw(place: HTMLElement, data: Layout): () => void {
   let waiting = false;
   const frames: number[] = [];
 
+  /** The middle of what the panel leaves free. */
+  const middle = () => (canvas.clientWidth > 760 ? (canvas.clientWidth - PANEL) / 2 : canvas.clientWidth / 2);
   const toScreen = (x: number, y: number): [number, number] => [
-    (x - view.x) * fit * view.zoom + canvas.clientWidth / 2,
+    (x - view.x) * fit * view.zoom + middle(),
     (y - view.y) * fit * view.zoom + canvas.clientHeight / 2,
   ];
   const toMap = (x: number, y: number): [number, number] => [
-    (x - canvas.clientWidth / 2) / (fit * view.zoom) + view.x,
+    (x - middle()) / (fit * view.zoom) + view.x,
     (y - canvas.clientHeight / 2) / (fit * view.zoom) + view.y,
   ];
 
@@ -164,12 +167,12 @@ function draw(place: HTMLElement, data: Layout): () => void {
     if (canvas.width !== Math.round(w * ratio) || canvas.height !== Math.round(hgt * ratio)) {
       for (const c of [canvas, loop]) [c.width, c.height] = [Math.round(w * ratio), Math.round(hgt * ratio)];
     }
-    fit = Math.min(w / data.width, hgt / data.height) * 0.92;
+    fit = Math.min((2 * middle()) / data.width, hgt / data.height) * 0.9;
     const k = fit * view.zoom;
     const dense = Math.sqrt((w * hgt) / Math.max(n, 50));
     points.draw({
       scale: [(2 * k) / w, (-2 * k) / hgt],
-      shift: [(-2 * k * view.x) / w, (2 * k * view.y) / hgt],
+      shift: [(2 * (middle() - k * view.x)) / w - 1, (2 * k * view.y) / hgt],
       size: Math.max(3, Math.min(15, dense * 0.34 * Math.sqrt(view.zoom))) * ratio,
       dim: marks.some((m) => m === 1) ? 0.45 : 0.88,
       ink: rgb(getComputedStyle(document.documentElement).getPropertyValue("--ink").trim()),
@@ -204,7 +207,7 @@ function draw(place: HTMLElement, data: Layout): () => void {
     return nearest.find(x, y, 12 / (fit * view.zoom));
   }
 
-  function zoom(factor: number, x = canvas.clientWidth / 2, y = canvas.clientHeight / 2): void {
+  function zoom(factor: number, x = middle(), y = canvas.clientHeight / 2): void {
     const [a, b] = toMap(x, y);
     view.zoom = Math.max(0.5, Math.min(400, view.zoom * factor));
     const [c, d] = toMap(x, y);

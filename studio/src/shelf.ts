@@ -56,19 +56,24 @@ export function shelfView(place: HTMLElement): () => void {
     filters.setAttribute("aria-expanded", String(open));
   } }, icon("filter"), "Filters");
 
+  const best = h("span", { class: "muted" }, "best first");
+  const ordering = h("span", { class: "row" }, h("label", { class: "muted", for: "sort" }, "by"), sort, down);
+
   replace(
     place,
     h("h1", { class: "sr" }, "Shelf"),
     rail,
     h("section", { class: "shelf-main" },
       h("div", { class: "bar" }, filters, total, h("span", { class: "grow" }), clear, all,
-        h("label", { class: "row", for: "sort" }, h("span", { class: "muted" }, "by"), sort), down),
+        best, ordering),
       note, empty, grid.element),
   );
 
+  let answers: Row[] | null = null; // of a search, best first
+
   async function selectAll(): Promise<void> {
-    const found = query.like.length ? null : await attempt(ask<{ keys: string[] }>(`/api/keys?${parameters()}`));
-    for (const key of found?.keys.slice(0, 10_000) ?? []) selected.add(key);
+    const keys = answers?.map((row) => row.key) ?? (await attempt(ask<{ keys: string[] }>(`/api/keys?${parameters()}`)))?.keys ?? [];
+    for (const key of keys.slice(0, 10_000)) selected.add(key);
     tell("selection");
   }
 
@@ -76,11 +81,16 @@ export function shelfView(place: HTMLElement): () => void {
     down.textContent = query.down ? "↓" : "↑";
     clear.hidden = !filtered();
     note.hidden = true;
+    answers = null;
+    const searching = query.like.length > 0 || query.text !== "";
+    ordering.hidden = searching;
+    best.hidden = !searching;
     if (query.like.length || query.text) {
       const answer = await attempt(search());
       if (!answer) return grid.show(async () => ({ total: 0, rows: [] }));
       note.textContent = answer.note;
       note.hidden = !answer.note;
+      answers = answer.rows;
       await grid.show(pages(answer.rows));
     } else {
       const load: Load = (offset, limit) => ask(`/api/files?${parameters()}&offset=${offset}&limit=${limit}`);
@@ -90,7 +100,9 @@ export function shelfView(place: HTMLElement): () => void {
   }
 
   async function showFacets(): Promise<void> {
-    const facets = await attempt(ask<Facets>(`/api/facets?${parameters()}`));
+    const asked = parameters();
+    asked.delete("q"); // a search finds more than what has its letters
+    const facets = await attempt(ask<Facets>(`/api/facets?${asked}`));
     if (facets && rail.isConnected) replace(rail, FACETS.map(([facet, words]) => facetList(facet, words, facets[facet] ?? [])));
   }
 

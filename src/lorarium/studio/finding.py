@@ -41,6 +41,8 @@ def why_words(match: Any) -> str:
     reasons = [why for why in match.why if why != "filter"]
     if match.likeness is not None:
         reasons = [*(why for why in reasons if why != "weights"), f"alike {match.likeness:.2f}"]
+    if len(match.paths) > 1:
+        reasons.append(f"{len(match.paths)} copies")
     return ", ".join(reasons) or match.relation
 
 

@@ -99,25 +99,40 @@ class Guard:
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return  # no websockets here
-        state = {"started": False}
-
-        async def guarded_send(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                state["started"] = True
-                kept = [h for h in message.get("headers", []) if h[0].lower() != b"server"]
-                message = {**message, "headers": [*kept, *HEADERS]}
-            # one who does not read must not hold us
-            await asyncio.wait_for(send(message), SEND_SECONDS)
-
+        answer = _Answer(send)
         try:
             check(scope, self.rules)
-            limited = _limited(scope, receive)
-            await self.app(scope, limited, guarded_send)
+            await self.app(scope, _limited(scope, receive, answer), answer.send)
         except Refusal as refusal:
-            if not state["started"]:
-                await answer_json(guarded_send, refusal.status, {"error": refusal.what})
+            await answer.refuse(refusal)
         except TimeoutError:
             pass  # a reader that does not read: the server closes the connection
+
+
+class _Answer:
+    """Sends what the application says; a refusal that came while it read the body goes first,
+    whatever the application made of it."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self._started, self._refused = send, False, False
+        self.refusal: Refusal | None = None
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if self.refusal is not None:
+            return await self.refuse(self.refusal)
+        await self._pass_on(message)
+
+    async def refuse(self, refusal: Refusal) -> None:
+        if not self._started and not self._refused:
+            self._refused = True
+            await answer_json(self._pass_on, refusal.status, {"error": refusal.what})
+
+    async def _pass_on(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self._started = True
+            message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+        # one who does not read must not hold us
+        await asyncio.wait_for(self._send(message), SEND_SECONDS)
 
 
 def check(scope: Scope, rules: Rules) -> None:
@@ -170,7 +185,7 @@ def _headers(scope: Scope) -> dict[bytes, list[str]]:
     return headers
 
 
-def _limited(scope: Scope, receive: Receive) -> Receive:
+def _limited(scope: Scope, receive: Receive, answer: _Answer) -> Receive:
     """`receive` that ends a body which is too large or too slow, whatever its length claims."""
     upload = scope["path"] == UPLOADS
     most = MOST_UPLOAD if upload else MOST_BODY
@@ -187,11 +202,13 @@ def _limited(scope: Scope, receive: Receive) -> Receive:
         try:
             message = await asyncio.wait_for(receive(), max(0.0, ends - loop.time()))
         except TimeoutError:
-            raise Refusal(408, "the request came too slowly") from None
+            answer.refusal = Refusal(408, "the request came too slowly")
+            raise answer.refusal from None
         state["bytes"] += len(message.get("body", b""))
         state["over"] = not message.get("more_body", False)
         if state["bytes"] > most:
-            raise Refusal(413, f"more than {most >> 20} MiB are not taken")
+            answer.refusal = Refusal(413, f"more than {most >> 20} MiB are not taken")
+            raise answer.refusal
         return message
 
     return limited
