@@ -61,7 +61,7 @@ class Served:
         for name, value in own.items():
             if value is not None:
                 connection.putheader(name, value)
-        if body is not None and "transfer-encoding" not in own:
+        if body is not None and "content-length" not in own:
             connection.putheader("content-length", str(len(body)))
         connection.endheaders()
         if body is not None:
