@@ -37,6 +37,11 @@ def launched() -> Iterator[Any]:
         browser.close()
 
 
+def is_fault(message: Any) -> bool:
+    """Chromium says of every refusal that it was one; the page says it to people."""
+    return message.type == "error" and "status of 4" not in message.text
+
+
 @contextmanager
 def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
     """A page of its own; a console error, a script error or a request elsewhere fails the test."""
@@ -45,7 +50,7 @@ def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
     page.set_default_timeout(PATIENCE)
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+    page.on("console", lambda m: faults.append(m.text) if is_fault(m) else None)
     page.on("dialog", lambda dialog: faults.append(f"a dialog: {dialog.message}"))
     own = address.split("/#")[0].rstrip("/")
     page.on(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from lorarium.library.spaces import FILES
 from lorarium.library.tidy import local_folder
 from lorarium.studio.grounds import Grounds
 from lorarium.studio.notes import Notes
+from lorarium.studio.previews import energies
 from lorarium.studio.shelf import Shelf
 from lorarium.studio.uploads import Uploads
 
 KEPT = "studio"  # in the library's folder: notes, jobs, previews, pictures
+MOST_ENERGIES = 20_000  # contents
 
 
 class House:
@@ -41,6 +43,7 @@ class House:
         self.uploads = Uploads(self.home / "uploads")
         self._shelf: Shelf | None = None
         self._stale = False
+        self._energies: dict[str, list[float]] = {}
         self._grounds: Grounds | None = None
 
     @classmethod
@@ -119,6 +122,19 @@ class House:
     def file(self, key: str) -> Path:
         """The file of a row, to be opened."""
         return self.grounds.file(self.row(key)["path"])
+
+    def energies(self, row: Mapping[str, Any]) -> list[float]:
+        """Energies of a content by block, in the order of the network."""
+        if not row["described"]:
+            return []
+        if row["id"] not in self._energies:
+            with self.lock:
+                sketches = self.library.snapshot.sketches([row["id"]])
+            if len(self._energies) >= MOST_ENERGIES:
+                self._energies.clear()
+            values = [energies(sketch) for sketch in sketches.values()]
+            self._energies[row["id"]] = values[0] if values else []
+        return self._energies[row["id"]]
 
     def relatives(self, key: str) -> dict[str, Any]:
         """What the library says of a file's descent, its copies and what is like it."""

@@ -38,7 +38,7 @@ class Jobs:
         self._queue: deque[str] = deque()
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._listeners: set[asyncio.Queue[bytes]] = set()
+        self._listeners: set[asyncio.Queue[bytes | None]] = set()
         self._process: asyncio.subprocess.Process | None = None
         self._runner: asyncio.Task[None] | None = None
         self._load()
@@ -112,7 +112,7 @@ class Jobs:
         """Server-sent events: every change of a job."""
         if len(self._listeners) >= MOST_LISTENERS:
             return
-        queue: asyncio.Queue[bytes] = asyncio.Queue(1000)
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(1000)
         self._listeners.add(queue)
         try:
             yield b"retry: 1500\n\n"
@@ -120,11 +120,21 @@ class Jobs:
                 yield event(job)
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), 15)
+                    message = await asyncio.wait_for(queue.get(), 15)
                 except TimeoutError:
-                    yield b": still here\n\n"
+                    message = b": still here\n\n"
+                if message is None:
+                    return
+                yield message
         finally:
             self._listeners.discard(queue)
+
+    def hang_up(self) -> None:
+        """End all streams of events, which would else hold the server up when it ends."""
+        for queue in self._listeners:
+            while not queue.empty():
+                queue.get_nowait()
+            queue.put_nowait(None)
 
     def _tell(self, job: Job) -> None:
         self._loop.call_soon_threadsafe(self._broadcast, event(public(job)))

@@ -23,7 +23,7 @@ from lorarium.descriptors.select import SORTS
 from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.formats.header import load_header
-from lorarium.formats.inspection.sidecars import find_sidecars
+from lorarium.formats.inspection.sidecars import find_preview
 from lorarium.formats.target import write_atomically
 from lorarium.pictures import open_picture
 from lorarium.studio.grounds import Grounds
@@ -43,7 +43,7 @@ class Previews:
     def picture(self, path: Path, row: dict[str, Any], grounds: Grounds) -> bytes | None:
         """WebP of the picture beside a file or in its header; None when there is none."""
         state = f"{row['path']}\0{row['modified']}\0{row['size']}\0{row['beside']}"
-        beside = next((s.path for s in find_sidecars(path) if s.kind == "preview"), None)
+        beside = find_preview(path)
         if beside is not None:
             state += f"\0{beside.name}\0{beside.stat().st_mtime_ns}"
         kept = self.folder / f"{hashlib.blake2b(state.encode(), digest_size=16).hexdigest()}.webp"

@@ -16,7 +16,7 @@ from lorarium.studio import bench, cards
 from lorarium.studio.changing import add_map
 from lorarium.studio.grounds import OutsideError
 from lorarium.studio.house import House
-from lorarium.studio.previews import Previews, drawn, energies
+from lorarium.studio.previews import Previews, drawn
 from lorarium.studio.sending import as_json
 from lorarium.studio.shelf import FACETS, Wanted
 
@@ -131,11 +131,7 @@ def preview(request: Request, key: str) -> Response:
         picture = None
     if picture is not None:
         return Response(picture, media_type="image/webp", headers=headers)
-    values: list[float] = []
-    if row["described"]:
-        with house.lock:
-            sketches = house.library.snapshot.sketches([row["id"]])
-        values = [v for sketch in sketches.values() for v in energies(sketch)]
+    values = house.energies(row)
     words = "" if values else "cannot be read" if row["error"] else "no energies"
     svg = drawn(values, row["fingerprint"] or row["id"] or row["key"], words)
     return Response(svg, media_type="image/svg+xml", headers=headers)

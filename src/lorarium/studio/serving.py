@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lorarium.errors import LorariumError
@@ -57,6 +58,18 @@ class TimedProtocol(H11Protocol):
         self.transport.abort()
 
 
+class Server(uvicorn.Server):
+    """Ends what would stream for ever before it waits for the end of all answers."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self.app = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.app.state.jobs.hang_up()
+        await super().shutdown(sockets)
+
+
 def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -95,9 +108,9 @@ def make_server(
     """The server, to be run on the socket that `rules` has the port of; it indexes the folders
     first."""
     house = House.open(library, folders)
-    app = Guard(make_app(house, rules, index=index), rules)
+    app = make_app(house, rules, index=index)
     config = uvicorn.Config(
-        app,
+        Guard(app, rules),
         http=TimedProtocol,
         ws="none",
         lifespan="on",
@@ -109,4 +122,4 @@ def make_server(
         server_header=False,
         proxy_headers=False,
     )
-    return uvicorn.Server(config)
+    return Server(config, app)
