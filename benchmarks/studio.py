@@ -1,4 +1,4 @@
-"""The studio with many files: how soon the first cards stand, how smoothly they scroll, and the map.
+"""The studio with many files: how soon the first cards stand, how they scroll, and the map.
 
     python benchmarks/studio.py [--cards 10000 70000] [--points 100000]
 

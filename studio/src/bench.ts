@@ -22,7 +22,7 @@ interface Method {
 interface Methods {
   methods: Method[];
   dialects: string[];
-  programs: string[];
+  programs: { [program: string]: string[] }; // and the base models that it loads
   presets: { [family: string]: string[] };
 }
 
@@ -171,9 +171,12 @@ export function benchView(place: HTMLElement): () => void {
 
   function showSaving(): void {
     const name = h("input", { id: "out-name", value: wish.name, required: true, maxlength: 100, placeholder: bench.map((item) => item.row.name.slice(0, 24)).join(" + ") || "name", oninput: () => (wish.name = name.value) });
+    const family = bench[0]?.row.family ?? "";
+    const programs = Object.keys(methods.programs).filter((p) => methods.programs[p].includes(family));
+    if (wish.target.startsWith("for ") && !programs.includes(wish.target.slice(4))) wish.target = "";
     const target = h("select", { id: "target", onchange: () => (wish.target = target.value) },
       h("option", { value: "" }, "as the first one"),
-      h("optgroup", { label: "For a program" }, methods.programs.map((p) => h("option", { value: `for ${p}` }, p))),
+      programs.length > 0 && h("optgroup", { label: "For a program" }, programs.map((p) => h("option", { value: `for ${p}` }, p))),
       h("optgroup", { label: "In a dialect" }, methods.dialects.filter((d) => d !== "peft").map((d) => h("option", { value: d }, d))));
     target.value = wish.target;
     const folder = h("select", { id: "folder", onchange: () => (wish.folder = Number(folder.value)) }, session.folders.map((f, i) => h("option", { value: i }, f)));

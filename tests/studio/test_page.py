@@ -158,7 +158,7 @@ def test_merge_forecast_render_and_save(browser: Any, examples: Served) -> None:
         page.evaluate("document.querySelector('#view').scrollTo(0, 300)")
         keep(page, "bench")
         page.fill("#out-name", "cat in ink")
-        page.select_option("#target", "diffusers")
+        page.select_option("#target", value="diffusers")
         page.get_by_role("button", name="Save the merge").click()
         page.wait_for_selector(".note.good:has-text('cat in ink.safetensors is written')")
         assert (examples.home / "cat in ink.safetensors").is_file()

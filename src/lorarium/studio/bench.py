@@ -13,7 +13,7 @@ from lorarium.errors import LorariumError
 from lorarium.forecasts.facts import forecast
 from lorarium.forecasts.rates import predict_rates, safest
 from lorarium.formats.dialects import TARGETS
-from lorarium.formats.programs import PROGRAMS
+from lorarium.formats.programs import PROGRAMS, ROWS
 from lorarium.mergers import METHODS
 from lorarium.mergers.blocks import FLUX, UNETS, presets
 
@@ -49,7 +49,7 @@ def merge_methods() -> dict[str, Any]:
     return {
         "methods": offered,
         "dialects": list(TARGETS),
-        "programs": list(PROGRAMS),
+        "programs": {p: [f for r in ROWS if r.program == p for f in r.families] for p in PROGRAMS},
         "presets": blocks,
     }
 
