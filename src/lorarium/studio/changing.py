@@ -108,7 +108,7 @@ def put_note(request: Request, key: Key, note: Note) -> dict[str, Any]:
 @router.post("/api/search")
 def search(request: Request, asked: Search) -> dict[str, Any]:
     house, _ = _state(request)
-    tagged = [*house.notes.tagged(asked.own), ""] if asked.own else []
+    tagged = house.notes.tagged(asked.own) if asked.own else None
     wanted = Wanted(asked.text, asked.where, asked.chosen, tagged)
     return finding.find(house, wanted, asked.keys, asked.uploads, asked.count)
 

@@ -71,7 +71,7 @@ def wanted(
     own: Words = "",
 ) -> Wanted:
     chosen = dict(zip(FACETS, (family, kind, folder, tags, health), strict=True))
-    tagged = [*house_of(request).notes.tagged(own), ""] if own else []
+    tagged = house_of(request).notes.tagged(own) if own else None
     return Wanted(q, where, {k: v for k, v in chosen.items() if v}, tagged, sort, down)
 
 

@@ -35,7 +35,7 @@ class Wanted:
     words: str = ""
     where: str = ""
     chosen: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    own: Sequence[str] = ()  # contents that carry a tag of one's own; empty for all
+    own: Sequence[str] | None = None  # contents that carry a tag of one's own; None for all
     sort: str = "name"
     down: bool = False
 
@@ -138,8 +138,10 @@ class Shelf:
                 raise LorariumError(f"nothing is filtered by {facet!r}")
             if values:
                 mask &= _has_any(self.table, facet, values)
-        if wanted.own:
-            mask &= np.asarray(pc.is_in(self.table["id"], pa.array(list(wanted.own))), bool)
+        if wanted.own is not None:
+            mask &= np.asarray(
+                pc.is_in(self.table["id"], pa.array(list(wanted.own), pa.string())), bool
+            )
         return mask
 
     def _order(self, sort: str) -> Array:
