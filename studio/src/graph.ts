@@ -53,7 +53,9 @@ function drawing(row: Row, parents: Node[], children: Node[], height: number): S
   side(parents, 70, 138, 192);
   side(children, 450, 382, 328);
   out.push(box(260, middle, row.name, "", true));
-  return s("svg", { class: "lineage-drawing", viewBox: `0 0 520 ${height}`, role: "img", "aria-label": `${row.name}: made of ${parents.length}, went into ${children.length}` }, ...out);
+  const left = parents.length ? 0 : 190;
+  const right = children.length ? 520 : 330;
+  return s("svg", { class: "lineage-drawing", viewBox: `${left} 0 ${right - left} ${height}`, role: "img", "aria-label": `${row.name}: made of ${parents.length}, went into ${children.length}` }, ...out);
 }
 
 function box(x: number, y: number, name: string, key: string, own = false): SVGElement {

@@ -117,7 +117,7 @@ export function tidyView(place: HTMLElement): void {
           return h("li", {}, box,
             h("div", { class: "grow" },
               h("div", { class: "row" }, item.file.key ? h("a", { href: `#/card/${item.file.key}` }, item.file.name) : item.file.name, item.to && h("span", {}, `→ ${item.to}`), item.bytes > 0 && h("span", { class: "muted" }, size(item.bytes))),
-              h("div", { class: "muted small-text" }, item.keeper && ["kept: ", item.keeper.key ? h("a", { href: `#/card/${item.keeper.key}` }, item.keeper.name) : item.keeper.name, " · "], item.reason),
+              h("div", { class: "muted small-text" }, item.keeper && ["a copy of ", item.keeper.key ? h("a", { href: `#/card/${item.keeper.key}` }, item.keeper.name) : item.keeper.name, " "], item.reason),
               item.beside.length > 0 && h("div", { class: "muted small-text" }, `with ${item.beside.join(", ")}`)));
         })),
         items.length > 500 && h("p", { class: "muted" }, `and ${items.length - 500} more`));

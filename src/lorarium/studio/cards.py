@@ -69,7 +69,7 @@ def tidy_plan(house: House) -> dict[str, Any]:
                         "why": item.why,
                         "file": house.shelf.short(item.path),
                         "folder": one_line(str(PurePath(item.path).parent)),
-                        "reason": one_line(item.reason, 600),
+                        "reason": one_line(item.reason.removeprefix(f"of {item.keeper} "), 600),
                         "bytes": item.bytes_to_win,
                         "chosen": item.chosen,
                         "to": one_line(PurePath(item.to).name),

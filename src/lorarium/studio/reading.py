@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Annotated, Any
@@ -144,9 +143,9 @@ def points(request: Request) -> Response:
     path = house.home / "map.json"
     state = house.shelf.state
     if path.is_file():
-        head = path.open("rb").read(200).decode("ascii", "replace")
-        if json.dumps({"state": state}, separators=(",", ":"))[:-1] in head:
-            return Response(path.read_bytes(), media_type="application/json")
+        layout = path.read_bytes()
+        if layout.startswith(as_json({"state": state})[:-1]):
+            return Response(layout, media_type="application/json")
     if not len(house.shelf):
         raise LorariumError("the library is empty", hint="index a folder first")
     job = add_map(house, request.app.state.jobs)
