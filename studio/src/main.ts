@@ -52,7 +52,9 @@ function show(): void {
   const title = TABS.find(([tab]) => tab === name)?.[1] ?? "Card";
   document.title = `${title} · Lorarium Studio`;
   const view = VIEWS[name] ?? shelfView;
-  leave = session.files || name === "darkroom" ? view(place, rest) : welcome(place, show);
+  const ready = session.files > 0 || name === "darkroom";
+  if (!ready) place.className = "view-welcome";
+  leave = ready ? view(place, rest) : welcome(place, show);
 }
 
 function head(): void {
