@@ -94,7 +94,7 @@ def cards(browser: Any, count: int) -> dict[str, Any]:
             page.goto(f"{studio.address}/#/shelf")
             page.wait_for_selector(".tile")
             first = time.perf_counter() - began
-            times = page.evaluate(SCROLL, [120, 900])
+            times = page.evaluate(SCROLL, [40, 900])
             heap = page.evaluate("performance.memory.usedJSHeapSize")
             tiles = page.locator(".tile").count()
             page.close()
@@ -129,7 +129,7 @@ def points(browser: Any, count: int) -> dict[str, Any]:
             page.goto(f"{studio.address}/#/map")
             page.wait_for_selector(".map canvas[data-frame]")
             first = time.perf_counter() - began
-            times = page.evaluate(ZOOM, [60, 120])
+            times = page.evaluate(ZOOM, [12, 120])
             own = float(page.locator(".map canvas").first.get_attribute("data-frame"))
             heap = page.evaluate("performance.memory.usedJSHeapSize")
             page.close()

@@ -6,7 +6,7 @@ import { h, icon, replace } from "./dom";
 import { finished } from "./events";
 import { forecastPanel, type Forecast } from "./forecast";
 import { jobBar } from "./progress";
-import { bench, MOST_ON_BENCH, on, openSession, rowsOf, session, tell } from "./state";
+import { bench, folderNames, MOST_ON_BENCH, on, openSession, rowsOf, session, tell } from "./state";
 import { draggable, DRAGGED, toBench } from "./tile";
 import { attempt, toast } from "./toast";
 import { number } from "./words";
@@ -179,7 +179,7 @@ export function benchView(place: HTMLElement): () => void {
       programs.length > 0 && h("optgroup", { label: "For a program" }, programs.map((p) => h("option", { value: `for ${p}` }, p))),
       h("optgroup", { label: "In a dialect" }, methods.dialects.filter((d) => d !== "peft").map((d) => h("option", { value: d }, d))));
     target.value = wish.target;
-    const folder = h("select", { id: "folder", onchange: () => (wish.folder = Number(folder.value)) }, session.folders.map((f, i) => h("option", { value: i }, f)));
+    const folder = h("select", { id: "folder", onchange: () => (wish.folder = Number(folder.value)) }, folderNames().map((f, i) => h("option", { value: i }, f)));
     folder.value = String(Math.min(wish.folder, session.folders.length - 1));
     replace(
       saving,

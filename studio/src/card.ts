@@ -57,7 +57,7 @@ function show(place: HTMLElement, card: Card): void {
         h("img", { class: "card-picture", src: `/api/files/${row.key}/preview`, alt: "" }),
         h("div", { class: "stack grow" },
           h("h1", {}, row.title || row.name),
-          h("p", { class: "muted path" }, card.path),
+          h("p", { class: "muted path", title: card.path }, `${row.folder}/${row.name}${row.suffix}`),
           h("div", { class: "row wrap" }, h("span", { class: "badge family" }, row.family || "unknown base"), row.kind && h("span", { class: "badge" }, row.kind),
             row.rank && h("span", { class: "badge" }, `rank ${number(row.rank)}`), h("span", { class: "badge" }, size(row.size)), h("span", { class: "badge" }, row.dtype), health(row)),
           h("label", { class: "muted small-text", for: "prompt" }, "Prompt"),

@@ -4,7 +4,7 @@ import { type Job, send, type Upload, upload } from "./api";
 import { h, icon, replace } from "./dom";
 import { finished } from "./events";
 import { jobBar } from "./progress";
-import { openSession, session } from "./state";
+import { folderNames, openSession, session } from "./state";
 import { attempt } from "./toast";
 import { count } from "./words";
 
@@ -20,7 +20,7 @@ export function darkroomView(place: HTMLElement): void {
   const prompt = h("input", { id: "made-prompt", maxlength: 300, placeholder: "a {} in sty1" });
   const refine = h("input", { id: "refine", type: "number", min: 0, max: 500, value: 0 });
   const kinds = ["style", "subject"].map((kind, i) => h("input", { type: "radio", name: "kind", value: kind, checked: i === 0 }));
-  const folder = h("select", { id: "made-folder" }, session.folders.map((f, i) => h("option", { value: i }, f)));
+  const folder = h("select", { id: "made-folder" }, folderNames().map((f, i) => h("option", { value: i }, f)));
   const go = h("button", { class: "primary large" }, "Develop");
 
   zone.addEventListener("dragover", (event) => (event.preventDefault(), zone.classList.add("dropping")));

@@ -30,6 +30,12 @@ export async function openSession(): Promise<void> {
   if (before !== undefined && before !== session.state) tell("library");
 }
 
+/** The chosen folders by their last names; by their whole ones where these are the same. */
+export function folderNames(): string[] {
+  const last = session.folders.map((folder) => folder.split(/[\\/]/).filter(Boolean).pop() ?? folder);
+  return session.folders.map((folder, i) => (last.filter((name) => name === last[i]).length > 1 ? folder : last[i]));
+}
+
 export function remember(rows: Row[]): Row[] {
   for (const row of rows) known.set(row.key, row);
   return rows;
