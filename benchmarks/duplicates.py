@@ -35,7 +35,8 @@ from lorarium.algebra import add, inner, norm, recompress, spectra
 from lorarium.algebra.forms import arrays
 from lorarium.library import Library
 from lorarium.library.compare import Relation
-from lorarium.library.duplicates import COPIES, Group, Links, groups_of, prints_of
+from lorarium.library.copies import COPIES, Group
+from lorarium.library.duplicates import Links, groups_of
 
 FIRST_SEED = 16_000
 DERIVED = 26
@@ -217,11 +218,12 @@ SHORT = {np.dtype(dtype).name: name for name, dtype in DTYPES.items()}
 def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
     """Add the pairs and sets of one folder to the tally."""
     snapshot = library.snapshot
-    prints = prints_of(snapshot)
-    links = Links(snapshot, prints)
+    links = Links(snapshot)
     groups = groups_of(links)
-    place = {Path(r["path"]).name: (c.row["id"], id(p)) for p in prints for c in p.contents
-             for r in c.rows}  # fmt: skip
+    names = [Path(path).name for path in snapshot.files["path"].to_pylist()]
+    place: dict[str, tuple[Any, Any]] = {name: (name, name) for name in names}  # of those alone
+    place |= {Path(r["path"]).name: (c.row["id"], id(p)) for p in links.prints for c in p.contents
+              for r in c.rows}  # fmt: skip
     relations = {}
     for link in links.all:
         relations[id(link.one), id(link.other)] = link.relation
@@ -257,14 +259,17 @@ def judge(folder: Folder, library: Library, tally: dict[str, Any]) -> None:
     keepers(folder, groups, alike, tally)
 
 
-def by_clusters(links: Links, groups: list[Group]) -> Callable[[int, int], Relation | None]:
+def by_clusters(links: Links, groups: list[Group]) -> Callable[[Any, Any], Relation | None]:
     """What the groups say of copies of two files: a cut of a rounded copy, whose new factors no
     longer show the rounding, is told by way of that copy."""
     homes = {key: cluster.root.row["path"] for key, cluster in links.home.items()}
     class_of = {(g.keeper, c.path): (g.name, c.factor) for g in groups for c in g.copies}
 
-    def stated(one: int, other: int) -> Relation | None:
-        for pair, side in (((homes[one], homes[other]), "b"), ((homes[other], homes[one]), "a")):
+    def stated(one: Any, other: Any) -> Relation | None:
+        for pair, side in (
+            ((homes.get(one), homes.get(other)), "b"),
+            ((homes.get(other), homes.get(one)), "a"),
+        ):
             if pair in class_of:
                 name, factor = class_of[pair]
                 turned = side == "a" and name != CUT

@@ -18,7 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from machine import RESULTS
-from page_tables import code, descriptors, formats, judges, library, merges, papers, synth, training
+from page_tables import (
+    code,
+    descriptors,
+    formats,
+    judges,
+    library,
+    merges,
+    papers,
+    synth,
+    training,
+    words,
+)
 from page_tables.speed import speed_before
 from page_tables.votes import votes
 
@@ -55,6 +66,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "real-pictures": (training.real_pictures, ("real_pictures",)),
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),
+    "scale": (library.scale, ("scale",)),
     "sketch-content": (descriptors.sketch_content, ("sketch",)),
     "sketch-copies": (descriptors.sketch_copies, ("sketch",)),
     "sketch-errors": (descriptors.sketch_errors, ("sketch",)),
@@ -66,6 +78,8 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "synth-audit": (synth.synth_audit, ("synth_audit",)),
     "synth-real": (synth.synth_real, ("synth_real",)),
     "votes": (votes, ("votes/tally",)),
+    "words": (words.words, ("words",)),
+    "words-engines": (words.words_engines, ("words_engines",)),
     "world-checks": (judges.world_checks, ("world_checks",)),
 }
 

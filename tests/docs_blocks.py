@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import shlex
 import subprocess
@@ -101,9 +102,10 @@ def run_python(block: Block, names: dict[str, object]) -> None:
 
 
 def check_only(block: Block) -> None:
-    """A block that is not run still names commands, options, files and stages that exist."""
+    """A block that is not run still names commands, options, files, stages and functions that
+    exist, with options that they have."""
     if block.language == "python":
-        compile(block.text, block.place, "exec")
+        check_calls(block)
         return
     for words in block.lines():
         if words[0] == "lorarium":
@@ -114,6 +116,25 @@ def check_only(block: Block) -> None:
             assert (ROOT / words[1]).is_file(), f"{block.place}: no {words[1]}"
         else:
             assert words[0] in {*SHELL, "export"}, f"{block.place}: {words[0]}"
+
+
+def check_calls(block: Block) -> None:
+    """The imports of a Python block are done, and what it calls of ours takes those arguments."""
+    tree = ast.parse(block.text, block.place)
+    lines = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    ours: dict[str, object] = {}
+    try:
+        exec(compile(ast.Module(lines, []), block.place, "exec"), ours)
+        for call in ast.walk(tree):
+            name = ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+            if isinstance(call, ast.Call) and name.split(".")[0] in ours:
+                function = eval(name, ours)
+                if function.__module__.startswith("lorarium"):  # builtins have no signature
+                    named = {keyword.arg: None for keyword in call.keywords if keyword.arg}
+                    plain = [a for a in call.args if not isinstance(a, ast.Starred)]
+                    inspect.signature(function).bind_partial(*plain, **named)
+    except Exception as error:
+        raise AssertionError(f"{block.place}: {error!r}") from error
 
 
 def parse(words: list[str], place: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from lorarium.descriptors import learned
 from lorarium.library.example_folder import write_example_folder
 from lorarium.mergers.registry import METHODS
-from tests.docs_blocks import PAGES, blocks, check_only, run_python, run_shell
+from tests.docs_blocks import PAGES, Block, blocks, check_only, run_python, run_shell
 
 SHIPPED = learned.ASSET
 LANGUAGES = {"sh", "python", "text", "toml", "json"}
@@ -46,6 +46,20 @@ def here(examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def test_every_fence_says_what_it_is(page: Path) -> None:
     assert [b.place for b in blocks(page) if b.language not in LANGUAGES] == []
     assert page.read_text("utf-8").count("\n```") == 2 * len(blocks(page))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("from lorarium import resise", "resise"),
+        ("from lorarium.formats import read\nread(path, dialekt='kohya')", "dialekt"),
+        ("import lorarium as lo\nlo.forecasts_of([a, b])", "forecasts_of"),
+        ("from lorarium.formats import read\nread(path, 1, 2, 3, 4, 5, 6, 7)", "too many"),
+    ],
+)
+def test_a_block_that_is_not_run_is_still_checked(text: str, words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        check_only(Block("page.md", 1, "python", text, "takes hours", ()))
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from lorarium import trained
+from lorarium.descriptors import effect, learned
 from lorarium.errors import LorariumError
+from lorarium.forecasts import rates
 from lorarium.formats import container
+from lorarium.mergers import lora_rar, roles
 from lorarium.trained import FileKind, TrainedFile
 
 KIND = FileKind("thing", "lorarium.recipes things", {"format": "thing/1"})
@@ -112,23 +115,21 @@ def test_a_network_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
             trained.fill(nn.Linear(3, 2, bias=False), {name: np.ones((2, width), np.float32)})
 
 
-ENCODER = FileKind("encoder", marks={"format": "lorarium-encoder/1"})
-DESCRIBE = FileKind("descriptor", marks={"format": "lorarium-describe/1"})
+ENCODER = FileKind("encoder", marks={"format": "lorarium-encoder/1"})  # torch loads its own
 SYNTH = FileKind("generator", marks={"format": "lorarium-synth/1"})
-NETWORK = FileKind("network", prefix="lorarium.")
 SHIPPED = {
     "clip_like": ENCODER,
     "dino_like": ENCODER,
     "judge_a": ENCODER,
     "judge_b": ENCODER,
     "judge_reporter": ENCODER,
-    "describe": DESCRIBE,
+    "describe": learned.KIND,
     "synth": SYNTH,
-    "lora_rar": NETWORK,
-    "roles": NETWORK,
-    "forecast": NETWORK,
-    "forecast-drafts": NETWORK,
-    "activations.micro-1": FileKind("activations", beside=False),
+    "lora_rar": lora_rar.KIND,
+    "roles": roles.KIND,
+    "forecast": rates.KIND,
+    "forecast-drafts": rates.KIND,
+    "activations.micro-1": effect.KIND,
     "micro-1": FileKind("base", marks={"kind": "base"}, prefix="lorarium.", card=False),
 }
 
@@ -158,6 +159,6 @@ def test_what_ships_would_be_written_as_it_is(
 
 def test_a_mark_is_that_of_the_judge_that_the_descriptor_looks_with() -> None:
     judge = trained.load(trained.asset("judge_a"), ENCODER)
-    card = trained.read_card(trained.asset("describe"), DESCRIBE)
+    card = trained.read_card(trained.asset("describe"), learned.KIND)
     assert trained.weights_mark(judge.tensors) == card["judge"]
     assert trained.weights_mark(judge.tensors, "{}") != card["judge"]

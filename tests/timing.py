@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -45,6 +46,17 @@ def numpy_imports(*arguments: str, pairs: int = 7) -> float:
         unit = best_seconds("-c", "import numpy", tries=1)
         ratios.append(best_seconds(*arguments, tries=1) / unit)
     return median(ratios)
+
+
+def processor_seconds(work: Callable[[], object], tries: int = 3) -> float:
+    """Least processor time of some work in this process; to be compared with that of other work,
+    for a machine is as fast as it is."""
+    least = float("inf")
+    for _ in range(tries):
+        started = time.process_time()
+        work()
+        least = min(least, time.process_time() - started)
+    return least
 
 
 def _processor() -> float:

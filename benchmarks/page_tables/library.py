@@ -90,3 +90,27 @@ def lineage(found: dict[str, Any]) -> list[str]:
         "wrong among those called sure",
     )
     return table(head, rows)
+
+
+def scale(document: dict[str, Any]) -> list[str]:
+    """Processor seconds and peak memory of every step, by the number of files."""
+    kinds = {"small": "two layers of micro-1", "real": "SD1's attentions, rank 8"}
+    runs = [
+        (kind, run)
+        for name, kind in kinds.items()
+        for run in sorted(document.get(name, {}).values(), key=lambda run: run["files"])
+        if "index" in run
+    ]
+    steps = ("index", "index again", "first search", "searches", "duplicates", "lineage")
+    head = ("files", "of", *steps[:3], "20 searches", "duplicates", "lineage of one file")
+    rows = [
+        (f"{run['files']:,}", kind, *(_step(run.get(step)) for step in steps)) for kind, run in runs
+    ]
+    return table(head, rows)
+
+
+def _step(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    each = f" ({row['cpu ms a file']:.0f} ms a file)" if "cpu ms a file" in row else ""
+    return f"{row['cpu seconds']:.1f} s{each}, {row['peak MiB']} MiB"

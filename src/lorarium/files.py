@@ -6,6 +6,7 @@ small name can hold any number of bytes.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -50,6 +51,12 @@ def open_regular(path: Path) -> BufferedReader:
         file.close()
         raise LorariumError("this is not an ordinary file", where=str(path))
     return file
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of an ordinary file, in hexadecimal."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_bytes(path: Path, what: str, limit: int = MOST_TEXT) -> bytes:

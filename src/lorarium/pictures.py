@@ -1,6 +1,7 @@
 """Picture files in and out: any mode and size read as square RGB, PNG written whole or not at all.
 
-Pictures in memory are (n, s, s, 3) uint8.
+Pictures in memory are (n, s, s, 3) uint8. Which files are pictures is known without Pillow, which
+loads when one is opened or made.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from lorarium.errors import LorariumError
 from lorarium.files import exists, files_inside, is_inside, is_regular, open_regular, read_text
 from lorarium.formats.target import write_atomically
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Pillow knows many more, among them some that start other programs
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
@@ -30,8 +34,8 @@ PAPER = (255, 255, 255)
 
 
 def picture_files(paths: Sequence[str | Path]) -> list[Path]:
-    """Files as given, and the pictures of folders in order of their names; links that lead out
-    of a folder are left out."""
+    """Files as given, and the pictures of folders in order of their names: the one door to folders
+    of pictures. Links that lead out of a folder are left out."""
     files: list[Path] = []
     for path in map(Path, paths):
         if not exists(path):
@@ -57,6 +61,8 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
 
     What goes wrong while the picture is used is an error about the file too.
     """
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with open_regular(path) as file, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # bombs are refused below; odd EXIF is harmless
@@ -79,11 +85,15 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
 
 def read_picture(path: Path, size: int) -> np.ndarray:
     """One picture (size, size, 3): upright, transparent parts white, the middle square of it."""
+    from PIL import ImageOps
+
     with open_picture(path) as picture:
         return _square(ImageOps.exif_transpose(picture), size)
 
 
 def _square(picture: Image.Image, size: int) -> np.ndarray:
+    from PIL import Image
+
     if picture.mode.startswith(("I", "F")):
         values = np.asarray(picture, np.float64)
         top = 65535.0 if values.max(initial=0) > 255 else 255.0
@@ -122,6 +132,8 @@ def write_png(
     inputs: Iterable[str | Path] = (),
 ) -> None:
     """Write (h, w, 3) with text chunks that say how it was made."""
+    from PIL import Image, PngImagePlugin
+
     chunks = PngImagePlugin.PngInfo()
     for name, value in sorted((text or {}).items()):
         chunks.add_itxt(name[:79], value)
@@ -150,6 +162,8 @@ def labelled(
     sheet: np.ndarray, top: Sequence[str], left: Sequence[str], side: int, gap: int = 4
 ) -> np.ndarray:
     """A grid with words above its columns and before its rows; `side` is a picture's size."""
+    from PIL import Image, ImageDraw, ImageFont
+
     font = ImageFont.load_default(max(9, min(22, side // 7)))
     margin = int(max((font.getlength(word) for word in left), default=0)) + (12 if left else 0)
     head = int(font.getbbox("Ag")[3]) + 12 if top else 0

@@ -152,7 +152,7 @@ def fitting(path: Path) -> Iterator[None]:
     not fit together is one error."""
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError, ZeroDivisionError):
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, ZeroDivisionError):
         raise LorariumError("its weights do not fit its configuration", where=str(path)) from None
 
 

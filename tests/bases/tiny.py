@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from lorarium.adapter import Adapter, LowRank
 from lorarium.bases.base import Base, modules
@@ -48,3 +49,9 @@ def random_adapter(base: Base, rank: int = 3, seed: int = 0, scale: float = 0.5)
         down = random.normal(size=(rank, shape[1])).astype(np.float32) * 0.1
         deltas[module] = LowRank(up, down, scale=scale)
     return Adapter(deltas, base.family, {"lorarium.base_hash": base.hash}, dialect="diffusers")
+
+
+def same_weights(a: nn.Module, b: nn.Module) -> bool:
+    """Whether two networks hold equal numbers."""
+    other = b.state_dict()
+    return all(torch.equal(value, other[name]) for name, value in a.state_dict().items())

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
 
+from lorarium.cli import cli
 from tests.evaluation.describe.minted import minted
 
 
@@ -37,7 +39,7 @@ def test_quick_figures_and_a_page(tmp_path: Path) -> None:
     ("more", "words"),
     [
         (["--quick", "--split", "tests"], "did you mean 'test'"),
-        (["--quick", "--judge", "z"], "'z' is not one of"),
+        (["--quick", "--judge", "z"], "no judge 'z'; a, b, a judge's file, or its folder"),
         (["--quick"], "no manifest"),
     ],
 )
@@ -45,3 +47,14 @@ def test_errors_are_one_line(tmp_path: Path, more: list[str], words: str) -> Non
     done = lorarium("--refs", str(tmp_path), "-o", str(tmp_path / "out"), *more)
     assert done.returncode == 2 and words in done.stderr
     assert len(done.stderr.splitlines()) == 1 and done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["describe --refs zoo", "merge zoo", "synth"])
+def test_every_measurement_refuses_what_is_no_judge_at_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / "two").mkdir()
+    for file in ("a", "b"):
+        (tmp_path / "two" / f"{file}.safetensors").write_bytes(b"")
+    for judge, words in (("z", "no judge 'z'"), (str(tmp_path / "two"), "this one 2")):
+        out = str(tmp_path / "out")
+        done = CliRunner().invoke(cli, ["evaluate", *name.split(), "--judge", judge, "-o", out])
+        assert words in str(done.exception) and not (tmp_path / "out").exists()

@@ -97,11 +97,30 @@ def test_search_by_facts(run: Run) -> None:
         run("search")
 
 
+def test_search_by_words(run: Run, folder: Path) -> None:
+    text = run("search", "rani").stdout
+    assert "taken for 'rain'" in text and "tagged.safetensors" in text
+    assert "by tag, typing: rani → rain" in text and "\x1b" not in text
+    assert "rank 4; " in text and " KiB; " in text
+    answer = document(run("search", "wash", "ink", "--json"))
+    assert answer["queries"] == [{"kind": "words", "query": "wash ink"}]
+    assert answer["matches"][0]["why"] == ["title", "tag"] and answer["close"] is True
+    assert run("search", "xylophone").stdout == "nothing found\n"
+    assert "nothing here is close to these words" in run("search", "xylophone ink").stdout
+    assert run("search", "family:micro-1", "-k", 3).stdout.endswith("and 24 more: -k\n")
+    assert "tagged" not in run("search", "rain -wash").stdout
+    with pytest.raises(LorariumError, match="minus words alone"):
+        run("search", "--", "-wash")
+
+
 def test_search_forced(run: Run, folder: Path) -> None:
-    with pytest.raises(LorariumError, match="by words needs an encoder"):
-        run("search", "--text", folder / "loras" / "3.safetensors")
-    with pytest.raises(LorariumError, match="by words needs an encoder"):
-        run("search", folder / "loras" / "3.safetensors", "--words", "red ink")
+    text = run("search", "--text", folder / "loras" / "3.safetensors", "-k", 2).stdout
+    assert "3.safetensors" in text
+    answer = document(
+        run("search", folder / "loras" / "3.safetensors", "--words", "ink tag:rain", "--json")
+    )
+    assert [Path(m["path"]).stem for m in answer["matches"]] == ["tagged"]
+    assert answer["matches"][0]["why"] == ["title", "tag", "weights"]
     (folder / "shots").mkdir()
     with pytest.raises(LorariumError, match=r"by pictures needs an encoder.*LoRA file that draws"):
         run("search", "--pictures", folder / "shots")

@@ -20,7 +20,8 @@ from lorarium.descriptors import (
 )
 from lorarium.descriptors.probes import probes
 from lorarium.descriptors.project import LEFT, RIGHT
-from lorarium.descriptors.sketch import INPUT, MAX_BYTES, OUTPUT, PRODUCT, sketch
+from lorarium.descriptors.sketch import INPUT, MAX_BYTES, OUTPUT, PRODUCT, product_and_input, sketch
+from lorarium.formats.example import example
 
 PLACE = ("denoiser", "x")
 VECTORS = ("product", "output", "input", "facts")
@@ -349,3 +350,13 @@ def test_tables_of_probes_are_well_conditioned():
             R = probes(d, count).astype(np.float64)
             gram, size = (R.T @ R, d) if d >= count else (R @ R.T, count)
             np.testing.assert_allclose(gram / size, np.eye(len(gram)), atol=1e-4)
+
+
+def test_two_parts_alone_are_those_of_the_whole() -> None:
+    data = sketch(example(family="micro-1", seed=0, rank=2)).to_bytes()
+    whole = Sketch.from_bytes(data)
+    product, start = product_and_input(data)
+    assert np.array_equal(product, whole.product)
+    assert np.allclose(start / np.linalg.norm(start.astype(float)), whole.input, atol=1e-7)
+    with pytest.raises(LorariumError, match="damaged"):
+        product_and_input(data[:-1])

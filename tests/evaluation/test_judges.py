@@ -6,8 +6,17 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
+from lorarium.encoders.store import mark_of, save_encoder  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
-from lorarium.evaluation.judges import Judge, Thresholds, load_judge, prototype  # noqa: E402
+from lorarium.evaluation.describe.looks import views  # noqa: E402
+from lorarium.evaluation.judges import (  # noqa: E402
+    Judge,
+    Thresholds,
+    judge_file,
+    load_judge,
+    prototype,
+)
+from lorarium.evaluation.judging.open_judge import open_judges  # noqa: E402
 from lorarium.evaluation.statistics import equal_error_rate  # noqa: E402
 from lorarium.evaluation.trials import (  # noqa: E402
     score,
@@ -23,6 +32,7 @@ from lorarium.evaluation.world_checks import (  # noqa: E402
     outlines,
 )
 from lorarium.trained import ASSETS  # noqa: E402
+from lorarium.world.mark import world_mark  # noqa: E402
 from lorarium.world.scene import Style, Subject, View, render  # noqa: E402
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES  # noqa: E402
 from lorarium.world.styles import GENRES  # noqa: E402
@@ -136,6 +146,26 @@ def test_outlines_are_a_genre_only_inside():
         assert (np.ptp(shape, axis=3) == 0).all()
         assert shape.min() == 0 and shape.max() == 255
     assert GENRES == before and OUTLINE not in GENRES
+
+
+def test_a_judge_is_a_name_a_file_or_a_folder_that_holds_one(judge, tmp_path):
+    card = {"thresholds": {"subject": 0.5, "style": 0.25}, "world": world_mark()}
+    save_encoder(tmp_path / "mine.safetensors", judge.net, card)  # with its card, a .json
+    for name in (str(tmp_path / "mine.safetensors"), str(tmp_path)):
+        assert load_judge(name).thresholds == Thresholds(subject=0.5, style=0.25)
+        heads, missing = views("style", name)
+        assert mark_of(heads["judge's style"].net) == mark_of(judge.net) and not missing
+        with open_judges([name], tmp_path) as (opened,):
+            assert opened.judge.thresholds.style == 0.25
+    assert judge_file("b") == ASSETS / "judge_b.safetensors"
+    (tmp_path / "none").mkdir()
+    save_encoder(tmp_path / "other.safetensors", judge.net, card)
+    for name, words in (("none", "this one 0"), (".", "this one 2"), ("gone", "no judge")):
+        with pytest.raises(LorariumError, match=words):
+            load_judge(str(tmp_path / name))
+    (tmp_path / "other.safetensors").write_bytes(b"damaged")
+    with pytest.raises(LorariumError, match="cannot be read"):
+        views("style", str(tmp_path / "other.safetensors"))
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lorarium.evaluation.statistics import (
+    average_precision,
     equal_error_rate,
     mean_average_precision,
     permutation_null,
@@ -63,14 +64,32 @@ def test_recall_at_1():
     assert recall_at_1(scores, np.array([0, 1, 1])) == pytest.approx(2 / 3)
 
 
-def test_mean_average_precision_agrees_with_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
+def by_rank(scores, relevant):
+    """Average precision of one ranking without ties, from its definition."""
+    places = [place for place, i in enumerate(np.argsort(-scores), 1) if relevant[i]]
+    return np.mean([(earlier + 1) / place for earlier, place in enumerate(places)])
+
+
+def test_average_precision_is_what_its_definition_says():
+    pytest.importorskip("sklearn.metrics")
     random = np.random.default_rng(3)
     scores, relevant = random.normal(size=(20, 50)), random.random((20, 50)) < 0.2
-    theirs = np.mean(
-        [metrics.average_precision_score(r, s) for r, s in zip(relevant, scores, strict=True)]
-    )
-    assert mean_average_precision(scores, relevant) == pytest.approx(theirs)
+    relevant[4] = False
+    expected = np.array([by_rank(*row) if row[1].any() else np.nan
+                         for row in zip(scores, relevant, strict=True)])  # fmt: skip
+    np.testing.assert_allclose(average_precision(scores, relevant), expected, rtol=1e-12)
+    assert np.isnan(expected[4])
+    assert mean_average_precision(scores, relevant) == pytest.approx(np.nanmean(expected))
+    assert np.isnan(mean_average_precision(scores[4:5], relevant[4:5]))
+
+
+def test_precision_of_equals_does_not_depend_on_their_order():
+    pytest.importorskip("sklearn.metrics")
+    scores = np.array([[2.0, 1, 1, 0]])
+    first, second = (np.array([[False, *pair, False]]) for pair in ((True, False), (False, True)))
+    for relevant in (first, second):
+        assert average_precision(scores, relevant)[0] == pytest.approx(1 / 3)
+        assert mean_average_precision(scores, relevant) == pytest.approx(1 / 3)
 
 
 def test_two_way_bootstrap_is_wider_than_one_that_ignores_subjects():
@@ -148,10 +167,10 @@ def test_mmd_against_the_double_loop():
     assert unbiased_mmd2(x, y, bandwidth=1.0) == pytest.approx(xx + yy - 2 * xy)
 
 
-def test_spearman_agrees_with_scipy_where_there_are_ties():
-    stats = pytest.importorskip("scipy.stats")
-    random = np.random.default_rng(4)
-    a = random.integers(0, 4, 50).astype(float)
-    b = a + random.normal(size=50)
-    assert spearman(a, b) == pytest.approx(stats.spearmanr(a, b).statistic)
+def test_spearman_where_there_are_ties():
+    pytest.importorskip("scipy.stats")
+    a, b = np.array([1.0, 2, 2, 4]), np.array([3.0, 1, 4, 4])
+    ranks = np.array([1, 2.5, 2.5, 4]), np.array([2, 1, 3.5, 3.5])
+    assert spearman(a, b) == pytest.approx(np.corrcoef(*ranks)[0, 1])
     assert spearman(a, -a) == pytest.approx(-1)
+    assert spearman(a, np.exp(a)) == pytest.approx(1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lorarium import formats
+from lorarium import formats, trained
 from lorarium.adapter import Adapter
 from lorarium.algebra import dense_delta
 from lorarium.bases.base import open_base
@@ -176,8 +176,11 @@ def test_drafts_show_what_is_left_of_either(pair: list[Adapter]) -> None:
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(LorariumError, match="no rates are known"):
+    with pytest.raises(LorariumError, match="there is no such forecast"):
         load_predictor(tmp_path / "x.safetensors")
     container.save(tmp_path / "x.safetensors", {"x": np.zeros(2, "f4")})
     with pytest.raises(LorariumError, match="not a forecast"):
+        load_predictor(tmp_path / "x.safetensors")
+    trained.save(tmp_path / "x.safetensors", rates.KIND, {"weights": np.zeros((2, 4), "f4")}, {})
+    with pytest.raises(LorariumError, match="do not fit"):
         load_predictor(tmp_path / "x.safetensors")

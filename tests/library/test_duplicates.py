@@ -19,7 +19,7 @@ from lorarium.algebra import add, cast, recompress, scale
 from lorarium.formats import edit
 from lorarium.library import Library, candidates
 from lorarium.library.candidates import close_pairs
-from lorarium.library.duplicates import CLASSES, Group
+from lorarium.library.copies import CLASSES, Group
 from tests.library.zoo import COPIES, each, ink, library, same_start, write
 
 STRANGERS, FP8 = 12, ml_dtypes.float8_e4m3fn

@@ -6,16 +6,18 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
 from lorarium.library import Library, layout
 from lorarium.library.clusters import grouped, named
 from lorarium.library.layout import places, squares
+from lorarium.library.map_names import without_overlap
 from tests.library.test_search import of_kind
 from tests.library.zoo import ink, library, write
 
@@ -101,6 +103,36 @@ def test_picture(made: Library, tmp_path: Path, color: str) -> None:
     made.map(tmp_path / "m.png", color=color)
     picture = np.asarray(Image.open(tmp_path / "m.png"))
     assert picture.ndim == 3 and (picture < 200).any() and (picture[:5] == 255).all()
+
+
+def test_names_stand_in_the_map(
+    made: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.map(tmp_path / "m.html")
+    text = (tmp_path / "m.html").read_text()
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', text, re.S)[1])  # type: ignore[index]
+    assert {name["text"].split(",")[0] for name in data["names"]} == {"ink wash", "anime", "oil"}
+    clusters = data["fields"]["cluster"]
+    for name in data["names"]:
+        own = [i for i, v in enumerate(clusters["values"]) if clusters["words"][v] == name["text"]]
+        for axis in "xy":
+            assert abs(name[axis] - np.median([data[axis][i] for i in own])) <= 1
+    written = []
+    write = ImageDraw.ImageDraw.text
+
+    def text_too(self: ImageDraw.ImageDraw, xy: Any, text: str, *args: Any, **options: Any) -> None:
+        written.append(text)
+        write(self, xy, text, *args, **options)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", text_too)
+    made.map(tmp_path / "m.png", color="rank")
+    assert {t for t in written if t.split(",")[0] in ("ink wash", "anime", "oil")}
+    assert {"sd0", "sd1"} & set(written)  # of few points each has its name
+
+
+def test_a_name_stands_on_no_other() -> None:
+    boxes = [(0, 0, 10, 5), (5, 2, 15, 7), (10, 0, 20, 5), (0, 5, 9, 9), (1, 6, 3, 7)]
+    assert list(without_overlap(boxes)) == [True, False, True, True, False]
 
 
 def test_what_cannot_be_drawn(made: Library, tmp_path: Path) -> None:

@@ -142,6 +142,34 @@ def test_queries_that_cannot_be(made: Library, tmp_path: Path) -> None:
         made.search(of_kind(1, 1), space="x")
 
 
+def test_a_file_and_words_together(made: Library, tmp_path: Path) -> None:
+    (path,) = write(tmp_path, {"query": of_kind(5, 9)})
+    alone = made.search(path, k=4)
+    assert {n[:5] for n in names(alone)[:3]} == {"kind5"} and alone[0].why == ("weights",)
+    both = made.search(path, "kind7", k=5)
+    assert {n[:5] for n in names(both)[:3]} == {"kind7"}
+    first = both[0]
+    assert first.why[-1] == "weights" and "name" in first.why
+    assert first.score == pytest.approx(first.likeness + first.text_score)
+    assert {n[:5] for n in names(both)[3:]} == {"kind5"}
+    assert not any(n.startswith("kind5") for n in names(made.search(path, "-kind5", k=20)))
+    only = made.search(path, '"kind 8"', k=20)
+    assert {n[:5] for n in names(only)} == {"kind8"} and all(m.likeness is not None for m in only)
+    assert "other base" not in names(made.search(path, "other kind3", k=40))
+
+
+def test_a_word_may_be_the_name_of_a_folder(
+    made: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kind3").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert as_query("kind3").kind == "words" and as_query(Path("kind3")).kind == "pictures"
+    assert {n[:5] for n in names(made.search("kind3", k=3))} == {"kind3"}
+    Image.new("L", (4, 4)).save(tmp_path / "kind3" / "a.png")
+    assert as_query("kind3").kind == "pictures"
+    assert as_query(Query("words", "kind3")).kind == "words"
+
+
 def test_what_a_query_is(tmp_path: Path) -> None:
     (tmp_path / "peft").mkdir()
     (tmp_path / "peft" / "adapter_config.json").write_text("{}")
@@ -150,6 +178,7 @@ def test_what_a_query_is(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(b"")
     assert as_query(tmp_path / "peft").kind == "adapter"
     assert as_query(tmp_path).kind == "adapter"  # a folder of PEFT folders
+    assert as_query(str(tmp_path / "shots")).kind == "pictures"
     assert as_query(tmp_path / "shots").kind == "pictures"
     assert as_query(tmp_path / "a.png").kind == "pictures"
     assert as_query("a wolf in the rain").kind == "words"
@@ -160,7 +189,7 @@ def test_what_a_query_is(tmp_path: Path) -> None:
 def test_pictures_and_words_once_an_encoder_knows_them(made: Library, tmp_path: Path) -> None:
     """An encoder that knows twelve colours: the grey of a picture and a number in words."""
     lines = np.random.default_rng(0).standard_normal((KINDS, 32))
-    sketches = made.snapshot.sketches(made.snapshot.space(BUILT_IN["output"], FAMILY).ids)
+    sketches = dict(made.snapshot.sketches(made.snapshot.space(BUILT_IN["output"], FAMILY).ids))
     kind_of = {
         sketch.output.tobytes(): int(rows[0]["title"].split()[1])
         for sketch, rows in zip(sketches.values(), made.snapshot.rows(list(sketches)), strict=True)

@@ -25,9 +25,11 @@ from lorarium.recipes.describe_maps import (  # noqa: E402
     projection,
     role_weights,
 )
+from lorarium.recipes.timebox import TimeIsOver  # noqa: E402
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES  # noqa: E402
 from lorarium.world.words import COLOURS, VOCABULARY  # noqa: E402
 from tests.evaluation.describe.minted import minted, noise  # noqa: E402
+from tests.recipes.boxes import looks  # noqa: E402
 
 torch.set_num_threads(1)
 D, F = 168, 4
@@ -114,6 +116,13 @@ def test_colours_are_steps_inside_genres() -> None:
     assert np.abs(steps @ (genre_words - genre_words.mean(0)).T).max() < 1e-5
 
 
+@pytest.fixture
+def few_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three of the twenty-five that a stage tries."""
+    monkeypatch.setattr(stage, "SHRINKS", (0.3,))
+    monkeypatch.setattr(stage, "SHARES", (0.0, 0.5, 1.0))
+
+
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("zoo")
@@ -121,11 +130,13 @@ def zoo(tmp_path_factory: pytest.TempPathFactory):
     return read_zoo(minted(folder, splits, copies=2, content=0.8))
 
 
-def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> None:
+def test_the_stage_ships_what_it_learned_once(
+    zoo, few_settings: None, tmp_path: Path, capsys
+) -> None:
     torch.manual_seed(0)
     judge = JudgeNet(NetConfig("conv", 16, len(SEEN_CLASSES), len(SEEN_GENRES), len(VOCABULARY), 1))
     asset = tmp_path / "describe.safetensors"
-    assert stage.train(zoo, judge.eval(), asset, words=(1, 1))
+    assert stage.train(zoo, judge.eval(), asset, words=(1, 1), runs=tmp_path)
     shipped = load_learned(asset)
     assert shipped.card == json.loads(asset.with_suffix(".json").read_text())
     assert shipped.card["zoo"] == stage.mark(zoo) and shipped.card["artists"] == 36
@@ -135,8 +146,24 @@ def test_the_stage_ships_what_it_learned_once(zoo, tmp_path: Path, capsys) -> No
     width = shipped.words(["a ink"]).shape[1]
     assert shipped.weights["words.hues"].shape == (len(COLOURS), width)
     assert shipped.aligned(corpus.sketches).shape == (len(corpus.entries), width)
-    assert not stage.train(zoo, judge, asset, words=(1, 1))
+    assert not stage.train(zoo, judge, asset, words=(1, 1), runs=tmp_path)
     assert "keep their place" in capsys.readouterr().out
+
+
+def test_a_stage_out_of_time_goes_on_with_the_settings_that_are_left(
+    zoo, few_settings: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    judge = JudgeNet(NetConfig("conv", 16, len(SEEN_CLASSES), len(SEEN_GENRES), len(VOCABULARY), 1))
+    known = [e for e in zoo.entries if e.split == "train"]
+    asset, runs = tmp_path / "describe.safetensors", tmp_path / "runs"
+    with pytest.raises(TimeIsOver, match="1 of 3 settings are scored"):
+        stage.train(zoo, judge.eval(), asset, words=(1, 1), runs=runs, box=looks(len(known) + 1))
+    scored = []
+    real = stage.validation
+    monkeypatch.setattr(stage, "validation", lambda *a: scored.append(real(*a)) or scored[-1])
+    assert stage.train(zoo, judge, asset, words=(1, 1), runs=runs)
+    assert len(scored) == 2 and not list(runs.iterdir())
 
 
 def test_too_little_to_learn_from_is_one_line(tmp_path: Path) -> None:

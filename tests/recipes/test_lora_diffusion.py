@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from lorarium.recipes.lora_diffusion import learn as paper  # noqa: E402
 from lorarium.recipes.lora_diffusion.mixture import mixture  # noqa: E402
 from lorarium.recipes.lora_diffusion.nets import AdaLora, AdaNorm  # noqa: E402
 from lorarium.recipes.lora_diffusion.vectors import space_of, vector  # noqa: E402
+from lorarium.recipes.timebox import TimeIsOver  # noqa: E402
 from tests.bases.tiny import micro, random_adapter  # noqa: E402
 from tests.deltas import difference, matrix  # noqa: E402
+from tests.recipes.boxes import looks  # noqa: E402
 
 torch.set_num_threads(1)
 BASE = micro()
@@ -111,6 +114,24 @@ def test_learning_is_resumed_and_each_way_gives_adapters(
     }
 
 
+def test_a_pause_changes_nothing(examples: paper.Examples, tmp_path: Path) -> None:
+    plan = replace(QUICK, vae_steps=7, steps=5)
+    paper.learn(examples, tmp_path / "once", plan)
+    said = []
+    while not (tmp_path / "bites" / "done.json").exists():
+        with suppress(TimeIsOver):
+            paper.learn(examples, tmp_path / "bites", plan, box=looks(4))
+            break
+        said += [path.stem for path in (tmp_path / "bites").glob("*.part")]
+    assert len(said) == 6 and said[0] == "vae"
+    names = sorted(path.name for path in (tmp_path / "once").iterdir())
+    assert sorted(path.name for path in (tmp_path / "bites").iterdir()) == names
+    for name in names:
+        if name.endswith(".pt"):
+            one, two = (torch.load(tmp_path / way / name) for way in ("once", "bites"))
+            assert all(torch.equal(one[key], two[key]) for key in one)
+
+
 def test_the_linear_way_finds_the_artist(examples: paper.Examples, tmp_path: Path) -> None:
     g = paper.learn(examples, tmp_path, QUICK)
     made = paper.linear(g, paper.pooled(examples.conditions[:4]))
@@ -124,7 +145,7 @@ def test_the_linear_way_finds_the_artist(examples: paper.Examples, tmp_path: Pat
 def test_diffusion_learns_what_its_condition_asks_for(
     examples: paper.Examples, tmp_path: Path
 ) -> None:
-    plan = replace(QUICK, vae_steps=250, steps=250, batch=12)
+    plan = replace(QUICK, vae_steps=150, steps=150, batch=12)
     g = paper.learn(examples, tmp_path, plan)
     rows = paper.reconstructed(g, examples.rows)
     assert ((rows - examples.rows) ** 2).mean() < 0.5

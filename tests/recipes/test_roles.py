@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from lorarium.mergers import merge, merge_with_report  # noqa: E402
 from lorarium.mergers.roles import load_roles  # noqa: E402
 from lorarium.recipes import roles as stage  # noqa: E402
 from lorarium.training.roles import RoleNet  # noqa: E402
-from tests.bases.tiny import micro  # noqa: E402
+from tests.bases.tiny import micro, same_weights  # noqa: E402
 from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
 torch.set_num_threads(1)
@@ -162,10 +164,30 @@ def test_the_stage_learns_ships_and_merges(zoo: tuple[Zoo, MicroBase], tmp_path:
     assert any("by the network" in note for note in report.notes)
 
 
+def test_a_merge_says_which_network_made_it(
+    zoo: tuple[Zoo, MicroBase], stirred: Path, tmp_path: Path
+) -> None:
+    """Two networks of one name are told apart by what they hold."""
+    other = tmp_path / "other.safetensors"
+    net = any_net(*zoo)
+    with torch.no_grad():
+        net.gains.add_(0.5)
+    stage.save(other, net, {"name": "stirred", "base_hash": zoo[1].hash})
+    stamps = [
+        json.loads(merge(pair(zoo[0]), method="roles", network=path).metadata["lorarium.options"])
+        for path in (stirred, other)
+    ]
+    for path, stamp in zip((stirred, other), stamps, strict=True):
+        assert stamp["network"] == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert stamps[0] != stamps[1]
+
+
 def test_a_run_goes_on(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     known, base = zoo
     learned = stage.role_pairs_of(known, base, "train")
-    first = replace(PLAN, total=64 * 2)
-    _, spent = stage.train(learned, learned, tmp_path, first, 5, hidden=0)
-    _, more = stage.train(learned, learned, tmp_path, PLAN, 5, hidden=0)
-    assert spent["pictures"] == 128 and more["pictures"] == PLAN.total
+    plans = replace(PLAN, total=64 * 2), replace(PLAN, total=64 * 4)
+    first, _ = stage.train(learned, learned, tmp_path, plans[0], 5, hidden=0)
+    held, _ = stage.train(learned, learned, tmp_path, plans[1], 0, hidden=0)
+    net, spent = stage.train(learned, learned, tmp_path, plans[1], 5, hidden=0)
+    assert spent["pictures"] == 256
+    assert same_weights(held, first) and not same_weights(net, first)

@@ -15,8 +15,10 @@ from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.formats import read
 from lorarium.library.samples import CARD, sample
 from lorarium.recipes import sample as stage
+from lorarium.recipes.timebox import TimeIsOver
 from lorarium.recipes.zoo import manifest
 from tests.evaluation.describe.minted import minted
+from tests.recipes.boxes import looks
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +52,15 @@ def test_limits_and_replacing(folder: Path, tmp_path: Path, monkeypatch) -> None
     monkeypatch.setattr(stage, "MAX_ADAPTERS", 1)
     assert len(stage.pack(read_zoo(folder), out, "abc").adapters) == 1
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
+def test_out_of_time_it_leaves_what_is_there(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    before = [one.path.name for one in stage.pack(read_zoo(folder), out, "abc").adapters]
+    with pytest.raises(TimeIsOver, match="2 adapters were packed, nothing is replaced"):
+        stage.pack(read_zoo(folder), out, "abc", box=looks(2))
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+    assert [one.path.name for one in sample(out).adapters] == before
 
 
 def test_refused(folder: Path, tmp_path: Path) -> None:

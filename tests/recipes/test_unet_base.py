@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from lorarium.bases.micro2 import base_of
 from lorarium.bases.sampling import sample
+from lorarium.recipes.rendered_ahead import CHUNK, RenderedAhead
 from lorarium.recipes.unet_base import UNetRecipe, go_on
 from tests.bases.micro2 import SMALL
 
@@ -28,6 +30,27 @@ def test_it_learns_resumes_and_draws(tmp_path: Path) -> None:
     assert lines[-1]["loss"] < 0.7 * lines[0]["loss"]
     pictures = sample(base_of(state), ["a cat in ink"], steps=2)
     assert pictures.shape == (1, 48, 48, 3)
+
+
+@pytest.mark.slow
+def test_other_processes_render_what_it_learns_from(tmp_path: Path) -> None:
+    pool = RenderedAhead(48, 3 * CHUNK, 7, workers=1)
+    try:
+        pool.render(CHUNK + 1)
+        first = pool.pictures[: 2 * CHUNK].copy()
+        drawn = 0
+        while pool.filled == 2 * CHUNK:  # until a third chunk is ready
+            pictures, words = pool.batch(16, 0.5)
+            drawn += 1
+    finally:
+        pool.close()
+    assert pictures.shape == (16, 3, 48, 48) and (words != 0).any(1).all() and drawn
+    # each chunk is of its own, and what came first is as it was
+    assert len(np.unique(first.reshape(2 * CHUNK, -1), axis=0)) == 2 * CHUNK
+    assert np.array_equal(pool.pictures[: 2 * CHUNK], first)
+    go_on(tmp_path / "run", 9, QUICK, SMALL, max_steps=2, workers=1)
+    state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 2
 
 
 def test_a_new_run_may_begin_with_the_weights_of_another(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ from lorarium.recipes.synth_data import (
 from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import load_synth
-from tests.bases.tiny import WHOLE, micro
+from tests.bases.tiny import WHOLE, micro, same_weights
 from tests.synthesis.tiny import pictures
 
 pytestmark = pytest.mark.interop
@@ -100,7 +101,7 @@ def test_the_basis_starts_where_the_weights_are_pulled(monkeypatch: pytest.Monke
     net = Generator(SynthConfig.of(base, **SMALL))
     words, data = Words(base), Endless(24, net.eyes, [1], subjects=0.3)
     before = [up.detach().clone() for up in net.up]
-    sizes = [float(down.detach().norm()) for down in net.down]
+    random_down = [down.detach().clone() for down in net.down]
     synth_basis.start_basis(base, net, data, words, 1)
     addresses = [Module(part, path) for part, path, _, _ in net.config.modules]
     batch = data.batch(1, 8)
@@ -115,7 +116,13 @@ def test_the_basis_starts_where_the_weights_are_pulled(monkeypatch: pytest.Monke
         held["after"] += float((up.detach().T.double() @ gradient).square().sum())
         assert torch.allclose(up.T @ up, torch.eye(up.shape[1]), atol=1e-4)
     assert held["after"] > 1.5 * held["before"] and held["after"] > 0.3 * held["all"]
-    assert 0.2 < float(net.down[0].detach().norm()) / sizes[0] < 5
+    # its rows answer as strongly as the random ones that they replace
+    inputs = [probes[address][0][0] for address in addresses]
+    responses = [
+        [float((x @ down.detach().T).square().mean()) for x, down in zip(inputs, rows, strict=True)]
+        for rows in (random_down, net.down)
+    ]
+    assert 0.67 < median(new / old for old, new in zip(*responses, strict=True)) < 1.5
     # what the probes find is the gradient of the weights themselves
     address, (_, _, out, size) = addresses[3], net.config.modules[3]
     up = torch.zeros(1, out, size, requires_grad=True)
@@ -196,9 +203,11 @@ def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(f"lorarium.recipes.synth_strength.{name}", small)
     plan = replace(stage.PLANS["cpu"], total=4, batch=2)
     run, asset = tmp_path / "run", tmp_path / "synth.safetensors"
-    for total in (4, 8):
-        _, spent = stage.train(base, run, replace(plan, total=total), 5, sources=1)
+    first, _ = stage.train(base, run, replace(plan, total=4), 5, sources=1)
+    held, _ = stage.train(base, run, replace(plan, total=8), 0, sources=1)
+    learned, spent = stage.train(base, run, replace(plan, total=8), 5, sources=1)
     assert spent["pictures"] == 8
+    assert same_weights(held, first) and not same_weights(learned, first)
     seen = [json.loads(line) for line in (run / "validation.jsonl").read_text().splitlines()]
     assert seen[0]["step"] == 1 and set(seen[0]["style"]) == {"1", "4", "12"}
     assert stage.ship(base, run / "checkpoint.pt", asset)

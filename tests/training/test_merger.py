@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from lorarium.training.merger import (  # noqa: E402
     distance,
     train_merger,
 )
-from tests.bases.tiny import micro, random_adapter  # noqa: E402
+from tests.bases.tiny import micro, random_adapter, same_weights  # noqa: E402
 
 torch.set_num_threads(1)
 PROMPTS = ("a sub1 cat in photo", "a cat in sty1")
@@ -184,11 +185,13 @@ def test_it_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     base = micro()
     sides = roles(base, 2)
     plan = FitConfig(total=4 * 6, batch=4, seed=3)
-    train_merger(base, *sides, tmp_path, plan=plan, minutes=0)
-    _, spent = train_merger(base, *sides, tmp_path, plan=plan, minutes=5)
+    half, _ = train_merger(base, *sides, tmp_path, plan=replace(plan, total=12), minutes=5)
+    held, _ = train_merger(base, *sides, tmp_path, plan=plan, minutes=0)
+    net, spent = train_merger(base, *sides, tmp_path, plan=plan, minutes=5)
     assert spent["pictures"] == 24
-    _, spent = train_merger(base, *sides, tmp_path, plan=plan, minutes=5)
-    assert spent["pictures"] == 24
+    assert same_weights(held, half) and not same_weights(net, half)
+    again, spent = train_merger(base, *sides, tmp_path, plan=plan, minutes=5)
+    assert spent["pictures"] == 24 and same_weights(again, net)
 
 
 def test_nothing_to_read_is_one_line() -> None:

@@ -7,8 +7,10 @@ once.
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +21,7 @@ from lorarium.adapter import Module
 from lorarium.bases.device import resolve_device
 from lorarium.errors import LorariumError
 from lorarium.files import exists
-from lorarium.formats.families.embedded import SHIPPED
+from lorarium.formats.families.embedded import SHIPPED, ships
 
 Text = Mapping[str, Tensor]  # what the encoders say: tensors by name, one row per prompt
 
@@ -142,19 +144,27 @@ def modules(
     return dict(sorted(shapes.items()))
 
 
+@dataclass(frozen=True)
+class BaseKind:
+    """A kind of base model: which names are its own, and the module whose `open_named` has it."""
+
+    module: str
+    knows: Callable[[str], bool]
+
+
+# asked in this order
+KINDS = [
+    BaseKind("micro_base", lambda name: ships(name) or name.endswith(".safetensors")),
+    BaseKind("micro2_folder", lambda name: exists(Path(name) / "lorarium.json")),
+    BaseKind("diffusers_base", lambda name: True),
+]
+
+
 def open_base(where: str | os.PathLike[str] | None = None, device: str = "cpu") -> Base:
     """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
     hub name of diffusers."""
     place = str(resolve_device(device))  # before anything large is read
     name = os.fspath(where or SHIPPED)
-    if name == SHIPPED or name.endswith(".safetensors"):
-        from lorarium.bases.micro_base import load_micro
-
-        return load_micro(None if name == SHIPPED else Path(name), place)
-    if exists(Path(name) / "lorarium.json"):
-        from lorarium.bases.micro2_folder import load_folder
-
-        return load_folder(Path(name), place)
-    from lorarium.bases.diffusers_base import load_diffusers
-
-    return load_diffusers(name, place)
+    kind = next(kind for kind in KINDS if kind.knows(name))
+    base: Base = importlib.import_module(f"lorarium.bases.{kind.module}").open_named(name, place)
+    return base

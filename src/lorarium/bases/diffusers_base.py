@@ -212,7 +212,7 @@ class FluxBase(DiffusersBase):
         return self._channels(size, 2 * self.scale)
 
 
-def load_diffusers(name: str, device: str = "cpu") -> Base:
+def open_named(name: str, device: str) -> Base:
     """A pipeline folder or a name on the hub."""
     folder = Path(name)
     if not folder.is_dir() and name.count("/") != 1:

@@ -42,10 +42,10 @@ def alphas_bar(steps: int = STEPS) -> Tensor:
 def framed(words: Tensor) -> Tensor:
     """Word numbers (n, k), 0 where there is none, as tokens (n, 16): start, words, end, nothing."""
     n, k = words.shape
-    rows = torch.zeros(n, PLACES, dtype=torch.long)
+    rows = torch.zeros(n, PLACES, dtype=torch.long, device=words.device)
     rows[:, 0] = START
     rows[:, 1 : k + 1] = words
-    rows[torch.arange(n), 1 + (words != 0).sum(1)] = END
+    rows[torch.arange(n, device=words.device), 1 + (words != 0).sum(1)] = END
     return rows
 
 

@@ -124,6 +124,10 @@ def _tokenizer(folder: Path) -> None:
     })  # fmt: skip
 
 
+def open_named(name: str, device: str) -> Micro2Base:
+    return load_folder(Path(name), device)
+
+
 def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) -> Micro2Base:
     """The base in a folder, refused when what it stands on changed."""
     index = _read(folder / "lorarium.json") if not unsigned else {"family": FAMILY}

@@ -16,7 +16,7 @@ from lorarium import trained
 from lorarium.bases.base import Text
 from lorarium.bases.micro import Micro, MicroConfig, text_mask
 from lorarium.errors import LorariumError
-from lorarium.formats.families.embedded import SHIPPED
+from lorarium.formats.families.embedded import SHIPPED, ships
 from lorarium.trained import FileKind
 from lorarium.world.mark import require_this_world, world_mark
 from lorarium.world.words import tokens
@@ -108,6 +108,10 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
     }
     trained.save(path, KIND, weights, header=header)
     return base_hash
+
+
+def open_named(name: str, device: str) -> MicroBase:
+    return load_micro(None if ships(name) else Path(name), device)
 
 
 def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:

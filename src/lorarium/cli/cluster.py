@@ -7,6 +7,7 @@ import click
 from lorarium.cli.common import (
     json_flag,
     library_option,
+    near_path,
     one_line,
     print_json,
     quiet_flag,
@@ -46,7 +47,7 @@ def command(
             title = f"{cluster.name} ({len(cluster.paths)} {cluster.family})"
             click.echo(click.style(one_line(title), bold=True))
             for path in cluster.paths[:SHOWN]:
-                click.echo("  " + one_line(path))
+                click.echo("  " + near_path(path))
             if len(cluster.paths) > SHOWN:
                 click.echo(f"  and {len(cluster.paths) - SHOWN} more")
         inside = sum(len(cluster.paths) for cluster in clusters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,12 +65,12 @@ device_option = click.option(
 
 
 def near_path(path: str) -> str:
-    """A path as it is shown: from here, when it is below the folder one is in; harmless."""
+    """A path as it is shown: from here where that is shorter; harmless."""
     try:
-        below = Path(path).relative_to(Path.cwd())
-    except (ValueError, OSError):  # elsewhere, or where one stands is gone
-        return one_line(path)
-    return one_line(str(below))
+        near = os.path.relpath(path) if os.path.isabs(path) else path
+    except (ValueError, OSError):  # another drive, or where one stands is gone
+        near = path
+    return one_line(min(path, near, key=len))
 
 
 def print_json(document: dict[str, Any]) -> None:

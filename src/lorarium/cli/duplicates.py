@@ -11,6 +11,7 @@ import click
 from lorarium.cli.common import (
     json_flag,
     library_option,
+    near_path,
     one_line,
     print_json,
     quiet_flag,
@@ -19,7 +20,7 @@ from lorarium.cli.common import (
 from lorarium.library import Library
 
 if TYPE_CHECKING:
-    from lorarium.library.duplicates import Group
+    from lorarium.library.copies import Group
 
 COPIES = ("identical bytes", "same weights")
 EXPLAINED = {
@@ -68,10 +69,10 @@ def lines(groups: Sequence[Group]) -> Iterator[str]:
     for name, members in groupby(groups, key=lambda group: group.name):
         yield click.style(f"{name.upper()} ({EXPLAINED[name]})", bold=True)
         for group in members:
-            yield f"{click.style(one_line(group.keeper), bold=True)}: {one_line(group.reason)}"
+            yield f"{click.style(near_path(group.keeper), bold=True)}: {one_line(group.reason)}"
             for copy in group.copies:
-                source = f" (of {one_line(copy.source)})" if copy.source else ""
-                yield f"  {one_line(copy.path)}: {one_line(', '.join(copy.changes))}{source}"
+                source = f" (of {near_path(copy.source)})" if copy.source else ""
+                yield f"  {near_path(copy.path)}: {one_line(', '.join(copy.changes))}{source}"
         yield ""
     if not groups:
         yield "no duplicates"

@@ -23,14 +23,14 @@ from lorarium.cli.progress import bar
 from lorarium.cli.suggest import Choice, Group
 from lorarium.errors import LorariumError, need_packages
 
-JUDGES = ("a", "b")
 split_option = click.option(
     "--split", type=Choice(["test", "validation", "train"]), default="test", show_default=True,
     help="Which part of the folder.",
 )  # fmt: skip
 judge_option = click.option(
-    "--judge", type=Choice(JUDGES), default="b", show_default=True, help="Who reports."
-)
+    "--judge", metavar="JUDGE", default="b", show_default=True,
+    help="Who reports: a, b, a judge's file, or its folder.",
+)  # fmt: skip
 
 
 @click.group("evaluate", cls=Group)
@@ -48,8 +48,8 @@ command.add_command(vote)
 @command.command("describe")
 @click.option("--refs", required=True, metavar="DIR", help="A folder made by `lorarium mint`.")
 @split_option
-@click.option("--judge", type=Choice(JUDGES), default="b", show_default=True,
-              help="Whose features compete.")  # fmt: skip
+@click.option("--judge", metavar="JUDGE", default="b", show_default=True,
+              help="Whose features compete: of a, b, a judge's file, or its folder.")  # fmt: skip
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
 @click.option(
     "--samples",
@@ -90,7 +90,7 @@ def describe(
     lorarium evaluate describe --refs zoo --quick
     lorarium evaluate describe --refs zoo -o figures --json
     """
-    need_torch("evaluate describe")
+    _ready("describe", judge)
     need_packages("`lorarium evaluate describe`", ("sklearn",), "library")
     from lorarium.bases.base import open_base
     from lorarium.evaluation.describe import Options, evaluate_describe
@@ -148,7 +148,7 @@ def merge(
     lorarium evaluate merge zoo --quick
     lorarium evaluate merge zoo -o figures --json
     """
-    need_torch("evaluate merge")
+    _ready("merge", judge)
     from lorarium.bases.base import open_base
     from lorarium.evaluation.merge import Options, evaluate_merge
     from lorarium.evaluation.merge.page import page, summary
@@ -211,7 +211,7 @@ def synth(
     lorarium evaluate synth --quick
     lorarium evaluate synth --refs zoo -o figures --json
     """
-    need_torch("evaluate synth")
+    _ready("synth", judge)
     from dataclasses import replace
 
     from lorarium.bases.base import open_base
@@ -240,6 +240,14 @@ def synth(
     )
     summary_text = None if quiet else summary(document)
     _keep(document, page(document), summary_text, folder / "synth", force, as_json)
+
+
+def _ready(name: str, judge: str) -> None:
+    """Refuse what could not be measured, before anything is drawn for it."""
+    need_torch(f"evaluate {name}")
+    from lorarium.evaluation.judges import load_judge
+
+    load_judge(judge)
 
 
 def _folder(out: str, name: str, force: bool) -> Path:

@@ -20,7 +20,7 @@ from lorarium.cli.common import (
     split_weight,
 )
 from lorarium.errors import LorariumError, need_packages
-from lorarium.formats.families.embedded import SHIPPED
+from lorarium.formats.families.embedded import ships
 
 if TYPE_CHECKING:
     from lorarium.evaluation.files.protocol import References
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--style-refs", metavar="DIR", help="Pictures in the style that they learned.")
 @click.option("--prompts", required=True, metavar="FILE", help="A prompt on each line.")
 @click.option("--judge", "judges", multiple=True, metavar="JUDGE",
-              help="a, b, a judge's file, embedding:FOLDER or chat:MODEL@URL; again for more. "
-              "[default: b, on micro-1]")  # fmt: skip
+              help="a, b, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL; again for "
+              "more. [default: b, on micro-1]")  # fmt: skip
 @click.option("--strangers", metavar="DIR", help="Pictures of others, near ones: what a judge must "
               "say no to, and what embedding judges take their threshold from.")  # fmt: skip
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
@@ -115,7 +115,7 @@ def files(
                 hint="--refs has pictures of the subject, --style-refs pictures in the style",
             )  # fmt: skip
         model = open_base(base, device)
-        if not judges and model.family != SHIPPED:
+        if not judges and not ships(model.family):
             raise LorariumError(
                 f"no judge of ours knows {model.family}", where="--judge",
                 hint="name embedding:FOLDER or chat:MODEL@URL",

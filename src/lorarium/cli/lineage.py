@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lorarium.cli.common import json_flag, library_option, one_line, print_json, quiet_flag
+from lorarium.cli.common import (
+    json_flag,
+    library_option,
+    near_path,
+    one_line,
+    print_json,
+    quiet_flag,
+)
 from lorarium.library import Library
 
 if TYPE_CHECKING:
     from lorarium.library import Lineage
-    from lorarium.library.lineage import HeaderStatement, Merge, Parent
+    from lorarium.library.lineage_answer import HeaderStatement, Merge, Parent
 
 
 @click.command("lineage")
@@ -43,7 +50,7 @@ def lines(answer: Lineage) -> Iterator[str]:
 
 
 def _plain_lines(answer: Lineage) -> Iterator[str]:
-    yield f"{answer.path} ({answer.family})"
+    yield f"{near_path(answer.path)} ({answer.family})"
     if answer.said_by_file:
         yield _statement(answer.said_by_file)
     if answer.merge:
@@ -51,19 +58,19 @@ def _plain_lines(answer: Lineage) -> Iterator[str]:
     if answer.copies:
         yield "copies and near copies:"
         for item in answer.copies:
-            yield f"  {item.path}: {item.relation}, {item.note}"
+            yield f"  {near_path(item.path)}: {item.relation}, {item.note}"
     if answer.run:
         yield "weights in common:"
         for item in answer.run:
-            yield f"  {item.cosine:+.2f} {item.path}: {item.note}"
+            yield f"  {item.cosine:+.2f} {near_path(item.path)}: {item.note}"
     if answer.children:
         yield "went into:"
         for child in answer.children:
-            yield f"  {_weight(child)}this in {child.path} ({_verdict(child)})"
+            yield f"  {_weight(child)}this in {near_path(child.path)} ({_verdict(child)})"
     if answer.start:
         yield "same trainer and seed, another subject:"
         for item in answer.start:
-            yield f"  {item.start:.2f} {item.path}"
+            yield f"  {item.start:.2f} {near_path(item.path)}"
     if not (answer.merge or answer.copies or answer.run or answer.children or answer.start):
         yield "nothing in the library is related to it by weights"
 
@@ -93,13 +100,13 @@ def _merge(merge: Merge) -> Iterator[str]:
     for parent in merge.parents:
         also = f", or its {len(parent.also)} copies" if len(parent.also) > 1 else ""
         also = f", or its copy {Path(parent.also[0]).name}" if len(parent.also) == 1 else also
-        yield f"  {_weight(parent)}{parent.path} ({_verdict(parent)}{also})"
+        yield f"  {_weight(parent)}{near_path(parent.path)} ({_verdict(parent)}{also})"
         for other in parent.instead:
-            yield f"    {other} fits as well"
+            yield f"    {near_path(other)} fits as well"
     if merge.by_module:
         yield "  (weights differ between modules)"
     if merge.via:
-        yield f"  (by way of {merge.via}, of which this was cut)"
+        yield f"  (by way of {near_path(merge.via)}, of which this was cut)"
     if not merge.exact and merge.verdict != "cannot be told":
         yield "  (weights from sketches: a parent's file is gone)"
 

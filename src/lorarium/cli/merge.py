@@ -140,17 +140,17 @@ def command(
     if dtype is None:
         merged, report.rounding = as_the_inputs(merged, adapters, report.rounding)
     written = formats.write(merged, out, dialect=dialect, **target)
-    facts = written_facts(out)
     if as_json:
         print_json(
             {"path": str(out), "modules": len(merged), "method": method, "weights": list(weights)}
-            | facts.to_json()
+            | written_facts(out).to_json()
             | merge_json(report)
         )
     elif not quiet:
         counts = f"{len(merged)} modules from {len(names)} files"
         lost = "" if report.truncation is None else f", {error_line(report.truncation)}"
-        click.echo(f"{plain(str(out))}: {counts}, {facts}{lost}{rounding_words(report.rounding)}")
+        facts = f"{written_facts(out)}{lost}{rounding_words(report.rounding)}"
+        click.echo(f"{plain(str(out))}: {counts}, {facts}")
         for note in report.notes:
             click.echo(f"  {plain(note)}")
     return loss_exit(written)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import ml_dtypes
@@ -14,14 +15,19 @@ import numpy as np
 from lorarium import formats
 from lorarium.algebra import Report, recompress
 from lorarium.cli.bake import read_for
+from lorarium.cli.batch import for_files
 from lorarium.cli.common import force_flag, json_flag, loss_exit, plain, print_json, quiet_flag
 from lorarium.cli.progress import bar
 from lorarium.cli.suggest import Choice
 from lorarium.cli.written import rank_words, written_facts
 from lorarium.errors import LorariumError
+from lorarium.formats.batch import is_batch, pairs
 from lorarium.formats.target import check_adapter_target
 from lorarium.mergers.lower_on import lower_on, require_no_rotations
 from lorarium.mergers.provenance import stamp
+
+if TYPE_CHECKING:
+    from lorarium.formats.report import WriteReport
 
 DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
@@ -72,35 +78,72 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Recompress a LoRA to a rank, an energy or a size.
+    """Recompress LoRAs to a rank, an energy or a size.
 
-    With the least possible error, which is said.
+    With the least possible error, which is said. A folder stands for every adapter below it, which
+    are written into the same tree; one that cannot be resized does not stop the others.
+
+    \b
+    lorarium resize ink.safetensors small.safetensors --rank 8
+    lorarium resize loras/ small/ --energy 0.95 --dtype fp16
     """
-    target: Any = {"force": force, "inputs": [source, base] if base else [source]}
-    check_adapter_target(out, **target)
     options: dict[str, Any] = {
         "rank": rank, "energy": energy, "size": size, "per_layer": per_layer
     }  # fmt: skip
-    if base is None:
-        adapter = formats.read(source)
-        require_no_rotations(adapter)
-        small, report = recompress(adapter, **options, dtype=DTYPES[dtype])
-    else:
-        if rank is None or energy is not None or size is not None or per_layer:
-            raise LorariumError("--base goes with --rank alone", hint="resize the result again")
-        adapter = read_for(str(source), base)
-        with bar("lowering", quiet or as_json) as show:
-            small, report = lower_on(base, adapter, rank=rank, dtype=DTYPES[dtype], progress=show)
-        options["base"] = base.name
-    stamped = stamp(small, [adapter], "resize", options | {"dtype": dtype})
-    written = formats.write(stamped, out, **target)
+    if base is not None and (rank is None or energy is not None or size is not None or per_layer):
+        raise LorariumError("--base goes with --rank alone", hint="resize the result again")
+    target: Any = {"force": force, "inputs": [source, base] if base else [source]}
+
+    batch = is_batch(source)
+
+    def work(path: Path, goal: Path) -> Resized:
+        if batch:  # the tree of the result is ours to make
+            goal.parent.mkdir(parents=True, exist_ok=True)
+        check_adapter_target(goal, **target)
+        if base is None:
+            adapter = formats.read(path)
+            require_no_rotations(adapter)
+            small, report = recompress(adapter, **options, dtype=DTYPES[dtype])
+        else:
+            assert rank is not None  # refused above
+            adapter = read_for(str(path), base)
+            with bar("lowering", quiet or as_json) as show:
+                small, report = lower_on(
+                    base, adapter, rank=rank, dtype=DTYPES[dtype], progress=show
+                )
+        named = options | ({"base": base.name} if base else {}) | {"dtype": dtype}
+        written = formats.write(stamp(small, [adapter], "resize", named), goal, **target)
+        return Resized(len(small), report, written)
+
+    if batch:
+        return for_files(
+            pairs(source, out), work, lambda goal, done: done.line(goal),
+            lambda goal, done: done.to_json(goal), as_json=as_json, quiet=quiet,
+            code=lambda done: loss_exit(done.written),
+        )  # fmt: skip
+    done = work(source, out)
     if as_json:
-        facts = written_facts(out).to_json()
-        print_json({"path": str(out), "modules": len(small), **facts, **report_json(report)})
+        print_json(done.to_json(out))
     elif not quiet:
-        facts_line = f"{len(small)} modules, {written_facts(out)}, {error_line(report)}"
-        click.echo(f"{plain(str(out))}: {facts_line}")
-    return loss_exit(written)
+        click.echo(done.line(out))
+    return loss_exit(done.written)
+
+
+@dataclass(frozen=True)
+class Resized:
+    """What was written of one file."""
+
+    modules: int
+    report: Report
+    written: WriteReport
+
+    def line(self, out: Path) -> str:
+        facts = f"{self.modules} modules, {written_facts(out)}, {error_line(self.report)}"
+        return f"{plain(str(out))}: {facts}"
+
+    def to_json(self, out: Path) -> dict[str, Any]:
+        facts = written_facts(out).to_json()
+        return {"path": str(out), "modules": self.modules, **facts, **report_json(self.report)}
 
 
 def report_line(report: Report) -> str:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lorarium.cli.common import json_flag, library_option, one_line, print_json, quiet_flag
+from lorarium.cli.common import (
+    json_flag,
+    library_option,
+    near_path,
+    one_line,
+    print_json,
+    quiet_flag,
+)
 from lorarium.errors import LorariumError
 from lorarium.library import Library
 
@@ -102,7 +109,7 @@ def plan_lines(plan: Plan, path: Path) -> Iterator[str]:
             mark = "x" if item.chosen else " "
             to = f" → {one_line(Path(item.to).name)}" if item.to else ""
             size = f", {item.bytes_to_win / 2**20:.1f} MiB" if item.bytes_to_win else ""
-            yield f"  [{mark}] {one_line(item.path)}{to}: {one_line(item.reason, 500)}{size}"
+            yield f"  [{mark}] {near_path(item.path)}{to}: {one_line(item.reason, 500)}{size}"
     if not plan.items:
         yield "nothing to tidy"
         return
@@ -111,7 +118,7 @@ def plan_lines(plan: Plan, path: Path) -> Iterator[str]:
         f"{_files(len(plan.chosen))} of {len(plan.items)} chosen, "
         f"{plan.bytes_to_win / 2**20:.1f} MiB to win"
     )
-    yield f"`lorarium tidy --apply` carries out {one_line(str(path))}"
+    yield f"`lorarium tidy --apply` carries out {near_path(str(path))}"
 
 
 def show(done: Tidied, verb: str, as_json: bool, quiet: bool) -> int:
@@ -119,7 +126,7 @@ def show(done: Tidied, verb: str, as_json: bool, quiet: bool) -> int:
         print_json(done.to_json())
     elif not quiet:
         for path, problem in done.problems:
-            click.echo(f"{one_line(path)}: {one_line(problem, 500)}")
+            click.echo(f"{near_path(path)}: {one_line(problem, 500)}")
         run = f" (run {done.run})" if done.run else ""
         click.echo(f"{_files(len(done.moved))} {verb}{run}")
     return 1 if done.problems else 0

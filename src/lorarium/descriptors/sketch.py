@@ -79,27 +79,42 @@ class Sketch:
     @classmethod
     def from_bytes(cls, data: bytes) -> Sketch:
         """The sketch in these bytes; refused when of another version or damaged."""
-        if len(data) < _HEAD.size or data[:4] != _MAGIC:
-            raise LorariumError("these bytes are no sketch")
-        _, version, length, *sizes, exponent = _HEAD.unpack_from(data)
-        if version != SKETCH_VERSION:
-            hint = "update lorarium" if version > SKETCH_VERSION else "sketch the adapter again"
-            raise LorariumError(f"this sketch is of version {version}", hint=hint)
-        kinds = [np.dtype(kind) for kind in _TYPES.values()]
-        starts = np.cumsum([_HEAD.size + length, *map(_bytes, sizes, kinds)]).tolist()
-        sizes.append(len(data) - starts[-1])
-        damaged = LorariumError("this sketch is damaged", hint="sketch the adapter again")
-        if sizes[:-1] != [PRODUCT, OUTPUT, INPUT, FACTS] or sizes[-1] not in (0, EFFECT):
-            raise damaged
-        product, output, input, numbers, effect = (
-            np.frombuffer(data, kind, size, start)
-            for kind, size, start in zip(kinds, sizes, starts, strict=False)
-        )
-        if not -200 < exponent <= 113 or not np.isfinite(numbers).all():
-            raise damaged
-        family = data[_HEAD.size : starts[0]].decode(errors="replace")
+        family, exponent, (product, output, input, numbers, effect) = _stored(data)
         units = _unit(output), _unit(input), numbers, _unit(effect)
         return cls(family, np.ldexp(product, exponent), *units)
+
+
+def product_and_input(data: bytes) -> tuple[Array, Array]:
+    """Of the sketch in these bytes `product` (float64) and `input` as it is stored, of any length;
+    the rest is not decoded."""
+    _, exponent, (product, _, input, *_) = _stored(data)
+    return np.ldexp(product.astype(np.float64), exponent), input.copy()
+
+
+def _stored(data: bytes) -> tuple[str, int, list[Array]]:
+    """Family, exponent and the numbers in these bytes, checked."""
+    if len(data) < _HEAD.size or data[:4] != _MAGIC:
+        raise LorariumError("these bytes are no sketch")
+    _, version, length, *sizes, exponent = _HEAD.unpack_from(data)
+    if version != SKETCH_VERSION:
+        hint = "update lorarium" if version > SKETCH_VERSION else "sketch the adapter again"
+        raise LorariumError(f"this sketch is of version {version}", hint=hint)
+    kinds = [np.dtype(kind) for kind in _TYPES.values()]
+    starts = np.cumsum([_HEAD.size + length, *map(_bytes, sizes, kinds)]).tolist()
+    sizes.append(len(data) - starts[-1])
+    if sizes[:-1] != [PRODUCT, OUTPUT, INPUT, FACTS] or sizes[-1] not in (0, EFFECT):
+        raise _damaged()
+    arrays = [
+        np.frombuffer(data, kind, size, start)
+        for kind, size, start in zip(kinds, sizes, starts, strict=False)
+    ]
+    if not -200 < exponent <= 113 or not np.isfinite(arrays[3]).all():
+        raise _damaged()
+    return data[_HEAD.size : starts[0]].decode(errors="replace"), exponent, arrays
+
+
+def _damaged() -> LorariumError:
+    return LorariumError("this sketch is damaged", hint="sketch the adapter again")
 
 
 def sketch(adapter: Adapter) -> Sketch:

@@ -118,6 +118,8 @@ def fit(
                 save()
     finally:
         save()
+    if step < steps:
+        print(f"the time is over: {step} of {steps} steps; run it again to go on", flush=True)
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(averaged[name])

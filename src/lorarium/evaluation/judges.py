@@ -21,18 +21,21 @@ import numpy as np
 import torch
 from torch import nn
 
+from lorarium import trained
 from lorarium.encoders.encode import encode
 from lorarium.encoders.nets import JudgeNet
-from lorarium.encoders.store import Card, PictureEncoder, load_encoder, shipped
-from lorarium.errors import LorariumError
+from lorarium.encoders.store import Card, PictureEncoder, load_encoder
+from lorarium.errors import LorariumError, quoted
 from lorarium.evaluation.patches import relative_distance
 from lorarium.evaluation.statistics import threshold_at
 from lorarium.evaluation.trials import Scores, Trials, score, style_trials, subject_trials, unit
+from lorarium.files import exists, files_inside, is_folder
 from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import tokens
 
 Array = np.ndarray
+NAMES = ("a", "b", "reporter")
 FALSE_ACCEPTS = 0.05
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 
@@ -136,11 +139,26 @@ def as_judge(encoder: PictureEncoder) -> Judge:
     )  # fmt: skip
 
 
+def judge_file(name: str) -> Path:
+    """Where a judge's weights lie: `a`, `b` and `reporter` (of family 2) are among the assets, all
+    else is a file, or a folder that holds one."""
+    if name in NAMES:
+        return trained.asset(f"judge_{name}")
+    path = Path(name)
+    if not exists(path):
+        raise LorariumError(f"no judge {quoted(name)}", hint="a, b, a judge's file, or its folder")
+    if not is_folder(path):
+        return path
+    files = files_inside(path, (".safetensors",))
+    if len(files) != 1:
+        what = f"a judge's folder holds one file of weights, this one {len(files)}"
+        raise LorariumError(what, where=name, hint="name the file")
+    return files[0]
+
+
 def load_judge(name: str = "b", device: str = "cpu") -> Judge:
-    """Judge `a`, `b` or `reporter` (of family 2) among the assets, or a file's path."""
-    if name in ("a", "b", "reporter"):
-        return as_judge(shipped(f"judge_{name}", device))
-    return as_judge(load_encoder(Path(name), device))
+    """A judge by its name, its file or its folder."""
+    return as_judge(load_encoder(judge_file(name), device))
 
 
 def trial_scores(net: nn.Module, trials: Trials, head: str) -> Scores:

@@ -1,4 +1,7 @@
-"""Figures and how sure they are: error rates, retrieval, paired differences, distances."""
+"""Figures and how sure they are: error rates, retrieval, paired differences, distances.
+
+Those that scikit-learn or scipy have are theirs (extra `library`), imported when asked for.
+"""
 
 from __future__ import annotations
 
@@ -35,19 +38,24 @@ def recall_at_1(scores: Array, truth: Array) -> float:
 
 
 def mean_average_precision(scores: Array, relevant: Array) -> float:
-    """Mean over queries of the average precision of their ranking; `relevant` is bool (q, c)."""
-    return float(np.nanmean(average_precision(scores, relevant)))
+    """Mean over queries of the average precision of their ranking; `relevant` is bool (q, c).
+    Queries to which nothing is relevant do not count."""
+    from sklearn.metrics import label_ranking_average_precision_score
+
+    asked = relevant.any(1)
+    if not asked.any():
+        return float("nan")
+    return float(label_ranking_average_precision_score(relevant[asked], scores[asked]))
 
 
 def average_precision(scores: Array, relevant: Array) -> Array:
     """Of each query's ranking (q,); nan where nothing is relevant."""
-    order = np.argsort(-scores, axis=1, kind="stable")
-    hits = np.take_along_axis(np.broadcast_to(relevant, scores.shape), order, axis=1)
-    precision = hits.cumsum(1) / np.arange(1, hits.shape[1] + 1)
-    count = hits.sum(1)
-    return np.divide(
-        (precision * hits).sum(1), count, out=np.full(len(hits), np.nan), where=count > 0
-    )
+    from sklearn.metrics import average_precision_score
+
+    return np.array([
+        average_precision_score(wanted, row) if wanted.any() else np.nan
+        for wanted, row in zip(relevant, scores, strict=True)
+    ])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,12 +101,9 @@ def permutation_null(
 
 def spearman(a: Array, b: Array) -> float:
     """Correlation of the ranks of two rows; equals share the mean of their ranks."""
+    from scipy.stats import spearmanr
 
-    def ranks(x: Array) -> Array:
-        _, place, count = np.unique(x, return_inverse=True, return_counts=True)
-        return np.asarray((np.cumsum(count) - (count - 1) / 2)[place])
-
-    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+    return float(spearmanr(a, b).statistic)
 
 
 def unbiased_mmd2(x: Array, y: Array, *, bandwidth: float | None = None) -> float:

@@ -7,7 +7,6 @@ disturbed) and in what the learned descriptor sees of either; learned on judged 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from lorarium import trained
 from lorarium.adapter import Adapter, Array
 from lorarium.descriptors.learned import aligned
 from lorarium.errors import LorariumError, need_packages
 from lorarium.forecasts.facts import Forecast, forecast
-from lorarium.formats import container
+from lorarium.trained import FileKind
 
-ASSET = Path(__file__).parent.parent / "assets" / "forecast.safetensors"  # of micro-1
-DRAFTED = ASSET.with_name("forecast-drafts.safetensors")  # of what drafts say besides
+ASSET = trained.asset("forecast")  # of micro-1
+DRAFTED = trained.asset("forecast-drafts")  # of what drafts say besides
+KIND = FileKind("forecast", "lorarium.recipes forecast", prefix="lorarium.")
 ROLES = ("subject", "style")
 ASKED = ("subject", "style", "both")
 
@@ -145,16 +146,9 @@ def shipped(path: Path) -> RatePredictor:
 
 
 def load_predictor(path: Path) -> RatePredictor:
-    if not path.is_file():
-        hint = "learn it: python -m lorarium.recipes forecast"
-        raise LorariumError("no rates are known", where=str(path), hint=hint)
-    raw = container.load(path)
-    try:
-        card = json.loads(raw.metadata["lorarium.card"])
-        tensors = {k: np.asarray(v).astype(np.float32) for k, v in raw.tensors.items()}
-        fits = len(tensors["weights"]) == len(SETTINGS) * len(ASKED)
-    except (KeyError, ValueError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise LorariumError("not a forecast's numbers", where=str(path))
-    return RatePredictor(tensors, card)
+    file = trained.load(path, KIND)
+    with trained.fitting(path):
+        tensors = file.floats()
+        if len(tensors["weights"]) != len(SETTINGS) * len(ASKED):
+            raise ValueError("weights")
+    return RatePredictor(tensors, file.card)

@@ -7,16 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from lorarium.adapter import Adapter
-from lorarium.errors import LorariumError, UnverifiedError, file_error
-from lorarium.files import exists, is_folder
+from lorarium.errors import LorariumError, UnverifiedError
 
-from . import experts, peft, programs
+from . import experts, programs
+from .batch import Outcome, for_each, pairs
 from .families import FAMILIES
-from .reading import FOLDERS, read_report
+from .reading import read_report
 from .report import Converted, ConvertReport
 from .writing import DType, write
-
-_SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 
 
 def convert(
@@ -40,96 +38,37 @@ def convert(
         raise LorariumError(
             "a dialect and a program are two answers to one question", hint="give --to or --for"
         )
-    start, goal = Path(source), Path(target)
-    if not exists(start):
-        raise LorariumError("no such file or folder", where=str(start))
-    if not is_folder(start) or is_peft(start):
-        if is_folder(goal) and to != "peft" and not is_peft(goal):
-            goal = goal / _name(Path(start.name), to)
-        pairs = [(start, goal)]
-    else:
-        pairs = [
-            (path, goal / _name(path.relative_to(start), to)) for path in adapters_under(start)
-        ]
-        if not pairs:
-            raise LorariumError("holds no adapters", where=str(start))
-    source_of: dict[Path, Path] = {}
-    files = []
-    for path, out in pairs:
-        if source_of.setdefault(out, path) != path:
-            what = f"{path}: {source_of[out]} is written under the same name, {out}"
-            files.append(Converted(str(path), str(out), error=what))
-        else:
-            files.append(_convert(path, out, to, dtype, expert, program, force, allow_loss, start))
-    return ConvertReport(tuple(files))
+    start = Path(source)
 
-
-def is_peft(folder: Path) -> bool:
-    """Whether a folder is one adapter: a PEFT folder, or one with a PEFT folder per network."""
-    return is_folder(folder) and (
-        (folder / peft.CONFIG).is_file()
-        or any((folder / name / peft.CONFIG).is_file() for name in FOLDERS)
-    )
-
-
-def adapters_under(folder: Path) -> list[Path]:
-    """Adapter files and PEFT folders under a folder, in order; links are not followed."""
-    paths: list[Path] = []
-    for here, folders, files in os.walk(folder):
-        if is_peft(Path(here)):
-            paths.append(Path(here))
-            folders.clear()
-            continue
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths += [
-            Path(here, name)
-            for name in sorted(files)
-            if name.endswith(_SUFFIXES) and not name.startswith(".")
-        ]
-    return [path for path in paths if not path.is_symlink()]
-
-
-def _name(path: Path, to: str | None) -> Path:
-    stem = path.with_suffix("") if path.suffix in _SUFFIXES else path
-    return stem if to == "peft" else stem.with_name(stem.name + ".safetensors")
-
-
-def _convert(
-    source: Path,
-    target: Path,
-    to: str | None,
-    dtype: DType | None,
-    expert: str | None,
-    program: str | None,
-    force: bool,
-    allow_loss: bool,
-    start: Path,
-) -> Converted:
-    names = str(source), str(target)
-    try:
-        adapter, report = read_report(source)
+    def work(path: Path, out: Path) -> Converted:
+        adapter, report = read_report(path)
         if report.family.id == "not-diffusion":
             evidence = "; ".join(report.family.evidence)
-            raise LorariumError(f"not a diffusion LoRA: {evidence}", where=str(source))
+            raise LorariumError(f"not a diffusion LoRA: {evidence}", where=str(path))
         if expert is not None:
             adapter = _assign(adapter, expert)
         row = programs.row_for(program, report.family.id) if program else None
-        target.parent.mkdir(parents=True, exist_ok=True)
+        out.parent.mkdir(parents=True, exist_ok=True)
         dialect = row.dialect if row else to
         written = write(
-            adapter, target, dialect, dtype, force=force, inputs=[start], keep_nonfinite=True
+            adapter, out, dialect, dtype, force=force, inputs=[start], keep_nonfinite=True
         )
         if row:
             more = programs.warnings(row, adapter, dict(report.kinds))
             written = replace(written, warnings=(*written.warnings, *more))
-        return Converted(*names, report, written, loss_allowed=allow_loss)
-    except UnverifiedError as error:
-        return Converted(*names, error=str(error), unverified=error.faults)
-    except OSError as error:
-        reason = f"{target}: cannot be written: {error.strerror}"
-        return Converted(*names, error=reason)
-    except Exception as error:
-        return Converted(*names, error=str(file_error(error, str(source))))
+        return Converted(str(path), str(out), report, written, loss_allowed=allow_loss)
+
+    plan = pairs(start, Path(target), as_folders=to == "peft")
+    return ConvertReport(tuple(map(_converted, for_each(plan, work))))
+
+
+def _converted(outcome: Outcome[Converted]) -> Converted:
+    if outcome.result is not None:
+        return outcome.result
+    problem = outcome.problem
+    faults = problem.faults if isinstance(problem, UnverifiedError) else {}
+    names = str(outcome.source), str(outcome.target)
+    return Converted(*names, error=str(problem), unverified=faults)
 
 
 def _assign(adapter: Adapter, expert: str) -> Adapter:

@@ -29,6 +29,8 @@ def save_folder(
     """
     _refuse_strangers(target)
     files = {name: tensors for name, tensors in draft.tensors.items() if tensors}
+    if files.keys() - draft.scales.keys():  # its config could name no rank
+        raise LorariumError("no low-rank change for PEFT to load", where=str(target))
 
     def fill(beside: Path) -> None:
         for name, tensors in files.items():

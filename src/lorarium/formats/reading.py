@@ -61,7 +61,12 @@ def open_source(path: Path | RemotePath) -> Source:
         return _open_remote(path)
     if is_folder(path):
         return _open_folder(path)
-    raw = container.load(path)
+    return source_of(container.load(path))
+
+
+def source_of(raw: container.RawFile) -> Source:
+    """A file that was loaded, with the PEFT config beside it where it has one."""
+    path = Path(str(raw.path))
     if raw.container != "safetensors" and (listed := positional.from_list(raw.tensors)):
         raw = replace(raw, tensors=listed[0], metadata={**raw.metadata, **listed[1]})
     if path.name in peft.WEIGHTS and is_regular(path.parent / peft.CONFIG):

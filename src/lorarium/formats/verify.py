@@ -160,6 +160,8 @@ def _low_rank(a: LowRank, b: LowRank) -> float:
         if a.rank == b.rank:
             return _others(take(a), a.scale, take(b), b.scale)
         return _cancelling(a, b)
+    if a.scale == b.scale and _same(a.up, b.up) and _same(a.down, b.down):
+        return 0.0  # the common case, before anything is widened
     up_a, down_a = _matrix(a.up) * a.scale, _matrix(a.down)
     up_b, down_b = _matrix(b.up) * b.scale, _matrix(b.down)
     if up_a.shape != up_b.shape or down_a.shape != down_b.shape:
@@ -176,6 +178,10 @@ def _low_rank(a: LowRank, b: LowRank) -> float:
     if size == 0.0:
         return 0.0 if error == 0.0 else math.inf
     return error / size
+
+
+def _same(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b)
 
 
 def _cancelling(a: LowRank, b: LowRank) -> float:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .answer import Answer, Match
     from .indexing import Indexed
     from .library import Library
-    from .lineage import Lineage
+    from .lineage_answer import Lineage
     from .query import Query
     from .samples import Sample, sample
     from .spaces import VectorSpace
@@ -22,7 +22,7 @@ _HOMES = {
     "VectorSpace": "spaces",
     "Indexed": "indexing",
     "Library": "library",
-    "Lineage": "lineage",
+    "Lineage": "lineage_answer",
     "Match": "answer",
     "Query": "query",
     "Sample": "samples",

@@ -26,10 +26,10 @@ class Match:
     `paths` are its files, the one that was asked for first; `facts` the row of that one, by the
     columns of `schema`. `why` says what brought it here: "name", "title", "trigger words", "tag",
     "folder", "base model", "author", "description" for words, "weights", "filter", and at the end
-    "typing: aniem → anime" for each word that was taken for another. The answer is
-    in order of `score`: `likeness` (the cosine of its vector with the query's, from -1 to 1) and
-    `text_score` (how much of the words its texts have, from 0 to 1) added up, as far as they are
-    there.
+    "typing: aniem → anime" for each word that was taken for another. The answer is in order of
+    `score`: `likeness` (the cosine of its vector with the query's, from -1 to 1) and `text_score`
+    (how much of the words its texts have, from 0 to 1) added up, as far as they are there; beside
+    a file or pictures those come first that have every word.
     """
 
     score: float

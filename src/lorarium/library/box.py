@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 
 from lorarium.errors import LorariumError
+from lorarium.library.query import LONGEST
 from lorarium.library.where import FIELDS, NUMBERS, Mask, comparison, inverse
 
 # what people call a field -> its name
@@ -55,6 +56,8 @@ class Box:
 
 def read_box(text: str) -> Box:
     """Nothing of it is ever executed or given to another language."""
+    if len(text) > LONGEST:
+        raise LorariumError(f"words to search for: at most {LONGEST} characters")
     box = Box()
     for part in PART.finditer(SPACED.sub(r"\1\2", text)):
         content = part["bare"] if part["quoted"] is None else part["quoted"]

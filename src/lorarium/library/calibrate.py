@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
@@ -105,11 +105,17 @@ def around(near: Near, count: int) -> Array:
     return near.scores[neighbours(near, count) or slice(1)]
 
 
-def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Calibration:
-    """From unit vectors of some of the library's `count` adapters; `nearest` is its search, and
-    `glance` a faster one that need not be exact."""
+def calibrate(sample: Iterable[Array], count: int, nearest: Search, glance: Search) -> Calibration:
+    """From unit vectors of some of the library's `count` adapters, looked at one by one; `nearest`
+    is its search, and `glance` a faster one that need not be exact."""
     best_scores, standings = [], []
-    for vector in sample[:LEFT_OUT]:
+    left_out: list[Array] = []
+    total, seen = np.zeros(1), 0
+    for vector in sample:
+        total, seen = total + vector, seen + 1
+        if len(left_out) < LEFT_OUT:
+            left_out.append(vector)
+    for vector in left_out:
         near = nearest(vector, AROUND_QUERY + TWINS)
         others = neighbours(near, AROUND_QUERY)
         ours = near.scores[others]
@@ -119,7 +125,7 @@ def calibrate(sample: Array, count: int, nearest: Search, glance: Search) -> Cal
             theirs = around(glance(first, AROUND_FOUND + TWINS), AROUND_FOUND)
             standings.append(float(standing(ours[:1], ours, theirs[None])[0]))
     ordered = np.sort(np.array(best_scores)), np.sort(np.array(standings or [COPY]))
-    return Calibration(count, *ordered, sample.mean(axis=0))
+    return Calibration(count, *ordered, (total / seen).astype(np.float32))
 
 
 def to_row(name: str, calibration: Calibration) -> dict[str, Any]:

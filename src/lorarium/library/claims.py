@@ -13,10 +13,12 @@ from lorarium.library.factored import Factored
 from lorarium.library.members import Member, Members
 from lorarium.library.origin import Origin, Origins
 from lorarium.library.parents import SURE, UNKNOWN
+from lorarium.library.recent import Recent
 from lorarium.library.stated import Statement, repeated, statement
 
 AGREES, REFUTED = 0.95, 0.6  # cosine with what a header says
 NAMED = 0.05  # cosine with a parent that a header names
+KEPT = 4000  # files whose statements are remembered
 ONE_WEIGHT = 0.02  # by how much the weight of a file may miss the one that the header gives
 
 
@@ -44,7 +46,7 @@ class Claims:
 
     def __init__(self, members: Members) -> None:
         self.members = members
-        self._claims: dict[str, Claim | None] = {}
+        self._claims: Recent[str, Claim | None] = Recent(KEPT)
 
     def statement(self, member: Member) -> Statement | None:
         factored = self.members.factored(member)

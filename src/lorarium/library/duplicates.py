@@ -1,91 +1,51 @@
-"""Files that hold one adapter, by what can be done about them.
+"""Files that hold one adapter, by what can be done about them (`copies`).
 
-*Identical bytes* and *same weights* are copies: all but the keeper can go. *Cut down*, *scaled or
-negated* and *near* ones are not, and are only shown. Sketches find candidates; equal bytes, equal
-fingerprints and the algebra of `compare` on the files decide.
+Sketches find candidates; equal bytes, equal fingerprints and the algebra of `compare` on the files
+decide.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lorarium.library.candidates import candidate_pairs
-from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, SCALED, Relation, compare
+from lorarium.library.candidates import (
+    candidate_pairs,
+    form_of,
+    forms_of,
+    print_of,
+    repeated_rows,
+    rows_with,
+)
+from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, Relation, compare
+from lorarium.library.copies import (
+    CLASSES,
+    IDENTICAL,
+    Copy,
+    Group,
+    Row,
+    copy_of,
+    file_place,
+    spare_bytes,
+)
 from lorarium.library.held import HeldWeights
 from lorarium.library.keeper import Contestant, order, reason, surplus
 from lorarium.library.snapshot import Snapshot
 from lorarium.library.weights import Weights
 
-IDENTICAL = "identical bytes"
-CLASSES = (IDENTICAL, SAME, CUT, SCALED, NEAR)
-COPIES = (IDENTICAL, SAME)
 OF_ROUNDING = 0.3  # of the rounding of a file: new float16 factors of bfloat16 ones have 0.2
 STRAINED = 0.85  # of a cut: more than the rounding of the two files themselves
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Copy:
-    """A file that is not the keeper. It is `factor` times it up to `error`, a share of its norm."""
-
-    path: str
-    changes: tuple[str, ...]  # from the keeper to this one
-    error: float
-    factor: float
-    size: int
-    source: str = ""  # the member of the keeper's group it was compared with, where it is another
-
-    @property
-    def cosine(self) -> float:
-        return max(0.0, 1 - self.error**2) ** 0.5 * (-1 if self.factor < 0 else 1)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "path": self.path,
-            "changes": list(self.changes),
-            "cosine": round(self.cosine, 6),
-            "error": float(f"{self.error:.4g}"),
-            "factor": float(f"{self.factor:.6g}"),
-            "size": self.size,
-            **({"source": self.source} if self.source else {}),
-        }
-
-
-@dataclass(frozen=True)
-class Group:
-    """Files that are one thing to one keeper; `bytes_to_win` is 0 unless they are copies."""
-
-    name: str  # one of CLASSES
-    family: str
-    keeper: str
-    reason: str
-    copies: tuple[Copy, ...]
-    bytes_to_win: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "class": self.name,
-            "family": self.family,
-            "keep": self.keeper,
-            "keeper": self.keeper,
-            "reason": self.reason,
-            "copies": [copy.to_json() for copy in self.copies],
-            "bytes_to_win": self.bytes_to_win,
-        }
 
 
 def duplicates(snapshot: Snapshot, where: str | None = None) -> list[Group]:
     """All groups, copies first, the largest gain first; no file is a copy in two of them."""
-    return groups_of(Links(snapshot, prints_of(snapshot, where)))
+    return groups_of(Links(snapshot, where))
 
 
-def prints_of(snapshot: Snapshot, where: str | None = None) -> list[Print]:
-    """The files that could be read, by their bytes and then by their fingerprints."""
-    files = snapshot.files if where is None else snapshot.files.filter(snapshot.mask(where))
-    rows = [row for row in files.to_pylist() if row["id"]]
+def prints_of(rows: Sequence[Row]) -> list[Print]:
+    """Files by their bytes and then by their fingerprints."""
     contents = [Content(same) for same in _by(rows, lambda row: row["id"])]
     return [Print(same) for same in _by(contents, lambda content: content.print)]
 
@@ -115,20 +75,18 @@ class Content:
 
     @property
     def print(self) -> tuple[str, str]:
-        # changes that are zero are all alike, which makes nobody a copy
-        known = self.row["described"] and self.row["fingerprint"]
-        return self.row["family"], self.row["fingerprint"] if known else self.row["id"]
+        return print_of(*(self.row[name] for name in ("family", "fingerprint", "id", "described")))
 
     def group(self) -> Group:
         first, *others = self.rows
         copies = []
         for row in others:
-            linked = _place(row) == _place(first)
+            linked = file_place(row) == file_place(first)
             word = "the same file by another name" if linked else "identical file"
             copies.append(Copy(row["path"], (word,), 0.0, 1.0, row["size"]))
         why = reason(Contestant(first), [Contestant(row) for row in others])
         return Group(
-            IDENTICAL, first["family"], first["path"], why, tuple(copies), _spare(self.rows)
+            IDENTICAL, first["family"], first["path"], why, tuple(copies), spare_bytes(self.rows)
         )
 
 
@@ -176,10 +134,10 @@ class Cluster:
         ]
         members.sort(key=lambda member: order(member[0]))
         (keeper, _), *others = members
-        copies = tuple(_copy(keeper.row, other.row, relation) for other, relation in others)
+        copies = tuple(copy_of(keeper.row, other.row, relation) for other, relation in others)
         why = reason(keeper, [other for other, _ in others])
         rows = [contestant.row for contestant, _ in members]
-        return Group(SAME, keeper.row["family"], keeper.row["path"], why, copies, _spare(rows))
+        return Group(SAME, keeper.row["family"], keeper.row["path"], why, copies, spare_bytes(rows))
 
 
 @dataclass(frozen=True)
@@ -199,15 +157,20 @@ class Link:
 
 
 class Links:
-    """What the candidates among the prints are to one another."""
+    """What the candidates among the prints are to one another; `prints` are those that something
+    is like."""
 
-    def __init__(self, snapshot: Snapshot, prints: Sequence[Print]) -> None:
-        self.prints = prints
-        by_id = {p.row["id"]: p for p in prints if p.row["described"]}
+    def __init__(self, snapshot: Snapshot, where: str | None = None) -> None:
+        files = snapshot.files if where is None else snapshot.files.filter(snapshot.mask(where))
+        rows, alone = repeated_rows(files)
+        self.prints = prints_of(rows)
+        forms = {p.row["id"]: form_of(p.row) for p in self.prints if p.row["described"]}
+        pairs = sorted(candidate_pairs(snapshot, forms | forms_of(alone)))
+        self.prints += prints_of(rows_with(alone, {id for pair in pairs for id in pair[:2]}))
+        by_id = {p.row["id"]: p for p in self.prints if p.row["described"]}
         cache = HeldWeights()
         self.all: list[Link] = []
-        pairs = candidate_pairs(snapshot, {id: p.row for id, p in by_id.items()})
-        for one, other, cosine in sorted(pairs):
+        for one, other, cosine in pairs:
             first, second = by_id[one], by_id[other]
             a, b = cache.weights(first.row), cache.weights(second.row)
             if a is not None and b is not None:
@@ -304,7 +267,7 @@ def _other_group(keeper: Cluster, members: Sequence[tuple[Cluster, Link]]) -> Gr
     copies = []
     for child, link in members:
         source = "" if link.one is root else link.one.row["path"]
-        copies.append(replace(_copy(link.one.row, child.root.row, link.relation), source=source))
+        copies.append(replace(copy_of(link.one.row, child.root.row, link.relation), source=source))
     if name == CUT:
         why = "the others are parts of it"
     else:
@@ -312,53 +275,3 @@ def _other_group(keeper: Cluster, members: Sequence[tuple[Cluster, Link]]) -> Gr
         why = reason(root.contestant(root.row, root.padding), rivals)
     copies.sort(key=lambda copy: (copy.error, copy.path))
     return Group(name, root.row["family"], root.row["path"], why, tuple(copies))
-
-
-def _copy(keeper: Row, row: Row, relation: Relation) -> Copy:
-    changes = tuple(changes_between(keeper, row, relation))
-    return Copy(row["path"], changes, relation.error, relation.factor, row["size"])
-
-
-def changes_between(a: Row, b: Row, relation: Relation) -> list[str]:
-    """What makes `b` of `a`, in words."""
-    words = []
-    if a["dialect"] != b["dialect"]:
-        words.append(f"dialect {a['dialect']} → {b['dialect']}")
-    if a["dtype"] and b["dtype"] and a["dtype"] != b["dtype"]:
-        words.append(f"{a['dtype']} → {b['dtype']}")
-    if a["rank"] is not None and b["rank"] is not None and a["rank"] != b["rank"]:
-        words.append(f"rank {a['rank']:g} → {b['rank']:g}")
-    if a["modules"] != b["modules"]:
-        words.append(f"{a['modules']} → {b['modules']} modules")
-    if relation.name == SAME:
-        if not words:
-            same = a["payload_sha256"] == b["payload_sha256"]
-            words.append("other metadata only" if same else "same change in other factors")
-        return words
-    if relation.name == SCALED and relation.factor == -1:
-        words.append("negated")
-    elif abs(relation.factor - 1) > 1e-3:
-        words.append(f"strength x {relation.factor:.4g}")
-    if relation.name == CUT:
-        words.append(f"error {relation.error:.1%}")
-    if relation.name == NEAR:
-        words.append(f"differs by {relation.error:.2g} of its norm")
-        if not relation.checked:
-            words.append("by the sketches alone: a file is not there any more")
-    return words
-
-
-def _place(row: Row) -> tuple[Any, ...]:
-    """Equal for two names of one file on the disk, which take no more room than one."""
-    return row["inode"], row["size"], row["modified"], row["changed"]
-
-
-def _spare(rows: Sequence[Row]) -> int:
-    """Bytes of all but the first."""
-    seen = {_place(rows[0])}
-    spare = 0
-    for row in rows[1:]:
-        if _place(row) not in seen:
-            seen.add(_place(row))
-            spare += row["size"]
-    return spare

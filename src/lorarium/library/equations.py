@@ -28,16 +28,17 @@ class Equations:
         self.target = target
         self.modules = target.sample()
         self._own = [_required(target.factor(m)) for m in self.modules]
+        self._own_rank = _mean_rank(self._own)
         self._seen = [[_seen(own, own)] for own in self._own]
-        self.candidates: list[Factored] = []
         self._factors: list[list[Factor | None]] = []
+        self._ranks: list[float] = []
         self._grams = np.zeros((len(self.modules), 0, 0))
 
     def extend(self, candidates: Sequence[Factored]) -> None:
         for candidate in candidates:
             factors = [candidate.factor(m) for m in self.modules]
-            self.candidates.append(candidate)
             self._factors.append(factors)
+            self._ranks.append(_mean_rank(factors))
             for own, factor, seen in zip(self._own, factors, self._seen, strict=True):
                 fits = factor is not None and len(factor.U) == len(own.U)
                 fits = fits and factor is not None and len(factor.V) == len(own.V)
@@ -66,9 +67,7 @@ class Equations:
 
     def rank(self, index: int) -> float:
         """The mean rank of a candidate; that of the target for -1."""
-        factors = self._own if index < 0 else self._factors[index]
-        ranks = [len(f.S) for f in factors if f is not None]
-        return float(np.mean(ranks)) if ranks else 0.0
+        return self._own_rank if index < 0 else self._ranks[index]
 
     def cut(self, chosen: Sequence[int], weights: Array) -> float:
         """The energy of Σ wᵢ Dᵢ outside what the target sees: what truncation took away."""
@@ -160,6 +159,11 @@ def solve(grams: Array, chosen: Sequence[int]) -> Solution:
 def _required(factor: Factor | None) -> Factor:
     assert factor is not None
     return factor
+
+
+def _mean_rank(factors: Sequence[Factor | None]) -> float:
+    ranks = [len(f.S) for f in factors if f is not None]
+    return float(np.mean(ranks)) if ranks else 0.0
 
 
 def _seen(own: Factor, factor: Factor) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from lorarium.adapter import Array
 
 AT_ONCE = 2**24  # coordinates that are compared in full anyway: a few milliseconds
+ROWS = 2**12  # that are looked at together, where all are
 SCREENED = 2000  # candidates of the screening for up to a hundred results
 GLANCED = 300  # where a few near ones will do, be they the nearest or not
 
@@ -22,14 +23,16 @@ class Exact:
         self.vectors = vectors
         self.small = vectors.size <= AT_ONCE
         if self.small:
-            self._full = vectors.astype(np.float32)
+            self._full = vectors.astype(np.float32, copy=False)
             return
         n = len(vectors)
         self._middle = vectors[:: max(1, n // 1000)].astype(np.float32).mean(axis=0)
         # vectors that all lean to one side would otherwise share most signs
-        signs = np.packbits(vectors > self._middle.astype(vectors.dtype), axis=1)
-        padded = np.zeros((n, -(-signs.shape[1] // 8) * 8), np.uint8)
-        padded[:, : signs.shape[1]] = signs
+        middle = self._middle.astype(vectors.dtype)
+        padded = np.zeros((n, -(-vectors.shape[1] // 64) * 8), np.uint8)
+        for i in range(0, n, ROWS):
+            signs = np.packbits(vectors[i : i + ROWS] > middle, axis=1)
+            padded[i : i + ROWS, : signs.shape[1]] = signs
         self._signs = np.ascontiguousarray(padded.view(np.uint64).T)
 
     def __len__(self) -> int:
@@ -41,7 +44,7 @@ class Exact:
             return self.vectors[rows].astype(np.float32) @ query
         if self.small:
             return self._full @ query
-        parts = [self.vectors[i : i + 2**15] for i in range(0, len(self), 2**15)]
+        parts = [self.vectors[i : i + ROWS] for i in range(0, len(self), ROWS)]
         return np.concatenate([part.astype(np.float32) @ query for part in parts])
 
     def nearest(

@@ -9,8 +9,16 @@ import pyarrow as pa
 
 from lorarium.adapter import Array
 from lorarium.library.calibrate import ROW, TABLE, calibrate, to_row
-from lorarium.library.snapshot import Snapshot
-from lorarium.library.spaces import APPROXIMATE, BATCH, FILES, VectorSpace, read_sketches
+from lorarium.library.snapshot import FamilySpace, Snapshot
+from lorarium.library.spaces import (
+    APPROXIMATE,
+    BATCH,
+    FILES,
+    TOGETHER,
+    VectorSpace,
+    batches,
+    read_sketches,
+)
 from lorarium.library.store import VECTOR, Store
 
 DRIFT = 0.1  # of the adapters may come or go before a calibration is made again
@@ -21,26 +29,26 @@ def fill(store: Store, encoders: Mapping[str, VectorSpace], done: Callable[[int]
     names = store.names()
     if FILES not in names:
         return
-    rows = store.read(FILES, ["id", "family", "described"]).to_pydict()
-    ids_of_family: dict[str, set[str]] = {}
-    for id, family, described in zip(*rows.values(), strict=True):
+    rows = store.read(FILES, ["id", "family", "described"], places=True).to_pydict()
+    places_of_family: dict[str, dict[str, int]] = {}  # of the sketch of each content
+    for id, family, described, place in zip(*rows.values(), strict=True):
         if described:
-            ids_of_family.setdefault(family, set()).add(id)
-    current = {e.table(family) for e in encoders.values() for family in ids_of_family}
+            places_of_family.setdefault(family, {}).setdefault(id, place)
+    current = {e.table(family) for e in encoders.values() for family in places_of_family}
     for name in names - {FILES}:
         if name.partition(".")[0] in encoders and name not in current:
             store.drop(name)
     changed: set[str] = set()
-    for family, ids in ids_of_family.items():
-        changed |= _fill_family(store, encoders, family, ids, done)
-    calibrate_spaces(store, encoders, ids_of_family, changed)
+    for family, places in places_of_family.items():
+        changed |= _fill_family(store, encoders, family, places, done)
+    calibrate_spaces(store, encoders, places_of_family, changed)
 
 
 def _fill_family(
     store: Store,
     encoders: Mapping[str, VectorSpace],
     family: str,
-    ids: set[str],
+    places: Mapping[str, int],
     done: Callable[[int], None],
 ) -> set[str]:
     """Each sketch that is missing anywhere is read once; returns the tables that changed."""
@@ -50,18 +58,20 @@ def _fill_family(
     changed = set()
     for name in spaces:
         have[name] = set(store.read(name, ["id"])["id"].to_pylist()) if name in names else set()
-        if stale := sorted(have[name] - ids):
+        if stale := sorted(have[name] - places.keys()):
             store.remove(name, "id", stale)
             changed.add(name)
-    missing = sorted(set().union(*(ids - known for known in have.values())))
-    for start in range(0, len(missing), BATCH):
+    missing = sorted(set().union(*(places.keys() - known for known in have.values())))
+    for some in batches(missing, BATCH):
         vectors_by_space: dict[str, dict[str, Array]] = {name: {} for name in spaces}
-        for id, sketch in read_sketches(store, missing[start : start + BATCH]):
+        sketches = read_sketches(store, {id: places[id] for id in some})
+        for group in batches(sketches, TOGETHER):
             for name, encoder in spaces.items():
-                full = None if id in have[name] else encoder.full(sketch)
-                short = None if full is None else encoder.short(full)
-                if short is not None:
-                    vectors_by_space[name][id] = short
+                lacking = [(id, sketch) for id, sketch in group if id not in have[name]]
+                shorts = encoder.shorts([sketch for _, sketch in lacking]) if lacking else []
+                for (id, _), short in zip(lacking, shorts, strict=True):
+                    if short is not None:
+                        vectors_by_space[name][id] = short
         for name, vectors in vectors_by_space.items():
             if vectors:
                 store.put(name, "id", vector_table(list(vectors), np.stack([*vectors.values()])))
@@ -86,13 +96,12 @@ def calibrate_spaces(
             if name not in changed and name in snapshot.calibrations:
                 continue
             if name in snapshot.tables:
-                space = snapshot.space(encoder, family)
+                # not kept by the snapshot: its vectors go when the next space is looked at
+                space = FamilySpace(snapshot, encoder, family)
                 old = snapshot.calibrations.get(name)
                 if old is None or abs(space.count - old.count) > DRIFT * old.count:
-                    sample = space.sample()
-                    rows.append(
-                        to_row(name, calibrate(sample, space.count, space.nearest, space.glance))
-                    )
+                    known = calibrate(space.sample(), space.count, space.nearest, space.glance)
+                    rows.append(to_row(name, known))
     if rows:
         store.put(TABLE, "name", pa.Table.from_pylist(rows, ROW))
         store.tidy(TABLE)

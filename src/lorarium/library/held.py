@@ -13,7 +13,9 @@ from lorarium.library.schema import SIGNATURE
 from lorarium.library.weights import Weights
 from lorarium.remote import RemotePath, as_place, open_remote
 
-BYTES = 2**30  # of files
+BYTES = 2**30  # of files, and of what is kept beside each of their modules
+MODULE = 2**12
+FILES = 256  # each of which is open as long as it is mapped
 
 
 class HeldWeights:
@@ -21,14 +23,18 @@ class HeldWeights:
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, tuple[int, Weights | None]] = OrderedDict()
+        self._bytes = 0
 
     def weights(self, row: Mapping[str, Any]) -> Weights | None:
         """None when the file of a row is gone, cannot be read, or is not what it was."""
         id = row["id"]
         if id not in self._held:
-            self._held[id] = row["size"], _read(row)
-            while len(self._held) > 2 and sum(size for size, _ in self._held.values()) > BYTES:
-                self._held.popitem(last=False)
+            weights = _read(row)
+            size = MODULE * (1 + len(weights.adapter)) + row["size"] if weights else MODULE
+            self._held[id] = size, weights
+            self._bytes += size
+            while len(self._held) > 2 and (self._bytes > BYTES or len(self._held) > FILES):
+                self._bytes -= self._held.popitem(last=False)[1][0]
         self._held.move_to_end(id)
         return self._held[id][1]
 

@@ -30,7 +30,12 @@ def default_encoders(asset: Path | None = None) -> dict[str, VectorSpace]:
     open_ = functools.cache(functools.partial(learned.load_learned, path))
     families = frozenset({str(card["family"])})
     probe = VectorSpace(
-        "probe", version, lambda s: open_().probes([s])[0], families=families, stored=PROBE_SIZE
+        "probe",
+        version,
+        lambda s: open_().probes([s])[0],
+        families=families,
+        stored=PROBE_SIZE,
+        together=lambda sketches: open_().probes(sketches),
     )
     aligned = VectorSpace(
         "aligned",
@@ -40,6 +45,7 @@ def default_encoders(asset: Path | None = None) -> dict[str, VectorSpace]:
         words=lambda text: _words(open_(), text),
         families=families,
         thresholds={kind: float(score) for kind, score in card.get("least", {}).items()},
+        together=lambda sketches: open_().aligned(sketches),
     )
     return {**BUILT_IN, probe.name: probe, aligned.name: aligned}
 
@@ -55,8 +61,4 @@ def _pictures(networks: Learned, paths: Sequence[Path]) -> Array:
 def _words(networks: Learned, text: str) -> Array:
     """Texts were learned with an article, which people leave out."""
     prompt = text if text.lower().startswith(("a ", "an ")) else f"a {text}"
-    try:
-        return networks.words([prompt])[0]
-    except LorariumError as error:
-        hint = f"{error.hint}; --where 'text ~ WORD' looks in names, titles and tags"
-        raise LorariumError(error.what, where="words", hint=hint) from None
+    return networks.words([prompt])[0]

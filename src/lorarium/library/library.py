@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from lorarium.adapter import Adapter
     from lorarium.library.answer import Answer
     from lorarium.library.clusters import Cluster
-    from lorarium.library.duplicates import Group
+    from lorarium.library.copies import Group
     from lorarium.library.indexing import Indexed, Progress
-    from lorarium.library.lineage import Lineage
+    from lorarium.library.lineage_answer import Lineage
     from lorarium.library.page import Drawn
     from lorarium.library.query import Query
     from lorarium.library.snapshot import Snapshot

@@ -17,10 +17,11 @@ from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
 from lorarium.library.answer import Match
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
-from lorarium.library.query import Kind, Query, picture_files
+from lorarium.library.query import Kind, Query
 from lorarium.library.snapshot import FamilySpace, Near, Snapshot
 from lorarium.library.spaces import VectorSpace, for_adapters, for_kinds, unit
 from lorarium.library.subject import subject
+from lorarium.pictures import picture_files
 
 WEIGHTS = "weights"  # in a match's `why`
 INSTEAD = "search by a LoRA file that draws alike, or by words of names and tags"
@@ -123,12 +124,12 @@ def _word_vectors(encoder: VectorSpace, words: Sequence[str]) -> list[Array | No
 
 
 def _picture_vectors(encoder: VectorSpace, queries: Sequence[Query]) -> list[Array | None]:
-    pictures = [path for q in queries if q.kind == "pictures" for path in picture_files(q.content)]
-    if not pictures:
+    places = [query.content for query in queries if query.kind == "pictures"]
+    if not places:
         return []
     if encoder.pictures is None:
         raise LorariumError(f"the space {encoder.name} knows no pictures", hint=INSTEAD)
-    return [unit(encoder.pictures(pictures))]
+    return [unit(encoder.pictures(picture_files(places)))]
 
 
 def matched(snapshot: Snapshot, near: Near, k: int, without: Collection[str] = ()) -> list[Match]:
@@ -148,7 +149,7 @@ def related(snapshot: Snapshot, row: dict[str, Any], matches: Sequence[Match]) -
     from lorarium.library.relate import Weights, relation
 
     asked = Weights(row, Sketch.from_bytes(row["sketch"]))
-    sketches = snapshot.sketches([str(match.facts["id"]) for match in matches])
+    sketches = dict(snapshot.sketches([str(match.facts["id"]) for match in matches]))
     return [
         replace(match, relation=relation(asked, Weights(match.facts, sketches[match.facts["id"]])))
         for match in matches

@@ -143,6 +143,7 @@ function draw() {
   for (let i = 0; i < count; i++) if (lit(i)) on.push(i); else dot(i, size * 0.8);
   for (const i of on) { pen.fillStyle = colors[i]; dot(i, size); shown++; }
   for (const i of data.marked) ring(i, size, style.getPropertyValue("--ink"));
+  writeNames(on, size, style);
   document.getElementById("count").textContent =
     shown === count ? "" : `${shown.toLocaleString()} of ${count.toLocaleString()}`;
 }
@@ -165,6 +166,39 @@ function ring(i, size, ink) {
   pen.stroke();
   pen.textAlign = "center";
   pen.fillText(data.title[i] || data.path[i], x, y - size - 10);
+  pen.textAlign = "start";
+}
+
+const FEW = 40;
+
+// clusters where they lie, and every point where few are in sight; none stands on another
+function writeNames(on, size, style) {
+  const names = data.names.map(name => [name.text, name.x, name.y, 0, "600 14px", "--ink"]);
+  const seen = on.filter(i => {
+    const x = left + scale * data.x[i], y = top_ + scale * data.y[i];
+    return x > 0 && y > 0 && x < wide && y < high;
+  });
+  if (seen.length <= FEW) {
+    for (const i of seen) {
+      const name = data.title[i] || data.path[i].replace(/^.*[/\\]|\.[^.]*$/g, "");
+      names.push([name.slice(0, 40), data.x[i], data.y[i], size + 4, "12px", "--soft"]);
+    }
+  }
+  const taken = [];
+  pen.textAlign = "center";
+  pen.lineWidth = 3;
+  pen.strokeStyle = style.getPropertyValue("--paper");
+  for (const [text, px, py, lift, font, ink] of names) {
+    const x = left + scale * px, y = top_ + scale * py - lift;
+    pen.font = font + " system-ui, sans-serif";
+    const half = pen.measureText(text).width / 2 + 3;
+    const box = [x - half, y - 14, x + half, y + 4];
+    if (taken.some(t => box[0] < t[2] && t[0] < box[2] && box[1] < t[3] && t[1] < box[3])) continue;
+    taken.push(box);
+    pen.strokeText(text, x, y);
+    pen.fillStyle = style.getPropertyValue(ink);
+    pen.fillText(text, x, y);
+  }
   pen.textAlign = "start";
 }
 

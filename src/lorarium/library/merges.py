@@ -35,11 +35,11 @@ def fit(target: Array, candidates: Array, known: int) -> Fit:
     """
     target = target.astype(np.float64)
     total = float(target @ target)
-    candidates = candidates.astype(np.float64)
+    energies = np.einsum("ij,ij->i", candidates, candidates)
     chosen: list[int] = []
     chances: list[float] = []
     while total and len(chosen) < min(MOST, len(candidates)):
-        gains, left = _gains(target, candidates, chosen)
+        gains, left = _gains(target, candidates, energies, chosen)
         best = int(np.argmax(gains))
         if left <= DONE * total:
             break
@@ -48,25 +48,28 @@ def fit(target: Array, candidates: Array, known: int) -> Fit:
             break
         chosen.append(best)
         chances.append(chance)
-        _swap(target, candidates, chosen)
+        _swap(target, candidates, energies, chosen)
     if not chosen:
         return Fit((), np.zeros(0), 0.0, ())
-    weights = np.linalg.lstsq(candidates[chosen].T, target, rcond=None)[0]
+    weights = np.linalg.lstsq(candidates[chosen].astype(np.float64).T, target, rcond=None)[0]
     rest = target - weights @ candidates[chosen]
     return Fit(tuple(chosen), weights, 1 - float(rest @ rest) / total, tuple(chances))
 
 
-def _gains(target: Array, candidates: Array, chosen: Sequence[int]) -> tuple[Array, float]:
+def _gains(
+    target: Array, candidates: Array, energies: Array, chosen: Sequence[int]
+) -> tuple[Array, float]:
     """By how much each candidate would lessen the square of what is left, and that square."""
-    rest, free = target, candidates
-    if len(chosen):
-        Q = np.linalg.qr(candidates[list(chosen)].T)[0]
-        rest = target - Q @ (Q.T @ target)
-        free = candidates - (candidates @ Q) @ Q.T
-    sizes = np.einsum("ij,ij->i", free, free)
-    usable = sizes > SAME * np.einsum("ij,ij->i", candidates, candidates)
-    gains = np.where(usable, (free @ rest) ** 2 / np.where(usable, sizes, 1), 0)
-    return gains, float(rest @ rest)
+    Q = np.linalg.qr(candidates[list(chosen)].astype(np.float64).T)[0]
+    rest = target - Q @ (Q.T @ target)
+    left = float(rest @ rest)
+    # in the candidates' own precision: only the sums over what they have in common are taken, and
+    # what is left is at right angles to what is chosen
+    seen = np.column_stack([rest / (left**0.5 or 1), Q]).astype(candidates.dtype)
+    inside = (candidates @ seen).astype(np.float64)
+    sizes = energies - np.einsum("ij,ij->i", inside[:, 1:], inside[:, 1:])
+    usable = sizes > SAME * energies
+    return left * np.where(usable, inside[:, 0] ** 2 / np.where(usable, sizes, 1), 0), left
 
 
 def _chance(gains: Array, best: int, left: float, m: int, known: int) -> float:
@@ -78,12 +81,12 @@ def _chance(gains: Array, best: int, left: float, m: int, known: int) -> float:
     return known * erfc(float(z[best]) / spread / sqrt(2))
 
 
-def _swap(target: Array, candidates: Array, chosen: list[int]) -> None:
+def _swap(target: Array, candidates: Array, energies: Array, chosen: list[int]) -> None:
     for _ in range(3):
         before = list(chosen)
         for place in range(len(chosen)):
             others = chosen[:place] + chosen[place + 1 :]
-            gains, _ = _gains(target, candidates, others)
+            gains, _ = _gains(target, candidates, energies, others)
             gains[others] = 0
             chosen[place] = int(np.argmax(gains))
         if chosen == before:

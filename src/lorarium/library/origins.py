@@ -20,8 +20,10 @@ from lorarium.library.origin import Origin, Origins, scaled
 from lorarium.library.parent_candidates import TWIN, ParentCandidates
 from lorarium.library.parents import LIKELY, ROUNDING, SURE, UNKNOWN, Explanation, explain
 from lorarium.library.possible import possible_origins
+from lorarium.library.recent import Recent
 
 FIRST, ROUNDS, MOST = 16, 3, 40  # candidates
+KEPT = 4000  # files whose answers are remembered
 NEARLY = 0.995  # share of the energy that a sum explains, where sketches are all there is
 
 Fit = tuple[ParentCandidates, Explanation | None]
@@ -39,8 +41,8 @@ class Searcher:
     def __init__(self, members: Members) -> None:
         self.members = members
         self.claims = Claims(members)
-        self._answers: dict[tuple[str, str], Origins | None] = {}
-        self._cut_from: dict[str, list[tuple[Member, float]]] = {}
+        self._answers: Recent[tuple[str, str], Origins | None] = Recent(3 * KEPT)
+        self._cut_from: Recent[str, list[tuple[Member, float]]] = Recent(KEPT)
         self._last_fit: tuple[str, Fit | None] = ("", None)  # large: one is held
 
     def origins(self, asked: Member) -> Origins | None:
@@ -121,6 +123,7 @@ class Searcher:
     def _fit(self, asked: Member) -> Fit | None:
         """The best sum, and the candidates that it was found among."""
         if self._last_fit[0] != asked.key:
+            self._last_fit = "", None  # goes before the next one is made
             self._last_fit = asked.key, self._fit_sum(asked)
         return self._last_fit[1]
 
@@ -133,7 +136,7 @@ class Searcher:
         claimed = [files[0] for files in claim.inputs if files] if claim else []
         pool = ParentCandidates(self.members, able, Equations(target))
         near = np.argsort(-np.abs(pool.units @ asked.unit))[:FIRST].tolist()
-        picked = merges.fit(asked.sketch.product, pool.units, self.members.product.count).chosen
+        picked = merges.fit(asked.unit, pool.units, self.members.product.count).chosen
         pool.add([*pool.places(claimed), *near, *picked])
         explanation = None
         for _ in range(ROUNDS):
@@ -175,14 +178,14 @@ class Searcher:
         """The sum that sketches see when a file that may be a parent is gone."""
         if not pool.gone:
             return None
-        fit = merges.fit(asked.sketch.product, pool.units, self.members.product.count)
+        fit = merges.fit(asked.unit, pool.units, self.members.product.count)
         files = [pool.able[i] for i in fit.chosen]
         if len(files) < 2 or fit.explained < NEARLY:
             return None
         parents = []
         for weight, m in zip(fit.weights, files, strict=True):
             noise = float(np.sqrt((1 - fit.explained) / len(asked.unit)))
-            off, w = 4 * asked.norm / m.norm * noise + 0.01, float(weight) / m.norm
+            off, w = 4 * asked.norm / m.norm * noise + 0.01, float(weight) * asked.norm / m.norm
             share = (w * m.norm / asked.norm) ** 2
             parents.append(Origin((m,), w, w - off, w + off, share, LIKELY))
         return Origins(tuple(parents), 1 - fit.explained, 0.0, False, LIKELY, False)

@@ -20,6 +20,7 @@ from lorarium.errors import LorariumError, one_line, quoted
 from lorarium.formats.target import write_atomically
 from lorarium.library.clusters import clusters, family_vectors
 from lorarium.library.layout import places, squares
+from lorarium.library.map_names import cluster_names
 from lorarium.library.snapshot import Snapshot
 
 TEXTS = ("cluster", "tag", "family", "dialect", "kind", "dtype", "tool", "base", "author", "folder")
@@ -189,6 +190,10 @@ def _data(points: Points, color: str) -> dict[str, Any]:
             [one_line(w, 60) for w in (*row["words"], *row["tags"])][:MOST_WORDS] for row in rows
         ],
         "also": [row["also"] for row in rows],
+        "names": [
+            {"text": one_line(name, 40), "x": round(x * scale), "y": round(y * scale)}
+            for name, x, y in cluster_names(rows, points.xy)
+        ],
         "marked": [i for i, row in enumerate(rows) if row["marked"]],
         "fields": fields,
         "color": color if color in fields else "family",

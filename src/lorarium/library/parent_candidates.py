@@ -64,9 +64,9 @@ class ParentCandidates:
         """Those that point where the best sum of the chosen ones leaves something."""
         everyone = range(len(self.chosen))
         weights = solve(self.equations.grams.sum(axis=0)[None], everyone).weights[0]
-        rest = asked.sketch.product.astype(np.float64)
+        rest = asked.norm * asked.unit.astype(np.float64)
         for weight, i in zip(weights, self.chosen, strict=True):
-            rest = rest - weight * self.able[i].sketch.product
+            rest -= weight * self.able[i].norm * self.units[i]
         size = float(np.linalg.norm(rest)) or 1.0
         scores = np.abs(self.units @ (rest / size))
         scores[self.chosen] = 0

@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.errors import need_packages, one_line
 from lorarium.formats.target import write_atomically
+from lorarium.library.map_names import FEW, cluster_names, point_name, without_overlap
 from lorarium.library.page import NUMBERS, Points
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
 
 WIDTH, LEGEND, MARGIN, TWICE = 1200, 260, 40, 2
 PAPER, INK, SOFT = (255, 255, 255), (34, 34, 34), (120, 120, 120)
@@ -51,12 +56,7 @@ def write_picture(out: Path, points: Points, color: str, *, force: bool = False)
     for family, count, x, y, _ in points.panels:
         at = (MARGIN + x * scale, MARGIN + y * scale - 24)
         pen.text(at, _plain(f"{family} ({count})"), fill=INK, font_size=15)
-    far = radius / TWICE + 5
-    for facts, (x, y) in zip(points.rows, MARGIN + points.xy * scale, strict=True):
-        if facts["marked"]:
-            pen.ellipse((x - far, y - far, x + far, y + far), outline=INK, width=2)
-            name = _plain(facts["title"] or facts["shown"])
-            pen.text((x, y - far - 4), name, fill=INK, font_size=15, anchor="mb")
+    _write_names(pen, points, MARGIN + points.xy * scale, radius / TWICE)
     pen.text((WIDTH, MARGIN - 24), color, fill=SOFT, font_size=14)
     for row, (name, fill) in enumerate(legend):
         top = MARGIN + 22 * row
@@ -65,6 +65,39 @@ def write_picture(out: Path, points: Points, color: str, *, force: bool = False)
     stream = io.BytesIO()
     picture.save(stream, "png")
     write_atomically(out, [stream.getvalue()], force=force)
+
+
+def _write_names(pen: ImageDraw.ImageDraw, points: Points, xy: Array, radius: float) -> None:
+    """Marked points, then clusters, then, where there are few, every other point; a name that
+    would stand on another is left out."""
+    far = radius + 5
+    names: list[tuple[str, float, float]] = []
+    for row, (x, y) in zip(points.rows, xy, strict=True):
+        if row["marked"]:
+            pen.ellipse((x - far, y - far, x + far, y + far), outline=INK, width=2)
+            names.append((row["title"] or row["shown"], x, y - far - 4))
+    marked = len(names)
+    names += cluster_names(points.rows, xy)
+    clusters = len(names)
+    if len(points.rows) <= FEW:
+        names += [
+            (point_name(row), x, y - radius - 3)
+            for row, (x, y) in zip(points.rows, xy, strict=True)
+            if not row["marked"]
+        ]
+    texts = [_plain(name) for name, _, _ in names]
+    sizes = [15 if i < clusters else 11 for i in range(len(names))]
+    boxes = [
+        pen.textbbox((x, y), text, font_size=size, anchor="mb")
+        for text, size, (_, x, y) in zip(texts, sizes, names, strict=True)
+    ]
+    for i, free in enumerate(without_overlap(boxes)):
+        if free or i < marked:
+            place, fill = names[i][1:], INK if i < clusters else SOFT
+            pen.text(
+                place, texts[i], fill=fill, font_size=sizes[i], anchor="mb",
+                stroke_width=2, stroke_fill=PAPER,
+            )  # fmt: skip
 
 
 def _plain(text: str) -> str:

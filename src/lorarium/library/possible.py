@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lorarium.adapter import Array
-from lorarium.descriptors.sketch import input_similarity
 from lorarium.library.members import Member
 from lorarium.library.origin import Origin, Origins
 from lorarium.library.parent_candidates import TWIN
@@ -58,7 +57,7 @@ def possible_origins(
 def _holds_more(a: Member, b: Member) -> bool:
     """Whether one run cannot have left both, and `a` has the form of what was made of `b`."""
     more = a.rank > b.rank or a.row["modules"] > b.row["modules"]
-    return more and input_similarity(a.sketch, b.sketch) < ONE_START
+    return more and a.start_cosine(b) < ONE_START
 
 
 def _apart(places: Sequence[int], units: Array, near: Array) -> list[int]:

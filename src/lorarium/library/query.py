@@ -12,10 +12,10 @@ from lorarium.errors import LorariumError
 from lorarium.files import exists, files_inside, is_folder
 from lorarium.formats import peft
 from lorarium.formats.header import LORA_SUFFIXES
+from lorarium.pictures import SUFFIXES
 from lorarium.remote import RemotePath, as_place
 
 Kind = Literal["adapter", "pictures", "words"]
-PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 LONGEST = 1000  # of words
 
 
@@ -56,25 +56,15 @@ def _guess(path: Path, is_text: bool) -> Kind:
     suffix = path.suffix.lower()
     if suffix in LORA_SUFFIXES or _is_peft(path):
         return "adapter"
-    if suffix in PICTURES:
+    if suffix in SUFFIXES:
         return "pictures"
     if is_folder(path):
         # a word may be the name of a folder that happens to lie here
         plain_word = is_text and len(path.parts) == 1 and path.name not in (".", "..")
-        return "words" if plain_word and not files_inside(path, PICTURES) else "pictures"
+        return "words" if plain_word and not files_inside(path, SUFFIXES) else "pictures"
     return "words"
 
 
 def _is_peft(path: Path) -> bool:
     """A PEFT folder, or a folder of them."""
     return is_folder(path) and any(any(path.glob(p + peft.CONFIG)) for p in ("", "*/"))
-
-
-def picture_files(path: Path) -> list[Path]:
-    """A picture itself, or those of a folder."""
-    if not is_folder(path):
-        return [path]
-    pictures = files_inside(path, PICTURES)
-    if not pictures:
-        raise LorariumError("there is no picture in this folder", where=str(path))
-    return pictures

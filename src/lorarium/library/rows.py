@@ -20,13 +20,14 @@ from lorarium.algebra.inner import exact_sum
 from lorarium.descriptors.sketch import SKETCH_VERSION, sketch
 from lorarium.errors import LorariumError, file_error
 from lorarium.files import is_regular, read_bytes
-from lorarium.formats import peft, read_report
+from lorarium.formats import peft
 from lorarium.formats.container import RawFile, load
 from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES
 from lorarium.formats.inspection.hashes import hash_file
 from lorarium.formats.inspection.health import check
 from lorarium.formats.inspection.metadata import tag_shares, training, trigger_words
 from lorarium.formats.inspection.sidecars import Sidecar, find_sidecars
+from lorarium.formats.reading import interpret, source_of
 from lorarium.library.scan import Entry, Signature, signature
 from lorarium.remote import RemotePath, as_place, local_copy
 
@@ -112,7 +113,7 @@ def _read_remote(path: RemotePath) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     raw = load(path)
     hashes = hash_file(path, raw.payload_start, raw.metadata)
-    adapter, report = read_report(path)
+    adapter, report = interpret(source_of(raw))
     facts = training(raw.metadata)
     sidecars = find_sidecars(path)
     with np.errstate(all="ignore"):  # what is not finite is a finding, not a warning

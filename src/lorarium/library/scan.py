@@ -160,7 +160,7 @@ def signature(path: Path, names: Iterable[str] | None = None) -> Signature | Non
         return None
     if not stat.S_ISREG(state.st_mode):
         return None
-    stem = path.name.removesuffix(path.suffix)
+    stem, folder = path.name.removesuffix(path.suffix), str(path.parent)
     side_files = [stem + suffix for suffix in DESCRIPTIONS]
     if path.name in peft.WEIGHTS:
         side_files.append(peft.CONFIG)
@@ -169,7 +169,7 @@ def signature(path: Path, names: Iterable[str] | None = None) -> Signature | Non
         if names is not None and name not in names:
             continue
         try:
-            other = os.stat(path.with_name(name), follow_symlinks=False)
+            other = os.stat(os.path.join(folder, name), follow_symlinks=False)
         except OSError:
             continue
         digest.update(repr((name, other.st_size, other.st_mtime_ns)).encode("utf-8", "replace"))

@@ -2,8 +2,8 @@
 
 What it is by is simple. Words are looked for in the texts of files, and among the vectors where a
 space knows them; a file or pictures are looked for among the vectors of their family. What either
-finds is one list, in order of the text's score plus the cosine. Filters, quoted phrases and minus
-words hold for all of it.
+finds is one list, in order of the text's score plus the cosine; beside a file or pictures those
+come first that have every word. Filters, quoted phrases and minus words hold for all of it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from sqlite3 import Connection
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lorarium.errors import LorariumError
 from lorarium.library.answer import Answer, Match
@@ -63,14 +66,17 @@ def search(
 
 def _listed(snapshot: Snapshot, box: Box, masks: Sequence[Mask], k: int) -> Answer:
     """Without a query: what filters let through, by path, bad files too."""
-    if box.without:
-        raise LorariumError(
-            "minus words alone ask for nothing",
-            hint="add words, a file, or a filter such as rank>8",
-        )
     if not masks:
-        raise LorariumError("what should be searched for?", hint="a file, words, or a filter")
-    files = snapshot.files.filter(snapshot.mask(all_of(masks)))
+        what = (
+            "minus words alone ask for nothing" if box.without else "what should be searched for?"
+        )
+        raise LorariumError(what, hint="words, a file, or a filter such as rank>8")
+    mask = snapshot.mask(all_of(masks))
+    if box.without:
+        with snapshot.texts.open() as index:
+            spoken = pa.array(sorted(ids_without(index, box)), pa.string())
+        mask = pc.and_(mask, pc.is_in(snapshot.files["id"].combine_chunks(), spoken))
+    files = snapshot.files.filter(mask)
     rows = files.slice(0, k).to_pylist()
     matches = [Match(1.0, (str(row["path"]),), row, why=("filter",)) for row in rows]
     return Answer("", "", tuple(matches), more=len(files) - len(matches))
@@ -121,7 +127,8 @@ def _by_both(
         alike = []  # the texts say it, the weights only guess
     known = {match.facts["id"] for match in texts}
     matches = [*both, *(match for match in alike if match.facts["id"] not in known)]
-    matches.sort(key=lambda match: -match.score)
+    first = hits.whole if towards.kinds != {"words"} else set()
+    matches.sort(key=lambda match: (match.path not in first, -match.score))
     spoken = max(match.text_score or 0.0 for match in texts) >= CLOSE
     verdict["close"] = spoken or verdict.get("close")
     return Answer(
@@ -139,7 +146,7 @@ def _contents(
         if hit.path not in without:
             paths_of.setdefault(str(hit.facts["id"]) or hit.path, []).append(hit.path)
     best = {paths[0]: name for name, paths in paths_of.items()}
-    matches = []
+    matches: list[Match] = []
     for hit in hits:
         if len(matches) < k and (name := best.get(hit.path)) is not None:
             others = [str(f["path"]) for f in other_files(index, name) if f["path"] not in without]

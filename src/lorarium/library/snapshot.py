@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -18,8 +18,17 @@ from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.exact import GLANCED, SCREENED, Exact
 from lorarium.library.file_rows import read_files
 from lorarium.library.schema import FACTS
-from lorarium.library.spaces import APPROXIMATE, FILES, FINE, VectorSpace, decode_sketch
-from lorarium.library.store import PLACE, VECTOR, Store
+from lorarium.library.spaces import (
+    APPROXIMATE,
+    AT_ONCE,
+    FILES,
+    FINE,
+    TOGETHER,
+    VectorSpace,
+    batches,
+    decode_sketch,
+)
+from lorarium.library.store import PLACE, VECTOR, Store, vectors_of
 from lorarium.library.text_index import TextIndex
 from lorarium.library.where import Mask
 from lorarium.library.where import where as parse
@@ -53,14 +62,20 @@ class FamilySpace:
     @functools.cached_property
     def stored(self) -> VectorTable:
         """All stored vectors."""
-        table = self.snapshot.store.read(self.name, ["id", VECTOR])
-        return VectorTable(table["id"].to_pylist(), Exact(matrix(table)))
+        ids, vectors = self.snapshot.store.vectors(self.name, "id")
+        return VectorTable(ids, Exact(vectors))
 
     @functools.cached_property
     def in_full(self) -> VectorTable:
         """All full vectors."""
-        full = self.full(self.ids)
-        return VectorTable(list(full), Exact(np.stack([*full.values()])))
+        ids: list[str] = []
+        vectors = np.zeros((0, 0), np.float32)
+        for id, vector in self.each_full(self.ids):
+            if not ids:
+                vectors = np.empty((self.count, vector.size), np.float32)
+            vectors[len(ids)] = vector
+            ids.append(id)
+        return VectorTable(ids, Exact(vectors[: len(ids)]))
 
     @property
     def calibration(self) -> Calibration | None:
@@ -73,20 +88,26 @@ class FamilySpace:
         size = matrix(stored).shape[1]
         return any(vector.size > size for vector in self.full(self.ids[:1]).values())
 
-    def sample(self) -> Array:
+    def sample(self) -> Iterator[Array]:
         """Full vectors of some adapters, or of all of a small space, in an order at random."""
         ids = sorted(self.ids)
         order = np.random.default_rng(len(ids)).permutation(len(ids))[:SAMPLE]
         chosen = [ids[i] for i in order]
-        full = self.full(chosen) if self.longer else self._vectors(chosen)
-        return np.stack([full[id] for id in chosen if id in full])
+        if self.longer:
+            yield from (vector for _, vector in self.each_full(chosen))
+        else:
+            yield from self._vectors(chosen).values()
 
     def full(self, ids: Sequence[str]) -> dict[str, Array]:
         """The vectors of some adapters in full, from their sketches."""
-        vectors = {
-            id: self.encoder.full(sketch) for id, sketch in self.snapshot.sketches(ids).items()
-        }
-        return {id: vector for id, vector in vectors.items() if vector is not None}
+        return dict(self.each_full(ids))
+
+    def each_full(self, ids: Sequence[str]) -> Iterator[tuple[str, Array]]:
+        for some in batches(self.snapshot.each_sketch(ids), TOGETHER):
+            vectors = self.encoder.fulls([sketch for _, sketch in some])
+            for (id, _), vector in zip(some, vectors, strict=True):
+                if vector is not None:
+                    yield id, vector
 
     def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
         """The `k` nearest to a full vector."""
@@ -101,6 +122,10 @@ class FamilySpace:
         scores = np.array([full[id] @ query for id in ids], np.float32)
         order = np.argsort(-scores, kind="stable")[:k]
         return Near([ids[i] for i in order], scores[order], full)
+
+    def screened(self, query: Array, k: int) -> list[str]:
+        """Ids of the `k` nearest to a full vector, as far as stored vectors tell."""
+        return self._roughly(query, k, None, SCREENED).ids
 
     def glance(self, query: Array, k: int) -> Near:
         """Some of the nearest, fast."""
@@ -145,8 +170,7 @@ class VectorTable:
 
 def matrix(table: pa.Table) -> Array:
     """The vectors of a table (n, d), in half precision."""
-    column = table[VECTOR].combine_chunks()
-    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(table), -1)
+    return vectors_of(table[VECTOR])
 
 
 class Snapshot:
@@ -156,6 +180,7 @@ class Snapshot:
         self.store, self.encoders = store, encoders
         self.tables = store.names()
         self._spaces: dict[str, FamilySpace] = {}
+        self.searchers: dict[str, Any] = {}  # of `lineage`, by family; they go when this goes
 
     @functools.cached_property
     def texts(self) -> TextIndex:
@@ -208,11 +233,13 @@ class Snapshot:
             return None
         return set(self.files["id"].filter(self.mask(where)).to_pylist()) - {""}
 
-    def rows(self, ids: Sequence[str]) -> list[list[dict[str, Any]]]:
+    def rows(
+        self, ids: Sequence[str], columns: Sequence[str] = FACTS
+    ) -> list[list[dict[str, Any]]]:
         """For each content the rows of its files; none for one that is in no file any more."""
         rows_of_ids = [self.of_content.get(id, []) for id in ids]
         flat = pa.array([row for rows in rows_of_ids for row in rows], pa.int64())
-        facts = iter(self.files.take(flat).to_pylist())
+        facts = iter(self.files.select(list(columns)).take(flat).to_pylist())
         return [[next(facts) for _ in rows] for rows in rows_of_ids]
 
     def space(self, encoder: VectorSpace, family: str) -> FamilySpace:
@@ -242,9 +269,22 @@ class Snapshot:
 
     def sketches(self, ids: Sequence[str]) -> dict[str, Sketch]:
         """The sketches of some contents; those without a usable one are left out."""
-        known = [id for id in dict.fromkeys(ids) if id in self.of_content]
-        rows = pa.array([self.of_content[id][0] for id in known], pa.int64())
-        places = self._files[PLACE].take(rows).to_pylist()
-        data = self.store.at(FILES, places, ["sketch"])["sketch"].to_pylist()
-        sketches = {id: decode_sketch(bytes_) for id, bytes_ in zip(known, data, strict=True)}
-        return {id: sketch for id, sketch in sketches.items() if sketch is not None}
+        return dict(self.each_sketch(ids))
+
+    def each_sketch(self, ids: Iterable[str]) -> Iterator[tuple[str, Sketch]]:
+        """The same one by one, where all together would be too many."""
+        for id, data in self.sketch_bytes(ids):
+            sketch = decode_sketch(data)
+            if sketch is not None:
+                yield id, sketch
+
+    def sketch_bytes(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """As they are stored, a few at a time."""
+        known = (id for id in dict.fromkeys(ids) if id in self.of_content)
+        for some in batches(known, AT_ONCE):
+            rows = pa.array([self.of_content[id][0] for id in some], pa.int64())
+            places = self._files[PLACE].take(rows).to_pylist()
+            column = self.store.at(FILES, places, ["sketch"])["sketch"]
+            for id, data in zip(some, column, strict=True):
+                if data.is_valid:
+                    yield id, data.as_py()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +21,10 @@ from lorarium.descriptors.sketch import SKETCH_VERSION, Sketch, fold
 from lorarium.errors import LorariumError
 from lorarium.library.store import Store
 
+Item = TypeVar("Item")
 FILES = "files"
+AT_ONCE = 256  # sketches that are read together; one is 45 KB
+TOGETHER = 128  # that are encoded at once
 BATCH = 2000
 MOST = 1024  # coordinates of a stored vector
 APPROXIMATE = 2_000_000  # rows from which on an index answers: below, signs find more and faster
@@ -35,6 +40,7 @@ class VectorSpace:
     vector longer than `stored` a shorter one is stored, by adding up its pieces when it `folds` as
     sketches do; the nearest by that are compared in full, from their sketches. `thresholds` is the
     cosine that all but one in twenty true matches reach, by kind of query, where that is known.
+    `together` is `adapter` of several at once, (n, d), where that is faster.
     """
 
     name: str
@@ -46,6 +52,7 @@ class VectorSpace:
     stored: int = MOST
     folds: bool = False
     thresholds: Mapping[str, float] = field(default_factory=dict, hash=False)
+    together: Callable[[Sequence[Sketch]], Array] | None = None
 
     def knows(self, family: str) -> bool:
         return self.families is None or family in self.families
@@ -58,13 +65,30 @@ class VectorSpace:
         vector = self.adapter(sketch)
         return None if vector is None else unit(vector)
 
+    def fulls(self, sketches: Sequence[Sketch]) -> list[Array | None]:
+        """The same of several adapters."""
+        if self.together is None:
+            return [self.full(sketch) for sketch in sketches]
+        return [unit(vector) for vector in self.together(sketches)]
+
     def short(self, vector: Array) -> Array | None:
         """The unit vector that is stored; cosines are kept up to noise of 1 / √stored."""
-        if vector.size <= self.stored:
-            return unit(vector)
+        return unit(self._shortened(vector))
+
+    def shorts(self, sketches: Sequence[Sketch]) -> list[Array | None]:
+        """What is stored of several adapters, None where there is nothing."""
+        if self.together is not None:
+            return [unit(vector) for vector in self._shortened(self.together(sketches))]
+        return [None if full is None else self.short(full) for full in self.fulls(sketches)]
+
+    def _shortened(self, vectors: Array) -> Array:
+        """One vector or several, (..., d) -> (..., at most `stored`)."""
+        size = vectors.shape[-1]
+        if size <= self.stored:
+            return vectors
         if self.folds:
-            return unit(fold(vector, self.stored))
-        return unit(vector.astype(np.float32) @ _projection(vector.size, self.stored))
+            return fold(vectors, self.stored)
+        return vectors.astype(np.float32) @ _projection(size, self.stored)
 
 
 def unit(vector: Array) -> Array | None:
@@ -114,15 +138,21 @@ def for_kinds(
     return None
 
 
-def read_sketches(store: Store, ids: Sequence[str]) -> Iterator[tuple[str, Sketch]]:
-    """The sketches of some contents, each once; those without a usable one are left out."""
-    rows = store.pick(FILES, "id", list(ids), ["id", "sketch"])
-    seen: set[str] = set()
-    for id, data in zip(rows["id"].to_pylist(), rows["sketch"], strict=True):
-        sketch = None if id in seen else decode_sketch(data.as_py())
-        if sketch is not None:
-            seen.add(id)
-            yield id, sketch
+def read_sketches(store: Store, places: Mapping[str, int]) -> Iterator[tuple[str, Sketch]]:
+    """The sketches of contents at their places in the table of files, a few at a time; those
+    without a usable one are left out."""
+    for some in batches(places, AT_ONCE):
+        column = store.at(FILES, [places[id] for id in some], ["sketch"])["sketch"]
+        for id, data in zip(some, column, strict=True):
+            sketch = decode_sketch(data.as_py())
+            if sketch is not None:
+                yield id, sketch
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    left = iter(items)
+    while some := list(islice(left, size)):
+        yield some
 
 
 def decode_sketch(data: bytes | None) -> Sketch | None:

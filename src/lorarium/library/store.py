@@ -7,14 +7,16 @@ What was written as a mapped table and not written to since is read without Lanc
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Array
@@ -126,6 +128,23 @@ class Store:
             query = self._open(name).search().select(list(columns)).limit(None)
             return (query.with_row_id(True) if places else query).to_arrow()
 
+    def vectors(self, name: str, key: str) -> tuple[list[str], Array]:
+        """All names of rows and their vectors (n, d), in half precision; mapped where they can be,
+        else held once."""
+        if (mapped := self._mapped_table(name)) is not None:
+            return mapped[key].to_pylist(), vectors_of(mapped[VECTOR])
+        with self._guarded():
+            table = self._open(name)
+            names: list[str] = []
+            vectors = np.zeros((0, 0), np.float16)
+            for batch in table.search().select([key, VECTOR]).limit(None).to_batches():
+                part = vectors_of(batch[VECTOR])
+                if not names:
+                    vectors = np.empty((table.count_rows(), part.shape[1]), part.dtype)
+                vectors[len(names) : len(names) + len(part)] = part
+                names += batch[key].to_pylist()
+            return names, vectors
+
     def at(self, name: str, places: Sequence[int], columns: Sequence[str]) -> pa.Table:
         """The rows at these places, in this order."""
         if (mapped := self._mapped_table(name)) is not None:
@@ -180,6 +199,7 @@ class Store:
         """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
         with self._guarded():
             self._writing(name).optimize(cleanup_older_than=OLD)
+        _give_back_memory()
 
     def make_index(self, name: str) -> None:
         """An approximate index over `vector` by cosine, unless there is one."""
@@ -225,6 +245,13 @@ class Store:
             raise damaged(self.home, reason) from None
 
 
+def _give_back_memory() -> None:
+    """What LanceDB's threads have freed; glibc keeps it for each of them, as much as a table holds
+    that was merged."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def _address(home: Path | RemotePath) -> dict[str, Any]:
     """Where LanceDB finds the tables; in object storage as AWS's environment says."""
     if not isinstance(home, RemotePath):
@@ -235,6 +262,12 @@ def _address(home: Path | RemotePath) -> dict[str, Any]:
         plain = endpoint.lower().startswith("http://")
         options = {"aws_endpoint": endpoint, "allow_http": str(plain).lower()}
     return {"uri": f"{home.address.rstrip('/')}/{STORE}", "storage_options": options}
+
+
+def vectors_of(column: pa.Array | pa.ChunkedArray) -> Array:
+    """The rows of a column of vectors (n, d)."""
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return whole.flatten().to_numpy(zero_copy_only=False).reshape(len(whole), -1)
 
 
 def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from itertools import pairwise
+from collections.abc import Sequence
 
 LONGEST = 40  # characters of a term
+PARTS = 4  # of a word, as which it is also met whole
 UNSPACED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 PART = re.compile(
     rf"[{UNSPACED}]+|[A-Z]+(?=[A-Z][^\WA-Z\d_])|[A-Z]?[^\WA-Z\d_{UNSPACED}]+|[A-Z]+|\d+"
 )
+WORD = re.compile(r"[^\W_]+")
 IN_UNSPACED = re.compile(rf"[{UNSPACED}]")
 
 
@@ -29,9 +31,23 @@ def split_terms(text: str) -> list[str]:
     return terms
 
 
-def joined_terms(terms: list[str]) -> list[str]:
-    """Neighbours written as one: `spider`, `man` are also met as `spiderman`."""
-    return [a + b for a, b in pairwise(terms) if len(a + b) <= LONGEST]
+def joined_terms(terms: Sequence[str], most: int = 2) -> list[str]:
+    """Two to `most` neighbours written as one: `spider`, `man` are also met as `spiderman`."""
+    joined = []
+    for i in range(len(terms) - 1):
+        one = terms[i]
+        for term in terms[i + 1 : i + most]:
+            one += term
+            if len(one) <= LONGEST:
+                joined.append(one)
+    return joined
+
+
+def whole_words(text: str) -> list[str]:
+    """What is written without a break and yet is three to `PARTS` terms."""
+    words = WORD.findall(_without_accents(text))
+    parts = [(word, len(split_terms(word))) for word in words if not IN_UNSPACED.search(word)]
+    return [word.casefold()[:LONGEST] for word, count in parts if 3 <= count <= PARTS]
 
 
 def _without_accents(text: str) -> str:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePath
@@ -24,13 +26,13 @@ from lorarium.library.file_rows import read_files
 from lorarium.library.schema import FACTS, SIGNATURE
 from lorarium.library.spaces import FILES
 from lorarium.library.store import Store
-from lorarium.library.terms import joined_terms, split_terms
+from lorarium.library.terms import joined_terms, split_terms, whole_words
 from lorarium.remote import RemotePath
 
 NAME, VERSION = "words.sqlite", 1
 # what is kept of a file, as columns of terms; the last are those of `TOGETHER` as joined terms
 FIELDS = ("name", "title", "words", "tags", "folder", "base", "author", "about")
-TOGETHER = ("name", "title", "words", "tags")
+TOGETHER = ("name", "title", "words", "tags", "author")
 FOLDERS = 3  # the last parts of a folder's path
 MANY = 0.3  # of the files changed: a new index is made rather than this one changed
 WAIT, HOUR = 10.0, 3600.0  # seconds: for another writer; until what is left lying is rubbish
@@ -52,7 +54,7 @@ class TextIndex:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._own: tempfile.TemporaryDirectory[str] | None = None
+        self._own: Path | None = None
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
@@ -83,18 +85,22 @@ class TextIndex:
             # one that is behind a writer is better than none; otherwise one of our own
             if (behind := _connect(path)) is not None:
                 return behind
-            self._own = self._own or tempfile.TemporaryDirectory(prefix="lorarium-")
-            path = Path(self._own.name) / NAME
+            path = self._own_folder() / NAME
             update(self.store, path)
         connection = _connect(path)
         assert connection is not None
         return connection
 
     def _path(self) -> Path:
-        if self._own is None and isinstance(self.store.home, RemotePath):
-            self._own = tempfile.TemporaryDirectory(prefix="lorarium-")
-        folder = Path(self._own.name) if self._own is not None else Path(str(self.store.home))
-        return folder / NAME
+        home = self.store.home
+        return (self._own_folder() if self._own or isinstance(home, RemotePath) else home) / NAME
+
+    def _own_folder(self) -> Path:
+        """A folder that goes when this index does."""
+        if self._own is None:
+            self._own = Path(tempfile.mkdtemp(prefix="lorarium-"))
+            weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
+        return self._own
 
 
 def update(store: Store, path: Path) -> None:
@@ -135,7 +141,7 @@ def _build(store: Store, path: Path, states: dict[str, str], state: str) -> None
             connection.executescript(TABLES)
             connection.execute("BEGIN")
             connection.execute("INSERT INTO about VALUES ('version', ?)", (str(VERSION),))
-            _add(connection, store, list(states), states)
+            _add(connection, store, None, states)
             _seal(connection, state)
             connection.execute("COMMIT")
             for table in ("texts", "spelled"):
@@ -163,21 +169,27 @@ def _connect(path: Path, state: str | None = None) -> sqlite3.Connection | None:
 
 
 def _add(
-    connection: sqlite3.Connection, store: Store, keys: Sequence[str], states: dict[str, str]
+    connection: sqlite3.Connection,
+    store: Store,
+    keys: Sequence[str] | None,
+    states: dict[str, str],
 ) -> None:
+    """The rows of some files, or of all."""
     numbers = connection.execute("SELECT coalesce(max(number), 0) FROM docs").fetchone()[0]
     for number, row in enumerate(_rows(store, keys), numbers + 1):
         key = row["key"]
         facts = json.dumps({name: row[name] for name in FACTS}, ensure_ascii=False)
         doc = (number, key, states.get(key, ""), row["id"], facts)
-        connection.execute("INSERT INTO docs VALUES (?, ?, ?, ?, ?)", doc)
+        added = connection.execute("INSERT OR IGNORE INTO docs VALUES (?, ?, ?, ?, ?)", doc)
+        if not added.rowcount:  # nothing keeps a store from naming two rows alike
+            continue
         texts = [" ".join(terms) for terms in terms_by_field(row)]
         marks = ", ".join("?" * (len(texts) + 1))
         names = f"rowid, {', '.join(FIELDS)}, joined"
         connection.execute(f"INSERT INTO texts({names}) VALUES ({marks})", (number, *texts))
 
 
-def _rows(store: Store, keys: Sequence[str]) -> Iterable[dict[str, Any]]:
+def _rows(store: Store, keys: Sequence[str] | None) -> Iterable[dict[str, Any]]:
     for batch in read_files(store, keys).to_batches(2000):
         yield from batch.to_pylist()
 
@@ -195,8 +207,10 @@ def terms_by_field(row: dict[str, Any]) -> list[list[str]]:
         "author": [row["author"]],
         "about": [row["about"]],
     }
-    terms = {field: [split_terms(text) for text in several[field] if text] for field in FIELDS}
+    texts = {field: [text for text in several[field] if text] for field in FIELDS}
+    terms = {field: [split_terms(text) for text in texts[field]] for field in FIELDS}
     joined = [term for field in TOGETHER for text in terms[field] for term in joined_terms(text)]
+    joined += [word for field in TOGETHER for text in texts[field] for word in whole_words(text)]
     return [*([t for text in terms[f] for t in text] for f in FIELDS), list(dict.fromkeys(joined))]
 
 

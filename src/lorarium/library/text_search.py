@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
+from pyarrow.json import ParseOptions, ReadOptions, read_json
 
 from lorarium.library.box import Box
 from lorarium.library.schema import FACTS, SCHEMA
 from lorarium.library.spelling import Reading, Word, read_word
-from lorarium.library.terms import joined_terms, split_terms
-from lorarium.library.text_index import FIELDS
-from lorarium.library.where import Mask
+from lorarium.library.terms import PARTS, joined_terms, split_terms
+from lorarium.library.text_index import FIELDS, TOGETHER
+from lorarium.library.where import Mask, all_of
 
 # field -> how much a word in it counts, and what it is called in an answer
 WEIGHTS = {
@@ -36,7 +37,8 @@ WEIGHTS = {
     "about": (0.3, "description"),
 }
 BM25 = ", ".join(str(10 * WEIGHTS[field][0]) for field in FIELDS) + ", 6.0"
-CANDIDATES, ALL = 500, 100_000
+CANDIDATES, ALL, CHUNK = 300, 100_000, 500
+MOST_WORDS = 32
 WHOLE_NAME = 0.06  # what a name gains that holds nothing else
 CLOSE = 0.4  # score of a file from which on it counts as close
 # what people write around the words that they mean
@@ -65,6 +67,11 @@ class Hits:
     corrections: Mapping[str, str] = field(default_factory=dict)
     complete: int = 0
 
+    @property
+    def whole(self) -> set[str]:
+        """Paths of those that have every word."""
+        return {hit.path for hit in self.files if hit.complete}
+
 
 def find_texts(connection: sqlite3.Connection, box: Box, masks: Sequence[Mask] = ()) -> Hits:
     """The files that have some of the words and all of the phrases of a box, none of what it goes
@@ -75,43 +82,57 @@ def find_texts(connection: sqlite3.Connection, box: Box, masks: Sequence[Mask] =
     if not match:
         return Hits()
     masks = (*box.masks, *masks)
-    rows = connection.execute(
-        f"SELECT docs.number, facts, {', '.join(FIELDS)} FROM texts JOIN docs "
-        f"ON docs.number = texts.rowid WHERE texts MATCH ? {_without(box)} "
-        f"ORDER BY bm25(texts, {BM25}), docs.number LIMIT ?",
+    ranked = connection.execute(
+        f"SELECT rowid FROM texts WHERE texts MATCH ? {_without(box)} "
+        f"ORDER BY bm25(texts, {BM25}), rowid LIMIT ?",
         (match, *_without_values(box), ALL if masks else CANDIDATES),
-    ).fetchall()
-    scored = [(*_score(fields, words, box.phrases), facts) for _, facts, *fields in rows]
+    )
+    kept = _let_through(connection, [number for (number,) in ranked], masks)
+    candidates = kept[:CANDIDATES]
+    facts_of = dict(_rows_of(connection, "docs", "number", ("facts",), candidates))
+    fields_of = dict(_rows_of(connection, "texts", "rowid", FIELDS, candidates))
+    scored = [(*_score(fields_of[n], words, box.phrases), n) for n in candidates]
     scored.sort(key=lambda row: -row[0])
-    facts_of = [json.loads(facts) for *_, facts in scored]
     hits = [
-        Hit(facts, score, why, complete)
-        for facts, (score, why, complete, _), fine in zip(
-            facts_of, scored, _let_through(facts_of, masks), strict=True
-        )
-        if fine and score > 0
+        Hit(json.loads(facts_of[n][0]), score, why, whole)
+        for score, why, whole, n in scored
+        if score > 0
     ]
     complete = sum(hit.complete for hit in hits)
-    if len(rows) == CANDIDATES and not masks:
-        every = [f"({' OR '.join(_quoted_terms(word))})" for word in words]
-        every += [_phrase(p) for p in box.phrases]
-        complete = connection.execute(
-            f"SELECT count(*) FROM texts JOIN docs ON docs.number = texts.rowid "
-            f"WHERE texts MATCH ? {_without(box)}",
-            (" AND ".join(every), *_without_values(box)),
-        ).fetchone()[0]
+    if len(candidates) == CANDIDATES:  # there may be more that were not scored
+        with_all = _numbers_with_all(connection, words, box)
+        complete = len(with_all.intersection(kept) if masks else with_all)
     corrections = {word.text: word.correction for word in words if word.correction}
     return Hits(tuple(hits), corrections, complete)
 
 
-def ids_without(connection: sqlite3.Connection, box: Box) -> set[str] | None:
-    """Contents that have all phrases of a box and nothing that it goes without; None for all."""
-    if not (box.phrases or box.without):
-        return None
-    phrases = " ".join(_phrase(p) for p in box.phrases)
+def _rows_of(
+    connection: sqlite3.Connection, table: str, key: str, columns: Sequence[str], numbers: list[int]
+) -> Iterator[tuple[int, tuple[str, ...]]]:
+    for start in range(0, len(numbers), CHUNK):
+        some = ", ".join(map(str, numbers[start : start + CHUNK]))
+        for number, *values in connection.execute(
+            f"SELECT {key}, {', '.join(columns)} FROM {table} WHERE {key} IN ({some})"
+        ):
+            yield number, tuple(values)
+
+
+def _numbers_with_all(connection: sqlite3.Connection, words: Sequence[Word], box: Box) -> set[int]:
+    every = [f"({' OR '.join(_quoted_terms(word))})" for word in words]
+    match = " AND ".join([*every, *filter(None, map(_phrase, box.phrases))])
+    rows = connection.execute(
+        f"SELECT rowid FROM texts WHERE texts MATCH ? {_without(box)}",
+        (match, *_without_values(box)),
+    )
+    return {number for (number,) in rows}
+
+
+def ids_without(connection: sqlite3.Connection, box: Box) -> set[str]:
+    """Contents that have all phrases of a box and nothing that it goes without."""
+    phrases = " AND ".join(filter(None, map(_phrase, box.phrases)))
     have = "number IN (SELECT rowid FROM texts WHERE texts MATCH ?)" if phrases else "true"
     rows = connection.execute(
-        f"SELECT id FROM docs WHERE {have} {_without(box)}",
+        f"SELECT id FROM docs WHERE {have} {_without(box, 'number')}",
         (*([phrases] if phrases else []), *_without_values(box)),
     )
     return {id for (id,) in rows} - {""}
@@ -126,7 +147,7 @@ def other_files(connection: sqlite3.Connection, id: str) -> list[dict[str, Any]]
 def _read_words(connection: sqlite3.Connection, box: Box, total: int) -> list[Word]:
     """Each once; two that are written as one somewhere are also met as one."""
     texts = [term for word in box.words for term in split_terms(word)]
-    meant = [term for term in texts if term not in STOP] or texts
+    meant = ([term for term in texts if term not in STOP] or texts)[:MOST_WORDS]
     words = [read_word(connection, term, total) for term in dict.fromkeys(meant)]
     together: dict[str, list[Reading]] = {}
     for first, second in pairwise(meant):
@@ -169,18 +190,26 @@ def _without_values(box: Box) -> list[str]:
     return [" OR ".join(f"{phrase} *" for phrase in phrases)] if phrases else []
 
 
-def _without(box: Box) -> str:
+def _without(box: Box, key: str = "rowid") -> str:
     if not _without_values(box):
         return ""
-    return "AND number NOT IN (SELECT rowid FROM texts WHERE texts MATCH ?)"
+    return f"AND {key} NOT IN (SELECT rowid FROM texts WHERE texts MATCH ?)"
 
 
-def _let_through(facts: Sequence[Mapping[str, Any]], masks: Sequence[Mask]) -> Sequence[bool]:
-    if not masks or not facts:
-        return [True] * len(facts)
+def _let_through(
+    connection: sqlite3.Connection, numbers: list[int], masks: Sequence[Mask]
+) -> list[int]:
+    if not masks or not numbers:
+        return numbers
+    facts_of = dict(_rows_of(connection, "docs", "number", ("facts",), numbers))
+    lines = "\n".join(facts_of[number][0] for number in numbers).encode()
     schema = pa.schema([SCHEMA.field(name) for name in FACTS])
-    table = pa.Table.from_pylist(list(facts), schema)
-    return [all(marks) for marks in zip(*(mask(table).tolist() for mask in masks), strict=True)]
+    table = read_json(
+        pa.BufferReader(lines),
+        ReadOptions(use_threads=False, block_size=max(2**20, len(lines) + 1)),
+        ParseOptions(explicit_schema=schema),
+    )
+    return [number for number, fine in zip(numbers, all_of(masks)(table), strict=True) if fine]
 
 
 def _score(
@@ -188,7 +217,10 @@ def _score(
 ) -> tuple[float, tuple[str, ...], bool]:
     """How much of the words a file has, where, and whether it has every one."""
     terms = [field.split() for field in fields]
-    bags = [{*own, *joined_terms(own)} for own in terms]
+    bags = [
+        {*own, *(joined_terms(own, PARTS) if column in TOGETHER else ())}
+        for column, own in zip(FIELDS, terms, strict=True)
+    ]
     reached = whole = 0.0
     complete = True
     labels: set[str] = set()

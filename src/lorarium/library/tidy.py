@@ -16,7 +16,7 @@ from lorarium.errors import LorariumError
 from lorarium.formats import peft
 from lorarium.library import folder as place
 from lorarium.library.compare import CUT
-from lorarium.library.duplicates import COPIES, IDENTICAL
+from lorarium.library.copies import COPIES, IDENTICAL
 from lorarium.library.journal import AWAY, SUFFIX, Journal, Move
 from lorarium.library.scan import key_of
 from lorarium.library.spaces import FILES

@@ -21,7 +21,8 @@ from lorarium.formats.container import load, write_atomically
 from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES, sniff
 from lorarium.formats.inspection.sidecars import DESCRIPTIONS, PICTURES
 from lorarium.library.compare import CUT
-from lorarium.library.duplicates import COPIES, duplicates
+from lorarium.library.copies import COPIES
+from lorarium.library.duplicates import duplicates
 from lorarium.library.scan import signature
 from lorarium.library.schema import SIGNATURE
 from lorarium.library.snapshot import Snapshot

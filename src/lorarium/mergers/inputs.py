@@ -22,7 +22,7 @@ from lorarium.algebra import add, recompress, rounded
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
 from lorarium.errors import LorariumError
-from lorarium.formats.families.embedded import SHIPPED
+from lorarium.formats.families.embedded import ships
 from lorarium.mergers.blocks import block_of, block_weights
 from lorarium.mergers.checks import (
     check_count,
@@ -250,7 +250,7 @@ def two_different(inputs: Inputs, first: str = "subject", second: str = "style")
 
 def shipped_network(inputs: Inputs, asset: Path) -> Path:
     """The network that comes along, where it was learned on the adapters' base."""
-    if inputs.family != SHIPPED or not asset.is_file():
+    if not ships(inputs.family) or not asset.is_file():
         raise LorariumError(
             f"the method {inputs.method!r} needs a trained network",
             hint="name its file with --option network=FILE, or use np-lora, which needs none",

@@ -8,7 +8,6 @@ A' = [A1 diag m1; A2 diag m2], B' = [B1 B2].
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,17 +18,20 @@ from typing import Any
 
 import numpy as np
 
+from lorarium import trained
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra.forms import apply_transposed, matrix_form
 from lorarium.errors import LorariumError
-from lorarium.files import open_regular
+from lorarium.files import file_hash
 from lorarium.formats import container
 from lorarium.mergers.columns import weigh_columns
 from lorarium.mergers.inputs import Inputs, module_errors, shipped_network, two_different
 from lorarium.mergers.registry import method
+from lorarium.trained import FileKind
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
-ASSET = Path(__file__).parent.parent / "assets" / "lora_rar.safetensors"  # of micro-1
+ASSET = trained.asset("lora_rar")  # of micro-1
+KIND = FileKind("LoRA.rar network", "lorarium.recipes merge", prefix="lorarium.")
 THEIRS = {640, 1280}  # widths of the authors' network
 NOTICE = (
     "this is the authors' network, licensed for non-commercial use: mind that for what you merge"
@@ -63,7 +65,7 @@ class Network:
         return np.ascontiguousarray(m[:, 0]), np.ascontiguousarray(m[:, 1])
 
 
-@method("lora-rar", group="subject and style", min_inputs=2, max_inputs=2)
+@method("lora-rar", group="subject and style", min_inputs=2, max_inputs=2, network=ASSET)
 def merge_lora_rar(
     inputs: Inputs,
     *,
@@ -139,11 +141,9 @@ def load_network(path: str | Path) -> Network:
             where=str(path),
             hint="it has input_1.weight (h, 2 width), input_1.bias, ..., output.1.weight (2, h)",
         )
-    with open_regular(Path(path)) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     targets = tuple(raw.metadata.get("lorarium.targets", ",".join(TARGETS)).split(","))
     ours = "lorarium.version" in raw.metadata or set(inputs) != THEIRS
-    return Network(inputs, output, targets, digest, ours, _card(raw.metadata))
+    return Network(inputs, output, targets, file_hash(Path(path)), ours, _card(raw.metadata))
 
 
 def _card(metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lorarium.errors import LorariumError, missing_extra
-from lorarium.formats.families.embedded import SHIPPED
+from lorarium.formats.families.embedded import ships
 from lorarium.mergers.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def resolve_base(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
         raise missing_extra(what, "torch")
     from lorarium.bases.base import open_base
 
-    if base is None and inputs.family != SHIPPED:
+    if base is None and not ships(inputs.family):
         raise LorariumError(
             f"the method {inputs.method!r} needs the base model",
             hint="name it with --base, or use np-lora or knots, which need none",

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from lorarium.adapter import Adapter
@@ -30,7 +31,8 @@ GROUPS: tuple[Group, ...] = get_args(Group)  # in the order that lists have
 
 @dataclass(frozen=True)
 class Method:
-    """A way to merge, and what it needs: so many adapters, and a module that two of them share."""
+    """A way to merge, and what it needs: so many adapters, a module that two of them share, a
+    trained network (the file of the one that comes along)."""
 
     name: str
     function: Callable[..., Adapter]
@@ -38,6 +40,7 @@ class Method:
     min_inputs: int = 1
     max_inputs: int | None = None
     require_shared: bool = True
+    network: Path | None = None
 
     @cached_property
     def options(self) -> Mapping[str, Any]:

@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from lorarium import trained
 from lorarium.adapter import Adapter, Array, Delta, Module
 from lorarium.algebra import factored_svd, factors_of, stored_factors
 from lorarium.errors import LorariumError, quoted
-from lorarium.formats import container
+from lorarium.files import file_hash
 from lorarium.mergers.inputs import Inputs, combine, module_errors, shipped_network, two_different
 from lorarium.mergers.registry import method
+from lorarium.trained import FileKind
 
-ASSET = Path(__file__).parent.parent / "assets" / "roles.safetensors"  # of micro-1
+ASSET = trained.asset("roles")  # of micro-1
+KIND = FileKind("network of the method 'roles'", "lorarium.recipes roles", prefix="lorarium.")
 ROLES = ("subject", "style")
 LITTLE = 4.0  # the share damped is sigmoid(what is said - 4): it begins at 2%
 TINY = 1e-8
@@ -36,6 +39,7 @@ class Roles:
     place: Mapping[Module, int]
     tensors: Mapping[str, Array]
     card: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""  # of the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,7 @@ class _Reading:
     columns: Array  # (out, r)
 
 
-@method("roles", group="subject and style", min_inputs=2)
+@method("roles", group="subject and style", min_inputs=2, network=ASSET)
 def merge_roles(
     inputs: Inputs,
     *,
@@ -60,7 +64,7 @@ def merge_roles(
     inputs.record(roles=list(order))
     two_different(inputs)
     net = network if isinstance(network, Roles) else _opened(inputs, network)
-    inputs.record(network=str(net.card.get("name", "")) or None)
+    inputs.record(network=net.sha256[:16] or None)
     known = net.card.get("base_hash")
     for k, adapter in enumerate(inputs.adapters):
         own = adapter.metadata.get("lorarium.base_hash")
@@ -168,15 +172,12 @@ def _asset(path: Path) -> Roles:
 
 
 def load_roles(path: str | Path) -> Roles:
-    raw = container.load(path)
-    try:
-        modules = json.loads(raw.metadata["lorarium.modules"])
-        card = json.loads(raw.metadata["lorarium.card"])
-        tensors = {k: np.asarray(v).astype(np.float32) for k, v in raw.tensors.items()}
-        place = {Module(part, path): i for i, (part, path) in enumerate(modules)}
-        fits = tensors["gains"].shape == (len(place), 4)
-    except (KeyError, ValueError, TypeError, AttributeError):
-        fits = False
-    if not fits:
-        raise LorariumError("not a network of the method 'roles'", where=str(path))
-    return Roles(place, tensors, card)
+    path = Path(path)
+    file = trained.load(path, KIND)
+    with trained.fitting(path):
+        modules = json.loads(file.header["modules"])
+        place = {Module(part, name): i for i, (part, name) in enumerate(modules)}
+        tensors = file.floats()
+        if tensors["gains"].shape != (len(place), 4):
+            raise ValueError("gains")
+    return Roles(place, tensors, file.card, file_hash(path))

@@ -15,6 +15,7 @@ from lorarium.bases.device import resolve_device
 from lorarium.cli import fail
 from lorarium.errors import LorariumError
 from lorarium.recipes import STAGES
+from lorarium.recipes.timebox import TimeIsOver
 
 
 @click.command()
@@ -31,6 +32,8 @@ def command(stage: str, device: str, minutes: float) -> None:
         resolve_device(device)
         click.echo(f"stage {name} on {device} for {minutes:g} minutes")
         module(name).run(device, minutes)
+    except TimeIsOver as over:
+        click.echo(str(over))
     except LorariumError as error:
         fail(str(error))
 

@@ -8,19 +8,18 @@ times, named by a style token that the base has never seen bound, as a LoRA's pi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from lorarium import trained
 from lorarium.adapter import Array
 from lorarium.bases.base import Base, losses, modules, open_base
-from lorarium.descriptors.effect import DIRECTIONS, asset
+from lorarium.descriptors.effect import DIRECTIONS, KIND, asset
 from lorarium.descriptors.select import role_of
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
@@ -85,9 +84,7 @@ def _directions(second: Array, first: Array, count: Array) -> Array:
 
 def save(directions: dict[str, Array], path: Path, base_hash: str) -> None:
     held = {name: np.ascontiguousarray(array, np.float16) for name, array in directions.items()}
-    fresh = path.with_suffix(".new")
-    save_file(held, fresh, {"card": json.dumps({"base_hash": base_hash, "pictures": PICTURES})})
-    fresh.rename(path)
+    trained.save(path, KIND, held, {"base_hash": base_hash, "pictures": PICTURES})
 
 
 if __name__ == "__main__":

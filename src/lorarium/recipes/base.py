@@ -57,15 +57,25 @@ class PicturePool:
             for g, n in zip(genres, numbers("train", count, r), strict=True)
         ]
         views = [View(n) for n in numbers("train", count, r)]
-        rows = (self.next + np.arange(count)) % len(self.pictures)
-        self.pictures[rows] = render(subjects, styles, views, self.size)
-        self.words[rows] = [tokens(prompt(s, a, r)) for s, a in zip(subjects, styles, strict=True)]
-        self.next = int((self.next + count) % len(self.pictures))
-        self.filled = min(self.filled + count, len(self.pictures))
+        pictures = render(subjects, styles, views, self.size)
+        words = [tokens(prompt(s, a, r)) for s, a in zip(subjects, styles, strict=True)]
+        self._put(pictures, np.array(words))
 
     def batch(self, count: int, fresh: float) -> tuple[Tensor, Tensor]:
         """Pictures (n, 3, s, s) in [-1, 1] and words (n, tokens)."""
         self.render(max(1, int(count * fresh)))
+        return self._drawn(count)
+
+    def close(self) -> None:
+        """Nothing: what renders in other processes ends them."""
+
+    def _put(self, pictures: np.ndarray, words: np.ndarray) -> None:
+        rows = (self.next + np.arange(len(pictures))) % len(self.pictures)
+        self.pictures[rows], self.words[rows] = pictures, words
+        self.next = int((self.next + len(pictures)) % len(self.pictures))
+        self.filled = min(self.filled + len(pictures), len(self.pictures))
+
+    def _drawn(self, count: int) -> tuple[Tensor, Tensor]:
         rows = self.random.integers(self.filled, size=count)
         pictures = torch.from_numpy(self.pictures[rows]).permute(0, 3, 1, 2)
         return pictures.float() / 127.5 - 1, torch.from_numpy(self.words[rows])
@@ -172,6 +182,8 @@ def train(
                 {"recipe": asdict(recipe), "config": asdict(config), "total": total}, indent=1
             )
         )
+    if step < steps:
+        print(f"the time is over: {step} of {steps} steps; run it again to go on", flush=True)
 
 
 def config() -> MicroConfig:

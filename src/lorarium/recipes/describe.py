@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 from torch import nn
 
+from lorarium import trained
 from lorarium.adapter import Array
 from lorarium.bases.micro_base import FAMILY
 from lorarium.descriptors.gram import unit
 from lorarium.descriptors.learned import (
     ASSET,
-    FORMAT,
+    KIND,
     Learned,
     Probe,
     damped,
@@ -49,7 +49,9 @@ from lorarium.recipes.describe_maps import (
     projection,
     role_weights,
 )
+from lorarium.recipes.timebox import ENDLESS, TimeBox
 
+RUN = Path("runs/describe")
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
 PICTURE_COUNTS = (1, 3, 12)  # pictures of an artist that somebody may search by
@@ -58,8 +60,9 @@ WORDED = (40, 12)  # artists of a genre and individuals of a class that words ar
 
 def run(device: str, minutes: float) -> None:
     """Train on `runs/zoo` and ship what wins."""
+    box = TimeBox(minutes)
     zoo = read_zoo(zoo_stage.FOLDER)
-    train(zoo, encoder("judge_a").net, ASSET)
+    train(zoo, encoder("judge_a").net, ASSET, runs=RUN, box=box)
 
 
 def due() -> bool:
@@ -73,9 +76,12 @@ def due() -> bool:
         return True
 
 
-def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = WORDED) -> bool:
-    """Whether what was learned ships."""
-    raw = read_examples(zoo)
+def train(
+    zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = WORDED, runs: Path = RUN,
+    box: TimeBox = ENDLESS,
+) -> bool:  # fmt: skip
+    """Whether what was learned ships. Until all settings are scored, scores are kept in `runs`."""
+    raw = read_examples(zoo, box=box)
     known = [c for c in (load(zoo, kind, "validation") for kind in ("style", "subject"))
              if c.entries and any(folds(c))]  # fmt: skip
     if not known:
@@ -85,17 +91,24 @@ def train(zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = W
     examples = replace(raw, vectors=weighed(raw.vectors, roles))
     settings = [(shrink, share) for shrink in SHRINKS for share in SHARES]
     axes = {s: projection(examples, s) | {"probe.roles": roles} for s in SHRINKS}
-    scored = {(s, a): validation(_learned(axes[s], a), known) for s, a in settings}
-    shrink, share = max(settings, key=lambda way: scored[way]["score"])
-    scores = scored[shrink, share]
+    kept = runs / f"scores-{mark(zoo)[:12]}.json"
+    scored: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
+    for s, a in settings:
+        if str((s, a)) not in scored:
+            box.check(f"{len(scored)} of {len(settings)} settings are scored")
+            scored[str((s, a))] = validation(_learned(axes[s], a), known)
+            trained.write_json(kept, scored)
+    shrink, share = max(settings, key=lambda setting: scored[str(setting)]["score"])
+    scores = scored[str((shrink, share))]
     print(f"shrinkage {shrink}, share of the axes {share}: {scores}", flush=True)
     rest = damped(examples.vectors - axes[shrink]["probe.mean"], axes[shrink])
     maps = aligned_maps(
         unit(rest),
         examples.artist,
-        picture_table(examples.entries, judge),
-        text_examples(judge, *words),
+        picture_table(examples.entries, judge, box=box),
+        text_examples(judge, *words, box=box),
     )
+    kept.unlink()
     learned = _learned(axes[shrink] | maps, share)
     card: dict[str, Any] = {
         "name": "describe",
@@ -171,11 +184,7 @@ def wins(card: Mapping[str, Any], path: Path) -> bool:
 
 
 def save_learned(path: Path, weights: Weights, card: Mapping[str, Any]) -> None:
-    """Half precision, written beside and renamed; the card also lies beside it, for people."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """In half precision, but for the facts' mean and scale."""
     held = {k: np.ascontiguousarray(v, np.float16) for k, v in weights.items()}
     held |= {k: np.ascontiguousarray(weights[k], np.float32) for k in ("facts.mean", "facts.scale")}
-    fresh = path.with_suffix(".new")
-    save_file(held, fresh, {"format": FORMAT, "card": json.dumps(card, sort_keys=True)})
-    fresh.rename(path)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    trained.save(path, KIND, held, card)

@@ -19,6 +19,7 @@ from lorarium.evaluation.describe.looks import aligned_inputs
 from lorarium.evaluation.describe.words import attribute_words, hues_of, texts_of
 from lorarium.evaluation.describe.zoo import Zoo
 from lorarium.formats import read
+from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.manifest import POOL, Entry, pool_cell
 from lorarium.training.mint import path_of
 from lorarium.world.scene import render
@@ -46,7 +47,7 @@ class Examples:
         return len(self.group)
 
 
-def read_examples(zoo: Zoo, split: str = "train") -> Examples:
+def read_examples(zoo: Zoo, split: str = "train", box: TimeBox = ENDLESS) -> Examples:
     """Sketches of a split's adapters, and of each at half its rank."""
     chosen = [e for e in zoo.entries if e.split == split and e.kind in ("style", "subject")]
     names = list(dict.fromkeys((e.kind, *e.of) for e in chosen))
@@ -56,6 +57,7 @@ def read_examples(zoo: Zoo, split: str = "train") -> Examples:
     sketches: list[Sketch] = []
     rows: list[Entry] = []
     for entry in chosen:
+        box.check(f"{len(rows) // 2} of {len(chosen)} adapters were read")
         adapter = read(path_of(zoo.folder, entry))
         sketches += [sketch(adapter), sketch(halved(adapter))]
         rows += [entry, entry]
@@ -93,10 +95,13 @@ def by_artist(x: Array, artist: Array, count: int) -> Array:
     return total / np.maximum(np.bincount(artist, minlength=count), 1)[:, None]
 
 
-def picture_table(entries: Sequence[Entry], judge: nn.Module, count: int = POOL) -> Array:
+def picture_table(
+    entries: Sequence[Entry], judge: nn.Module, count: int = POOL, box: TimeBox = ENDLESS
+) -> Array:
     """What judge A sees in pictures of each artist or individual, (artists, count, f)."""
-    vectors = []
+    vectors: list[Array] = []
     for entry in entries:
+        box.check(f"pictures of {len(vectors)} of {len(entries)} artists were seen")
         subjects, styles, views, _ = zip(*[pool_cell(entry, i) for i in range(count)], strict=True)
         pictures = render(subjects, styles, views, SIZE)
         vectors.append(aligned_inputs(list(pictures[:, None]), judge))
@@ -114,7 +119,7 @@ class TextExamples(NamedTuple):
 
 
 def text_examples(
-    judge: nn.Module, artists: int, individuals: int, pictures: int = 12
+    judge: nn.Module, artists: int, individuals: int, pictures: int = 12, box: TimeBox = ENDLESS
 ) -> TextExamples:
     """Of train artists of each genre and train individuals of each class, for whom there are no
     adapters: words need none."""
@@ -125,7 +130,7 @@ def text_examples(
         Entry("", kind, (word, number), "train", "", None, 0, 0, ())  # type: ignore[arg-type]
         for kind, word, number in labels
     ]
-    seen = picture_table(entries, judge, pictures).mean(1)
+    seen = picture_table(entries, judge, pictures, box).mean(1)
     bags, rows, genre, hues = [], [], [], []
     unknown = np.zeros(len(COLOURS))
     for i, entry in enumerate(entries):

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lorarium import __version__
+from lorarium import trained
 from lorarium.adapter import Array
 from lorarium.bases.base import Base, open_base
 from lorarium.descriptors.learned import aligned
@@ -22,6 +22,7 @@ from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman
+from lorarium.files import file_hash
 from lorarium.forecasts.drafts import PICTURES as DRAFTED_PICTURES
 from lorarium.forecasts.drafts import STEPS as DRAFTED_STEPS
 from lorarium.forecasts.drafts import PreviewFeatures
@@ -30,17 +31,19 @@ from lorarium.forecasts.rates import (
     ASKED,
     ASSET,
     DRAFTED,
+    KIND,
     ROLES,
     SETTINGS,
     RatePredictor,
     facts_of,
     load_predictor,
 )
-from lorarium.formats import container, read
+from lorarium.formats import read
 from lorarium.formats.target import write_atomically
 from lorarium.mergers.roles import ASSET as ROLES_NET
 from lorarium.recipes.forecast_cells import judge_cells, pairs
 from lorarium.recipes.merge import FOLDER as MERGE_ZOO
+from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.world.mark import world_mark
 
@@ -67,22 +70,25 @@ class Pairs:
         return Pairs(self.facts[index], (subject, style), self.adapter_numbers[index])
 
 
-def read_pairs(cells: Sequence[Cell]) -> Pairs:
+def read_pairs(cells: Sequence[Cell], box: TimeBox = ENDLESS) -> Pairs:
     adapters = {path: read(path) for cell in cells for path in cell.paths}
     seen = {path: aligned(adapter) for path, adapter in adapters.items()}
     number = {path: i for i, path in enumerate(adapters)}
-    facts = [
-        facts_of(forecast([adapters[p] for p in c.paths], methods=("sum", "roles"))) for c in cells
-    ]
+    facts: list[list[float]] = []
+    for c in cells:
+        box.check(f"all pairs are judged, the weights of {len(facts)} were read")
+        facts.append(facts_of(forecast([adapters[p] for p in c.paths], methods=("sum", "roles"))))
     sides = tuple(np.stack([seen[c.paths[r]] for c in cells]) for r in range(2))
     adapter_numbers = np.array([[number[p] for p in c.paths] for c in cells])
     return Pairs(np.array(facts, np.float32), sides, adapter_numbers)  # type: ignore[arg-type]
 
 
-def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = RUN) -> Pairs:
+def with_drafts(
+    known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = RUN, box: TimeBox = ENDLESS
+) -> Pairs:
     """The same and what drafts say; what was drawn is kept."""
     adapters = {path: read(path) for cell in cells for path in cell.paths}
-    net = hashlib.sha256(ROLES_NET.read_bytes()).hexdigest()
+    net = file_hash(ROLES_NET)
     ways = [way.name for way in SETTINGS]
     about = [base.hash, net, ways, DRAFTED_PICTURES, DRAFTED_STEPS]
     cache = folder / "drafts" / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
@@ -91,6 +97,7 @@ def with_drafts(known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = 
     for n, cell in enumerate(cells):
         file = cache / ("--".join(path.stem for path in cell.paths) + ".json")
         if not file.exists():
+            box.check(f"{n} of {len(cells)} pairs have drafts")
             facts = drafts.facts(*(adapters[path] for path in cell.paths))
             write_atomically(file, [json.dumps(facts).encode()], force=True)
         rows.append(json.loads(file.read_text()))
@@ -166,7 +173,8 @@ def choose_penalty(
 
 
 def run(device: str, minutes: float) -> None:
-    """Draw what is missing, and fit."""
+    """Draw what is missing, and fit once all is there."""
+    box = TimeBox(minutes)
     base, judge = open_base(None, device), load_judge("a")
     drawings = PictureCache(base, RUN / "drawn")
     cells: list[Cell] = []
@@ -175,13 +183,14 @@ def run(device: str, minutes: float) -> None:
     for folder, split, count in LEARNED:
         some = pairs(read_zoo(folder), split, count, SEED)
         cells += some
-        margins = judge_cells(drawings, some, judge, PICTURES)
+        margins = judge_cells(drawings, some, judge, PICTURES, box=box)
         rates.append(margins.rates)
         soft.append(margins.soft)
         print(folder, split, rates[-1].mean(0).round(3).tolist(), flush=True)
     truth, wanted = np.concatenate(rates), np.concatenate(soft)
-    known = read_pairs(cells)
-    for path, facts in ((ASSET, known), (DRAFTED, with_drafts(known, cells, base))):
+    known = read_pairs(cells, box)
+    drafted = with_drafts(known, cells, base, box=box)
+    for path, facts in ((ASSET, known), (DRAFTED, drafted)):
         ridge, axes, held = choose_penalty(facts, wanted, truth, AXES)
         print(path.stem, {"ridge": ridge, "axes": axes, "spearman": held}, flush=True)
         prediction = held_out_rates(facts, wanted, ridge, axes)
@@ -192,14 +201,7 @@ def run(device: str, minutes: float) -> None:
             "recipe": {"pairs": len(cells), "pictures": PICTURES, "ridge": ridge, "axes": axes},
             "scores": {"spearman of held-out pairs": held},
         }  # fmt: skip
-        save(path, net, card)
-
-
-def save(path: Path, net: RatePredictor, card: dict[str, Any]) -> None:
-    about = {"lorarium.version": __version__, "lorarium.card": json.dumps(card, sort_keys=True)}
-    container.save(path, dict(net.tensors), about, force=True)
-    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    write_atomically(path.with_suffix(".json"), [text.encode()], force=True)
+        trained.save(path, KIND, net.tensors, card)
 
 
 def due() -> bool:

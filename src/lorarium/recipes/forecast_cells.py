@@ -16,6 +16,7 @@ from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.merge.rows import MergeContender
 from lorarium.forecasts.rates import SETTINGS, MergeSetting
+from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 from lorarium.world.scene import PHOTO
@@ -71,7 +72,7 @@ def pairs(zoo: Zoo, split: str, count: int, seed: int) -> list[Cell]:
 
 def judge_cells(
     drawings: PictureCache, cells: Sequence[Cell], judge: Judge, pictures: int, noise: int = 0,
-    ways: Sequence[Sequence[MergeSetting]] | None = None,
+    ways: Sequence[Sequence[MergeSetting]] | None = None, box: TimeBox = ENDLESS,
 ) -> JudgeMargins:  # fmt: skip
     """Draw what is not there yet, and ask; all ways of each cell, or its own."""
     ways_of_cells = ways or [SETTINGS] * len(cells)
@@ -79,7 +80,14 @@ def judge_cells(
         [(row, cell, pictures, STEPS, noise) for row in rows(of)]
         for cell, of in zip(cells, ways_of_cells, strict=True)
     ]
-    drawings.fill([task for of_cell in tasks for task in of_cell], _show)
+
+    def show(done: int, total: int, words: str) -> None:
+        if done % 100 == 0 or done == total:
+            print(f"{done}/{total} {words}", flush=True)
+        if done < total:
+            box.check(f"{done} of {total} merges are drawn")
+
+    drawings.fill([task for of_cell in tasks for task in of_cell], show)
     subject, style = [], []
     for cell, of_cell in zip(cells, tasks, strict=True):
         drawn = np.concatenate([drawings[task].pictures for task in of_cell])
@@ -90,11 +98,6 @@ def judge_cells(
         )
         style.append((judge.style_scores(drawn, hands) - judge.thresholds.style).reshape(shape))
     return JudgeMargins(np.stack(subject), np.stack(style))
-
-
-def _show(done: int, total: int, words: str) -> None:
-    if done % 100 == 0 or done == total:
-        print(f"{done}/{total} {words}", flush=True)
 
 
 FOLDER = Path("runs/forecast")

@@ -6,8 +6,6 @@ loss on pairs of the validation split is below the shipped one's and below the s
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,15 +13,15 @@ from typing import Any
 
 import torch
 
-from lorarium import __version__
+from lorarium import trained
 from lorarium.bases.base import Base, open_base
 from lorarium.bases.rounded import rounded
 from lorarium.encoders.training import FitConfig
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
-from lorarium.formats import container
-from lorarium.mergers.lora_rar import ASSET, TARGETS, Network, load_network
+from lorarium.mergers.lora_rar import ASSET, KIND, TARGETS, Network, load_network
 from lorarium.recipes.describe import mark
+from lorarium.recipes.timebox import TimeBox
 from lorarium.training.distil import DistillationSet
 from lorarium.training.manifest import read_manifest
 from lorarium.training.merger import CoefficientNet, Member, PairedAdapters, distance, train_merger
@@ -38,11 +36,10 @@ PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=3
 def run(device: str, minutes: float) -> None:
     """Mint, train on it and ship what wins."""
     base = open_base(None, device)
-    started = time.monotonic()
+    box = TimeBox(minutes)
     zoo = minted(base, minutes)
-    left = minutes - (time.monotonic() - started) / 60
-    if left > 0:
-        train(zoo, base, RUN, ASSET, minutes=left)
+    box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
+    train(zoo, base, RUN, ASSET, minutes=box.left)
 
 
 def minted(base: Base, minutes: float) -> Zoo:
@@ -131,15 +128,8 @@ def wins(card: Mapping[str, Any], path: Path) -> bool:
 
 
 def save(path: Path, net: CoefficientNet, card: Mapping[str, Any]) -> None:
-    """The file `merge --method lora-rar` reads; the card also lies beside it, for people."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    about = {
-        "lorarium.version": __version__,
-        "lorarium.targets": ",".join(net.targets),
-        "lorarium.card": json.dumps(card, sort_keys=True),
-    }
-    container.save(path, net.tensors(), about, force=True)
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1, sort_keys=True) + "\n")
+    """The file that `merge --method lora-rar` reads."""
+    trained.save(path, KIND, net.tensors(), card, {"targets": ",".join(net.targets)})
 
 
 def learned_net(network: Network) -> CoefficientNet:

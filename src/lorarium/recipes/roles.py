@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lorarium import __version__
+from lorarium import trained
 from lorarium.bases.base import Base, open_base
 from lorarium.bases.branches import applied
 from lorarium.bases.rounded import rounded
@@ -21,13 +20,13 @@ from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.evaluation.judges import load_judge
-from lorarium.formats import container
-from lorarium.mergers.roles import ASSET, ROLES, load_roles
+from lorarium.mergers.roles import ASSET, KIND, ROLES, load_roles
 from lorarium.recipes.merge import minted
 from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.roles_drawn import PassLoss, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
+from lorarium.recipes.timebox import TimeBox
 from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.training.distil import DistillationSet
 from lorarium.training.manifest import Entry
@@ -198,23 +197,22 @@ def train(
         return loss
 
     with rounded(base):
-        trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
-    assert isinstance(trained, RoleNet)
-    return trained, spent
+        fitted, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    assert isinstance(fitted, RoleNet)
+    return fitted, spent
 
 
 def run(device: str, minutes: float) -> None:
     """Go on with the run on the adapters of the stage `merge`; ship what wins on validation."""
     base = open_base(None, device)
-    started_at = time.monotonic()
+    box = TimeBox(minutes)
     zoo = minted(base, minutes)
     # of the stage `zoo`, if that ran
     more = [read_zoo(ZOO)] if (ZOO / "manifest.json").is_file() else []
     learned, known = role_pairs_of(zoo, base, "train", more), role_pairs_of(zoo, base, "validation")
-    left = minutes - (time.monotonic() - started_at) / 60
-    if left > 0:
-        net, spent = train(learned, known, RUN, PLAN, left, past=ASSET)
-        ship(zoo, base, known, net, spent)
+    box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
+    net, spent = train(learned, known, RUN, PLAN, box.left, past=ASSET)
+    ship(zoo, base, known, net, spent)
 
 
 def due() -> bool:
@@ -278,14 +276,6 @@ def ship(
 
 
 def save(path: Path, net: RoleNet, card: Mapping[str, Any]) -> None:
-    """The file that `merge --method roles` reads; the card also lies beside it, for people."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.detach().cpu().half().numpy() for k, v in net.state_dict().items()}
-    about = {
-        "lorarium.version": __version__,
-        "lorarium.modules": json.dumps([[m.part, m.path] for m in net.place]),
-        "lorarium.card": json.dumps(card, sort_keys=True),
-    }
-    container.save(path, tensors, about, force=True)
-    text = json.dumps(card, indent=1, sort_keys=True) + "\n"
-    container.write_atomically(path.with_suffix(".json"), [text.encode()], force=True)
+    """The file that `merge --method roles` reads."""
+    modules = json.dumps([[m.part, m.path] for m in net.place])
+    trained.save(path, KIND, trained.half_weights(net), card, {"modules": modules})

@@ -21,6 +21,7 @@ from lorarium.formats import read, write
 from lorarium.library.samples import CARD, FOLDER, FORMAT, Sample, sample
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe import mark
+from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 
@@ -30,8 +31,8 @@ OWN_START = 2  # the copy of the usual recipe that began at random numbers of it
 
 
 def run(device: str, minutes: float) -> None:
-    """Pack `runs/zoo`; nothing of it runs on a device."""
-    pack_and_say(zoo_stage.FOLDER)
+    """Pack `runs/zoo`, all of it or nothing; nothing of it runs on a device."""
+    pack_and_say(zoo_stage.FOLDER, TimeBox(minutes))
 
 
 def due() -> bool:
@@ -46,22 +47,38 @@ def due() -> bool:
         return True
 
 
-def pack_and_say(folder: Path) -> None:
-    made = pack(read_zoo(folder), FOLDER, load_micro().hash)
+def pack_and_say(folder: Path, box: TimeBox = ENDLESS) -> None:
+    made = pack(read_zoo(folder), FOLDER, load_micro().hash, box=box)
     size = sum(one.path.stat().st_size for one in made.adapters)
     print(f"{len(made.adapters)} adapters, {size / 2**20:.1f} MiB, in {made.folder}", flush=True)
 
 
-def pack(zoo: Zoo, out: Path, base_hash: str, *, split: str = "test") -> Sample:
+def pack(
+    zoo: Zoo, out: Path, base_hash: str, *, split: str = "test", box: TimeBox = ENDLESS
+) -> Sample:
     """Write the chosen adapters and their card beside `out`, then put them in its place."""
     if zoo.base_hash != base_hash:
         what = f"minted on the base {zoo.base_hash[:12]}, the shipped one is {base_hash[:12]}"
         raise LorariumError(what, where=str(zoo.folder), hint="mint it again")
     fresh = out.with_name(out.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        _write(zoo, fresh, base_hash, split, box)
+        sample(fresh)
+        if out.exists():
+            shutil.rmtree(out)
+        fresh.rename(out)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return sample(out)
+
+
+def _write(zoo: Zoo, fresh: Path, base_hash: str, split: str, box: TimeBox) -> None:
     fresh.mkdir(parents=True)
-    rows, used = [], 0
+    rows: list[dict[str, object]] = []
+    used = 0
     for entry in wanted([e for e in zoo.entries if e.split == split]):
+        box.check(f"{len(rows)} adapters were packed, nothing is replaced")
         path = path_of(fresh, entry)
         adapter = read(path_of(zoo.folder, entry))
         tags = {"modelspec.tags": ", ".join((entry.of[0], entry.kind, entry.recipe))}
@@ -82,11 +99,6 @@ def pack(zoo: Zoo, out: Path, base_hash: str, *, split: str = "test") -> Sample:
         "adapters": sorted(rows, key=lambda row: str(row["file"])),
     }  # fmt: skip
     (fresh / CARD).write_text(json.dumps(card, indent=1) + "\n", "utf-8")
-    sample(fresh)
-    if out.exists():
-        shutil.rmtree(out)
-    fresh.rename(out)
-    return sample(out)
 
 
 def wanted(entries: Sequence[Entry]) -> Iterator[Entry]:

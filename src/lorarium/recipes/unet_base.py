@@ -1,4 +1,7 @@
-"""Train a Stable-Diffusion-type base on the drawn world: `go_on(folder, minutes)`, resumable.
+"""Train a Stable-Diffusion-type base on the drawn world, resumable.
+
+    python -m lorarium.recipes micro2 --minutes 170
+    python -m lorarium.recipes micro2 --minutes 9 --device cuda
 
 The network says the clean latent (`sample` in diffusers' words); the squared error is weighted as
 one of velocities. Rates stay constant and the running average of the weights is what is used, so a
@@ -7,7 +10,9 @@ run has no planned end; `cool` lets the rates fall over the minutes of one last 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,13 +28,16 @@ from lorarium.bases.micro2 import (
     TIME_SPREAD,
     TOKENS,
     alphas_bar,
+    base_of,
     framed,
     noisy,
 )
+from lorarium.bases.micro2_folder import save_folder
 from lorarium.bases.patch_codec import PatchCodec, fit_codec
 from lorarium.bases.unet import UNet, UNetConfig
 from lorarium.encoders.muon import Muon
 from lorarium.recipes.base import PicturePool
+from lorarium.recipes.rendered_ahead import RenderedAhead
 
 
 @dataclass(frozen=True)
@@ -72,14 +80,22 @@ def fresh_pair(unet: UNetConfig, text: TextConfig) -> Pair:
 
 
 def loss(pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, random: torch.Generator) -> Tensor:
-    n = len(x)
-    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random))
+    n, device = len(x), x.device
+    t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random, device=device))
     step = (t * STEPS).long().clamp(0, STEPS - 1)
-    noise = torch.randn(x.shape, generator=random)
-    prediction = pair(noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last),
-                step, tokens)  # fmt: skip
+    noise = torch.randn(x.shape, generator=random, device=device)
+    latents = noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last)
+    with _fast_numbers(device):
+        prediction = pair(latents, step, tokens).float()
     weight = 1 / (1 - bars[step]).clamp(min=LEAST_NOISE**2)
     return (weight * (prediction - x).square().mean((1, 2, 3))).mean()
+
+
+def _fast_numbers(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """bfloat16 where matrices of it are fast."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
@@ -96,17 +112,18 @@ def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
 def go_on(
     folder: Path, minutes: float, recipe: UNetRecipe | None = None,
     unet: UNetConfig | None = None, cool: bool = False, start: Path | None = None,
-    max_steps: int | None = None,
+    max_steps: int | None = None, device: str = "cpu", workers: int = 0,
 ) -> None:  # fmt: skip
     """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
-    of an earlier run's checkpoint. `most` steps are taken at the most."""
+    of an earlier run's checkpoint. `max_steps` are taken at the most; `workers` are processes that
+    render."""
     recipe, unet = recipe or UNetRecipe(), unet or UNetConfig()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(recipe.seed)
     text = TextConfig(TOKENS, hidden_size=unet.cross_attention_dim)
     pair = fresh_pair(unet, text)
-    pair.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     codec = PatchCodec(unet.in_channels)
     step, seconds, before = 0, 0.0, 0
     state = None
@@ -114,7 +131,12 @@ def go_on(
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
         codec.load_state_dict(state["codec"])
-    pool = PicturePool(48, recipe.pool, recipe.seed + 1000 * step + before)
+    pool_seed = recipe.seed + 1000 * step + before
+    pool = (
+        RenderedAhead(48, recipe.pool, pool_seed, workers)
+        if workers
+        else PicturePool(48, recipe.pool, pool_seed)
+    )
     pool.render(recipe.start_pool)
     if state is None:
         codec = fit_codec(torch.from_numpy(pool.pictures[:4000]).permute(0, 3, 1, 2) / 127.5 - 1,
@@ -124,18 +146,19 @@ def go_on(
         pair.load_state_dict(weights["averaged"])
         codec.load_state_dict(weights["codec"])
         before = weights["pictures"]
+    codec.to(device)
     averaged = {n: p.detach().clone() for n, p in pair.named_parameters()}
     optims = optimizers(pair, recipe)
     if state is not None:
         pair.load_state_dict(state["model"])
-        averaged = state["averaged"]
+        averaged = {n: p.to(device) for n, p in state["averaged"].items()}
         for o, s in zip(optims, state["optimizers"], strict=True):
             o.load_state_dict(s)
     rates = (recipe.muon, recipe.adam)
-    bars = alphas_bar()
-    random = torch.Generator().manual_seed(recipe.seed + step)
+    bars = alphas_bar().to(device)
+    random = torch.Generator(device).manual_seed(recipe.seed + step)
     started = last_log = saved = time.time()
-    recent: list[float] = []
+    recent: list[Tensor] = []  # not numbers yet: to ask for one is to wait for the device
 
     def save() -> None:
         torch.save({
@@ -157,7 +180,8 @@ def go_on(
             for o, rate in zip(optims, rates, strict=True):
                 o.param_groups[0]["lr"] = rate * heat
             x, words = pool.batch(recipe.batch, recipe.fresh)
-            keep = torch.rand(len(words), 1, generator=random) >= recipe.drop
+            x, words = x.to(device), words.to(device)
+            keep = torch.rand(len(words), 1, generator=random, device=device) >= recipe.drop
             value = loss(pair, codec.encode(x), framed(words * keep), bars, random)
             value.backward()
             nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
@@ -167,13 +191,12 @@ def go_on(
             step += 1
             with torch.no_grad():
                 share = min(recipe.ema, (1 + step) / (10 + step))
-                for name, p in pair.named_parameters():
-                    averaged[name].lerp_(p, 1 - share)
-            recent.append(value.item())
+                torch._foreach_lerp_(list(averaged.values()), list(pair.parameters()), 1 - share)
+            recent.append(value.detach())
             if step % recipe.report == 0:
                 line = {
                     "step": step, "pictures": before + step * recipe.batch,
-                    "loss": round(sum(recent) / len(recent), 5),
+                    "loss": round(float(torch.stack(recent).mean()), 5),
                     "per_second": round(len(recent) * recipe.batch / (time.time() - last_log), 1),
                 }  # fmt: skip
                 recent, last_log = [], time.time()
@@ -185,3 +208,22 @@ def go_on(
                 saved = time.time()
     finally:
         save()
+        pool.close()
+
+
+RUN = Path("runs/micro2")
+CPU = UNetRecipe(batch=64, ema=0.999, warmup=200)
+CUDA = UNetRecipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
+
+
+def run(device: str, minutes: float) -> None:
+    """Go on with the run; what its averaged weights are by then is written as a pipeline folder.
+
+    On a GPU, whose minutes are counted, the rates fall over this call."""
+    fast = device != "cpu"
+    workers = max(1, (os.cpu_count() or 2) - 1) if fast else 0
+    go_on(RUN, minutes, CUDA if fast else CPU, cool=fast, device=device, workers=workers)
+    state = torch.load(RUN / "checkpoint.pt", map_location="cpu", weights_only=True)
+    made = {name: state[name] for name in ("pictures", "seconds", "recipe")}
+    save_folder(base_of(state), RUN / "pipeline", {"trained": made})
+    print(f"{RUN / 'pipeline'}: {state['pictures']:,} pictures", flush=True)

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import lorarium.synthesis.novelty as novelty
 from lorarium import __version__
 from lorarium.adapter import Adapter, Delta, LowRank, Module
 from lorarium.algebra import recompress
 from lorarium.bases.base import Base
 from lorarium.encoders.encode import as_input
 from lorarium.errors import LorariumError, quoted
-from lorarium.formats.families.embedded import SHIPPED
-from lorarium.synthesis import novelty
+from lorarium.formats.families.embedded import ships
 from lorarium.synthesis.net import KINDS, Generator
 from lorarium.synthesis.store import Synth
 from lorarium.training.fit import fit
@@ -129,7 +129,7 @@ def refined(
     """A few training steps on the pictures, from the generated factors."""
     rank = max(int(d.rank or 0) for _, d in made.adapter.items())
     recipe = replace(recipe, rank=rank, alpha=float(rank), steps=steps)
-    if base.family != SHIPPED:
+    if not ships(base.family):
         recipe = replace(recipe, lr=defaults(base.family, prompts[0]).lr, batch=1)
     job = Job(pictures, tuple(prompts), recipe, seed, begin=made.adapter)
     started = time.perf_counter()

@@ -18,6 +18,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+STALL = 30  # seconds of a request that gets no whole reply
 LOCK = threading.Lock()
 SEEN: dict[str, int] = {}
 USAGE = {"prompt_tokens": 700, "completion_tokens": 5}
@@ -73,14 +74,14 @@ class Handler(BaseHTTPRequestHandler):
         self.complete("Much alike.\nANSWER: 80")
 
     def be_stall(self, *_: object) -> None:
-        time.sleep(30)
+        time.sleep(STALL)
 
     def be_drip(self, *_: object) -> None:
         """A byte now and then: no single read ever takes long."""
         self.send_response(200)
         self.send_header("Content-Length", "100000")
         self.end_headers()
-        for _ in range(300):
+        for _ in range(10 * STALL):
             self.wfile.write(b" ")
             self.wfile.flush()
             time.sleep(0.1)

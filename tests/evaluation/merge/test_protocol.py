@@ -28,8 +28,16 @@ from lorarium.evaluation.merge.cells import (  # noqa: E402
     true_pictures,
 )
 from lorarium.evaluation.merge.page import page, summary  # noqa: E402
-from lorarium.evaluation.merge.rows import CONTROLS, MERGES, draw, named  # noqa: E402
+from lorarium.evaluation.merge.rows import (  # noqa: E402
+    CONTROLS,
+    MERGES,
+    NETWORKS,
+    draw,
+    named,
+    rows_for,
+)
 from lorarium.formats import read  # noqa: E402
+from lorarium.mergers import METHODS  # noqa: E402
 from tests.bases.tiny import micro  # noqa: E402
 from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
@@ -75,6 +83,19 @@ def test_one_document_and_nothing_is_drawn_twice(
 
     monkeypatch.setattr(drawing, "make", never)
     assert evaluate_merge(folder, tmp_path / "drawn", base, SMALL) == document
+
+
+def test_every_method_is_a_row_or_says_why_not() -> None:
+    for family, apart in (("sd1", {"b-lora"}), ("sdxl", set())):
+        rows, skipped = rows_for(family)
+        drawn = {row.method for row in rows}
+        reasons = {text.partition(":")[0] for text in skipped}
+        assert (
+            reasons == {"cat", "auto"} | apart
+            and METHODS.keys() == (drawn & METHODS.keys()) | reasons
+        )
+    assert len({row.name for row in MERGES}) == len(MERGES)
+    assert set(NETWORKS) == {"lora-rar", "roles"}
 
 
 def test_rows_share_noise_and_say_what_they_draw(minted: tuple[Path, MicroBase]) -> None:

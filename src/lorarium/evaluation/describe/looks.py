@@ -21,11 +21,13 @@ from lorarium.bases.base import Base
 from lorarium.bases.sampling import sample
 from lorarium.descriptors.learned import PICTURE_HEADS
 from lorarium.encoders.encode import encode
-from lorarium.encoders.store import shipped
+from lorarium.encoders.store import load_encoder
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.rows import DescriptorContender, VectorContender
 from lorarium.evaluation.describe.zoo import Corpus
+from lorarium.evaluation.judges import judge_file
 from lorarium.formats.target import write_atomically
+from lorarium.trained import ASSETS, asset
 from lorarium.training.manifest import UNSEEN, Entry, pool_cell
 from lorarium.world.scene import PHOTO, render
 from lorarium.world.splits import SEEN_CLASSES
@@ -46,16 +48,18 @@ def views(kind: str, judge: str = "b") -> tuple[dict[str, EncoderHead], list[str
     aligned descriptor; with the reasons why one is missing."""
     aspect = "style" if kind == "style" else "identity"
     wanted = {
-        "CLIP-like": ("clip_like", "picture"),
-        "DINO-like": ("dino_like", "picture"),
-        f"judge's {aspect}": (f"judge_{judge}", aspect),
-        "judge A": ("judge_a", ""),
+        "CLIP-like": (asset("clip_like"), "picture"),
+        "DINO-like": (asset("dino_like"), "picture"),
+        f"judge's {aspect}": (judge_file(judge), aspect),
+        "judge A": (asset("judge_a"), ""),
     }
     heads, missing = {}, []
-    for name, (asset, head) in wanted.items():
+    for name, (path, head) in wanted.items():
         try:
-            heads[name] = EncoderHead(shipped(asset).net, head)
+            heads[name] = EncoderHead(load_encoder(path).net, head)
         except LorariumError as error:
+            if path.parent != ASSETS:  # somebody named it
+                raise
             missing.append(f"{name}: {error}")
     return heads, missing
 

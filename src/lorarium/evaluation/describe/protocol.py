@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+import lorarium.evaluation.describe.looks as looks
+import lorarium.evaluation.describe.scenarios as scenarios
 from lorarium.adapter import Array
 from lorarium.bases.base import Base
 from lorarium.descriptors.gram import unit
 from lorarium.descriptors.learned import Aligned, Learned, Probe
 from lorarium.descriptors.learned import shipped as shipped_descriptor
 from lorarium.errors import LorariumError
-from lorarium.evaluation.describe import looks, scenarios
 from lorarium.evaluation.describe.behaviour import behaviour, effects
 from lorarium.evaluation.describe.folds import Fold, folds
 from lorarium.evaluation.describe.measures import clusters, structure

@@ -13,7 +13,7 @@ from lorarium.evaluation.describe.folds import Fold
 from lorarium.evaluation.describe.rows import DescriptorContender
 from lorarium.evaluation.describe.words import attribute_words, texts_of
 from lorarium.evaluation.describe.zoo import Corpus
-from lorarium.evaluation.statistics import average_precision
+from lorarium.evaluation.statistics import mean_average_precision
 from lorarium.library.calibrate import standing
 
 Figures = dict[str, Any]
@@ -39,7 +39,7 @@ def asked_by_vectors(
     return {
         "queries": len(truth),
         "r_at_1": float((nearest == truth).mean()),
-        "map": float(np.nanmean(average_precision(scores, relevant))),
+        "map": mean_average_precision(scores, relevant),
         "null": float(np.mean(null)),
         "strangers refused": refusal_area(scores, truth, artists, odd),
     }
@@ -87,10 +87,10 @@ def asked_by_words(scores: Array, about: Texts, *, seed: int) -> Figures:
             continue
         s, wanted = scores[rows], about.relevant[rows]
         null = [
-            float(np.nanmean(average_precision(s[:, random.permutation(s.shape[1])], wanted)))
+            mean_average_precision(s[:, random.permutation(s.shape[1])], wanted)
             for _ in range(ROUNDS)
         ]
-        real = float(np.nanmean(average_precision(s, wanted)))
+        real = mean_average_precision(s, wanted)
         report[name] = {
             "texts": int(rows.sum()),
             "map": real,

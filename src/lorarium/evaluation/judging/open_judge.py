@@ -1,4 +1,5 @@
-"""Judges by the words of `--judge`: a, b, a world judge's file, embedding:FOLDER, chat:MODEL@URL.
+"""Judges by the words of `--judge`: a, b, a world judge's file or its folder,
+embedding:FOLDER, chat:MODEL@URL.
 
 All chat judges of a folder share one journal, and with it one budget.
 """
@@ -20,6 +21,7 @@ from lorarium.evaluation.judging.comparison import PictureJudge
 from lorarium.evaluation.judging.endpoint import KEY_VARIABLE
 from lorarium.evaluation.judging.journal import Journal
 from lorarium.evaluation.judging.ledger import Ledger
+from lorarium.files import exists
 
 CHAT = "chat:"
 JOURNAL = "chat.jsonl"
@@ -84,9 +86,9 @@ def _open(name: str, context: JudgeContext) -> PictureJudge:
         return judge
     from lorarium.evaluation.judging.world_judge import load_world_judge
 
-    if name not in ("a", "b") and not Path(name).is_file():
+    if name not in ("a", "b") and not exists(Path(name)):
         raise LorariumError(
             f"no judge {quoted(name)}", where="--judge",
-            hint="a, b, a judge's file, embedding:FOLDER or chat:MODEL@URL",
+            hint="a, b, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL",
         )  # fmt: skip
     return load_world_judge(name, context.device)

@@ -52,5 +52,5 @@ class WorldJudge:
 
 
 def load_world_judge(name: str = "b", device: str = "cpu") -> WorldJudge:
-    """`a`, `b`, or a judge's file."""
+    """`a`, `b`, or a judge's file or folder."""
     return WorldJudge(load_judge(name, device), name)

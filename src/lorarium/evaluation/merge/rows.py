@@ -16,15 +16,11 @@ from lorarium.bases.stack import Rule
 from lorarium.errors import LorariumError
 from lorarium.evaluation.merge.cells import Cell, strangers, true_pictures
 from lorarium.formats import read
-from lorarium.mergers import merge
+from lorarium.mergers import METHODS, merge
 from lorarium.mergers.dense_k_lora import k_lora_schedule
-from lorarium.mergers.lora_rar import ASSET as LORA_RAR
-from lorarium.mergers.roles import ASSET as ROLES
 from lorarium.training.fit import fit
 from lorarium.training.mint import job_of
 from lorarium.training.recipe import Job
-
-GIVEN_BASE = ("ssr", "ziplora")
 
 
 @dataclass(frozen=True)
@@ -53,27 +49,19 @@ CONTROLS = (
     MergeContender("style's adapter alone, class in words", "style", sort="control"),
     MergeContender("joint training", "joint", sort="control"),
 )
+NO_ROWS = {"cat": "it is the sum", "auto": "it is one of the others"}
 MERGES = (
-    MergeContender("sum", "sum"),
+    *(MergeContender(name, name) for name in METHODS if name not in NO_ROWS),
     MergeContender("sum at 0.8", "sum", (0.8, 0.8)),
     MergeContender("sum at 0.6", "sum", (0.6, 0.6)),
-    MergeContender("average", "average"),
-    *(
-        MergeContender(name, name)
-        for name in (
-            "svd", "slerp", "karcher", "ties", "dare-linear", "dare-ties", "prune", "della",
-            "breadcrumbs", "knots", "np-lora", "k-lora", "b-lora", "ssr", "ziplora", "lora-rar",
-            "roles",
-        )
-    ),
     MergeContender("k-lora, static", "k-lora-static"),
-)  # fmt: skip
+)
 SWEPT = ("sum", "roles")
 CROWD = (  # rows of three adapters and more
     "true renders", "sum", "average", "svd", "karcher", "ties", "dare-ties", "knots", "ssr",
     "roles",
 )  # fmt: skip
-NETWORKS = {"lora-rar": LORA_RAR, "roles": ROLES}
+NETWORKS = {name: m.network for name, m in METHODS.items() if m.network is not None}
 SWEEP = ((1.0, 0.25), (1.0, 0.5), (1.0, 0.75), (0.75, 1.0), (0.5, 1.0), (0.25, 1.0))
 
 
@@ -84,7 +72,7 @@ def swept(name: str) -> list[MergeContender]:
 
 def rows_for(family: str) -> tuple[list[MergeContender], list[str]]:
     """The rows that can be drawn, and why the others cannot."""
-    rows, skipped = [*CONTROLS], ["cat: it is the sum"]
+    rows, skipped = [*CONTROLS], [f"{name}: {reason}" for name, reason in NO_ROWS.items()]
     for row in MERGES:
         if row.method == "b-lora" and family != "sdxl":
             skipped.append(f"b-lora: no blocks of {family} are known to hold content and style")
@@ -130,7 +118,7 @@ def _ready(row: MergeContender, cell: Cell, base: Base) -> tuple[Stack, Sequence
         rules = [Rule(**rule) for rule in k_lora_schedule(pair, row.weights)]
         return list(zip(pair, row.weights, strict=True)), rules, cell.prompt
     method = "k-lora" if row.method == "k-lora-static" else row.method
-    options = dict(row.options) | ({"base": base} if method in GIVEN_BASE else {})
+    options = dict(row.options) | ({"base": base} if METHODS[method].needs_base else {})
     if method == "roles":
         options["roles"] = [entry.kind for entry, _ in cell.everyone]
     weights = None if cell.others else row.weights

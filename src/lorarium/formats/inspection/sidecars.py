@@ -69,18 +69,18 @@ class Sidecar:
 
 def find_sidecars(path: Path) -> tuple[Sidecar, ...]:
     """The recognised files beside `path`, in a fixed order; broken ones are left out."""
-    stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
+    stem = str(path.with_suffix(""))  # text: twenty paths for each file would take longer to make
     sidecars = []
     for suffix, source in DESCRIPTIONS.items():
-        beside = path.with_name(stem + suffix)
+        beside = stem + suffix
         content = _read(beside, MAX_TEXT_BYTES)
         if content is None:
             continue
         if suffix.endswith(".txt"):
             line = text(content.decode("utf-8", "replace"))
-            sidecars.append(Sidecar(beside, "text", source, {"text": line} if line else {}))
+            sidecars.append(Sidecar(Path(beside), "text", source, {"text": line} if line else {}))
         elif facts := _facts(content):
-            sidecars.append(Sidecar(beside, "description", source, facts))
+            sidecars.append(Sidecar(Path(beside), "description", source, facts))
     sidecars += [Sidecar(picture, "preview", "picture", {}) for picture in _previews(path)]
     return tuple(sidecars)
 
@@ -91,18 +91,19 @@ def find_preview(path: Path) -> Path | None:
 
 
 def _previews(path: Path) -> Iterator[Path]:
-    stem = path.name.removesuffix(path.suffix) if path.suffix else path.name
+    stem = str(path.with_suffix(""))
     for suffix in PICTURES:
-        beside = path.with_name(stem + suffix)
+        beside = stem + suffix
         start = _read(beside, MAX_PICTURE_BYTES, only=16)
         if start and start.startswith(PICTURE_STARTS):
-            yield beside
+            yield Path(beside)
 
 
-def _read(path: Path, limit: int, only: int = -1) -> bytes | None:
+def _read(name: str, limit: int, only: int = -1) -> bytes | None:
     """The content of an ordinary file in its folder, None for anything else or too large."""
     try:
-        status = os.lstat(path)
+        status = os.lstat(name)
+        path = Path(name)
         if stat.S_ISLNK(status.st_mode):
             if path.resolve(strict=True).parent != path.parent.resolve():
                 return None

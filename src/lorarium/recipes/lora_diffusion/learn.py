@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,8 +28,10 @@ from lorarium.evaluation.describe.zoo import Zoo, read_zoo
 from lorarium.evaluation.synth.targets import pool
 from lorarium.formats import read
 from lorarium.recipes import zoo as zoo_stage
+from lorarium.recipes.lora_diffusion.descent import Schedule, descend, save_whole
 from lorarium.recipes.lora_diffusion.nets import CONDITIONINGS, Denoiser, Vae
 from lorarium.recipes.lora_diffusion.vectors import Space, space_of
+from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.mint import path_of
 
 Array = np.ndarray
@@ -79,11 +81,14 @@ class Generators:
 
 
 def run(device: str, minutes: float) -> None:
-    """Train on the zoo; each kind takes at most half of the time."""
+    """Train on the zoo, one kind after the other."""
+    box = TimeBox(minutes)
     zoo = read_zoo(zoo_stage.FOLDER)
     base = open_base()
     for kind in USUAL:
-        learn(examples(zoo, kind, base.size), RUN / mark(zoo) / kind, Plan(), device)
+        folder = RUN / mark(zoo) / kind
+        box.check(f"nothing more was learned of {kind}s")
+        learn(examples(zoo, kind, base.size), folder, Plan(), device, box)
 
 
 def due() -> bool:
@@ -126,13 +131,15 @@ def pooled(conditions: Array) -> Array:
     return unit(conditions.mean(-2))
 
 
-def learn(e: Examples, folder: Path, plan: Plan, device: str = "cpu") -> Generators:
+def learn(
+    e: Examples, folder: Path, plan: Plan, device: str = "cpu", box: TimeBox = ENDLESS
+) -> Generators:
     """Train what is not there yet, part by part; each part is a file in the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(plan.seed)
     rows = torch.from_numpy(e.rows).to(device)
     vae = Vae(rows.shape[1], min(plan.latent, rows.shape[1])).to(device)
-    _once(folder / "vae.pt", vae, lambda: train_vae(vae, rows, plan))
+    _once(folder / "vae.pt", vae, partial(train_vae, vae, rows, plan, box=box))
     with torch.no_grad():
         latents = vae.encode(rows)[0]
     scale = float(latents.std())
@@ -143,30 +150,37 @@ def learn(e: Examples, folder: Path, plan: Plan, device: str = "cpu") -> Generat
             z = latents / scale
             _once(
                 folder / f"{predicts}-{conditioning}.pt", net,
-                lambda net=net, z=z, p=predicts: train_denoiser(net, z, e.conditions, p, plan),
+                partial(train_denoiser, net, z, e.conditions, predicts, plan, box=box),
             )  # fmt: skip
             denoisers[f"{predicts}, {conditioning}"] = net.eval()
     (folder / "done.json").write_text(json.dumps(asdict(plan)))
     return Generators(e.kind, e.space, ridge(e, plan.ridge), vae.eval(), scale, denoisers, e)
 
 
-def _once(path: Path, net: nn.Module, train: Any) -> None:
+def _once(path: Path, net: nn.Module, train: Callable[[Path], None]) -> None:
+    """Fill a network from its file, or train it; `train` is told where it may stop for a while."""
     if path.exists():
         net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return
-    train()
-    torch.save(net.state_dict(), path.with_suffix(".new"))
-    path.with_suffix(".new").rename(path)
+    unfinished = path.with_suffix(".part")
+    train(unfinished)
+    save_whole(net.state_dict(), path)
+    unfinished.unlink(missing_ok=True)
 
 
-def train_vae(vae: Vae, rows: Tensor, plan: Plan) -> None:
+def train_vae(vae: Vae, rows: Tensor, plan: Plan, unfinished: Path, box: TimeBox = ENDLESS) -> None:
     random = torch.Generator().manual_seed(plan.seed)
-    _descend(vae, plan.vae_steps, plan, lambda index: vae.loss(rows[index], random), len(rows))
+    schedule = Schedule(plan.vae_steps, plan.batch, plan.lr, plan.seed)
+    descend(
+        vae, lambda index: vae.loss(rows[index], random), len(rows), schedule, (random,),
+        unfinished, box,
+    )  # fmt: skip
 
 
 def train_denoiser(
-    net: Denoiser, latents: Tensor, conditions: Array, predicts: str, plan: Plan
-) -> None:
+    net: Denoiser, latents: Tensor, conditions: Array, predicts: str, plan: Plan,
+    unfinished: Path, box: TimeBox = ENDLESS,
+) -> None:  # fmt: skip
     """Plain squared error of x0 or of v at uniform times of a cosine schedule; conditions are
     pooled over a random number of pictures."""
     random = np.random.default_rng(plan.seed)
@@ -187,26 +201,14 @@ def train_denoiser(
         wanted = x if predicts == "x0" else alpha * noise - sigma * x
         return F.mse_loss(net(alpha * x + sigma * noise, t, c), wanted)
 
-    _descend(net, plan.steps, plan, loss, len(latents))
+    schedule = Schedule(plan.steps, plan.batch, plan.lr, plan.seed)
+    descend(net, loss, len(latents), schedule, (random, noise_of), unfinished, box)
 
 
 def level(t: Tensor) -> tuple[Tensor, Tensor]:
     """alpha and sigma (n, 1) of the cosine schedule."""
     angle = (t * torch.pi / 2)[:, None]
     return angle.cos(), angle.sin()
-
-
-def _descend(net: nn.Module, steps: int, plan: Plan, loss: Any, count: int) -> None:
-    optimizer = torch.optim.AdamW(net.parameters(), plan.lr, betas=(0.9, 0.98), weight_decay=0.01)
-    random = torch.Generator().manual_seed(plan.seed)
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = plan.lr * min(1.0, (step + 1) / 100) * (1 - step / steps)
-        value = loss(torch.randint(count, (min(plan.batch, count),), generator=random))
-        optimizer.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
 
 
 def ridge(e: Examples, weight: float) -> Array:
