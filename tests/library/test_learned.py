@@ -97,8 +97,9 @@ def test_pictures_words_and_mixes_meet_adapters(library: Library, home: Path) ->
         assert answer.space == "aligned" and answer.close is not None
         wanted = expected(library, home, vector)
         # of words alone those are left out that only the weights speak for, when none is close
-        inked = [match for match in answer if match.text_score is not None]
-        assert len(inked) == (0 if queries == (home / "shots",) else 4)
+        inked = {match.path for match in answer if match.text_score is not None}
+        named = {path for path in wanted if "ink" in Path(path).name}
+        assert inked == (set() if queries == (home / "shots",) else named)
         assert len(answer) == 32 or (answer.close is False and len(answer) == len(inked))
         for match in answer:
             assert match.likeness == pytest.approx(wanted[match.path], abs=2e-3)
@@ -170,8 +171,7 @@ def test_a_library_from_before_is_searched_as_before(home: Path, tmp_path: Path)
     path = next((home / "loras").glob("style-ink-0-R0-0*"))
     newer = Library(tmp_path / "library", default_encoders(home / "a.safetensors"))
     assert newer.search(path).space == "output"
-    with pytest.raises(LorariumError, match="index"):
-        newer.search("red ink")
+    assert newer.search("red ink").space == ""  # by names, until its vectors are there
     newer.index([home / "loras"], workers=0)
     assert newer.search(path).space == "probe" and newer.search("red ink").space == "aligned"
 
