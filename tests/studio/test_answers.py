@@ -201,10 +201,11 @@ def test_jobs_are_told_of_cancelled_and_kept(tmp_path: Path) -> None:
         while job["id"].encode() not in b"".join(heard) and time.monotonic() < ends:
             time.sleep(0.1)
         assert b"event: job" in b"".join(heard) and str(home).encode() not in b"".join(heard)
-        studio.send("/api/jobs/tidy-plan", {})
+        studio.send("/api/jobs/index", {})
+        studio.send("/api/jobs/tidy-plan", {})  # waits for the other
     with served(tmp_path / "library", [home]) as studio:  # it was closed over the last one
         jobs = studio.get("/api/jobs")["jobs"]
-        assert jobs[0]["state"] == "cut short" and jobs[1]["state"] == "done"
+        assert jobs[0]["state"] == "cut short" and jobs[2]["state"] == "done"
 
 
 def listen_to(studio: Served, heard: list[bytes]) -> None:

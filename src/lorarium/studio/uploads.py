@@ -28,11 +28,11 @@ class Uploads:
         for path in folder.iterdir():
             if path.is_file() or path.is_symlink():
                 path.unlink()
-        self._files: dict[str, tuple[Path, str]] = {}
+        self._files: dict[str, tuple[Path, int]] = {}  # and bytes, the oldest first
 
     def path(self, name: str) -> Path:
         """The file that an upload was given this name for."""
-        if name not in self._files:
+        if name not in self._files or not self._files[name][0].exists():
             raise LorariumError("that upload is not here any more", hint="drop the file again")
         return self._files[name][0]
 
@@ -56,19 +56,18 @@ class Uploads:
             os.replace(raw, path)
         finally:
             raw.unlink(missing_ok=True)
-        self._files[name] = (path, one_line(label, 120))
+        self._files[name] = (path, size)
         self._forget()
         kind = "adapter" if suffix == SAFETENSORS else "picture"
         return {"id": name, "kind": kind, "name": one_line(label, 120), "size": size}
 
     def _forget(self) -> None:
         """The oldest go when they are too many or too large together."""
-        sizes = {name: path.stat().st_size for name, (path, _) in self._files.items()}
         for name in list(self._files)[:-1]:
-            if len(self._files) <= MOST_FILES and sum(sizes.values()) <= MOST_BYTES:
+            held = sum(size for _, size in self._files.values())
+            if len(self._files) <= MOST_FILES and held <= MOST_BYTES:
                 return
             self._files.pop(name)[0].unlink(missing_ok=True)
-            sizes.pop(name)
 
 
 def suffix_of(path: Path) -> str:

@@ -140,9 +140,7 @@ def synth(args: Args, progress: Progress) -> dict[str, Any]:
 def tidy_plan(args: Args, progress: Progress) -> dict[str, Any]:
     progress(0, 0, "comparing files")
     plan = Library(args["library"]).tidy_plan()
-    path = Path(args["plan"])
-    path.unlink(missing_ok=True)
-    plan.save(path)
+    plan.save(Path(args["plan"]), force=True)
     return {"items": len(plan.items), "bytes_to_win": plan.bytes_to_win}
 
 
