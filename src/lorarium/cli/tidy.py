@@ -61,7 +61,7 @@ def command(
     path = Path(file) if file else local_folder(place.store) / "tidy.json"
     if action == "plan":
         plan = chosen_too(place.tidy_plan(), also)
-        plan.save(path)
+        plan.save(path, force=not file)  # in the library's folder a new plan replaces the last
         if as_json:
             print_json({**plan.to_json(), "file": str(path)})
         elif not quiet:

@@ -74,9 +74,9 @@ class Plan:
         gain = self.bytes_to_win
         return {"kind": KIND, "made": self.made, "items": items, "bytes_to_win": gain}
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, force: bool = False) -> None:
         text = json.dumps({"schema": "lorarium/1", **self.to_json()}, indent=1)
-        write_atomically(path, [text.encode() + b"\n"])
+        write_atomically(path, [text.encode() + b"\n"], force=force)
 
     @classmethod
     def load(cls, path: Path) -> Plan:
