@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lorarium import formats
-from lorarium.algebra import scale
+from lorarium.algebra import add
 from lorarium.errors import LorariumError
 from lorarium.forecasts.facts import forecast
 from lorarium.forecasts.rates import predict_rates, safest
@@ -57,7 +57,7 @@ def merge_methods() -> dict[str, Any]:
 def foretell(files: Sequence[Path], weights: Sequence[float]) -> dict[str, Any]:
     """How the files go together at these weights: in numbers, and in sentences."""
     adapters = [formats.read(path) for path in files]
-    weighted = [scale(a, w) for a, w in zip(adapters, weights, strict=True)]
+    weighted = [add([a], [w]) for a, w in zip(adapters, weights, strict=True)]
     report = forecast(weighted)
     try:
         expected = [

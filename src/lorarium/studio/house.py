@@ -30,7 +30,8 @@ class House:
 
     def __init__(self, library: Library, folders: Sequence[Path], asked: Grounds) -> None:
         self.library = library
-        self._descent = Library(library.folder)  # lineage takes its time; others do not wait for it
+        # lineage takes its time; others do not wait for it
+        self._descent = Library(local_folder(library.store))
         self._descent_lock = threading.Lock()
         self.folders = tuple(folders)  # to be indexed, as they were named
         self.asked = asked
