@@ -191,6 +191,7 @@ EXTRAS = (
     *("torch", "diffusers", "peft", "transformers", "PIL", "scipy", "sklearn", "lycoris"),
     *("lancedb", "pyarrow", "pandas", "ray", "pacmap"),
     *("fsspec", "s3fs", "huggingface_hub"),
+    *("fastapi", "uvicorn", "starlette"),
 )
 
 
@@ -250,14 +251,14 @@ def test_torch_file_without_torch_names_the_extra(tmp_path: Path) -> None:
         "from lorarium.cli import cli; cli(standalone_mode=False)",
         "import lorarium.formats.inspection.inspect",
         "import lorarium.cli.inspect",
-        "import lorarium.cli.index, lorarium.cli.search, lorarium.cli.map",
+        "import lorarium.cli.index, lorarium.cli.search, lorarium.cli.map, lorarium.cli.studio",
         "from lorarium import Library",
     ],
 )
 def test_nothing_heavy_is_loaded(program: str) -> None:
     heavy = ("torch", "diffusers", "peft", "transformers", "scipy", "matplotlib", "PIL")
     heavy += ("lancedb", "pyarrow", "pandas", "sklearn", "ray")
-    heavy += ("fsspec", "s3fs", "huggingface_hub")
+    heavy += ("fsspec", "s3fs", "huggingface_hub", "fastapi", "uvicorn")
     check = f"\nimport sys; sys.exit(' '.join(set(sys.modules) & set({heavy!r})) or 0)"
     done = run(program + check)
     assert done.returncode == 0 and done.stderr == "", done.stderr

@@ -1,0 +1,58 @@
+"""One box: words, a file, pictures, in any mixture, among what the filters let through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lorarium.errors import LorariumError
+from lorarium.library.query import Query
+from lorarium.studio.house import House
+from lorarium.studio.shelf import Wanted
+
+
+def find(
+    house: House, wanted: Wanted, keys: Sequence[str], uploads: Sequence[str], count: int
+) -> dict[str, Any]:
+    """Cards with `score` and `why`, best first, and what is to be said of the whole answer."""
+    queries = [Query("adapter", house.file(key)) for key in keys]
+    for name in uploads:
+        kind = "adapter" if house.uploads.kind(name) == "adapter" else "pictures"
+        queries.append(Query(kind, house.uploads.path(name)))  # type: ignore[arg-type]
+    if wanted.words.strip():
+        queries.append(Query("words", wanted.words))
+    if not queries:
+        raise LorariumError("what should be searched for?", hint="words, a file, a picture")
+    with house.lock:
+        answer = house.library.search(*queries, k=count, where=wanted.where or None)
+    shelf = house.shelf
+    passing = shelf.passing(wanted)
+    rows = [
+        {**card, "score": round(match.score, 4), "why": why_words(match)}
+        for match in answer.matches
+        for card in shelf.rows_of(match.paths)[:1]
+        if card["key"] in passing
+    ]
+    return {"rows": rows, "note": note(answer), "family": answer.family, "space": answer.space}
+
+
+def why_words(match: Any) -> str:
+    """Why a file is among the answers, short enough for its card."""
+    reasons = [why for why in match.why if why != "filter"]
+    if match.likeness is not None:
+        reasons = [*(why for why in reasons if why != "weights"), f"alike {match.likeness:.2f}"]
+    if len(match.paths) > 1:
+        reasons.append(f"{len(match.paths)} copies")
+    return ", ".join(reasons) or match.relation
+
+
+def note(answer: Any) -> str:
+    """What is to be known of the answer as a whole."""
+    words = [f"Searched for {right} instead of {wrong}." for wrong, right in corrections(answer)]
+    if answer.close is False:
+        words.append("Nothing is close to it; these are the nearest.")
+    return " ".join(words)
+
+
+def corrections(answer: Any) -> list[tuple[str, str]]:
+    return [(str(a), str(b)) for a, b in dict(answer.corrections).items()]
