@@ -6,7 +6,6 @@ link says, and no more than a limit of each.
 
 from __future__ import annotations
 
-import html
 import os
 import re
 import stat
@@ -142,6 +141,8 @@ def _facts(content: bytes) -> dict[str, Any]:
 
 def _without_markup(prose: str) -> str:
     """One harmless line of it; text is all that anybody ever takes it for."""
+    import html  # its table of names takes longer to read than most descriptions
+
     return one_line(html.unescape(MARKUP.sub(" ", prose[: 4 * MAX_PROSE])), MAX_PROSE)
 
 
