@@ -128,6 +128,7 @@ def test_what_is_there_is_refused_before_any_work(case: str, tmp_path: Path) -> 
 # a command that writes nothing a person names, or refuses by a rule of its own
 SILENT = {
     "inspect", "forecast", "index", "search", "duplicates", "lineage", "cluster",
+    "studio",  # what its page writes is asked for there: tests/studio/test_answers.py
     "tidy",  # moves files to its trash, and back, by a journal: tests/library/test_tidy.py
     "mint",  # its folder is new, or gone on with by --resume: tests/training/test_mint.py
 }  # fmt: skip

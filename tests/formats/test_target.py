@@ -193,6 +193,8 @@ OWN = {
     "library/journal.py",
     "library/text_index.py",
     "remote/copying.py",
+    "studio/previews.py",
+    "studio/uploads.py",
     "training/run.py",
 }
 WRITES = {"write_bytes", "write_text", "savetxt", "savez", "save_file", "replace", "rename"}

@@ -81,7 +81,8 @@ def test_content_is_found_and_initialisation_is_not(document):
 def test_what_people_do_to_files(document):
     for changes in document["kinds"]["style"]["stability"].values():
         assert set(changes) == set(CHANGES)
-        assert changes["rescaled"]["cosine"] > 0.9999 and changes["eight bits"]["cosine"] > 0.99
+        # whitened spaces make the rounding of the factors as large as this
+        assert changes["rescaled"]["cosine"] > 0.999 and changes["eight bits"]["cosine"] > 0.99
         assert changes["merged 0.7 : 0.3"]["cosine"] < 0.99
 
 
