@@ -66,7 +66,7 @@ def open_named(name: str, device: str) -> Base:
         _lay_out(configs, Path(folder))
         try:
             pipeline = getattr(diffusers, index["_class_name"]).from_single_file(
-                name, config=folder, local_files_only=True, torch_dtype="auto", **loaded
+                name, config=folder, local_files_only=True, **loaded
             )
         except SingleFileComponentError as error:
             what = str(error).strip().split("\n")[0]
@@ -121,7 +121,7 @@ def tokenizer(kind: str) -> Any:
             return getattr(transformers, kind).from_pretrained(
                 place, local_files_only=True, model_max_length=77 if folder == "clip" else 512
             )
-        except (OSError, ValueError):
+        except Exception:  # of the Rust below, which has no class of its own
             continue
     raise LorariumError(
         f"the words of this base need {names[0]}, which is not on this machine",
