@@ -84,19 +84,19 @@ def _configs() -> dict[str, dict[str, Any]]:
 
 def fitting(checkpoint: Checkpoint, configs: Mapping[str, Any]) -> dict[str, Any]:
     """The configurations, with what this file's keys say of its variant."""
-    configs = deepcopy(dict(configs))
+    fitted: dict[str, Any] = deepcopy(dict(configs))
     keys = checkpoint.tensors
     if "v_pred" in keys:  # a mark of checkpoints of XL that say velocities
-        configs["scheduler"]["prediction_type"] = "v_prediction"
-        configs["scheduler"]["rescale_betas_zero_snr"] = "ztsnr" in keys
+        fitted["scheduler"]["prediction_type"] = "v_prediction"
+        fitted["scheduler"]["rescale_betas_zero_snr"] = "ztsnr" in keys
     if checkpoint.family == "flux1" and not any("guidance_in." in key for key in keys):
-        configs["transformer"]["guidance_embeds"] = False
-        configs["scheduler"] |= {"use_dynamic_shifting": False, "shift": 1.0}
+        fitted["transformer"]["guidance_embeds"] = False
+        fitted["scheduler"] |= {"use_dynamic_shifting": False, "shift": 1.0}
     third = "text_encoder_3"
-    if third in configs and not any(key.startswith("text_encoders.t5xxl.") for key in keys):
-        del configs[third]  # Stable Diffusion 3 draws without it
-        configs["model_index"] |= {third: [None, None], "tokenizer_3": [None, None]}
-    return configs
+    if third in fitted and not any(key.startswith("text_encoders.t5xxl.") for key in keys):
+        del fitted[third]  # Stable Diffusion 3 draws without it
+        fitted["model_index"] |= {third: [None, None], "tokenizer_3": [None, None]}
+    return fitted
 
 
 def _lay_out(configs: Mapping[str, Any], folder: Path) -> None:
