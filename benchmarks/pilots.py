@@ -11,6 +11,7 @@ that only `results/pilots.json` knows, for somebody to look at blind.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,14 @@ import torch
 from machine import machine, save
 
 from lorarium.bases.base import Base, open_base
+from lorarium.bases.micro import Micro
 from lorarium.bases.micro2 import base_of
+from lorarium.bases.micro_base import MicroBase
 from lorarium.bases.sampling import sample
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.patches import relative_distance
 from lorarium.pictures import enlarged, grid, labelled, write_png
+from lorarium.recipes.base_stage import config_of
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
@@ -35,8 +39,14 @@ def opened(name: str) -> tuple[Base, dict[str, Any]]:
     """A base, and what is known of its training."""
     if name.endswith(".pt"):
         state = torch.load(name, map_location="cpu", weights_only=True)
-        told = {"pictures": state["pictures"], "hours": round(state["seconds"] / 3600, 2)}
-        return base_of(state), told
+        hours = round(state["seconds"] / 3600, 2)
+        if "unet" in state:
+            return base_of(state), {"pictures": state["pictures"], "hours": hours}
+        model = Micro(config_of(Path(name)))
+        model.load_state_dict(state["averaged"])
+        recipe = json.loads(Path(name).with_name("recipe.json").read_text())
+        pictures = state["step"] * recipe["recipe"]["batch"]
+        return MicroBase(model), {"pictures": pictures, "hours": hours}
     return open_base(name), {}
 
 
