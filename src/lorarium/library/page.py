@@ -103,9 +103,9 @@ def gather(
     rows: list[dict[str, Any]] = []
     xy, panels = [], []
     for (family, ids, unit, _), (x, y, side) in zip(layouts, corners, strict=True):
-        for files in snapshot.rows(ids):
-            files = [file for file in files if shown is None or file["key"] in shown]
-            rows += [_row(files, marks)] if files else []
+        for of_content in snapshot.rows(ids):
+            passing = [row for row in of_content if shown is None or row["key"] in shown]
+            rows += [_row(passing, marks)] if passing else []
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))
     for mark in sorted(marks - {row["marked"] for row in rows}):

@@ -20,7 +20,7 @@ from lorarium.studio import changing, reading
 from lorarium.studio.grounds import OutsideError
 from lorarium.studio.guard import COOKIE, Rules
 from lorarium.studio.house import House
-from lorarium.studio.jobs import Job, Jobs
+from lorarium.studio.jobs import DONE, FAILED, Job, Jobs
 from lorarium.studio.sending import as_json
 
 PAGE = {
@@ -29,6 +29,9 @@ PAGE = {
     "/app.css": ("app.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+TIDYING = ("tidy-apply", "tidy-undo")
+INDEXED = ("index", "sample", *TIDYING)  # jobs that change what the library knows
+WRITING = ("merge", "synth", "convert", "resize", "metadata")  # files that it must still read
 
 
 class Answer(JSONResponse):
@@ -69,11 +72,13 @@ def make_app(house: House, rules: Rules, *, index: bool = True) -> FastAPI:
 
 
 def _after(app: FastAPI, job: Job) -> None:
-    """What a job wrote is seen; a new file is indexed."""
+    """What a job wrote is seen; new files, and what one left half done, are indexed."""
     house: House = app.state.house
-    if job["kind"] in ("index", "sample", "tidy-apply", "tidy-undo"):
+    if job["kind"] in INDEXED:
         house.refresh()
-    if job["kind"] in ("merge", "synth") and job["state"] == "done":
+    cut = job["kind"] in TIDYING and job["state"] != DONE
+    written = job["kind"] in WRITING and job["state"] != FAILED
+    if (cut or written) and house.to_index():
         changing.add_index(house, app.state.jobs)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 from lorarium.errors import LorariumError, one_line
 from lorarium.files import exists
 from lorarium.formats.inspection.inspect import inspect_file
-from lorarium.library.journal import AWAY, SUFFIX, Journal
-from lorarium.library.tidy import TRASH, local_folder
+from lorarium.library.tidy import local_folder, runs_away
 from lorarium.library.tidy_plan import PLAN, Plan
 from lorarium.studio.house import House
 from lorarium.studio.shelf import card_row
@@ -49,13 +48,13 @@ def prompt(name: str, words: list[str]) -> str:
 
 def tidy_plan(house: House) -> dict[str, Any]:
     """The plan as it lies there, and the runs that can be taken back."""
-    home = local_folder(house.library.store)
-    runs = []
-    for path in sorted((home / TRASH).glob("*" + SUFFIX)):
-        journal = Journal(path)
-        away = [place for place in journal.places() if place == AWAY]
-        if away:
-            runs.append({"run": journal.name, "files": len(away)})
+    store = house.library.store
+    home = local_folder(store)
+    runs = [
+        {"run": run.name, "files": len(run.files)}
+        for run in runs_away(store)
+        if all(map(house.grounds.has, run.files))
+    ]
     document: dict[str, Any] = {"plan": None, "runs": runs[::-1]}
     if exists(home / PLAN):
         plan = Plan.load(home / PLAN)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 
 from lorarium.errors import LorariumError
 from lorarium.formats.target import check_target
@@ -15,83 +14,31 @@ from lorarium.library.tidy import local_folder
 from lorarium.library.tidy_plan import PLAN
 from lorarium.mergers import METHODS
 from lorarium.studio import finding
+from lorarium.studio.asked import (
+    Batch,
+    Choice,
+    Comparison,
+    Conversion,
+    Darkroom,
+    Drawing,
+    Entries,
+    Key,
+    Merge,
+    Mix,
+    Note,
+    Resizing,
+    Run,
+    Search,
+    Wishes,
+    Writing,
+)
 from lorarium.studio.bench import ON_THE_BENCH, foretell
+from lorarium.studio.grounds import plain_name
 from lorarium.studio.house import House
 from lorarium.studio.jobs import Job, Jobs
 from lorarium.studio.shelf import Wanted, card_row
 
 router = APIRouter()
-Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-Upload = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-MOST_WEIGHT = 10.0
-
-
-class Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Note(Asked):
-    note: str = Field(default="", max_length=20_000)
-    tags: list[str] = Field(default=[], max_length=50)
-
-
-class Search(Asked):
-    text: str = Field(default="", max_length=1000)
-    where: str = Field(default="", max_length=1000)
-    keys: list[Key] = Field(default=[], max_length=8)
-    uploads: list[Upload] = Field(default=[], max_length=32)
-    chosen: dict[str, list[str]] = Field(default={}, max_length=8)
-    own: str = Field(default="", max_length=60)
-    count: int = Field(default=60, ge=1, le=200)
-
-
-class Weighted(Asked):
-    key: Key
-    weight: float = Field(default=1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT)
-
-
-class Mix(Asked):
-    inputs: list[Weighted] = Field(min_length=1, max_length=4)
-    method: str = Field(default="sum", max_length=40)
-    numbers: dict[str, float] = Field(default={}, max_length=20)
-    rank: int | Literal["full"] | None = None
-    blocks: str = Field(default="", max_length=200)
-    normalize: bool = False
-
-
-class Merge(Mix):
-    name: str = Field(min_length=1, max_length=120)
-    folder: int = Field(default=0, ge=0)
-    dialect: str = Field(default="", max_length=40)
-    program: str = Field(default="", max_length=40)
-
-
-class Drawing(Mix):
-    prompt: str = Field(min_length=1, max_length=1000)
-    count: int = Field(default=3, ge=1, le=8)
-    steps: int = Field(default=20, ge=1, le=100)
-    seed: Seed = 0
-    alone: bool = True
-
-
-class Darkroom(Asked):
-    uploads: list[Upload] = Field(min_length=1, max_length=100)
-    kind: Literal["style", "subject"] = "style"
-    name: str = Field(min_length=1, max_length=120)
-    folder: int = Field(default=0, ge=0)
-    refine: int = Field(default=0, ge=0, le=2000)
-    prompt: str = Field(default="", max_length=500)
-    seed: Seed = 0
-
-
-class Choice(Asked):
-    made: str = Field(pattern=r"^\d{1,20}$")
-    chosen: list[int] = Field(max_length=100_000)
-
-
-class Run(Asked):
-    run: str = Field(default="", pattern=r"^[0-9-]{0,30}$")
 
 
 def _state(request: Request) -> tuple[House, Jobs]:
@@ -149,18 +96,24 @@ def start_merge(request: Request, mix: Merge) -> Job:
     house, jobs = _state(request)
     out = house.grounds.new(f"{mix.name.removesuffix('.safetensors')}.safetensors", mix.folder)
     check_target(out)
-    args = {**_mixed(house, mix), "out": str(out), "dialect": mix.dialect, "program": mix.program}
-    args["folders"] = [str(folder) for folder in house.grounds.folders]
+    args = {**_mixed(house, mix), **_folders(house), "out": str(out)}
+    args |= {"dialect": mix.dialect, "program": mix.program}
     return jobs.add("merge", f"merge into {out.name}", args)
 
 
 @router.post("/api/jobs/render")
 def start_render(request: Request, asked: Drawing) -> Job:
     house, jobs = _state(request)
-    facts = {"prompt": asked.prompt, "count": asked.count, "steps": asked.steps}
-    facts |= {"seed": asked.seed, "alone": asked.alone, "out": str(house.home / "pictures")}
-    facts["name"] = secrets.token_hex(8)
+    facts = {**_drawn(house, asked.inputs[0].key, asked), "alone": asked.alone}
     return jobs.add("render", f"draw “{asked.prompt}”", {**_mixed(house, asked), **facts})
+
+
+@router.post("/api/jobs/compare")
+def start_comparison(request: Request, asked: Comparison) -> Job:
+    house, jobs = _state(request)
+    files = {"files": [str(house.file(key)) for key in asked.keys]}
+    args = {**files, **_drawn(house, asked.keys[0], asked)}
+    return jobs.add("compare", f"draw “{asked.prompt}”", args)
 
 
 @router.post("/api/jobs/synth")
@@ -172,31 +125,62 @@ def start_synth(request: Request, asked: Darkroom) -> Job:
     pictures = [name for name in asked.uploads if house.uploads.kind(name) == "picture"]
     args = {
         "pictures": [str(house.uploads.path(name)) for name in pictures],
-        "folders": [str(folder) for folder in house.grounds.folders],
+        **_folders(house),
         "out": str(out),
         **asked.model_dump(include={"kind", "refine", "prompt", "seed"}),
     }
     return jobs.add("synth", f"make {out.name} of {len(pictures)} pictures", args)
 
 
-@router.post("/api/jobs/tidy-plan")
-def start_plan(request: Request) -> Job:
+@router.post("/api/jobs/convert")
+def start_conversions(request: Request, asked: Conversion) -> Job:
     house, jobs = _state(request)
-    return jobs.add("tidy-plan", "look for what to tidy", _tidy(house))
+    if bool(asked.dialect) == bool(asked.program):
+        raise LorariumError("convert to what?", hint="name a dialect or a program")
+    facts = asked.model_dump(include={"dialect", "program", "dtype"})
+    title = f"convert {len(asked.keys)} files for {asked.program or asked.dialect}"
+    return jobs.add("convert", title, {**_written(house, asked), **facts})
+
+
+@router.post("/api/jobs/resize")
+def start_resizing(request: Request, asked: Resizing) -> Job:
+    house, jobs = _state(request)
+    if (asked.rank is None) == (asked.energy is None):
+        raise LorariumError("how small?", hint="name a rank or a share of the energy")
+    facts = asked.model_dump(include={"rank", "energy", "dtype"})
+    return jobs.add(
+        "resize", f"resize {len(asked.keys)} files", {**_written(house, asked), **facts}
+    )
+
+
+@router.post("/api/jobs/metadata")
+def start_metadata(request: Request, asked: Entries) -> Job:
+    """In place: only the header of a file is written anew."""
+    house, jobs = _state(request)
+    if not asked.put and not asked.remove:
+        raise LorariumError("nothing is to be changed", hint="name entries to put in or take out")
+    args = {**_chosen(house, asked), **asked.model_dump(include={"put", "remove"})}
+    return jobs.add("metadata", f"change the metadata of {len(asked.keys)} files", args)
+
+
+@router.post("/api/jobs/tidy-plan")
+def start_plan(request: Request, asked: Wishes) -> Job:
+    house, jobs = _state(request)
+    return jobs.add("tidy-plan", "look for what to tidy", {**_tidy(house), **asked.model_dump()})
 
 
 @router.post("/api/jobs/tidy-apply")
 def start_apply(request: Request, asked: Choice) -> Job:
     house, jobs = _state(request)
-    folders = [str(folder) for folder in house.grounds.folders]
-    args = {**_tidy(house), "made": int(asked.made), "chosen": asked.chosen, "folders": folders}
+    args = {**_tidy(house), **_folders(house), "made": int(asked.made), "chosen": asked.chosen}
     return jobs.add("tidy-apply", f"tidy {len(asked.chosen)} files away", args)
 
 
 @router.post("/api/jobs/tidy-undo")
 def start_undo(request: Request, asked: Run) -> Job:
     house, jobs = _state(request)
-    return jobs.add("tidy-undo", "put back", {**_library(house), "run": asked.run})
+    args = {**_library(house), **_folders(house), "run": asked.run}
+    return jobs.add("tidy-undo", "put back", args)
 
 
 @router.delete("/api/jobs/{name}")
@@ -218,6 +202,27 @@ def add_map(house: House, jobs: Jobs) -> Job:
 
 def _library(house: House) -> dict[str, Any]:
     return {"library": str(house.library.folder)}
+
+
+def _folders(house: House) -> dict[str, Any]:
+    """Where a job may write, which it looks at once more."""
+    return {"folders": [str(folder) for folder in house.grounds.folders]}
+
+
+def _chosen(house: House, batch: Batch) -> dict[str, Any]:
+    return {"files": [str(house.file(key)) for key in batch.keys], **_folders(house)}
+
+
+def _written(house: House, asked: Writing) -> dict[str, Any]:
+    plain_name(f"x{asked.ending}")
+    return {**_chosen(house, asked), "ending": asked.ending}
+
+
+def _drawn(house: House, key: str, asked: Drawing | Comparison) -> dict[str, Any]:
+    """What is to be drawn, on the base of a file."""
+    facts = asked.model_dump(include={"prompt", "count", "steps", "seed"})
+    facts["base"] = house.base_for(house.row(key)["family"])
+    return {**facts, "out": str(house.home / "pictures"), "name": secrets.token_hex(8)}
 
 
 def _tidy(house: House) -> dict[str, Any]:

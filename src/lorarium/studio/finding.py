@@ -8,7 +8,7 @@ from typing import Any
 from lorarium.errors import LorariumError
 from lorarium.library.query import Query
 from lorarium.studio.house import House
-from lorarium.studio.shelf import Wanted
+from lorarium.studio.shelf import Wanted, among
 
 
 def find(
@@ -23,16 +23,19 @@ def find(
         queries.append(Query("words", wanted.words))
     if not queries:
         raise LorariumError("what should be searched for?", hint="words, a file, a picture")
-    with house.lock:
-        answer = house.library.search(*queries, k=count, where=wanted.where or None)
     shelf = house.shelf
     passing = shelf.passing(wanted)
-    rows = [
-        {**card, "score": round(match.score, 4), "why": why_words(match)}
-        for match in answer.matches
-        for card in shelf.rows_of(match.paths)[:1]
-        if card["key"] in passing
-    ]
+    with house.lock:
+        some = among(passing) if len(passing) < len(house.library) else None
+        answer = house.library.search(*queries, k=count, where=some)
+    rows = []
+    for match in answer.matches:
+        copies = [card for card in shelf.rows_of(match.paths) if card["key"] in passing]
+        rows += [
+            {**card, "score": round(match.score, 4), "why": why_words(match)} for card in copies[:1]
+        ]
+    for row in rows:
+        row["own"] = house.notes.of(row["content"])["tags"]
     return {"rows": rows, "note": note(answer), "family": answer.family, "space": answer.space}
 
 

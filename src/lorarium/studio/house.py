@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lorarium.errors import LorariumError
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.library import Library
 from lorarium.library import folder as place
 from lorarium.library.lineage import lineage
@@ -28,8 +29,15 @@ MOST_ENERGIES = 20_000  # contents
 class House:
     """`lock` is held by whoever asks the library: its state is read when first needed."""
 
-    def __init__(self, library: Library, folders: Sequence[Path], asked: Grounds) -> None:
+    def __init__(
+        self,
+        library: Library,
+        folders: Sequence[Path],
+        asked: Grounds,
+        bases: Mapping[str, str] | None = None,
+    ) -> None:
         self.library = library
+        self.bases = {SHIPPED: "", **(bases or {})}  # family -> what `open_base` opens
         # lineage takes its time; others do not wait for it
         self._descent = Library(local_folder(library.store))
         self._descent_lock = threading.Lock()
@@ -48,7 +56,12 @@ class House:
         self._grounds: Grounds | None = None
 
     @classmethod
-    def open(cls, library: Library, folders: Sequence[str | Path]) -> House:
+    def open(
+        cls,
+        library: Library,
+        folders: Sequence[str | Path],
+        bases: Mapping[str, str] | None = None,
+    ) -> House:
         """The library is made when there is none yet."""
         home = local_folder(library.store)
         asked = Grounds.of(folders)
@@ -56,7 +69,7 @@ class House:
             with place.writing(home):
                 pass
         place.check(home)
-        return cls(library, [Path(f).absolute() for f in folders], asked)
+        return cls(library, [Path(f).absolute() for f in folders], asked, bases)
 
     def refresh(self) -> None:
         """See what a job has written."""
@@ -123,6 +136,13 @@ class House:
     def file(self, key: str) -> Path:
         """The file of a row, to be opened."""
         return self.grounds.file(self.row(key)["path"])
+
+    def base_for(self, family: str) -> str | None:
+        """The base model at hand for a family, as `open_base` takes it."""
+        if family not in self.bases:
+            hint = f"lorarium studio --base {family}=FOLDER names one"
+            raise LorariumError(f"no base model for {family or 'it'} is at hand", hint=hint)
+        return self.bases[family] or None
 
     def energies(self, row: Mapping[str, Any]) -> list[float]:
         """Energies of a content by block, in the order of the network."""

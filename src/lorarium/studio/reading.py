@@ -51,6 +51,7 @@ def session(request: Request) -> dict[str, Any]:
         "folders": [one_line(str(folder)) for folder in house.grounds.folders],
         "library": one_line(str(house.library.folder)),
         "torch": torch,
+        "bases": sorted(house.bases),
         "jobs": request.app.state.jobs.listed(),
         "tags": house.notes.tags(),
     }
@@ -81,9 +82,7 @@ Asked = Annotated[Wanted, Depends(wanted)]
 def files(request: Request, asked: Asked, offset: int = 0, limit: int = 100) -> dict[str, Any]:
     house = house_of(request)
     page = house.shelf.page(asked, offset, limit)
-    for row in page["rows"]:
-        row["own"] = house.notes.of(row["content"])["tags"]
-    return {**page, "state": house.shelf.state}
+    return {**page, "rows": _with_own(house, page["rows"]), "state": house.shelf.state}
 
 
 @router.get("/api/keys")
@@ -95,7 +94,7 @@ def keys(request: Request, asked: Asked) -> dict[str, Any]:
 @router.get("/api/rows")
 def rows(request: Request, key: Keys) -> dict[str, Any]:
     """Cards of some files, in their order."""
-    return {"rows": house_of(request).shelf.rows_of_keys(key)}
+    return {"rows": _with_own(house_of(request), house_of(request).shelf.rows_of_keys(key))}
 
 
 @router.get("/api/facets")
@@ -189,6 +188,11 @@ def picture(request: Request, name: str) -> Response:
     if not PICTURE.fullmatch(name) or not path.is_file() or path.is_symlink():
         raise LorariumError("there is no such picture")
     return Response(path.read_bytes(), media_type="image/png")
+
+
+def _with_own(house: House, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cards with the tags that their owner gave."""
+    return [{**row, "own": house.notes.of(row["content"])["tags"]} for row in rows]
 
 
 def _key(key: str) -> str:

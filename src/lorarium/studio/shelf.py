@@ -6,7 +6,7 @@ Everything stays in columns until a page is cut out, so the first of seventy tho
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line
 from lorarium.library.schema import FACTS, SCHEMA
+from lorarium.library.where import Mask
 from lorarium.library.where import where as parse
 
 SORTS = ("name", "size", "rank", "modified", "norm", "family", "modules")
@@ -139,9 +140,11 @@ class Shelf:
             if values:
                 mask &= _has_any(self.table, facet, values)
         if wanted.own is not None:
-            mask &= np.asarray(
-                pc.is_in(self.table["id"], pa.array(list(wanted.own), pa.string())), bool
-            )
+            hits = np.zeros(len(self.table), bool)
+            own = pa.array(list(wanted.own), pa.string())
+            for name in ("id", "key"):  # notes on what cannot be read are by its key
+                hits |= np.asarray(pc.is_in(self.table[name], own), bool)
+            mask &= hits
         return mask
 
     def _order(self, sort: str) -> Array:
@@ -217,3 +220,9 @@ def _counts(column: pa.Array) -> list[list[Any]]:
     counts = [[e["values"], e["counts"]] for e in pc.value_counts(column).to_pylist()]
     usable = [[one_line(str(v), 200), n] for v, n in counts if v not in (None, "")]
     return sorted(usable, key=lambda pair: (-pair[1], pair[0]))[:MOST_FACET]
+
+
+def among(keys: Collection[str]) -> Mask:
+    """The rows of the library's own table that have these keys."""
+    wanted = pa.array(list(keys), pa.string())
+    return lambda table: np.asarray(pc.is_in(table["key"], wanted), bool)
