@@ -21,7 +21,7 @@ from lorarium.formats.example import example
 from lorarium.library import Library
 from lorarium.library.tidy_plan import Plan
 from lorarium.studio import guard, serving
-from lorarium.studio.grounds import Grounds
+from lorarium.studio.allowed import AllowedFolders
 from tests.studio.served import HOSTILE_NAME, Served, fill, served
 
 EVIL = "http://evil.example"
@@ -226,12 +226,12 @@ def test_a_chosen_folder_that_holds_a_link_out_is_not_written_through(tmp_path: 
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "in" / "x.safetensors").symlink_to(tmp_path / "out" / "x.safetensors")
-    grounds = Grounds.of([tmp_path / "in"])
+    allowed = AllowedFolders.of([tmp_path / "in"])
     with pytest.raises(LorariumError, match="outside"):
-        grounds.new("x.safetensors")
+        allowed.new("x.safetensors")
     with pytest.raises(LorariumError, match="outside"):
-        grounds.inside(tmp_path / "in" / ".." / "out")
-    assert not grounds.has(f"{tmp_path}/in-other/x")
+        allowed.inside(tmp_path / "in" / ".." / "out")
+    assert not allowed.has(f"{tmp_path}/in-other/x")
 
 
 def test_only_files_of_the_chosen_folders_are_listed(tmp_path: Path) -> None:

@@ -84,12 +84,12 @@ def draw(
 def gather(
     snapshot: Snapshot, where: str | Mask | None, seed: int, marked: Sequence[Path] = ()
 ) -> Points:
-    """Lay out every family and collect what is shown about each content, of a file that is let
+    """Lay out every family and collect what is visible about each content, of a file that is let
     through."""
     allowed = snapshot.allowed(where)
-    shown = None
+    visible = None
     if where is not None:
-        shown = set(snapshot.files["key"].filter(snapshot.mask(where)).to_pylist())
+        visible = set(snapshot.files["key"].filter(snapshot.mask(where)).to_pylist())
     marks = {str(path.resolve()) for path in marked}
     cluster_of = {path: c.name for c in clusters(snapshot, where) for path in c.paths}
     layouts = []
@@ -104,7 +104,7 @@ def gather(
     xy, panels = [], []
     for (family, ids, unit, _), (x, y, side) in zip(layouts, corners, strict=True):
         for of_content in snapshot.rows(ids):
-            passing = [row for row in of_content if shown is None or row["key"] in shown]
+            passing = [row for row in of_content if visible is None or row["key"] in visible]
             rows += [_row(passing, marks)] if passing else []
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))

@@ -12,7 +12,7 @@ from lorarium.formats.container import load_header
 from lorarium.formats.edit import edit_metadata
 from lorarium.formats.target import check_target
 from lorarium.mergers.resize import resize_file
-from lorarium.studio.grounds import Grounds, plain_name
+from lorarium.studio.allowed import AllowedFolders, plain_name
 
 Args = Mapping[str, Any]
 Progress = Callable[..., None]
@@ -63,17 +63,17 @@ def change_metadata(args: Args, progress: Progress) -> dict[str, Any]:
 def _target(args: Args, path: Path) -> Path:
     """The new file beside an old one."""
     name = plain_name(f"{path.stem}{args['ending']}.safetensors")
-    return check_target(Grounds.of(args["folders"]).inside(path.with_name(name)))
+    return check_target(AllowedFolders.of(args["folders"]).inside(path.with_name(name)))
 
 
 def _each(args: Args, progress: Progress, work: Callable[[Path], str]) -> dict[str, Any]:
     """What was done to how many files, and what is to be said of some."""
-    grounds, total, done = Grounds.of(args["folders"]), len(args["files"]), 0
+    allowed, total, done = AllowedFolders.of(args["folders"]), len(args["files"]), 0
     problems = []
     for number, name in enumerate(args["files"]):
         progress(number, total, Path(name).name)
         try:
-            words = work(grounds.file(name))
+            words = work(allowed.file(name))
             done += 1
         except Exception as error:  # one file stops no others
             words = str(file_error(error))

@@ -59,7 +59,7 @@ def merge_methods() -> dict[str, Any]:
     }
 
 
-def foretell(files: Sequence[Path], weights: Sequence[float]) -> dict[str, Any]:
+def forecast_in_words(files: Sequence[Path], weights: Sequence[float]) -> dict[str, Any]:
     """How the files go together at these weights: in numbers, and in sentences."""
     adapters = [formats.read(path) for path in files]
     weighted = [add([a], [w]) for a, w in zip(adapters, weights, strict=True)]

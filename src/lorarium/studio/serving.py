@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.library import Library
 from lorarium.studio.app import make_app
 from lorarium.studio.guard import LOOPBACK, Guard, Rules
-from lorarium.studio.house import House
+from lorarium.studio.state import StudioState
 
 HEAD_SECONDS = 10.0
 MOST_CONNECTIONS = 200
@@ -115,8 +115,8 @@ def make_server(
 ) -> uvicorn.Server:
     """The server, to be run on the socket that `rules` has the port of; it indexes the folders
     first."""
-    house = House.open(library, folders, bases)
-    app = make_app(house, rules, index=index)
+    studio = StudioState.open(library, folders, bases)
+    app = make_app(studio, rules, index=index)
     config = uvicorn.Config(
         Guard(app, rules),
         http=TimedProtocol,

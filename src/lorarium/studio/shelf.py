@@ -30,7 +30,7 @@ HEALTHY, FINDINGS, UNREADABLE = "healthy", "has findings", "cannot be read"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ShelfQuery:
     """What to show: `chosen` has values of facets; files of any value of each facet pass."""
 
     words: str = ""
@@ -92,13 +92,13 @@ class Shelf:
         places = [self._position[key] for key in keys if key in self._position]
         return self._cards(np.array(places, np.int64))
 
-    def page(self, wanted: Wanted, offset: int, limit: int) -> dict[str, Any]:
+    def page(self, wanted: ShelfQuery, offset: int, limit: int) -> dict[str, Any]:
         places = self.places(wanted)
         limit = max(0, min(limit, MOST_PAGE))
         cut = places[max(0, offset) : max(0, offset) + limit]
         return {"total": len(places), "offset": offset, "rows": self._cards(cut)}
 
-    def places(self, wanted: Wanted) -> Array:
+    def places(self, wanted: ShelfQuery) -> Array:
         """Rows that are wanted, in order."""
         mask = self._mask(wanted)
         order = self._order(wanted.sort)
@@ -106,27 +106,27 @@ class Shelf:
             order = order[::-1]
         return order[mask[order]]
 
-    def passing(self, wanted: Wanted) -> set[str]:
+    def passing(self, wanted: ShelfQuery) -> set[str]:
         """The keys of what a filter lets through, whatever its words."""
-        mask = self._mask(Wanted(where=wanted.where, chosen=wanted.chosen, own=wanted.own))
+        mask = self._mask(ShelfQuery(where=wanted.where, chosen=wanted.chosen, own=wanted.own))
         return set(self.table["key"].filter(pa.array(mask)).to_pylist())
 
-    def keys(self, wanted: Wanted) -> list[str]:
+    def keys(self, wanted: ShelfQuery) -> list[str]:
         """All that a filter lets through, for selecting them."""
         keys: list[str] = self.table["key"].take(pa.array(self.places(wanted))).to_pylist()
         return keys
 
-    def facets(self, wanted: Wanted) -> dict[str, list[list[Any]]]:
+    def facets(self, wanted: ShelfQuery) -> dict[str, list[list[Any]]]:
         """For each facet its values and their counts, with all other filters applied."""
         counts = {}
         for facet in FACETS:
             chosen = {k: v for k, v in wanted.chosen.items() if k != facet}
-            other = Wanted(wanted.words, wanted.where, chosen, wanted.own)
+            other = ShelfQuery(wanted.words, wanted.where, chosen, wanted.own)
             part = self.table.filter(pa.array(self._mask(other)))
             counts[facet] = _counts(_facet(part, facet))
         return counts
 
-    def _mask(self, wanted: Wanted) -> Array:
+    def _mask(self, wanted: ShelfQuery) -> Array:
         mask = np.ones(len(self.table), bool)
         if wanted.where.strip():
             mask &= parse(wanted.where)(self.table)

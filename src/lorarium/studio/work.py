@@ -14,6 +14,7 @@ from lorarium.adapter import Adapter
 from lorarium.errors import LorariumError
 from lorarium.library import Library
 from lorarium.library.scan import key_of
+from lorarium.studio.allowed import AllowedFolders
 from lorarium.studio.batches import (
     Args,
     Progress,
@@ -22,7 +23,6 @@ from lorarium.studio.batches import (
     convert_files,
     resize_files,
 )
-from lorarium.studio.grounds import Grounds
 from lorarium.studio.points import write_map
 
 Row = tuple[str, Adapter | None]
@@ -76,7 +76,7 @@ def merge(args: Args, progress: Progress) -> dict[str, Any]:
         from lorarium.formats.programs import row_for
 
         dialect = row_for(args["program"], merged.family).dialect
-    out = Grounds.of(args["folders"]).inside(args["out"])
+    out = AllowedFolders.of(args["folders"]).inside(args["out"])
     progress(0, 0, "writing")
     inputs = [item["path"] for item in args["inputs"]]
     written = formats.write(merged, out, dialect=dialect, inputs=inputs)
@@ -154,7 +154,7 @@ def _open_base(where: str | None) -> Any:
 def synth(args: Args, progress: Progress) -> dict[str, Any]:
     from lorarium.synthesis.run import synthesize_files
 
-    out = Grounds.of(args["folders"]).inside(args["out"])
+    out = AllowedFolders.of(args["folders"]).inside(args["out"])
     progress(0, 0, "looking at the pictures")
     made = synthesize_files(
         args["pictures"],
@@ -188,12 +188,12 @@ def tidy_apply(args: Args, progress: Progress) -> dict[str, Any]:
     plan = Plan.load(Path(args["plan"]))
     if plan.made != args["made"]:
         raise LorariumError("there is a newer plan", hint="look at it first")
-    grounds, chosen = Grounds.of(args["folders"]), set(args["chosen"])
+    allowed, chosen = AllowedFolders.of(args["folders"]), set(args["chosen"])
     items = tuple(replace(i, chosen=n in chosen) for n, i in enumerate(plan.items))
     for item in items:
         if item.chosen:
             for path in filter(None, (item.path, item.to, *item.beside)):
-                grounds.inside(path)
+                allowed.inside(path)
     count, done = sum(1 + len(item.beside) for item in items if item.chosen), 0
 
     def on_move(path: str, problem: str) -> None:
@@ -213,10 +213,10 @@ def tidy_undo(args: Args, progress: Progress) -> dict[str, Any]:
     from lorarium.library.tidy import runs_away
 
     library = Library(args["library"])
-    grounds, runs = Grounds.of(args["folders"]), runs_away(library.store)
+    allowed, runs = AllowedFolders.of(args["folders"]), runs_away(library.store)
     chosen = [run for run in runs if run.name == args["run"]] if args["run"] else runs[-1:]
     for path in (path for run in chosen for path in run.files):
-        grounds.inside(path)
+        allowed.inside(path)
     tidied = library.untidy(chosen[0].name if chosen else args["run"])
     folders = sorted({str(Path(path).parent) for path in tidied.moved})
     library.index(folders, workers=0)  # what came back is seen again

@@ -17,16 +17,16 @@ EntryText = Annotated[str, Field(max_length=20_000)]
 DType = Literal["", "fp16", "bf16", "fp32"]
 
 
-class Asked(BaseModel):
+class RequestBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Note(Asked):
+class Note(RequestBody):
     note: str = Field(default="", max_length=20_000)
     tags: list[str] = Field(default=[], max_length=50)
 
 
-class Search(Asked):
+class Search(RequestBody):
     text: str = Field(default="", max_length=1000)
     where: str = Field(default="", max_length=1000)
     keys: list[Key] = Field(default=[], max_length=8)
@@ -36,12 +36,12 @@ class Search(Asked):
     count: int = Field(default=60, ge=1, le=200)
 
 
-class Weighted(Asked):
+class Weighted(RequestBody):
     key: Key
     weight: float = Field(default=1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT)
 
 
-class Mix(Asked):
+class Mix(RequestBody):
     inputs: list[Weighted] = Field(min_length=1, max_length=4)
     method: str = Field(default="sum", max_length=40)
     numbers: dict[str, float] = Field(default={}, max_length=20)
@@ -65,7 +65,7 @@ class Drawing(Mix):
     alone: bool = True
 
 
-class Darkroom(Asked):
+class Darkroom(RequestBody):
     uploads: list[Upload] = Field(min_length=1, max_length=100)
     kind: Literal["style", "subject"] = "style"
     name: str = Field(min_length=1, max_length=120)
@@ -75,7 +75,7 @@ class Darkroom(Asked):
     seed: Seed = 0
 
 
-class Comparison(Asked):
+class Comparison(RequestBody):
     """Files side by side: each draws the same prompt from the same noises."""
 
     keys: list[Key] = Field(min_length=1, max_length=4)
@@ -85,23 +85,23 @@ class Comparison(Asked):
     seed: Seed = 0
 
 
-class Wishes(Asked):
+class Wishes(RequestBody):
     """What a plan to tidy is to hold beside copies and useless files."""
 
     program: str = Field(default="", max_length=40)
     pattern: str = Field(default="", max_length=200)
 
 
-class Choice(Asked):
+class Choice(RequestBody):
     made: str = Field(pattern=r"^\d{1,20}$")
     chosen: list[int] = Field(max_length=100_000)
 
 
-class Run(Asked):
+class Run(RequestBody):
     run: str = Field(default="", pattern=r"^[0-9-]{0,30}$")
 
 
-class Batch(Asked):
+class Batch(RequestBody):
     """The same for each of some files."""
 
     keys: list[Key] = Field(min_length=1, max_length=5000)
