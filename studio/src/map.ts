@@ -27,7 +27,7 @@ interface Layout {
   layout: string;
 }
 
-const NAMES: { [field: string]: string } = { cluster: "Groups", family: "Base model", folder: "Folder", tag: "First tag", kind: "Kind", tool: "Trainer", base: "Said base", rank: "Rank", size: "Size" };
+const NAMES: { [field: string]: string } = { cluster: "Groups", family: "Base model", folder: "Folder", tag: "First tag", kind: "Kind", tool: "Trainer", base: "Base, as it says", rank: "Rank", size: "Size" };
 const LEGEND = 14;
 const LABELS = 26;
 const PANEL = 256;

@@ -84,8 +84,7 @@ def draw(
 def gather(
     snapshot: Snapshot, where: str | Mask | None, seed: int, marked: Sequence[Path] = ()
 ) -> Points:
-    """Lay out every family and collect what is visible about each content, of a file that is let
-    through."""
+    """Lay out every family and collect the facts of each content, those of a file that passes."""
     allowed = snapshot.allowed(where)
     visible = None
     if where is not None:

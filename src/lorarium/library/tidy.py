@@ -63,7 +63,8 @@ def apply_plan(store: Store, plan: Plan, on_move: OnMove) -> Tidied:
         trash = folder / TRASH
         run = _new_run(trash)
         problems: list[tuple[str, str]] = []
-        moves, items = [], set()
+        moves: list[Move] = []
+        items: set[str] = set()  # paths of what goes, without what lies beside it
         away = _finish(trash, problems, on_move)
         for number, item in enumerate(plan.chosen):
             if item.path in away and state_now(item.path) != tuple(item.state):
@@ -129,7 +130,7 @@ def moves_of(item: Item, spot: Path) -> list[Move]:
 def _finish(trash: Path, problems: list[tuple[str, str]], on_move: OnMove) -> set[str]:
     """Bring out conversions that a kill kept in the trash while the files that they stand for were
     there already; returns what earlier runs moved and nobody has put back."""
-    away = set()
+    away: set[str] = set()
     for path in sorted(trash.glob("*" + SUFFIX)):
         journal = Journal(path)
         moves, places = journal.moves(), journal.places()
