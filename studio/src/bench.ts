@@ -108,7 +108,7 @@ export function benchView(place: HTMLElement): () => void {
         h("label", { class: "field" }, h("span", {}, "Method"), choose),
         h("label", { class: "field" }, h("span", {}, "Rank"), rank),
         Object.entries(method.numbers).map(([name, value]) => {
-          const input = h("input", { type: "number", step: "any", value: mix.numbers[name] ?? value, style: { width: "6.5rem" }, oninput: () => (mix.numbers[name] = Number(input.value)) });
+          const input = h("input", { type: "number", step: "any", "data-keep": name, value: mix.numbers[name] ?? value, style: { width: "6.5rem" }, oninput: () => (mix.numbers[name] = Number(input.value)) });
           return h("label", { class: "field" }, h("span", {}, name.replaceAll("_", " ")), input);
         })),
       h("label", { class: "row" }, normalize, "Bring all to one strength first"),

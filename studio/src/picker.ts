@@ -18,12 +18,13 @@ export function picker(label: string, family: () => string, wanted: (row: Row) =
     if (family()) query.set("family", family());
     const page = await attempt(ask<{ rows: Row[] }>(`/api/files?${query}`));
     if (!page || now !== round || !strip.isConnected) return;
-    replace(strip, page.rows.filter((row) => !row.error && wanted(row)).map((row) => {
+    const offered = page.rows.filter((row) => !row.error && wanted(row));
+    replace(strip, offered.map((row) => {
       const button = h("button", { class: "strip-card", title: row.name, onclick: () => take(row) },
         h("img", { src: `/api/files/${row.key}/preview`, alt: "", loading: "lazy", draggable: "false" }), h("span", { class: "cut" }, row.name));
       draggable(button, row);
       return h("span", { role: "listitem" }, button);
-    }), page.rows.length === 0 && h("p", { class: "muted", role: "listitem" }, "No file has these words."));
+    }), !offered.length && h("p", { class: "muted", role: "listitem" }, input.value.trim() ? "No file has these words." : `No other file${family() ? ` for ${family()}` : ""} is here.`));
   };
   let timer = 0;
   input.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(() => void show(), 200))));

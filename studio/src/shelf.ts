@@ -144,7 +144,7 @@ function facetList(facet: string, title: string, values: [string, number][]): HT
   };
   const line = ([value, n]: [string, number]) =>
     h("label", { class: "facet" },
-      h("input", { type: "checkbox", checked: chosen.has(value), onchange: () => choose(value) }),
+      h("input", { type: "checkbox", "data-keep": `${facet} ${value}`, checked: chosen.has(value), onchange: () => choose(value) }),
       h("span", { class: "grow cut", title: value }, value), h("span", { class: "muted" }, n.toLocaleString("en")));
   return h("fieldset", { class: "facets" }, h("legend", {}, title), values.slice(0, FEW).map(line),
     values.length > FEW && h("details", {}, h("summary", {}, `${values.length - FEW} more`), values.slice(FEW).map(line)));
