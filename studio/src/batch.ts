@@ -28,13 +28,16 @@ export async function batchDialog(keys: string[], rows: Row[]): Promise<void> {
   const forms: { [name: string]: Form } = { Convert: conversion(offered, families), Resize: resizing(), Metadata: metadata() };
   const body = h("div", { class: "stack" });
   const state = h("div", { class: "stack", role: "status" });
-  const go = h("button", { class: "primary" }, "Do it");
+  const go = h("button", { class: "primary" });
   let chosen = "Convert";
   const radios = Object.keys(forms).map((name) => h("label", { class: "row" },
     h("input", { type: "radio", name: "batch", value: name, checked: name === chosen, onchange: () => ((chosen = name), show()) }), name));
   const form = h("form", { class: "stack", id: "batch", onsubmit: (event: Event) => (event.preventDefault(), void start()) },
     h("fieldset", { class: "row wrap" }, h("legend", { class: "sr" }, "What to do"), radios), body, state, h("div", { class: "row end" }, go));
-  const show = () => replace(body, forms[chosen].fields);
+  const show = () => {
+    replace(body, forms[chosen].fields);
+    go.textContent = `${chosen === "Metadata" ? "Change" : chosen} ${count(keys.length, "file")}`;
+  };
 
   async function start(): Promise<void> {
     const { kind, ...asked } = forms[chosen].asked();

@@ -51,9 +51,8 @@ function panel(place: HTMLElement, made: Row, prompt: string): void {
     const done = await finished(job);
     if (!pictures.isConnected) return;
     if (done.state !== "done") return replace(pictures, h("p", { class: "note bad" }, done.error || done.state));
-    const alike = (done.result.alike as number[]).map((cosine) => ` (cosine ${number(cosine, 2)})`);
-    const names = [made.name, ...keys.slice(1).map((_, i) => `${done.result.names[i + 1]}${alike[i]}`), "The base alone"];
-    replace(pictures, drawnRows(done.result, names));
+    const alike = (done.result.alike as number[]).map((cosine) => `cosine of weights ${number(cosine, 2)}`);
+    replace(pictures, drawnRows(done.result, done.result.names, ["", ...alike]));
   }
 
   mark();

@@ -208,9 +208,9 @@ def test_pictures_become_a_lora_beside_a_trained_one(browser: Any, examples: Ser
         page.fill("#compare-count", "2")
         page.get_by_role("button", name="Draw them").click()
         page.wait_for_selector("[aria-label=Compare] .drawn img", timeout=LONG)
-        rows = page.locator("[aria-label=Compare] .drawn-row h3").all_inner_texts()
-        assert rows[0] == "of my drawings" and rows[1].startswith("ink-0-R0-2 (cosine ")
-        assert rows[2:] == ["The base alone"]
+        rows = page.locator("[aria-label=Compare] .drawn-name").all_inner_texts()
+        assert rows[0] == "of my drawings" and rows[1].startswith("ink-0-R0-2\n")
+        assert "cosine of weights 0." in rows[1] and rows[2:] == ["The base alone"]
         page.evaluate(
             "document.querySelector('[aria-label=Compare]').scrollIntoView({block: 'end'})"
         )
@@ -226,13 +226,13 @@ def test_selected_files_are_resized_and_converted(browser: Any, examples: Served
         page.locator("#batch-target").select_option("diffusers")
         assert page.input_value("#batch-convert-ending") == "-diffusers"
         keep(page, "batch")
-        page.get_by_role("button", name="Do it").click()
+        page.get_by_role("button", name="Convert 2 files").click()
         page.wait_for_selector("#batch .note.good:has-text('2 of 2 files done')", timeout=LONG)
         page.get_by_label("Resize").check()
         page.fill("#batch-amount", "2")
-        page.get_by_role("button", name="Do it").click()
+        page.get_by_role("button", name="Resize 2 files").click()
         page.wait_for_selector("#batch .note.good:has-text('2 of 2')", timeout=LONG)
-        page.get_by_role("button", name="Do it").click()  # they are there now
+        page.get_by_role("button", name="Resize 2 files").click()  # they are there now
         page.wait_for_selector("#batch .problems li:has-text('there already')", timeout=LONG)
         page.keyboard.press("Escape")
         page.wait_for_selector(".tile:has-text('cat-r2')", timeout=LONG)
