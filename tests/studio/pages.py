@@ -51,7 +51,8 @@ def go(page: Any, studio: Served, view: str, key: str = "") -> None:
 
 def stands(page: Any, view: str) -> None:
     page.wait_for_selector(f".view-{view}")
-    page.wait_for_selector(READY[view], timeout=LONG)
+    # on a phone some of it lies behind a button
+    page.wait_for_selector(READY[view], state="attached", timeout=LONG)
 
 
 def settle(page: Any) -> None:

@@ -106,10 +106,7 @@ def test_a_phone_and_twice_the_size(
     viewport = {"width": width, "height": height}
     with opened(browser, address(examples, "shelf"), viewport=viewport) as page:
         for view in VIEWS:
-            # the filters of the shelf lie behind a button here
-            page.goto(address(examples, view, examples.key("both") if view == "card" else ""))
-            page.wait_for_selector(f".view-{view}")
-            page.wait_for_selector(READY[view], state="attached", timeout=LONG)
+            go(page, examples, view, examples.key("both") if view == "card" else "")
             settle(page)
             over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert over <= 0, view
