@@ -313,7 +313,7 @@ def test_names_by_a_pattern_take_along_what_is_beside(other: Library, tmp_path: 
 def test_names_that_are_taken_are_not_given(tmp_path: Path) -> None:
     loras = tmp_path / "loras"
     write(loras, {"a": titled(1, "same"), "b": titled(2, "same"), "c": titled(3, "taken"),
-                  "taken": titled(4, "../taken")})  # fmt: skip
+                  "taken": titled(4, "-../.free/")})  # fmt: skip
     made = library(tmp_path / "library", loras)
     items = by_name(made.tidy_plan(pattern="{title}"))
     assert {name: item.chosen for name, item in items.items()} == {
@@ -321,7 +321,7 @@ def test_names_that_are_taken_are_not_given(tmp_path: Path) -> None:
         "taken.safetensors": True,
     }  # fmt: skip
     assert Path(items["taken.safetensors"].to).parent == loras  # no text leads out of the folder
-    assert Path(items["taken.safetensors"].to).name == "-taken.safetensors"
+    assert Path(items["taken.safetensors"].to).name == "free.safetensors"
 
 
 @pytest.mark.parametrize("pattern", ["plain", "{nothing}", "{title", "a/{title}", "{title}}", "{}"])

@@ -25,6 +25,7 @@ FIELDS = ("name", "title", "family", "base", "author", "rank", "kind", "dialect"
           "tag")  # fmt: skip
 FIELD = re.compile(r"\{([^{}]*)\}")
 UNFIT = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]+')  # in the name of a file, on one system or other
+EDGES = " .-"  # neither hidden, nor an option, nor cut off by some system
 LONGEST = 120  # bytes of a name, so that what belongs to a file fits beside it
 
 
@@ -71,8 +72,8 @@ def name_by(pattern: str, row: Row) -> str:
     if not all(facts[field] for field in FIELD.findall(pattern)):
         return ""
     text = FIELD.sub(lambda field: facts[field[1]], pattern)
-    text = re.sub(r"\s+", " ", UNFIT.sub("-", one_line(text, 400))).strip(" .")
-    return text.encode()[:LONGEST].decode("utf-8", "ignore").rstrip(" .")
+    text = re.sub(r"\s+", " ", UNFIT.sub("-", one_line(text, 400))).strip(EDGES)
+    return text.encode()[:LONGEST].decode("utf-8", "ignore").rstrip(EDGES)
 
 
 def _facts(row: Mapping[str, Any]) -> dict[str, str]:
@@ -82,4 +83,4 @@ def _facts(row: Mapping[str, Any]) -> dict[str, str]:
     facts["rank"] = f"{row['rank']:g}" if row["rank"] else ""
     facts["word"] = next(iter(row["words"] or ()), "")
     facts["tag"] = next(iter(row["tags"] or ()), "")
-    return {name: UNFIT.sub("-", text).strip(" .") for name, text in facts.items()}
+    return {name: UNFIT.sub("-", text).strip(EDGES) for name, text in facts.items()}
