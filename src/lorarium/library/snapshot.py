@@ -30,8 +30,7 @@ from lorarium.library.spaces import (
 )
 from lorarium.library.store import PLACE, VECTOR, Store, vectors_of
 from lorarium.library.text_index import TextIndex
-from lorarium.library.where import Mask
-from lorarium.library.where import where as parse
+from lorarium.library.where import Mask, as_mask
 
 SAMPLE = 1000  # adapters that stand for all of a space
 WHOLE = 1000  # adapters up to which all are compared in full
@@ -224,8 +223,7 @@ class Snapshot:
         return Counter(family for family, described in pairs if described)
 
     def mask(self, where: str | Mask) -> pa.Array:
-        mask = parse(where) if isinstance(where, str) else where
-        return pa.array(mask(self.files))
+        return pa.array(as_mask(where)(self.files))
 
     def allowed(self, where: str | Mask | None) -> set[str] | None:
         """The contents that a filter lets through."""
