@@ -115,16 +115,16 @@ def calibrate(sample: Iterable[Array], count: int, nearest: Search, glance: Sear
         total, seen = total + vector, seen + 1
         if len(left_out) < LEFT_OUT:
             left_out.append(vector)
-    found, of_neighbours = [], []  # scores with neighbours; the vector of the first
+    around_each, firsts = [], []  # scores with neighbours; the vector of the first of them
     for near in nearest(left_out, AROUND_QUERY + TWINS):
         others = neighbours(near, AROUND_QUERY)
         ours = near.scores[others]
         best_scores.append(float(ours[0]) if others else COPY)
         if others:
-            found.append(ours)
-            of_neighbours.append(near.vectors[near.ids[others[0]]])
-    glances = glance(of_neighbours, AROUND_FOUND + TWINS)
-    for ours, near in zip(found, glances, strict=True):
+            around_each.append(ours)
+            firsts.append(near.vectors[near.ids[others[0]]])
+    glances = glance(firsts, AROUND_FOUND + TWINS)
+    for ours, near in zip(around_each, glances, strict=True):
         theirs = around(near, AROUND_FOUND)
         standings.append(float(standing(ours[:1], ours, theirs[None])[0]))
     ordered = np.sort(np.array(best_scores)), np.sort(np.array(standings or [COPY]))

@@ -152,9 +152,9 @@ class FamilySpace:
             return
         shorts = [self.encoder.short(query) for query in queries]
         known = [short for short in shorts if short is not None]
-        found = iter(self._streamed.nearest(np.stack(known), k, screened) if known else ())
+        nearest = iter(self._streamed.nearest(np.stack(known), k, screened) if known else ())
         for short in shorts:
-            yield Near([], np.zeros(0, np.float32), {}) if short is None else _near(next(found))
+            yield Near([], np.zeros(0, np.float32), {}) if short is None else _near(next(nearest))
 
     @functools.cached_property
     def _streamed(self) -> Streamed:
@@ -172,8 +172,8 @@ class FamilySpace:
         return dict(zip(rows["id"].to_pylist(), matrix(rows).astype(np.float32), strict=True))
 
 
-def _near(found: Found) -> Near:
-    return Near(found.ids, found.scores, dict(zip(found.ids, found.vectors, strict=True)))
+def _near(nearest: Found) -> Near:
+    return Near(nearest.ids, nearest.scores, dict(zip(nearest.ids, nearest.vectors, strict=True)))
 
 
 class VectorTable:

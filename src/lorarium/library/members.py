@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from lorarium import formats
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
+from lorarium.library.arrow import pc
 from lorarium.library.calibrate import FEWEST
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, Relation, Weights, compare
 from lorarium.library.factored import Factored

@@ -41,7 +41,7 @@ class Streamed:
 
     def nearest(self, queries: Array, k: int, screened: int = SCREENED) -> list[Found]:
         """Of each of the queries (q, d)."""
-        found = [Found() for _ in queries]
+        nearest = [Found() for _ in queries]
         size = max(screened, 20 * k)
         few = self.count * queries.shape[1] <= AT_ONCE or 4 * size > self.count
         rows_of_queries = None if few else self._screen(queries, size)
@@ -50,14 +50,14 @@ class Streamed:
             wide = vectors.astype(np.float32)
             for i, query in enumerate(queries):
                 if rows_of_queries is None:
-                    found[i].add(ids, wide, wide @ query, k)
+                    nearest[i].add(ids, wide, wide @ query, k)
                     continue
                 low, high = np.searchsorted(rows_of_queries[i], [start, start + len(ids)])
                 rows = rows_of_queries[i][low:high] - start
                 some = wide[rows]
-                found[i].add([ids[row] for row in rows], some, some @ query, k)
+                nearest[i].add([ids[row] for row in rows], some, some @ query, k)
             start += len(ids)
-        return found
+        return nearest
 
     @functools.cached_property
     def _middle(self) -> Array:
