@@ -30,15 +30,15 @@ def test_it_finds_what_is_found_in_memory(at_once: int, monkeypatch: pytest.Monk
     for module in (exact, streamed):
         monkeypatch.setattr(module, "AT_ONCE", at_once)
     vectors = made()
-    held, living = Exact(vectors), weakref.WeakSet[Vectors]()
+    held, seen = Exact(vectors), list[weakref.ref[Vectors]]()
     most = 0
 
     def blocks() -> Iterator[tuple[list[str], np.ndarray]]:
         nonlocal most
         for start in range(0, COUNT, ROWS):
             block = vectors[start : start + ROWS].copy().view(Vectors)
-            living.add(block)
-            most = max(most, len(living))
+            seen.append(weakref.ref(block))
+            most = max(most, sum(ref() is not None for ref in seen))
             yield [str(i) for i in range(start, start + len(block))], block
 
     queries = vectors[::900].astype(np.float32)

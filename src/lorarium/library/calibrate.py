@@ -122,7 +122,7 @@ def calibrate(sample: Iterable[Array], count: int, nearest: Search, glance: Sear
         best_scores.append(float(ours[0]) if others else COPY)
         if others:
             around_each.append(ours)
-            firsts.append(near.vectors[near.ids[others[0]]])
+            firsts.append(near.vectors[near.ids[others[0]]].copy())  # a part holds the whole
     glances = glance(firsts, AROUND_FOUND + TWINS)
     for ours, near in zip(around_each, glances, strict=True):
         theirs = around(near, AROUND_FOUND)
