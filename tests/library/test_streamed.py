@@ -43,12 +43,20 @@ def test_it_finds_what_is_found_in_memory(at_once: int, monkeypatch: pytest.Monk
 
     queries = vectors[::900].astype(np.float32)
     for screened in (300, 2000):
-        found = Streamed(blocks, COUNT).nearest(queries, 10, screened)
-        for query, one in zip(queries, found, strict=True):
+        hits, theirs = 0, 0
+        nearest = Streamed(blocks, COUNT).nearest(queries, 10, screened)
+        for query, one in zip(queries, nearest, strict=True):
+            ids = [int(id) for id in one.ids]
             rows, scores = held.nearest(query, 10, None, screened)
-            assert [int(id) for id in one.ids] == rows.tolist()
-            np.testing.assert_allclose(one.scores, scores, atol=1e-6)
-            assert np.array_equal(one.vectors, vectors[rows].astype(np.float32))
+            assert np.array_equal(one.vectors, vectors[ids].astype(np.float32))
+            np.testing.assert_allclose(one.scores, np.array(one.vectors) @ query, atol=1e-6)
+            if at_once >= vectors.size:
+                assert ids == rows.tolist()
+                np.testing.assert_allclose(one.scores, scores, atol=1e-6)
+            true = set(np.argsort(-(vectors.astype(np.float32) @ query))[:10].tolist())
+            hits, theirs = hits + len(true & {*ids}), theirs + len(true & {*rows.tolist()})
+        # of those that share as many signs with a query either may leave out others
+        assert abs(hits - theirs) <= 0.03 * 10 * len(queries)
     assert most <= 2  # the one that is looked at, and the one before
 
 
