@@ -15,7 +15,8 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.errors import one_line
 from lorarium.library.calibrate import chance
-from lorarium.library.snapshot import WHOLE, Snapshot
+from lorarium.library.family_space import WHOLE
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import for_adapters
 from lorarium.library.where import Mask
 

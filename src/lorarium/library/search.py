@@ -13,10 +13,10 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lorarium.errors import LorariumError
 from lorarium.library.answer import Answer, Match
+from lorarium.library.arrow import pc
 from lorarium.library.box import Box, read_box
 from lorarium.library.likeness import WEIGHTS, Direction, closeness, direction, matched, related
 from lorarium.library.query import Query

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line, quoted
+from lorarium.library.arrow import pc
 
 NUMBERS = ("size", "modules", "rank", "parameters", "norm", "steps")
 TEXTS = (
