@@ -114,19 +114,20 @@ def files(
                 "no references", where="--refs",
                 hint="--refs has pictures of the subject, --style-refs pictures in the style",
             )  # fmt: skip
-        model = open_base(base, device)
-        if not judges and not ships(model.family):
-            raise LorariumError(
-                f"no judge of ours knows {model.family}", where="--judge",
-                hint="name embedding:FOLDER or chat:MODEL@URL",
-            )  # fmt: skip
         if dry_run:
             judges = tuple(name for name in judges if name.startswith(CHAT))
-        references = _references(refs, style_refs, strangers, size or model.size)
+        # judges first: a misspelt one is said before a base is loaded and pictures are read
         with open_judges(
             judges if judges or dry_run else ("b",), folder, access,
             device=device, download=download,
         ) as judge_list:  # fmt: skip
+            model = open_base(base, device)
+            if not judges and not dry_run and not ships(model.family):
+                raise LorariumError(
+                    f"no judge of ours knows {model.family}", where="--judge",
+                    hint="name embedding:FOLDER or chat:MODEL@URL",
+                )  # fmt: skip
+            references = _references(refs, style_refs, strangers, size or model.size)
             if dry_run:
                 plans = count_questions(
                     rows, references, judge_list, settings, model, folder / "drawn"

@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,7 +37,9 @@ from lorarium.world.words import tokens
 
 Array = np.ndarray
 NAMES = ("a", "b", "reporter")
+Aspect = Literal["subject", "style"]
 FALSE_ACCEPTS = 0.05
+LEAST_STROKES = 3  # references, or their usual distance is unknown
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 
 
@@ -63,20 +66,31 @@ class Judge:
         return self._scores("style", pictures, references)
 
     def subject_pass(self, pictures: Array, references: Array) -> Array:
-        """Strokes count where the picture is in the references' genre, as the judge sees it."""
-        alike = self.subject_scores(pictures, references) >= self.thresholds.subject
-        if self.strokes is None:
-            return alike
-        genres = self.genre_of(references)
-        usual = max(set(genres), key=genres.count)
-        far = relative_distance(pictures, references) > self.strokes.subject
-        return alike & ~(far & (np.array(self.genre_of(pictures)) == usual))
+        return self.margins("subject", pictures, references) >= 0
 
     def style_pass(self, pictures: Array, references: Array) -> Array:
-        alike = self.style_scores(pictures, references) >= self.thresholds.style
-        if self.strokes is None:
-            return alike
-        return alike & (relative_distance(pictures, references) <= self.strokes.style)
+        return self.margins("style", pictures, references) >= 0
+
+    def margins(self, aspect: Aspect, pictures: Array, references: Array) -> Array:
+        """How far pictures are on the side of yes, (n,): the lesser of likeness above its threshold
+        and, where strokes count, of the share of their limit that is left."""
+        scores = self.subject_scores if aspect == "subject" else self.style_scores
+        alike = scores(pictures, references) - getattr(self.thresholds, aspect)
+        return np.minimum(alike, self.strokes_left(aspect, pictures, references))
+
+    def strokes_left(self, aspect: Aspect, pictures: Array, references: Array) -> Array:
+        """The share of the strokes' limit that is left, (n,): below 0 they are too far. They count
+        for a style, and for a subject where the picture is in the references' genre, as the judge
+        sees it; elsewhere all of it is left."""
+        everything = np.full(len(pictures), np.inf)
+        if self.strokes is None or len(references) < LEAST_STROKES:
+            return everything
+        left = 1 - relative_distance(pictures, references) / getattr(self.strokes, aspect)
+        if aspect == "style":
+            return left
+        genres = self.genre_of(references)
+        usual = max(sorted(set(genres)), key=genres.count)
+        return np.where(np.array(self.genre_of(pictures)) == usual, left, everything)
 
     def both_pass(self, pictures: Array, subject: Array, style: Array) -> Array:
         """Pictures that show this subject in this style."""

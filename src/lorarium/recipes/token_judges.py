@@ -22,7 +22,7 @@ from lorarium.encoders.episodes import COUNT, EACH, GROUPS, MEMBERS, prepared
 from lorarium.encoders.genome import Genome, style_numbers, subject_numbers
 from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import HIDDEN, NetConfig
-from lorarium.encoders.token_net import Fields, TokenNet
+from lorarium.encoders.token_net import LAYOUT, Fields, TokenNet
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.recipes.drawn_bank import DrawnBank, Held
 from lorarium.recipes.shards import Shard, load, shard_paths
@@ -47,7 +47,7 @@ class Teaching(nn.Module):
         super().__init__()
         self.judge = TokenNet(config)
         self.fields = Fields()
-        self.genome = Genome(HIDDEN, config.classes, config.genres, 2 * HIDDEN)
+        self.genome = Genome(HIDDEN, config.classes, config.genres, LAYOUT)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
     s, bias = net.scales, net.biases
     genre = torch.from_numpy(b.shard.genre.astype(np.int64))
     kind = torch.from_numpy(b.shard.kind.astype(np.int64))
-    fields = pupil.fields(true["tokens"])
+    fields = pupil.fields(true["cells"])
     wrong = F.binary_cross_entropy_with_logits(fields, b.fields, reduction="none").mean((0, 2, 3))
     out = {
         "artist": against_prototypes(true["style"], b.artist, MEMBERS, s[0], bias[0]),
@@ -232,7 +232,15 @@ def train(
 
         return loss
 
-    trained, spent = fit(folder, Teaching(), begin, PLAN, minutes, "cpu")
+    pupil = Teaching()
+    start = folder / "start.pt"
+    if start.exists():
+        held = torch.load(start, map_location="cpu", weights_only=True)
+        own = pupil.state_dict()
+        fits = {k: v for k, v in held.items() if k in own and own[k].shape == v.shape}
+        print(len(fits), "of", len(own), "tensors go on", flush=True)
+        pupil.load_state_dict(fits, strict=False)
+    trained, spent = fit(folder, pupil, begin, PLAN, minutes, "cpu")
     assert isinstance(trained, Teaching)
     torch.save(trained.judge.state_dict(), folder / "judge.pt")
     return {"spent": spent, "recipe": asdict(PLAN)}
