@@ -110,8 +110,8 @@ def test_a_wrong_judge_is_said_before_anything_is_read(tmp_path: Path) -> None:
         "--prompts", str(tmp_path / "prompts.txt"), "--base", str(tmp_path / "none"),
         "--judge", "embeding:x", "-o", str(tmp_path / "out"),
     ])  # fmt: skip
-    assert done.exit_code == 2
-    assert "--judge: no judge" in done.stderr and not (tmp_path / "out").exists()
+    assert isinstance(done.exception, LorariumError)
+    assert "--judge: no judge" in str(done.exception) and not (tmp_path / "out").exists()
 
 
 def test_copies_of_references_are_flagged(folder: Path, tmp_path: Path) -> None:

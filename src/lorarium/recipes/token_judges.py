@@ -37,6 +37,9 @@ PLAN = FitConfig(total=3_000_000, batch=COUNT, decay=0.7, seed=21)
 PEOPLE = GROUPS * MEMBERS
 SMEARED = 8  # pictures of a step
 REDRAWN, DRAWN = 12, 16
+FALSE_PARTS = (
+    "smeared person", "redrawn artist", "redrawn person", "bank artist", "bank person",
+)  # fmt: skip
 LEAST_EMBLEM = 0.01  # of the picture, or smearing it changes nothing
 
 
@@ -141,6 +144,8 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
         "emblem": 8 * wrong[0],
         "silhouette": wrong[1],
         "lines": wrong[2],
+        # the log wants the same names at every step
+        **{name: torch.zeros(()) for name in FALSE_PARTS},
     }
     start = COUNT
     for held in b.held:
@@ -158,8 +163,8 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
         each = F.binary_cross_entropy_with_logits(
             logits, torch.from_numpy(held.truth), reduction="mean"
         )
-        name = f"{held.bank or 'shard'} {held.aspect}"
-        out[name] = out[name] + each if name in out else each
+        name = f"{held.bank or 'smeared'} {held.aspect}"
+        out[name] = out[name] + each
     return out
 
 
