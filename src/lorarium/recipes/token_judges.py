@@ -22,7 +22,7 @@ from lorarium.encoders.episodes import COUNT, EACH, GROUPS, MEMBERS, prepared
 from lorarium.encoders.genome import Genome, style_numbers, subject_numbers
 from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import HIDDEN, NetConfig
-from lorarium.encoders.token_net import LAYOUT, Fields, TokenNet
+from lorarium.encoders.token_net import LAYOUT, TokenNet
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.recipes.drawn_bank import DrawnBank, Held
 from lorarium.recipes.shards import Shard, load, shard_paths
@@ -49,7 +49,6 @@ class Teaching(nn.Module):
     def __init__(self, config: NetConfig = CONFIG) -> None:
         super().__init__()
         self.judge = TokenNet(config)
-        self.fields = Fields()
         self.genome = Genome(HIDDEN, config.classes, config.genres, LAYOUT)
 
 
@@ -131,8 +130,7 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
     s, bias = net.scales, net.biases
     genre = torch.from_numpy(b.shard.genre.astype(np.int64))
     kind = torch.from_numpy(b.shard.kind.astype(np.int64))
-    fields = pupil.fields(true["cells"])
-    wrong = F.binary_cross_entropy_with_logits(fields, b.fields, reduction="none").mean((0, 2, 3))
+    wrong = F.binary_cross_entropy_with_logits(true["fields"], b.fields, reduction="none").mean((0, 2, 3))
     out = {
         "artist": against_prototypes(true["style"], b.artist, MEMBERS, s[0], bias[0]),
         "person": against_prototypes(true["identity"], b.person, MEMBERS, s[1], bias[1]),
@@ -141,9 +139,10 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
         "class": 0.3 * F.cross_entropy(true["kind"], kind),
         "genome": 0.6
         * pupil.genome(true["layout"], true["texture"], *b.numbers, kind, genre),
-        "emblem": 8 * wrong[0],
-        "silhouette": wrong[1],
-        "lines": wrong[2],
+        # heavy: on these hangs where the network looks
+        "emblem": 60 * wrong[0],
+        "silhouette": 5 * wrong[1],
+        "lines": 5 * wrong[2],
         # the log wants the same names at every step
         **{name: torch.zeros(()) for name in FALSE_PARTS},
     }
