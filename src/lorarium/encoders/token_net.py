@@ -16,10 +16,11 @@ from lorarium.encoders.nets import HIDDEN, Attention, NetConfig, Residual
 
 FINE, MIDDLE, TOKEN = 32, 64, 128
 CELLS, TOKENS = 12, 6  # a side
-KEPT_FINE, KEPT_CELLS, KEPT_TOKENS = 12, 8, 16  # channels that are read place by place
+KEPT_TOKENS = 16  # channels that are read place by place
 ROUGH = 24  # cells a side of what lies behind a picture
 LAYOUT = 2 * HIDDEN
-BODY, GLIMPSE, CLOSE = 12, 6, 10  # points a side of what is looked at: body, emblem, its pixels
+BODY, EMBLEM = 20, 16  # points a side of what is looked at closely; multiples of 4
+SEEN = 64  # channels of what is seen there
 BODY_REACH = 2.0  # in spreads of the silhouette
 EMBLEM_REACH = 0.3  # of the picture's half width
 
@@ -45,6 +46,27 @@ class TokenTrunk(nn.Module):
         return fine, middle, tokens.transpose(1, 2).reshape(coarse.shape)
 
 
+class Look(nn.Module):
+    """A square of a picture and of what lies behind it, read by a small network of its own."""
+
+    def __init__(self, points: int, width: int) -> None:
+        super().__init__()
+        self.points = points
+        self.first = nn.Conv2d(6, 32, 3, padding=1)
+        self.norm_first, self.norm_second = nn.GroupNorm(4, 32), nn.GroupNorm(8, SEEN)
+        self.second = nn.Conv2d(32, SEEN, 3, padding=1)
+        flat = SEEN * (points // 4) ** 2
+        self.say = nn.Sequential(nn.Linear(flat, width), nn.GELU())
+
+    def forward(self, maps: Tensor, centre: Tensor, reach: Tensor | float) -> tuple[Tensor, Tensor]:
+        """What is there, place by place (n, width), and anywhere (n, SEEN)."""
+        x = look_at(maps, centre, reach, self.points)
+        x = F.max_pool2d(F.relu(self.norm_first(self.first(x))), 2)
+        x = F.relu(self.norm_second(self.second(x)))
+        places = F.max_pool2d(x, 2).flatten(1)
+        return self.say(F.layer_norm(places, places.shape[1:])), x.mean((2, 3))
+
+
 class TokenNet(nn.Module):
     """Heads for artist, genre, individual and class, as `JudgeNet` has them."""
 
@@ -55,13 +77,9 @@ class TokenNet(nn.Module):
         channels = 2 * (FINE + MIDDLE + TOKEN)
         self.texture = nn.Sequential(nn.LayerNorm(channels), nn.Linear(channels, HIDDEN), nn.GELU())
         self.fields = nn.Conv2d(MIDDLE, 3 * (ROUGH // CELLS) ** 2, 1)
-        self.keep_fine = nn.Conv2d(FINE, KEPT_FINE, 1)
-        self.keep_cells = nn.Conv2d(MIDDLE, KEPT_CELLS, 1)
+        self.body, self.emblem = Look(BODY, HIDDEN), Look(EMBLEM, HIDDEN)
         self.keep_tokens = nn.Conv2d(TOKEN, KEPT_TOKENS, 1)
-        places = (
-            (KEPT_CELLS + 3) * BODY**2 + KEPT_TOKENS * TOKENS**2
-            + KEPT_FINE * GLIMPSE**2 + 3 * CLOSE**2 + 5
-        )  # fmt: skip
+        places = KEPT_TOKENS * TOKENS**2 + 2 * (HIDDEN + SEEN) + 5
         self.layout = nn.Sequential(nn.Linear(places, LAYOUT), nn.GELU())
         self.think = nn.Sequential(nn.LayerNorm(LAYOUT), nn.Linear(LAYOUT, LAYOUT), nn.GELU())
         self.style = nn.Linear(HIDDEN, config.width)
@@ -72,6 +90,14 @@ class TokenNet(nn.Module):
         self.biases = nn.Parameter(torch.tensor([-5.0, -5.0]))
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
+        """Once trained it also looks at the mirror image: who is shown stays the same."""
+        seen = self._seen(x)
+        if not self.training:
+            mirrored = self._seen(x.flip(3))["identity"]
+            seen["identity"] = F.normalize(seen["identity"] + mirrored)
+        return seen
+
+    def _seen(self, x: Tensor) -> dict[str, Tensor]:
         fine, middle, coarse = self.trunk(x)
         flat = [m.flatten(2) for m in (fine, middle, coarse)]
         means = [m.mean(2) for m in flat]
@@ -82,7 +108,11 @@ class TokenNet(nn.Module):
         ]
         texture = self.texture(torch.cat([*means, *spread], 1))
         fields = F.pixel_shuffle(self.fields(middle), ROUGH // CELLS)
-        layout = self.layout(self._places(x, fine, middle, coarse, fields))
+        at = self._places(x, fields)
+        tokens = self.keep_tokens(coarse).flatten(1)
+        parts = [*at["body"], *at["emblem"], tokens]
+        even = [F.layer_norm(part, part.shape[1:]) for part in parts]
+        layout = self.layout(torch.cat([*even, at["where"][0]], 1))
         layout = layout + self.think(layout)
         return {
             "style": F.normalize(self.style(texture)),
@@ -92,26 +122,24 @@ class TokenNet(nn.Module):
             "texture": texture,
             "layout": layout,
             "fields": fields,
+            "body": at["body"][1],
+            "emblem": at["emblem"][0],
         }
 
-    def _places(
-        self, x: Tensor, fine: Tensor, middle: Tensor, coarse: Tensor, fields: Tensor
-    ) -> Tensor:
-        """What is seen place by place, the body's places and the emblem's among them."""
+    def _places(self, x: Tensor, fields: Tensor) -> dict[str, tuple[Tensor, ...]]:
+        """The body as it looks in its own frame, the emblem in its own, and where that one is."""
         seen = fields.sigmoid()
         with torch.no_grad():  # where to look is taught by what lies behind the pictures alone
             body, width = middle_of(seen[:, 1])
             emblem, _ = middle_of(seen[:, 0] ** 2)
             away = (emblem - body) / width
-        cells = torch.cat([F.interpolate(self.keep_cells(middle), scale_factor=2.0), seen], 1)
-        parts = [
-            look_at(cells, body, BODY_REACH * width, BODY),
-            self.keep_tokens(coarse).flatten(1),
-            look_at(self.keep_fine(fine), emblem, EMBLEM_REACH, GLIMPSE),
-            look_at(x, emblem, EMBLEM_REACH, CLOSE),
-            torch.cat([away, away.abs(), seen[:, 0].mean((1, 2))[:, None] * 20], 1),
-        ]
-        return torch.cat([F.layer_norm(p, p.shape[1:]) for p in parts[:-1]] + parts[-1:], 1)
+        maps = torch.cat([x, F.interpolate(seen, x.shape[-2:], mode="bilinear")], 1)
+        where = [away, away.abs(), seen[:, 0].mean((1, 2))[:, None] * 20]
+        return {
+            "body": self.body(maps, body, BODY_REACH * width),
+            "emblem": self.emblem(maps, emblem, EMBLEM_REACH),
+            "where": (torch.cat(where, 1),),
+        }
 
 
 def middle_of(weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -126,7 +154,7 @@ def middle_of(weights: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def look_at(maps: Tensor, centre: Tensor, reach: Tensor | float, points: int) -> Tensor:
-    """Maps (n, c, s, s) sampled on a square around a centre, flat."""
+    """Maps (n, c, s, s) sampled on a square around a centre, (n, c, points, points)."""
     n = len(maps)
     corner = torch.zeros(n, 2, 3, device=maps.device, dtype=maps.dtype)
     corner[:, 0, 0] = corner[:, 1, 1] = (
@@ -134,4 +162,4 @@ def look_at(maps: Tensor, centre: Tensor, reach: Tensor | float, points: int) ->
     )
     corner[:, :, 2] = centre
     grid = F.affine_grid(corner, [n, maps.shape[1], points, points], align_corners=False)
-    return F.grid_sample(maps, grid, align_corners=False).flatten(1)
+    return F.grid_sample(maps, grid, align_corners=False)

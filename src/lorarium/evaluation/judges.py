@@ -13,7 +13,7 @@ which nothing learns, must not be larger than nearly all true pictures have it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -41,6 +41,7 @@ NAMES = ("a", "b", "reporter")
 Aspect = Literal["subject", "style"]
 FALSE_ACCEPTS = 0.05
 LEAST_STROKES = 3  # references, or their usual distance is unknown
+LEAST_FALSE = 100  # of a genre's pairs, or it has no threshold of its own
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 
 
@@ -59,9 +60,18 @@ class Judge:
     thresholds: Thresholds
     card: Card = field(default_factory=dict)
     strokes: Thresholds | None = None  # the largest `relative_distance` of patches
+    # by the genre that a picture is in: how much higher a stranger's likeness comes there
+    offsets: Mapping[str, float] = field(default_factory=dict)
 
     def subject_scores(self, pictures: Array, references: Array) -> Array:
-        return self._scores("identity", pictures, references)
+        return self._scores("identity", pictures, references) - self.offsets_of(pictures)
+
+    def offsets_of(self, pictures: Array) -> Array:
+        """What a subject's likeness is to be lowered by, (n,), so that one threshold fits all
+        genres: some take an individual's colours away, some its lines."""
+        if not self.offsets:
+            return np.zeros(len(pictures))
+        return np.array([self.offsets[genre] for genre in self.genre_of(pictures)])
 
     def style_scores(self, pictures: Array, references: Array) -> Array:
         return self._scores("style", pictures, references)
@@ -78,6 +88,11 @@ class Judge:
         scores = self.subject_scores if aspect == "subject" else self.style_scores
         alike = scores(pictures, references) - getattr(self.thresholds, aspect)
         return np.minimum(alike, self.strokes_left(aspect, pictures, references))
+
+    def accepts(self, aspect: Aspect, scores: Array, pictures: Array, references: Array) -> Array:
+        """The verdicts (n,) on pictures whose `subject_scores` or `style_scores` are known."""
+        near = self.strokes_left(aspect, pictures, references) >= 0
+        return near & (scores >= getattr(self.thresholds, aspect))
 
     def strokes_left(self, aspect: Aspect, pictures: Array, references: Array) -> Array:
         """The share of the strokes' limit that is left, (n,): below 0 they are too far. They count
@@ -152,7 +167,7 @@ def as_judge(encoder: PictureEncoder) -> Judge:
     strokes = encoder.card.get("strokes")
     return Judge(
         encoder.net, Thresholds(**thresholds), encoder.card,
-        None if strokes is None else Thresholds(**strokes),
+        None if strokes is None else Thresholds(**strokes), encoder.card.get("offsets", {}),
     )  # fmt: skip
 
 
@@ -208,3 +223,21 @@ def calibrate(
         round(threshold_at(subjects.negative, FALSE_ACCEPTS), 5),
         round(threshold_at(styles.negative, FALSE_ACCEPTS), 5),
     )
+
+
+def calibrate_offsets(
+    net: nn.Module, threshold: float, *, seed: int = 1, per_class: int = 8
+) -> dict[str, float]:
+    """What lets 5% of the hard negatives of each genre pass that threshold."""
+    trials = subject_trials("validation", per_class, 6, seed=seed)
+    scores = trial_scores(net, trials, "identity")
+    (genres,) = encode(net, trials.queries, "genre")
+    seen = genres.argmax(-1)  # not the true one: what a verdict goes by
+    hard = (trials.group[:, None] == trials.group[None]) & ~np.eye(len(trials.group), dtype=bool)
+    offsets = {}
+    for i, genre in enumerate(SEEN_GENRES):
+        rows = [scores.scores[m, q][hard[m]] for m, q in zip(*np.nonzero(seen == i), strict=True)]
+        false = np.concatenate(rows) if rows else np.zeros(0)
+        limit = threshold_at(false, FALSE_ACCEPTS) if len(false) >= LEAST_FALSE else threshold
+        offsets[genre] = round(limit - threshold, 5)
+    return offsets

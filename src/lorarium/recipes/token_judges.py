@@ -19,15 +19,24 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lorarium.encoders.episodes import COUNT, EACH, GROUPS, MEMBERS, prepared
-from lorarium.encoders.genome import Genome, style_numbers, subject_numbers
+from lorarium.encoders.genome import (
+    BUILD,
+    COLOUR_NUMBERS,
+    MARK_NUMBERS,
+    Genome,
+    style_numbers,
+    subject_numbers,
+)
 from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import HIDDEN, NetConfig
-from lorarium.encoders.token_net import LAYOUT, TokenNet
+from lorarium.encoders.token_net import LAYOUT, SEEN, TokenNet
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.recipes.drawn_bank import DrawnBank, Held
 from lorarium.recipes.shards import Shard, load, shard_paths
 from lorarium.recipes.strict_judges import roughen_pictures
 from lorarium.recipes.redrawn import redrawn_rows
+from lorarium.world.emblems import EMBLEMS
+from lorarium.world.pen import GENES, MARKS
 from lorarium.world.scene import PHOTO
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 from lorarium.world.words import VOCABULARY
@@ -40,6 +49,8 @@ REDRAWN, DRAWN = 12, 16
 FALSE_PARTS = (
     "smeared person", "redrawn artist", "redrawn person", "bank artist", "bank person",
 )  # fmt: skip
+# where `subject_numbers` has the kinds of marks and of the emblem
+MARK_KIND, EMBLEM_KIND = GENES + BUILD, GENES + BUILD + 1 + MARK_NUMBERS + COLOUR_NUMBERS
 LEAST_EMBLEM = 0.01  # of the picture, or smearing it changes nothing
 
 
@@ -50,6 +61,8 @@ class Teaching(nn.Module):
         super().__init__()
         self.judge = TokenNet(config)
         self.genome = Genome(HIDDEN, config.classes, config.genres, LAYOUT)
+        self.emblem = nn.Linear(HIDDEN, len(EMBLEMS))
+        self.mark = nn.Linear(SEEN, len(MARKS))
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,7 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
     s, bias = net.scales, net.biases
     genre = torch.from_numpy(b.shard.genre.astype(np.int64))
     kind = torch.from_numpy(b.shard.kind.astype(np.int64))
+    shows = b.fields[:, 0].mean((1, 2)) > LEAST_EMBLEM / 2
     wrong = F.binary_cross_entropy_with_logits(true["fields"], b.fields, reduction="none").mean((0, 2, 3))
     out = {
         "artist": against_prototypes(true["style"], b.artist, MEMBERS, s[0], bias[0]),
@@ -143,6 +157,10 @@ def losses(pupil: Teaching, b: Batch, x: Tensor, prototypes: dict[str, Tensor]) 
         "emblem": 60 * wrong[0],
         "silhouette": 5 * wrong[1],
         "lines": 5 * wrong[2],
+        "emblem kind": F.cross_entropy(
+            pupil.emblem(true["emblem"][shows]), b.numbers[0][shows, EMBLEM_KIND].long()
+        ),
+        "mark kind": F.cross_entropy(pupil.mark(true["body"]), b.numbers[0][:, MARK_KIND].long()),
         # the log wants the same names at every step
         **{name: torch.zeros(()) for name in FALSE_PARTS},
     }

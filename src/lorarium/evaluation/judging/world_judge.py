@@ -35,13 +35,16 @@ class WorldJudge:
         return {
             "kind": "world", "hash": self.judge.card.get("hash"),
             "thresholds": {"subject": thresholds.subject, "style": thresholds.style},
+            "offsets": dict(self.judge.offsets),
             "strokes": None if self.judge.strokes is None else asdict(self.judge.strokes),
         }  # fmt: skip
 
     def compare(self, aspect: Aspect, pictures: Array, references: Array) -> Comparison:
         (queries,) = encode(self.judge.net, pictures, HEADS[aspect])
         (known,) = encode(self.judge.net, references, HEADS[aspect])
-        threshold = getattr(self.judge.thresholds, aspect)
+        threshold = np.full(len(pictures), getattr(self.judge.thresholds, aspect))
+        if aspect == "subject":
+            threshold += self.judge.offsets_of(pictures)
         queries, known = unit(queries), unit(known)
         length = float(np.linalg.norm(known.mean(0)))
         of_set = queries @ unit(known.mean(0)) - threshold
@@ -49,7 +52,7 @@ class WorldJudge:
         return Comparison(
             grades=np.minimum(of_set, left),
             # the set's strokes are one: where they are too far no reference says yes
-            yes=(queries @ known.T >= threshold * length) & (left >= 0)[:, None],
+            yes=(queries @ known.T >= threshold[:, None] * length) & (left >= 0)[:, None],
             passes=(of_set >= 0) & (left >= 0),
         )
 
