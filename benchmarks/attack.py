@@ -33,8 +33,8 @@ from lorarium.evaluation.vote import (
     read_votes,
     vote_document,
 )
-from lorarium.evaluation.vote.sources import CONTROLS, STRANGER, TRUE, PictureStore
 from lorarium.evaluation.vote.ballots import Candidates
+from lorarium.evaluation.vote.sources import CONTROLS, STRANGER, TRUE, PictureStore
 from lorarium.evaluation.vote.targets import strangers_of
 from lorarium.evaluation.vote.verdicts import judge_ballots
 from lorarium.formats import read, write

@@ -43,18 +43,15 @@ def style_numbers(style: Style) -> np.ndarray:
 
 
 class Genome(nn.Module):
-    def __init__(
-        self, hidden: int, classes: int, genres: int, layout_hidden: int | None = None
-    ) -> None:
+    def __init__(self, hidden: int, classes: int, genres: int) -> None:
         super().__init__()
-        texture_hidden, hidden = hidden, layout_hidden or hidden
         self.shape = _Numbers(hidden, classes, GENES + BUILD)
         self.marks = _Numbers(hidden, len(MARKS), MARK_NUMBERS)
         self.colours = _Numbers(hidden, genres, COLOUR_NUMBERS)
         self.emblems = _Numbers(hidden, classes, EMBLEM_NUMBERS)
         self.mark = nn.Linear(hidden, len(MARKS))
         self.emblem = nn.Linear(hidden, len(EMBLEMS))
-        self.hand = _Numbers(texture_hidden, genres, Brush.GENES)
+        self.hand = _Numbers(hidden, genres, Brush.GENES)
 
     def forward(
         self, layout: Tensor, texture: Tensor, subject: Tensor, style: Tensor, kind: Tensor,

@@ -9,13 +9,13 @@ from pathlib import Path
 from torch import nn
 
 from lorarium import trained
+from lorarium.encoders.looking_net import LookingNet
 from lorarium.encoders.nets import NETS, NetConfig
-from lorarium.encoders.token_net import TokenNet
 from lorarium.errors import LorariumError
 from lorarium.trained import Card, FileKind
 from lorarium.world.mark import require_this_world
 
-KINDS_OF_NETS = {**NETS, TokenNet.__name__: TokenNet}
+KINDS_OF_NETS = {**NETS, LookingNet.__name__: LookingNet}
 KIND = FileKind("encoder", "lorarium.recipes judges", {"format": "lorarium-encoder/1"})
 
 

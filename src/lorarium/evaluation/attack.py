@@ -1,8 +1,8 @@
 """The adversarial audit of judges: an adapter that learns nothing but to please one of them.
 
 What a network may be asked while something learns has holes, and a few hundred steps find them. An
-adapter is optimised against a *trainer* until that one says yes; a *reporter* is worth its name when
-it says yes to such pictures no more often than whoever looks at them.
+adapter is optimised against a *trainer* until that one says yes; a *reporter* is worth its name
+when it says yes to such pictures no more often than whoever looks at them.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from lorarium import trained
 from lorarium.encoders.encode import encode
 from lorarium.encoders.nets import JudgeNet
 from lorarium.encoders.store import Card, PictureEncoder, load_encoder
-from lorarium.encoders.token_net import TokenNet
 from lorarium.errors import LorariumError, quoted
 from lorarium.evaluation.patches import relative_distance
 from lorarium.evaluation.statistics import threshold_at
@@ -138,9 +137,7 @@ class Judge:
 
     def alignment(self, pictures: Array, prompts: Sequence[str]) -> Array:
         """Cosines (n, prompts) between pictures and words."""
-        if not isinstance(self.net, JudgeNet):
-            hint = "ask judge a or b"
-            raise LorariumError("this judge knows no words", where="judge", hint=hint)
+        assert isinstance(self.net, JudgeNet)
         (vectors,) = encode(self.net, pictures, "picture")
         with torch.no_grad():
             device = next(self.net.parameters()).device
@@ -160,7 +157,7 @@ def prototype(vectors: Array) -> Array:
 
 def as_judge(encoder: PictureEncoder) -> Judge:
     thresholds = encoder.card.get("thresholds")
-    if not isinstance(encoder.net, JudgeNet | TokenNet) or not thresholds:
+    if not isinstance(encoder.net, JudgeNet) or not thresholds:
         raise LorariumError(
             "this encoder has no thresholds", where="judge", hint="use judge_a or judge_b"
         )

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lorarium.encoders.episodes import prepared
-from lorarium.encoders.token_net import TokenNet
+from lorarium.encoders.nets import JudgeNet
 from lorarium.recipes.fakes import people
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, numbers
@@ -78,7 +78,7 @@ class DrawnBank:
         return render([who] * count, [Style(PHOTO, n) for n in other], views, self.size)
 
     @torch.no_grad()
-    def prototypes(self, net: TokenNet) -> dict[str, Tensor]:
+    def prototypes(self, net: JudgeNet) -> dict[str, Tensor]:
         """Everybody's mean direction as the network sees it now, (people, width)."""
         said = {}
         for aspect, head in zip(ASPECTS, ("style", "identity"), strict=True):

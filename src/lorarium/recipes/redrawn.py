@@ -51,7 +51,7 @@ def redraw(base: Base, shard: Shard, rows: Array, times: Array, seed: int) -> Ar
 def redrawn_rows(
     path: Path, person: Array, count: int, random: np.random.Generator
 ) -> list[tuple[Array, Held]]:
-    """What is kept of a shard, held against its own people: EACH rows an artist, `person` by row."""
+    """What is kept of a shard, held against its own people; `person` says who is in its rows."""
     if not path.exists():
         return []
     with np.load(path, allow_pickle=False) as kept:

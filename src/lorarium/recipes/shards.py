@@ -37,9 +37,7 @@ class Shard:
     person: Array  # (n,)
 
     def styles(self) -> list[Style]:
-        return [
-            Style(SEEN_GENRES[g], int(a)) for g, a in zip(self.genre, self.artist, strict=True)
-        ]
+        return [Style(SEEN_GENRES[g], int(a)) for g, a in zip(self.genre, self.artist, strict=True)]
 
     def subjects(self) -> list[Subject]:
         return [

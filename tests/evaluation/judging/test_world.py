@@ -18,7 +18,6 @@ from lorarium.evaluation.judging.world_judge import WorldJudge
 from lorarium.evaluation.patches import relative_distance
 from lorarium.evaluation.synth.targets import pool
 
-
 PAIRS: dict[Aspect, tuple[tuple[str, int], tuple[str, int], int]] = {
     "style": (("ink", 1001), ("ink", 1002), 12),
     "subject": (("cat", 1001), ("cat", 1002), 5),

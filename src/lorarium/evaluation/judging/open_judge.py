@@ -90,6 +90,6 @@ def _open(name: str, context: JudgeContext) -> PictureJudge:
     if name not in NAMES and not exists(Path(name)):
         raise LorariumError(
             f"no judge {quoted(name)}", where="--judge",
-            hint=f"{', '.join(NAMES)}, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL",
+            hint=f"{', '.join(NAMES)}, a file or folder, embedding:FOLDER or chat:MODEL@URL",
         )  # fmt: skip
     return load_world_judge(name, context.device)
