@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--style-refs", metavar="DIR", help="Pictures in the style that they learned.")
 @click.option("--prompts", required=True, metavar="FILE", help="A prompt on each line.")
 @click.option("--judge", "judges", multiple=True, metavar="JUDGE",
-              help="a, b, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL; again for "
-              "more. [default: b, on micro-1]")  # fmt: skip
+              help="a, b, reporter, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL; "
+              "again for more. [default: b, on micro-1]")  # fmt: skip
 @click.option("--strangers", metavar="DIR", help="Pictures of others, near ones: what a judge must "
               "say no to, and what embedding judges take their threshold from.")  # fmt: skip
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
