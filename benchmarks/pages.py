@@ -39,6 +39,7 @@ BLOCK = re.compile(r"<!-- figures: ([a-z-]+) -->\n.*?<!-- end -->", re.S)
 
 # name -> what makes its lines, and the results that it reads
 TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
+    "attack": (judges.attack, ("attack",)),
     "base": (training.base, ("base",)),
     "calibrations": (descriptors.calibrations, ("calibrations",)),
     "describe": (descriptors.describe, ("describe",)),
@@ -67,6 +68,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "real-pictures": (training.real_pictures, ("real_pictures",)),
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),
+    "reporters": (judges.reporters, ("reporters",)),
     "scale": (library.scale, ("scale",)),
     "sketch-content": (descriptors.sketch_content, ("sketch",)),
     "sketch-copies": (descriptors.sketch_copies, ("sketch",)),
