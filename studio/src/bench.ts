@@ -224,7 +224,7 @@ export function benchView(place: HTMLElement): () => void {
 
   replace(how, h("p", { class: "muted" }, "…"));
   const last = latest().find((job) => job.kind === "render");
-  if (last && (last.state === "done" || !isOver(last))) void follow(last);
+  if (last && (!isOver(last) || (last.state === "done" && !bench.length))) void follow(last);
   const off = on("bench", () => methods && all());
   void attempt(ask<Methods>("/api/methods")).then((answer) => {
     if (!answer || !slots.isConnected) return;

@@ -200,7 +200,6 @@ def test_pictures_become_a_lora_beside_a_trained_one(browser: Any, examples: Ser
         page.set_input_files("#pictures", [str(f) for f in files])
         until(page, "document.querySelectorAll('.thumbs img').length === 6")
         page.fill("#made-name", "of my drawings")
-        keep(page, "darkroom")
         page.get_by_role("button", name="Develop 6 pictures").click()
         page.wait_for_selector(".note.good:has-text('of my drawings')", timeout=LONG)
         # once it is indexed
@@ -225,7 +224,6 @@ def test_selected_files_are_resized_and_converted(browser: Any, examples: Served
         page.get_by_role("button", name="Convert, resize…").click()
         page.locator("#batch-target").select_option("diffusers")
         assert page.input_value("#batch-convert-ending") == "-diffusers"
-        keep(page, "batch")
         page.get_by_role("button", name="Convert 2 files").click()
         page.wait_for_selector("#batch .note.good:has-text('2 of 2 files done')", timeout=LONG)
         page.get_by_label("Resize").check()

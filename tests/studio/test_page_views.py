@@ -54,8 +54,6 @@ def test_nothing_serious_stands_in_anybodys_way(
         if view == "card":
             page.locator("summary").click()
         check_axe(page)
-        if (view, theme) == ("shelf", "dark"):
-            keep(page, "shelf-dark")
 
 
 @pytest.mark.parametrize("theme", THEMES)
@@ -94,7 +92,6 @@ def test_the_first_visit_explains_itself(browser: Any, tmp_path: Path, theme: st
         page.wait_for_selector("h1:has-text('See your LoRAs')")
         check_axe(page)
         if theme == "light":
-            keep(page, "welcome")
             page.get_by_role("button", name="Try it with sample files").click()
             page.wait_for_selector(".tile", timeout=LONG)
             assert len(studio.rows()) >= 15
