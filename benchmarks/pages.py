@@ -26,6 +26,7 @@ from page_tables import (
     library,
     merges,
     papers,
+    studio,
     synth,
     training,
     words,
@@ -38,6 +39,7 @@ BLOCK = re.compile(r"<!-- figures: ([a-z-]+) -->\n.*?<!-- end -->", re.S)
 
 # name -> what makes its lines, and the results that it reads
 TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
+    "attack": (judges.attack, ("attack",)),
     "base": (training.base, ("base",)),
     "calibrations": (descriptors.calibrations, ("calibrations",)),
     "describe": (descriptors.describe, ("describe",)),
@@ -66,6 +68,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "real-pictures": (training.real_pictures, ("real_pictures",)),
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),
+    "reporters": (judges.reporters, ("reporters",)),
     "scale": (library.scale, ("scale",)),
     "sketch-content": (descriptors.sketch_content, ("sketch",)),
     "sketch-copies": (descriptors.sketch_copies, ("sketch",)),
@@ -74,9 +77,11 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "sketch-speed": (descriptors.sketch_speed, ("sketch",)),
     "speed": (library.speed, ("library",)),
     "speed-before": (speed_before, ("speed_before",)),
+    "studio": (studio.studio, ("studio",)),
     "synth": (synth.synth, ("synth",)),
     "synth-audit": (synth.synth_audit, ("synth_audit",)),
     "synth-real": (synth.synth_real, ("synth_real",)),
+    "tidy-killed": (studio.tidy_killed, ("tidy_killed",)),
     "votes": (votes, ("votes/tally",)),
     "words": (words.words, ("words",)),
     "words-engines": (words.words_engines, ("words_engines",)),

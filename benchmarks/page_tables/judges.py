@@ -57,3 +57,37 @@ def files(document: dict[str, Any]) -> list[str]:
             head = f"| {target['aspect']}: {' '.join(map(str, target['of']))} | {judge['judge']} | "
             lines.append(head + " | ".join(shown) + f" | {order}, {apart} of {len(told)} told |")
     return lines
+
+
+def reporters(document: dict[str, Any]) -> list[str]:
+    """True pictures and strangers that each judge accepts, together and genre by genre."""
+    judges = document["judges"]
+    lines = ["| | " + " | ".join(f"judge {name}" for name in judges) + " |"]
+    lines.append("|---" * (1 + len(judges)) + "|")
+    for aspect in ("subject", "style"):
+        for what in ("true", "strangers"):
+            cells = [f"{judge[aspect][what]:.3f}" for judge in judges.values()]
+            lines.append(f"| {aspect}, {what} | " + " | ".join(cells) + " |")
+    names = list(judges)
+    by = {name: judges[name]["subject"]["true by genre"] for name in names}
+    for genre in sorted(by[names[-1]], key=lambda g: -by[names[-1]][g]):
+        cells = [f"{by[name][genre]:.2f}" for name in names]
+        lines.append(f"| subject in {genre}, true | " + " | ".join(cells) + " |")
+    return lines
+
+
+def attack(document: dict[str, Any]) -> list[str]:
+    """Rates of pictures that were optimised against a trainer, by every judge and by votes."""
+    judges = [document["trainer"], *document["reporters"]]
+    votes = {
+        f"{kind}: {row['source']}": row["mean"]
+        for kind, figures in document.get("votes", {}).get("kinds", {}).items()
+        for row in figures["rows"]
+    }
+    lines = ["| | votes | " + " | ".join(f"judge {name}" for name in judges) + " |"]
+    lines.append("|---" * (2 + len(judges)) + "|")
+    for row, rates in document["rows"].items():
+        cells = ["" if row not in votes else f"{votes[row]:.2f}"]
+        cells += [f"{rates[name]:.2f}" for name in judges]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return lines

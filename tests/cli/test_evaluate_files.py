@@ -102,6 +102,18 @@ def test_a_file_against_itself(folder: Path, tmp_path: Path) -> None:
     assert "<script>" not in page and "&lt;script&gt;twin" in page
 
 
+def test_a_wrong_judge_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    """Neither the base nor the references are there: the judge's name is what comes first."""
+    (tmp_path / "prompts.txt").write_text("a cat\na dog\na cup\na tree\n")
+    done = CliRunner().invoke(cli, [
+        "evaluate", "files", adapter(), "--style-refs", str(tmp_path / "nowhere"),
+        "--prompts", str(tmp_path / "prompts.txt"), "--base", str(tmp_path / "none"),
+        "--judge", "embeding:x", "-o", str(tmp_path / "out"),
+    ])  # fmt: skip
+    assert isinstance(done.exception, LorariumError)
+    assert "--judge: no judge" in str(done.exception) and not (tmp_path / "out").exists()
+
+
 def test_copies_of_references_are_flagged(folder: Path, tmp_path: Path) -> None:
     """References that are what the adapter draws: as if it had learned them by heart."""
     ran(folder)

@@ -5,16 +5,22 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from lorarium.encoders.encode import encode  # noqa: E402
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
 from lorarium.encoders.store import mark_of, save_encoder  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
+from lorarium.evaluation.ceilings import ceilings  # noqa: E402
 from lorarium.evaluation.describe.looks import views  # noqa: E402
 from lorarium.evaluation.judges import (  # noqa: E402
+    FALSE_ACCEPTS,
+    LEAST_FALSE,
     Judge,
     Thresholds,
+    calibrate_offsets,
     judge_file,
     load_judge,
     prototype,
+    trial_scores,
 )
 from lorarium.evaluation.judging.open_judge import open_judges  # noqa: E402
 from lorarium.evaluation.statistics import equal_error_rate  # noqa: E402
@@ -191,3 +197,43 @@ def test_shipped_judges_tell_true_from_false(name):
     )
     assert np.mean([a == b for a, b in zip(judge.class_of(mixed), kinds, strict=True)]) > 0.85
     assert np.mean([a == b for a, b in zip(judge.genre_of(mixed), genres, strict=True)]) > 0.85
+
+
+def test_a_genre_in_which_strangers_look_alike_asks_for_more(judge, pictures):
+    genre = judge.genre_of(pictures)[0]
+    plain = judge.subject_scores(pictures, pictures)
+    strict = Judge(
+        judge.net, judge.thresholds, offsets={g: 0.3 * (g == genre) for g in SEEN_GENRES}
+    )
+    lowered = plain - strict.subject_scores(pictures, pictures)
+    assert lowered == pytest.approx([0.3 * (g == genre) for g in judge.genre_of(pictures)])
+    # a style's likeness is not touched
+    assert np.array_equal(
+        strict.style_scores(pictures, pictures), judge.style_scores(pictures, pictures)
+    )
+
+
+@pytest.mark.slow
+def test_every_genre_lets_as_many_strangers_pass():
+    """On the pairs that the offsets are from: 5% where there are pairs enough."""
+    net, threshold = load_judge("b").net, 0.8
+    offsets = calibrate_offsets(net, threshold, per_class=4)
+    assert set(offsets) == set(SEEN_GENRES) and len(set(offsets.values())) > 2
+    trials = subject_trials("validation", 4, 6, seed=1)
+    scores = trial_scores(net, trials, "identity")
+    seen = encode(net, trials.queries, "genre")[0].argmax(-1)
+    hard = (trials.group[:, None] == trials.group[None]) & ~np.eye(len(trials.group), dtype=bool)
+    for i, genre in enumerate(SEEN_GENRES):
+        false = np.concatenate([scores.scores[m, q][hard[m]] for m, q in np.argwhere(seen == i)])
+        assert len(false) >= LEAST_FALSE
+        passed = (false >= threshold + offsets[genre]).mean()
+        assert FALSE_ACCEPTS / 2 < passed <= FALSE_ACCEPTS + 0.01
+
+
+@pytest.mark.slow
+def test_ceilings_tell_true_pictures_from_strangers():
+    said = ceilings(load_judge("b"), per_class=2, per_genre=2)
+    for aspect in ("subject", "style"):
+        rates = said[aspect]
+        assert rates["true"] > rates["strangers"] + 0.2
+        assert set(rates["true by genre"]) <= set(SEEN_GENRES)

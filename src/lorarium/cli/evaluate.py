@@ -29,7 +29,7 @@ split_option = click.option(
 )  # fmt: skip
 judge_option = click.option(
     "--judge", metavar="JUDGE", default="b", show_default=True,
-    help="Who reports: a, b, a judge's file, or its folder.",
+    help="Who reports: a, b, reporter, a judge's file, or its folder.",
 )  # fmt: skip
 
 

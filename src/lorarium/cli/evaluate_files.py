@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 @click.option("--style-refs", metavar="DIR", help="Pictures in the style that they learned.")
 @click.option("--prompts", required=True, metavar="FILE", help="A prompt on each line.")
 @click.option("--judge", "judges", multiple=True, metavar="JUDGE",
-              help="a, b, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL; again for "
-              "more. [default: b, on micro-1]")  # fmt: skip
+              help="a, b, reporter, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL; "
+              "again for more. [default: b, on micro-1]")  # fmt: skip
 @click.option("--strangers", metavar="DIR", help="Pictures of others, near ones: what a judge must "
               "say no to, and what embedding judges take their threshold from.")  # fmt: skip
 @click.option("--base", metavar="FILE|NAME", help="The base that draws. [default: micro-1]")
@@ -114,19 +114,20 @@ def files(
                 "no references", where="--refs",
                 hint="--refs has pictures of the subject, --style-refs pictures in the style",
             )  # fmt: skip
-        model = open_base(base, device)
-        if not judges and not ships(model.family):
-            raise LorariumError(
-                f"no judge of ours knows {model.family}", where="--judge",
-                hint="name embedding:FOLDER or chat:MODEL@URL",
-            )  # fmt: skip
         if dry_run:
             judges = tuple(name for name in judges if name.startswith(CHAT))
-        references = _references(refs, style_refs, strangers, size or model.size)
+        # judges first: a misspelt one is said before a base is loaded and pictures are read
         with open_judges(
             judges if judges or dry_run else ("b",), folder, access,
             device=device, download=download,
         ) as judge_list:  # fmt: skip
+            model = open_base(base, device)
+            if not judges and not dry_run and not ships(model.family):
+                raise LorariumError(
+                    f"no judge of ours knows {model.family}", where="--judge",
+                    hint="name embedding:FOLDER or chat:MODEL@URL",
+                )  # fmt: skip
+            references = _references(refs, style_refs, strangers, size or model.size)
             if dry_run:
                 plans = count_questions(
                     rows, references, judge_list, settings, model, folder / "drawn"

@@ -142,6 +142,7 @@ class JudgeNet(nn.Module):
             "kind": self.kind(layout),
             "texture": texture,
             "layout": layout,
+            "middle": maps[1],
         }
 
     def say(self, words: Tensor) -> Tensor:

@@ -9,11 +9,13 @@ from pathlib import Path
 from torch import nn
 
 from lorarium import trained
+from lorarium.encoders.looking_net import LookingNet
 from lorarium.encoders.nets import NETS, NetConfig
 from lorarium.errors import LorariumError
 from lorarium.trained import Card, FileKind
 from lorarium.world.mark import require_this_world
 
+KINDS_OF_NETS = {**NETS, LookingNet.__name__: LookingNet}
 KIND = FileKind("encoder", "lorarium.recipes judges", {"format": "lorarium-encoder/1"})
 
 
@@ -38,7 +40,7 @@ def load_encoder(path: Path, device: str = "cpu") -> PictureEncoder:
     file = trained.load(path, KIND)
     require_this_world(file.card.get("world", ""), path, KIND.again)
     with trained.fitting(path):
-        net = NETS[file.header["net"]](NetConfig(**json.loads(file.header["config"])))
+        net = KINDS_OF_NETS[file.header["net"]](NetConfig(**json.loads(file.header["config"])))
         trained.fill(net, file.floats())
     return PictureEncoder(net.to(device).eval(), file.card)
 

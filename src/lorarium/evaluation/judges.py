@@ -13,9 +13,10 @@ which nothing learns, must not be larger than nearly all true pictures have it.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -36,7 +37,10 @@ from lorarium.world.words import tokens
 
 Array = np.ndarray
 NAMES = ("a", "b", "reporter")
+Aspect = Literal["subject", "style"]
 FALSE_ACCEPTS = 0.05
+LEAST_STROKES = 3  # references, or their usual distance is unknown
+LEAST_FALSE = 100  # of a genre's pairs, or it has no threshold of its own
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 
 
@@ -55,28 +59,53 @@ class Judge:
     thresholds: Thresholds
     card: Card = field(default_factory=dict)
     strokes: Thresholds | None = None  # the largest `relative_distance` of patches
+    # by the genre that a picture is in: how much higher a stranger's likeness comes there
+    offsets: Mapping[str, float] = field(default_factory=dict)
 
     def subject_scores(self, pictures: Array, references: Array) -> Array:
-        return self._scores("identity", pictures, references)
+        return self._scores("identity", pictures, references) - self.offsets_of(pictures)
+
+    def offsets_of(self, pictures: Array) -> Array:
+        """What a subject's likeness is to be lowered by, (n,), so that one threshold fits all
+        genres: some take an individual's colours away, some its lines."""
+        if not self.offsets:
+            return np.zeros(len(pictures))
+        return np.array([self.offsets[genre] for genre in self.genre_of(pictures)])
 
     def style_scores(self, pictures: Array, references: Array) -> Array:
         return self._scores("style", pictures, references)
 
     def subject_pass(self, pictures: Array, references: Array) -> Array:
-        """Strokes count where the picture is in the references' genre, as the judge sees it."""
-        alike = self.subject_scores(pictures, references) >= self.thresholds.subject
-        if self.strokes is None:
-            return alike
-        genres = self.genre_of(references)
-        usual = max(set(genres), key=genres.count)
-        far = relative_distance(pictures, references) > self.strokes.subject
-        return alike & ~(far & (np.array(self.genre_of(pictures)) == usual))
+        return self.margins("subject", pictures, references) >= 0
 
     def style_pass(self, pictures: Array, references: Array) -> Array:
-        alike = self.style_scores(pictures, references) >= self.thresholds.style
-        if self.strokes is None:
-            return alike
-        return alike & (relative_distance(pictures, references) <= self.strokes.style)
+        return self.margins("style", pictures, references) >= 0
+
+    def margins(self, aspect: Aspect, pictures: Array, references: Array) -> Array:
+        """How far pictures are on the side of yes, (n,): the lesser of likeness above its threshold
+        and, where strokes count, of the share of their limit that is left."""
+        scores = self.subject_scores if aspect == "subject" else self.style_scores
+        alike = scores(pictures, references) - getattr(self.thresholds, aspect)
+        return np.minimum(alike, self.strokes_left(aspect, pictures, references))
+
+    def accepts(self, aspect: Aspect, scores: Array, pictures: Array, references: Array) -> Array:
+        """The verdicts (n,) on pictures whose `subject_scores` or `style_scores` are known."""
+        near = self.strokes_left(aspect, pictures, references) >= 0
+        return near & (scores >= getattr(self.thresholds, aspect))
+
+    def strokes_left(self, aspect: Aspect, pictures: Array, references: Array) -> Array:
+        """The share of the strokes' limit that is left, (n,): below 0 they are too far. They count
+        for a style, and for a subject where the picture is in the references' genre, as the judge
+        sees it; elsewhere all of it is left."""
+        everything = np.full(len(pictures), np.inf)
+        if self.strokes is None or len(references) < LEAST_STROKES:
+            return everything
+        left = 1 - relative_distance(pictures, references) / getattr(self.strokes, aspect)
+        if aspect == "style":
+            return left
+        genres = self.genre_of(references)
+        usual = max(sorted(set(genres)), key=genres.count)
+        return np.where(np.array(self.genre_of(pictures)) == usual, left, everything)
 
     def both_pass(self, pictures: Array, subject: Array, style: Array) -> Array:
         """Pictures that show this subject in this style."""
@@ -135,7 +164,7 @@ def as_judge(encoder: PictureEncoder) -> Judge:
     strokes = encoder.card.get("strokes")
     return Judge(
         encoder.net, Thresholds(**thresholds), encoder.card,
-        None if strokes is None else Thresholds(**strokes),
+        None if strokes is None else Thresholds(**strokes), encoder.card.get("offsets", {}),
     )  # fmt: skip
 
 
@@ -191,3 +220,21 @@ def calibrate(
         round(threshold_at(subjects.negative, FALSE_ACCEPTS), 5),
         round(threshold_at(styles.negative, FALSE_ACCEPTS), 5),
     )
+
+
+def calibrate_offsets(
+    net: nn.Module, threshold: float, *, seed: int = 1, per_class: int = 8
+) -> dict[str, float]:
+    """What lets 5% of the hard negatives of each genre pass that threshold."""
+    trials = subject_trials("validation", per_class, 6, seed=seed)
+    scores = trial_scores(net, trials, "identity")
+    (genres,) = encode(net, trials.queries, "genre")
+    seen = genres.argmax(-1)  # not the true one: what a verdict goes by
+    hard = (trials.group[:, None] == trials.group[None]) & ~np.eye(len(trials.group), dtype=bool)
+    offsets = {}
+    for i, genre in enumerate(SEEN_GENRES):
+        rows = [scores.scores[m, q][hard[m]] for m, q in zip(*np.nonzero(seen == i), strict=True)]
+        false = np.concatenate(rows) if rows else np.zeros(0)
+        limit = threshold_at(false, FALSE_ACCEPTS) if len(false) >= LEAST_FALSE else threshold
+        offsets[genre] = round(limit - threshold, 5)
+    return offsets

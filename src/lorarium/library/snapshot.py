@@ -18,8 +18,7 @@ from lorarium.library.schema import FACTS
 from lorarium.library.spaces import AT_ONCE, FILES, VectorSpace, batches, decode_sketch
 from lorarium.library.store import PLACE, Store
 from lorarium.library.text_index import TextIndex
-from lorarium.library.where import Mask
-from lorarium.library.where import where as parse
+from lorarium.library.where import Mask, as_mask
 
 
 class Snapshot:
@@ -73,8 +72,7 @@ class Snapshot:
         return Counter(family for family, described in pairs if described)
 
     def mask(self, where: str | Mask) -> pa.Array:
-        mask = parse(where) if isinstance(where, str) else where
-        return pa.array(mask(self.files))
+        return pa.array(as_mask(where)(self.files))
 
     def allowed(self, where: str | Mask | None) -> set[str] | None:
         """The contents that a filter lets through."""

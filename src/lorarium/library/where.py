@@ -57,6 +57,11 @@ def where(expression: str) -> Mask:
     return _Parser(expression).parse()
 
 
+def as_mask(filter: str | Mask) -> Mask:
+    """A filter that is text, or a mask already."""
+    return where(filter) if isinstance(filter, str) else filter
+
+
 def all_of(masks: Sequence[Mask]) -> Mask:
     return lambda t: np.all([m(t) for m in masks], axis=0) if masks else np.ones(len(t), bool)
 

@@ -93,10 +93,8 @@ def judge_cells(
         drawn = np.concatenate([drawings[task].pictures for task in of_cell])
         persons, hands = (reference_pictures(entry, drawings.base.size) for entry in cell.entries)
         shape = len(of_cell), pictures
-        subject.append(
-            (judge.subject_scores(drawn, persons) - judge.thresholds.subject).reshape(shape)
-        )
-        style.append((judge.style_scores(drawn, hands) - judge.thresholds.style).reshape(shape))
+        subject.append(judge.margins("subject", drawn, persons).reshape(shape))
+        style.append(judge.margins("style", drawn, hands).reshape(shape))
     return JudgeMargins(np.stack(subject), np.stack(style))
 
 

@@ -43,6 +43,7 @@ class View:
 
 PHOTO = "photo"
 MARKS_SHOW = 0.24  # least difference in lightness between marks and body
+LINE_REACH = 0.12  # of the picture's half width: where a line's nearness ends
 EMBLEM_SHOWS = 0.38  # least difference in lightness between an emblem and the body
 
 
@@ -103,6 +104,14 @@ def render(
     subjects: Sequence[Subject], styles: Sequence[Style], views: Sequence[View], size: int
 ) -> Array:
     """Pictures (n, size, size, 3) as uint8; the same arguments give the same pictures."""
+    return render_fields(subjects, styles, views, size)[0]
+
+
+def render_fields(
+    subjects: Sequence[Subject], styles: Sequence[Style], views: Sequence[View], size: int
+) -> tuple[Array, Array]:
+    """Pictures, and what lies behind them as uint8 (n, size, size, 3): coverage of the emblem, of
+    the silhouette, and nearness of the nearest line."""
     n, p = len(subjects), size * size
     chance = np.stack([_view(v) for v in views])
     hands = np.stack([hand_of(s) for s in styles])
@@ -111,6 +120,7 @@ def render(
     gx, gy = np.meshgrid(step, -step)
     gx, gy = gx.reshape(1, p), gy.reshape(1, p)
     picture = np.empty((n, p, 3), np.uint8)
+    fields = np.empty((n, p, 3), np.uint8)
     by_genre = _groups([s.genre for s in styles])
     by_class = {
         name: set(rows.tolist()) for name, rows in _groups([s.kind for s in subjects]).items()
@@ -141,10 +151,17 @@ def render(
                     )
                 )
             back = np.argsort(np.concatenate(order))
-            brush.see(_gather(drawn, back))
-            out = brush.paint()  # (3, n, p)
-            picture[part] = (np.clip(np.moveaxis(out, 0, -1), 0, 1) * 255 + 0.5).astype(np.uint8)
-    return picture.reshape(n, size, size, 3)
+            drawing = _gather(drawn, back)
+            behind = [drawing.sign, drawing.cover, 1 - drawing.edge / LINE_REACH]
+            fields[part] = _bytes(np.stack(behind))
+            brush.see(drawing)
+            picture[part] = _bytes(brush.paint())
+    return picture.reshape(n, size, size, 3), fields.reshape(n, size, size, 3)
+
+
+def _bytes(channels: Array) -> Array:
+    """Numbers from 0 to 1 (3, n, p) as (n, p, 3)."""
+    return (np.clip(np.moveaxis(channels, 0, -1), 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def _groups(names: Sequence[str]) -> dict[str, Array]:

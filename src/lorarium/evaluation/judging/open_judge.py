@@ -84,11 +84,12 @@ def _open(name: str, context: JudgeContext) -> PictureJudge:
     if colon and kind.isidentifier() and importlib.util.find_spec(module):
         judge: PictureJudge = importlib.import_module(module).open_named(rest, context)
         return judge
+    from lorarium.evaluation.judges import NAMES
     from lorarium.evaluation.judging.world_judge import load_world_judge
 
-    if name not in ("a", "b") and not exists(Path(name)):
+    if name not in NAMES and not exists(Path(name)):
         raise LorariumError(
             f"no judge {quoted(name)}", where="--judge",
-            hint="a, b, a judge's file or folder, embedding:FOLDER or chat:MODEL@URL",
+            hint=f"{', '.join(NAMES)}, a file or folder, embedding:FOLDER or chat:MODEL@URL",
         )  # fmt: skip
     return load_world_judge(name, context.device)

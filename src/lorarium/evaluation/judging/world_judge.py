@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ HEADS: dict[Aspect, str] = {"subject": "identity", "style": "style"}
 @dataclass(frozen=True)
 class WorldJudge:
     """The verdict on a picture is the one of `Judge`: the cosine with the references' mean
-    direction against the threshold from validation strangers.
+    direction against the threshold from validation strangers, and, for a judge of family 2, the
+    limit of its strokes.
 
     A cosine with one reference is lower than one with their mean direction, by the length of the
     mean of the unit vectors; so is the threshold for one. The mean over the references then says
@@ -34,20 +35,25 @@ class WorldJudge:
         return {
             "kind": "world", "hash": self.judge.card.get("hash"),
             "thresholds": {"subject": thresholds.subject, "style": thresholds.style},
+            "offsets": dict(self.judge.offsets),
+            "strokes": None if self.judge.strokes is None else asdict(self.judge.strokes),
         }  # fmt: skip
 
     def compare(self, aspect: Aspect, pictures: Array, references: Array) -> Comparison:
         (queries,) = encode(self.judge.net, pictures, HEADS[aspect])
         (known,) = encode(self.judge.net, references, HEADS[aspect])
-        threshold = getattr(self.judge.thresholds, aspect)
+        threshold = np.full(len(pictures), getattr(self.judge.thresholds, aspect))
+        if aspect == "subject":
+            threshold += self.judge.offsets_of(pictures)
         queries, known = unit(queries), unit(known)
-        mean = known.mean(0)
-        length = float(np.linalg.norm(mean))
-        of_set = queries @ mean / max(length, 1e-12)
+        length = float(np.linalg.norm(known.mean(0)))
+        of_set = queries @ unit(known.mean(0)) - threshold
+        left = self.judge.strokes_left(aspect, pictures, references)
         return Comparison(
-            grades=of_set - threshold,
-            yes=queries @ known.T >= threshold * length,
-            passes=of_set >= threshold,
+            grades=np.minimum(of_set, left),
+            # the set's strokes are one: where they are too far no reference says yes
+            yes=(queries @ known.T >= threshold[:, None] * length) & (left >= 0)[:, None],
+            passes=(of_set >= 0) & (left >= 0),
         )
 
 

@@ -181,7 +181,10 @@ def _verdicts(pictures: Sequence[Array], cells: Sequence[Cell], judge: Judge, si
     for some, cell in zip(pictures, cells, strict=True):
         subjects, styles = (reference_pictures(entry, size) for entry in cell.entries)
         subject, style = judge.subject_scores(some, subjects), judge.style_scores(some, styles)
-        passes = subject >= judge.thresholds.subject, style >= judge.thresholds.style
+        passes = (
+            judge.accepts("subject", subject, some, subjects),
+            judge.accepts("style", style, some, styles),
+        )
         add("subject", passes[0])
         add("style", passes[1])
         add("both", passes[0] & passes[1])

@@ -18,7 +18,7 @@ from lorarium.descriptors.sketch import sketch
 from lorarium.encoders.encode import encode
 from lorarium.encoders.store import shipped
 from lorarium.evaluation.describe.zoo import Zoo
-from lorarium.evaluation.judges import Judge, load_judge
+from lorarium.evaluation.judges import Aspect, Judge, load_judge
 from lorarium.evaluation.statistics import two_way_bootstrap, unbiased_mmd2
 from lorarium.evaluation.synth.audit import among_weights, memorised
 from lorarium.evaluation.synth.rows import (
@@ -179,15 +179,19 @@ def _figures(
     judge: Judge, targets: Sequence[Target], cells: Mapping[str, Mapping[str, Cells]], o: Options
 ) -> Figures:
     kind = targets[0].kind
-    scoring, passing = (
-        (judge.style_scores, judge.thresholds.style)
-        if kind == "style"
-        else (judge.subject_scores, judge.thresholds.subject)
-    )
+    aspect: Aspect = "style" if kind == "style" else "subject"
+    scoring = judge.style_scores if aspect == "style" else judge.subject_scores
     scores = {
         name: np.stack([scoring(cells_of[t.name].pictures, t.references) for t in targets])
         for name, cells_of in cells.items()
     }
+    passes = {
+        name: np.stack([
+            judge.accepts(aspect, of_target, cells_of[t.name].pictures, t.references)
+            for t, of_target in zip(targets, scores[name], strict=True)
+        ])
+        for name, cells_of in cells.items()
+    }  # fmt: skip
     wanted = [[word.split(" in ")[0].split()[-1] for word in t.cells] for t in targets]
     right = {
         name: np.array([
@@ -217,7 +221,7 @@ def _figures(
             rows.append({
                 "name": name,
                 "score": _round(scores[name][members].mean()),
-                "passes": _round((scores[name][members] >= passing).mean()),
+                "passes": _round(passes[name][members].mean()),
                 "class": _round(right[name][members].mean()),
                 "apart": None if name == TRUE else _round(apart[name][members].mean()),
                 "gain": gain(scores, name, members, o.seed),

@@ -45,7 +45,6 @@ GENERATED = {"generated, 12 pictures": 12, "generated, 1 picture": 1}
 LIBRARY = "library LoRA, 120 steps"
 MERGED = ("sum", "np-lora", "lora-rar", "roles")
 SLOW = "ziplora"  # trained for each cell
-CROWD = ("sum", "roles")  # of three adapters
 CHECKPOINTS = (10, 30, 100, 300)
 SHORT = CHECKPOINTS[:2]  # of those that are not deep
 RECIPE = Recipe(steps=CHECKPOINTS[-1], batch=3)  # as many pictures as merge.toml's 240 x 4

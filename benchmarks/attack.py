@@ -1,0 +1,132 @@
+"""Do reporters hold against what was optimised against a trainer? docs/judges.md
+
+    python benchmarks/attack.py draw    # 300 steps against judge A on ten targets; it goes on
+    python benchmarks/attack.py make    # a sealed sheet for voters, and its key
+    python benchmarks/attack.py tally   # judges' rates, and the votes' where there are any
+
+Artists and individuals are of the validation split. Controls are true renders and strangers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from machine import machine, save
+from pages import fill_pages
+
+from lorarium.bases.base import open_base
+from lorarium.evaluation.attack import STEPS, attacked
+from lorarium.evaluation.judges import load_judge
+from lorarium.evaluation.synth.targets import Target, style_targets, subject_targets
+from lorarium.evaluation.vote import (
+    Ballot,
+    make_sheets,
+    read_key,
+    read_sheets,
+    read_votes,
+    vote_document,
+)
+from lorarium.evaluation.vote.ballots import Candidates
+from lorarium.evaluation.vote.sources import CONTROLS, STRANGER, TRUE, PictureStore
+from lorarium.evaluation.vote.targets import strangers_of
+from lorarium.evaluation.vote.verdicts import judge_ballots
+from lorarium.formats import read, write
+
+FOLDER = Path("runs/attack")
+SAMPLING, PICTURES, EACH = 12, 3, 5
+SPLIT, SEED = "validation", 31
+ATTACK = "optimised against judge {}"
+
+
+def targets(size: int) -> list[Target]:
+    artists = style_targets(SPLIT, 1, PICTURES, size, seed=SEED, max_artists=EACH)
+    people = subject_targets(SPLIT, EACH, PICTURES, size, seed=SEED)
+    turns = zip([a for a in artists if not a.hard], people, strict=True)
+    return [t for pair in turns for t in pair]
+
+
+def draw(trainer: str) -> None:
+    base = open_base()
+    net, everyone = load_judge(trainer).net, targets(base.size)
+    store = PictureStore(FOLDER / "drawn", base, SAMPLING)
+    (FOLDER / "loras").mkdir(parents=True, exist_ok=True)
+    for i, t in enumerate(everyone):
+        store.keep(t.name, TRUE, np.asarray, t.true)
+        store.keep(t.name, STRANGER, strangers_of, t, range(PICTURES))
+        path = FOLDER / "loras" / f"{t.name}-{trainer}.safetensors"
+        if not path.exists():
+            started = time.process_time()
+            made = attacked(base, net, t, seed=SEED + i, say=lambda w: print(w, flush=True))
+            write(made, path)
+            print(f"{t.name}: {time.process_time() - started:.0f} s", flush=True)
+        store.keep(t.name, ATTACK.format(trainer), lambda t=t, p=path: store.sampled(t, read(p)))
+
+
+def ballots(trainer: str) -> list[Ballot]:
+    base = open_base()
+    store = PictureStore(FOLDER / "drawn", base, SAMPLING)
+    made = []
+    for t in targets(base.size):
+        names = (TRUE, STRANGER, ATTACK.format(trainer))
+        rows = [(n, store.get(t.name, n)) for n in names]
+        if any(pictures is None for _, pictures in rows):
+            continue
+        candidates = tuple(Candidates(n, p, CONTROLS[t.kind].get(n)) for n, p in rows)
+        made.append(Ballot(t.name, t.kind, {t.kind: t.references}, candidates, False))
+    return made
+
+
+def make(trainer: str) -> None:
+    folder, key = FOLDER / f"sheets-{trainer}", FOLDER / f"key-{trainer}.json"
+    sheets = make_sheets(ballots(trainer), folder, key, prefix=f"attack-{trainer}-")
+    print(f"{len(sheets)} sheets in {folder}, the key is {key}")
+
+
+def tally(trainer: str, reporters: list[str]) -> None:
+    drawn = ballots(trainer)
+    verdicts = [judge_ballots(n, load_judge(n), drawn) for n in (trainer, *reporters)]
+    rows: dict[str, Any] = {}
+    for said in verdicts:
+        for kind in ("style", "subject"):
+            of_kind = [said.verdicts[b.target] for b in drawn if b.kind == kind]
+            for source in of_kind[0] if of_kind else ():
+                rate = np.mean([v for target in of_kind for v in target[source]])
+                rows.setdefault(f"{kind}: {source}", {})[said.judge] = round(float(rate), 4)
+    document: dict[str, Any] = {
+        "machine": machine(), "trainer": trainer, "reporters": reporters, "steps": STEPS,
+        "targets": [b.target for b in drawn], "pictures": PICTURES, "rows": rows,
+    }  # fmt: skip
+    key, answers = FOLDER / f"key-{trainer}.json", FOLDER / "answers"
+    if key.exists() and answers.is_dir() and any(answers.iterdir()):
+        public = read_sheets(FOLDER / f"sheets-{trainer}")
+        votes = read_votes([answers], public)
+        document["votes"] = vote_document(votes, read_key(key, public), judges=verdicts)
+        document["answers"] = [v.as_json() for v in votes]
+        document["verdicts"] = [asdict(v) for v in verdicts]
+    print(json.dumps(rows, indent=1))
+    print("written to", save("attack", document))
+    fill_pages()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["draw", "make", "tally"])
+    parser.add_argument("--trainer", default="a", help="the judge that is learned from")
+    parser.add_argument("--reporter", action="append", dest="reporters")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    if asked.what == "tally":
+        tally(asked.trainer, asked.reporters or ["b", "reporter"])
+    else:
+        {"draw": draw, "make": make}[asked.what](asked.trainer)
+
+
+if __name__ == "__main__":
+    main()
