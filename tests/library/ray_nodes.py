@@ -1,19 +1,27 @@
 """Index a folder on a cluster of two Ray nodes of this machine: ray_nodes.py LIBRARY FOLDER.
 
-Ray gives up on what has not started after half a minute, whatever it is told, which a busy machine
-needs for one of its processes. Here it is asked again until it is there.
+On a busy machine one of Ray's processes takes half a minute to start, and Ray gives up on it, in
+some places whatever it is told: on a node whose answer is late, and on agents that have to say
+which port they chose. So nodes are asked again until they are there, ports are chosen ahead, and
+a cluster that did not come up is made once more.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
-START = 900.0  # seconds
+ONE_START, ALL_STARTS = 300.0, 1200.0  # seconds
+PORTS = (
+    *("metrics_agent_port", "metrics_export_port"),
+    *("dashboard_agent_listen_port", "runtime_env_agent_port"),
+)
 LIMITS = {  # of Ray's own waiting, which read them when they start
     "RAY_agent_register_timeout_ms": 900_000,
     "RAY_gcs_rpc_server_connect_timeout_s": 900,
@@ -31,7 +39,7 @@ def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
     """Ask again until there is an answer, or far too long."""
 
     def asked(*arguments: Any, **options: Any) -> Any:
-        until = time.monotonic() + START
+        until = time.monotonic() + ONE_START
         while True:
             try:
                 return ask(*arguments, **options)
@@ -43,20 +51,43 @@ def patient(ask: Callable[..., Any]) -> Callable[..., Any]:
     return asked
 
 
+def free_ports() -> dict[str, int]:
+    """One for each of a node's agents."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in PORTS]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return {name: s.getsockname()[1] for name, s in zip(PORTS, sockets, strict=True)}
+
+
+def two_nodes() -> Any:
+    """A cluster whose nodes are both there."""
+    from ray.cluster_utils import Cluster
+
+    until = time.monotonic() + ALL_STARTS
+    while True:
+        cluster = Cluster()
+        try:
+            cluster.add_node(wait=False, include_dashboard=False, **FEW, **free_ports())
+            cluster.add_node(wait=False, **FEW, **free_ports())
+            cluster.wait_for_nodes(timeout=ONE_START)
+            return cluster
+        except Exception:
+            cluster.shutdown()
+            if time.monotonic() > until:
+                raise
+
+
 def main(home: str, folder: str) -> None:
     warnings.simplefilter("ignore")
     os.environ.update({name: str(limit) for name, limit in LIMITS.items()})
     from ray._private import services
-    from ray.cluster_utils import Cluster
 
     from lorarium.library import Library
 
     services.get_node = patient(services.get_node)
-    cluster = Cluster()
+    cluster = two_nodes()
     try:
-        cluster.add_node(wait=False, include_dashboard=False, **FEW)
-        cluster.add_node(wait=False, **FEW)
-        cluster.wait_for_nodes(timeout=START)
         report = Library(home).index([folder], ray=cluster.address)
         print("files", report.new, "bad", len(report.bad))
     finally:
