@@ -2,7 +2,7 @@
 
     python benchmarks/votes.py draw    # all pictures, cheapest first; run again, it goes on
     python benchmarks/votes.py make    # sheets of what is drawn and on no sheet yet, and their key
-    python benchmarks/votes.py judge   # what judges A and B say of the same pictures
+    python benchmarks/votes.py judge   # what the judges say of the same pictures
     python benchmarks/votes.py tally   # figures from runs/votes/answers
 
 With `make --key benchmarks/results/votes/key-1.json` sheets that were voted on are made again.
@@ -50,12 +50,15 @@ JUDGES = ("a", "b", "reporter")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["draw", "make", "judge", "tally"])
+    parser.add_argument("--only", choices=JUDGES, help="let this judge judge")
     parser.add_argument("--key", type=Path, help="make the sheets of this key again")
     asked = parser.parse_args()
     if asked.what == "make":
         make(asked.key)
+    elif asked.what == "judge":
+        judge([asked.only] if asked.only else JUDGES)
     else:
-        {"draw": draw, "judge": judge, "tally": tally}[asked.what]()
+        {"draw": draw, "tally": tally}[asked.what]()
 
 
 def draw() -> None:
@@ -140,10 +143,10 @@ def sources_on(entries: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
     return seen
 
 
-def judge() -> None:
+def judge(names: Iterable[str]) -> None:
     ballots = drawn_ballots()
     KEPT.mkdir(parents=True, exist_ok=True)
-    for name in JUDGES:
+    for name in names:
         verdicts = judge_ballots(name, load_judge(name), ballots)
         (KEPT / f"judge-{name}.json").write_text(json.dumps(asdict(verdicts)) + "\n")
 
