@@ -154,16 +154,20 @@ def judge(names: Iterable[str]) -> None:
 def tally() -> None:
     """The figures, and all that they come from beside them."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    public: dict[str, Any] = {}
-    sealed: dict[str, Any] = {}
-    for key in sorted(FOLDER.glob("key-*.json")):
-        folder = FOLDER / key.stem.replace("key", "sheets")
-        some = read_sheets(folder)
-        public |= some
-        sealed |= read_key(key, some)
-        shutil.copy(key, KEPT / key.name)
-        shutil.copy(folder / "sheets.json", KEPT / f"{folder.name}.json")
+    folders = {
+        key: read_sheets(FOLDER / key.stem.replace("key", "sheets"))
+        for key in sorted(FOLDER.glob("key-*.json"))
+    }
+    public = {name: sheet for sheets in folders.values() for name, sheet in sheets.items()}
     votes = read_votes([FOLDER / "answers"], public)
+    voted, sealed = {vote.sheet for vote in votes}, dict[str, Any]()
+    for key, sheets in folders.items():
+        if not voted & set(sheets):  # nobody has looked yet: the key stays where it is
+            continue
+        sealed |= read_key(key, sheets)
+        name = key.stem.replace("key", "sheets")
+        shutil.copy(key, KEPT / key.name)
+        shutil.copy(FOLDER / name / "sheets.json", KEPT / f"{name}.json")
     lines = ",\n".join(json.dumps(vote.as_json()) for vote in votes)
     (KEPT / "answers.json").write_text(f"[\n{lines}\n]\n")
     judges = [
