@@ -26,6 +26,7 @@ from machine import RESULTS, machine, save
 from safetensors.numpy import save_file
 
 ARTIST, ARTIST_2, CHILD = "oil.safetensors", "ink.safetensors", "cat.safetensors"
+ROOT = Path(__file__).parent.parent.resolve()
 SAMPLES = Path("src/lorarium/assets/library")
 PAIRED = ("sum", "average", "cat", "svd", "slerp", "karcher", "ties", "dare-linear", "dare-ties",
           "prune", "della", "breadcrumbs", "knots", "np-lora", "k-lora", "lora-rar", "roles",
@@ -134,7 +135,9 @@ def digest(name: str, arguments: list[str]) -> str:
     path = Path(name)
     if name.endswith(".json"):
         document = json.dumps(steady(json.loads(printed.getvalue())), sort_keys=True)
-        document = document.replace(str(Path.cwd()), "").encode()
+        for place in (Path.cwd(), ROOT):
+            document = document.replace(str(place), "")
+        document = document.encode()
     elif path.is_dir():
         document = b"".join(p.read_bytes() for p in sorted(path.iterdir()))
     else:
@@ -143,8 +146,7 @@ def digest(name: str, arguments: list[str]) -> str:
 
 
 def outputs() -> dict[str, str]:
-    root = Path(__file__).parent.parent.resolve()
-    samples = sorted((root / SAMPLES).glob("*.safetensors"))
+    samples = sorted((ROOT / SAMPLES).glob("*.safetensors"))
     by_name = {"oil": "style-oil", "ink": "style-ink", "cat": "subject-cat"}
     hashes = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +164,7 @@ def outputs() -> dict[str, str]:
             except Exception as error:  # an output that fails is an output
                 hashes[name] = f"{type(error).__name__}: {error}"[:120]
             print(f"{name:30} {hashes[name]}", flush=True)
-        os.chdir(root)
+        os.chdir(ROOT)
     return hashes
 
 

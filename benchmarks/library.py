@@ -38,11 +38,12 @@ from lorarium.descriptors.facts import SIZE as FACTS
 from lorarium.descriptors.sketch import INPUT, OUTPUT, PRODUCT, Sketch
 from lorarium.formats.example import example
 from lorarium.library import Library
-from lorarium.library.filling import calibrate_spaces, vector_table
+from lorarium.library.family_space import matrix
+from lorarium.library.filling import calibrate_spaces, read_places, vector_table
 from lorarium.library.folder import STORE, create
 from lorarium.library.likeness import closeness, matched
 from lorarium.library.schema import SCHEMA
-from lorarium.library.snapshot import Snapshot, matrix
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import APPROXIMATE, BUILT_IN, FILES, VectorSpace
 from lorarium.library.store import VECTOR, Store
 
@@ -308,7 +309,7 @@ def make(folder: Path, n: int, encoder: VectorSpace) -> np.ndarray:
         store.tidy(table)
     if n >= APPROXIMATE:
         store.make_index(name)
-    calibrate_spaces(store, {encoder.name: encoder}, ["sd1"], {name})
+    calibrate_spaces(store, {encoder.name: encoder}, read_places(store), {name})
     return centres
 
 

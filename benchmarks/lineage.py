@@ -1,8 +1,8 @@
 """Lineage in planted folders: is what it says of each file right, and is it honest otherwise?
 
-    python benchmarks/lineage.py            # the seeds that are reported
-    python benchmarks/lineage.py tuning     # those that limits were chosen on
-    python benchmarks/lineage.py tuning show 3 5   # some of them, with what was not right
+    python benchmarks/lineage.py                        # the seeds that are reported
+    python benchmarks/lineage.py --tuning               # those that limits were chosen on
+    python benchmarks/lineage.py --tuning --show 3 5    # some of them, with what was not right
 
 Two questions for each file, "what was it made of" and "what did it go into". An answer is *right*
 when every parent that is called sure or likely is a true ancestor (or a file equal to one), the
@@ -13,7 +13,7 @@ benchmarks/results/lineage.json.
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from collections import Counter
@@ -179,18 +179,22 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def main(words: list[str]) -> None:
-    tuning = "tuning" in words
-    seeds = TUNING if tuning else REPORTED
-    numbers = {int(word) for word in words if word.isdigit()}
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("seeds", type=int, nargs="*", help="some of the seeds, nothing is saved")
+    parser.add_argument("--tuning", action="store_true", help="those that limits were chosen on")
+    parser.add_argument("--show", action="store_true", help="what was not right")
+    options = parser.parse_args()
+    numbers = options.seeds
+    seeds = TUNING if options.tuning else REPORTED
     seeds = tuple(pair for pair in seeds if not numbers or pair[0] in numbers)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as temporary:
         for seed, family in seeds:
-            rows += folder_results(seed, family, Path(temporary), "show" in words)
+            rows += folder_results(seed, family, Path(temporary), options.show)
             print(f"{family} {seed}: {summary(rows)}", flush=True)
     document = report(rows, seeds)
-    if not tuning and not numbers:
+    if not options.tuning and not numbers:
         save("lineage", document)
 
 
@@ -217,4 +221,4 @@ def report(rows: list[dict[str, Any]], seeds: Sequence[tuple[int, str]]) -> dict
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

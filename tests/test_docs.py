@@ -129,7 +129,7 @@ def test_index_names_every_page() -> None:
 
 def test_tour_runs(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lorarium", "tour", "-o", str(tmp_path / "tour")],
+        [sys.executable, "-m", "lorarium", "tour", "-o", str(tmp_path / "tour"), "--steps", "20"],
         capture_output=True,
         text=True,
     )

@@ -107,6 +107,7 @@ export interface Session {
   folders: string[];
   library: string;
   torch: boolean;
+  bases: string[]; // families that can be drawn
   jobs: Job[];
   tags: [string, number][];
 }

@@ -2,12 +2,15 @@
 // file of it.
 
 import { ask, type Job, type Row, send } from "./api";
+import { blockSliders, type Weights } from "./blocks";
 import { h, icon, replace } from "./dom";
-import { finished } from "./events";
+import { drawnRows } from "./drawn";
+import { finished, isOver } from "./events";
 import { forecastPanel, type Forecast } from "./forecast";
-import { jobBar } from "./progress";
+import { picker } from "./picker";
+import { jobBar, latest } from "./progress";
 import { bench, folderNames, MOST_ON_BENCH, on, openSession, rowsOf, session, tell } from "./state";
-import { draggable, DRAGGED, toBench } from "./tile";
+import { DRAGGED, toBench } from "./tile";
 import { attempt, toast } from "./toast";
 import { number } from "./words";
 
@@ -23,12 +26,12 @@ interface Methods {
   methods: Method[];
   dialects: string[];
   programs: { [program: string]: string[] }; // and the base models that it loads
-  presets: { [family: string]: string[] };
+  blocks: { [family: string]: string[] };
+  presets: { [family: string]: { [preset: string]: Weights } };
 }
 
-const mix = { method: "sum", numbers: {} as { [name: string]: number }, rank: "", blocks: "", normalize: false };
+const mix = { method: "sum", numbers: {} as { [name: string]: number }, rank: "", blocks: {} as Weights, normalize: false };
 const wish = { prompt: "", count: 3, seed: 0, alone: true, name: "", target: "", folder: 0 };
-const DRAWN = "micro-1"; // the base model that comes along
 let methods: Methods;
 
 export function benchView(place: HTMLElement): () => void {
@@ -45,7 +48,8 @@ export function benchView(place: HTMLElement): () => void {
     place,
     h("div", { class: "bench" },
       h("h1", { class: "sr" }, "Bench"),
-      h("section", { class: "panel", "aria-label": "On the bench" }, h("h2", {}, "On the bench"), slots, picker()),
+      h("section", { class: "panel", "aria-label": "On the bench" }, h("h2", {}, "On the bench"), slots,
+        picker("Find files for the bench", () => bench[0]?.row.family ?? "", (row) => !bench.some((item) => item.row.key === row.key), toBench, ["bench", "library"])),
       h("section", { class: "panel" }, h("h2", {}, "How"), how),
       h("section", { class: "panel wide" }, h("h2", {}, "What it will do"), forecast),
       h("section", { class: "panel wide" }, h("h2", {}, "See it"), drawing, pictures),
@@ -54,13 +58,15 @@ export function benchView(place: HTMLElement): () => void {
 
   function body() {
     const method = methods.methods.find((m) => m.name === mix.method)!;
+    const names = methods.blocks[bench[0]?.row.family ?? ""] ?? [];
+    const blocks = Object.fromEntries(Object.entries(mix.blocks).filter(([name]) => names.includes(name)));
     const numbers = Object.fromEntries(Object.entries(mix.numbers).filter(([name]) => name in method.numbers));
     return {
       inputs: bench.map((item) => ({ key: item.row.key, weight: item.weight })),
       method: mix.method,
       numbers,
       rank: mix.rank === "full" ? "full" : mix.rank ? Number(mix.rank) : null,
-      blocks: mix.blocks,
+      blocks: Object.keys(blocks).length ? blocks : "",
       normalize: mix.normalize,
     };
   }
@@ -93,20 +99,20 @@ export function benchView(place: HTMLElement): () => void {
       groups.map((group) => h("optgroup", { label: group }, methods.methods.filter((m) => m.group === group).map((m) => h("option", { value: m.name }, m.name)))));
     choose.value = mix.method;
     const rank = h("input", { id: "rank", inputmode: "numeric", pattern: "[0-9]+|full", size: 6, value: mix.rank, placeholder: "all", oninput: () => (mix.rank = rank.value.trim()) });
-    const presets = methods.presets[bench[0]?.row.family ?? ""] ?? [];
-    const blocks = h("select", { id: "blocks", onchange: () => (mix.blocks = blocks.value) }, h("option", { value: "" }, "all blocks"), presets.map((p) => h("option", { value: p }, p)));
+    const family = bench[0]?.row.family ?? "";
+    const blocks = methods.blocks[family] ?? [];
     const normalize = h("input", { type: "checkbox", id: "normalize", checked: mix.normalize, onchange: () => (mix.normalize = normalize.checked) });
     replace(
       how,
       h("div", { class: "row wrap" },
         h("label", { class: "field" }, h("span", {}, "Method"), choose),
         h("label", { class: "field" }, h("span", {}, "Rank"), rank),
-        presets.length > 0 && h("label", { class: "field" }, h("span", {}, "Blocks"), blocks),
         Object.entries(method.numbers).map(([name, value]) => {
-          const input = h("input", { type: "number", step: "any", value: mix.numbers[name] ?? value, style: { width: "6.5rem" }, oninput: () => (mix.numbers[name] = Number(input.value)) });
+          const input = h("input", { type: "number", step: "any", "data-keep": name, value: mix.numbers[name] ?? value, style: { width: "6.5rem" }, oninput: () => (mix.numbers[name] = Number(input.value)) });
           return h("label", { class: "field" }, h("span", {}, name.replaceAll("_", " ")), input);
         })),
       h("label", { class: "row" }, normalize, "Bring all to one strength first"),
+      blocks.length > 0 && blockSliders(blocks, methods.presets[family], mix.blocks, () => {}),
       h("p", { class: "muted" }, method.summary),
     );
   }
@@ -137,8 +143,8 @@ export function benchView(place: HTMLElement): () => void {
   function showDrawing(): void {
     const family = bench[0]?.row.family;
     if (!session.torch) return replace(drawing, h("p", { class: "muted" }, "Drawing needs the extra torch: pip install 'lorarium[torch]'"));
-    if (bench.length && family !== DRAWN)
-      return replace(drawing, h("p", { class: "muted" }, `No base model for ${family} is at hand here; ${DRAWN} comes along and is drawn at once.`));
+    if (family && !session.bases.includes(family))
+      return replace(drawing, h("p", { class: "muted" }, `No base model for ${family} is at hand: `, h("code", {}, `lorarium studio --base ${family}=FOLDER`), ` names one. Drawn here: ${session.bases.join(", ")}.`));
     const prompt = h("input", { id: "bench-prompt", value: wish.prompt, maxlength: 500, placeholder: "a cat in sty1", oninput: () => (wish.prompt = prompt.value) });
     const seed = h("input", { id: "seed", type: "number", min: 0, max: 4294967295, value: wish.seed, style: { width: "7rem" }, oninput: () => (wish.seed = Number(seed.value)) });
     const amount = h("input", { id: "amount", type: "number", min: 1, max: 8, value: wish.count, style: { width: "4.5rem" }, oninput: () => (wish.count = Number(amount.value)) });
@@ -156,17 +162,16 @@ export function benchView(place: HTMLElement): () => void {
   async function render(): Promise<void> {
     const asked = { ...body(), prompt: wish.prompt || "a cat in sty1", count: wish.count, seed: wish.seed, alone: wish.alone };
     const job = await attempt(send<Job>("/api/jobs/render", asked));
-    if (!job) return;
+    if (job) await follow(job);
+  }
+
+  /** Also what was asked for before the page was loaded. */
+  async function follow(job: Job): Promise<void> {
     replace(pictures, jobBar(job.id));
     const done = await finished(job);
     if (!pictures.isConnected) return;
     if (done.state !== "done") return replace(pictures, h("p", { class: "note bad" }, done.error || done.state));
-    const names = ["The merge", ...bench.map((item) => `${item.row.name} alone`), "The base alone"];
-    const { pictures: list, columns, rows } = done.result;
-    replace(pictures, Array.from({ length: rows }, (_, i) =>
-      h("div", { class: "drawn-row" }, h("h3", { class: "cut" }, names[i] ?? ""),
-        list.slice(i * columns, (i + 1) * columns).map((name: string, k: number) =>
-          h("figure", {}, h("img", { src: `/api/pictures/${name}`, alt: `${names[i]}, seed ${asked.seed + k}` }), i === 0 && h("figcaption", { class: "muted small-text" }, `seed ${asked.seed + k}`))))));
+    replace(pictures, drawnRows(done.result, done.result.names));
   }
 
   function showSaving(): void {
@@ -218,6 +223,8 @@ export function benchView(place: HTMLElement): () => void {
   }
 
   replace(how, h("p", { class: "muted" }, "…"));
+  const last = latest().find((job) => job.kind === "render");
+  if (last && (!isOver(last) || (last.state === "done" && !bench.length))) void follow(last);
   const off = on("bench", () => methods && all());
   void attempt(ask<Methods>("/api/methods")).then((answer) => {
     if (!answer || !slots.isConnected) return;
@@ -253,27 +260,4 @@ function slot(row: Row, weight: number, set: (weight: number) => void): HTMLElem
         h("button", { class: "plain small", "aria-label": `Take ${row.name} off`, onclick: remove }, icon("close"))),
       h("span", { class: "muted small-text" }, `${row.family} · rank ${number(row.rank)} · norm ${number(row.norm)}`),
       h("div", { class: "row" }, slider, exact)));
-}
-
-/** A strip of cards to take from, by words. */
-function picker(): HTMLElement {
-  const strip = h("div", { class: "strip", role: "list" });
-  const input = h("input", { type: "search", placeholder: "Find files for the bench", "aria-label": "Find files for the bench" });
-  const show = async () => {
-    const query = new URLSearchParams({ q: input.value.trim(), limit: "40" });
-    if (bench[0]) query.set("family", bench[0].row.family);
-    const page = await attempt(ask<{ rows: Row[] }>(`/api/files?${query}`));
-    if (!page || !strip.isConnected) return;
-    replace(strip, page.rows.filter((row) => !row.error && !bench.some((item) => item.row.key === row.key)).map((row) => {
-      const button = h("button", { class: "strip-card", role: "listitem", title: `Put ${row.name} on the bench`, onclick: () => toBench(row) },
-        h("img", { src: `/api/files/${row.key}/preview`, alt: "", loading: "lazy", draggable: "false" }), h("span", { class: "cut" }, row.name));
-      draggable(button, row);
-      return button;
-    }), page.rows.length === 0 && h("p", { class: "muted" }, "No file has these words."));
-  };
-  let timer = 0;
-  input.addEventListener("input", () => (clearTimeout(timer), (timer = setTimeout(() => void show(), 200))));
-  const off = on("bench", () => (strip.isConnected ? void show() : off()));
-  queueMicrotask(() => void show());
-  return h("div", { class: "stack" }, input, strip);
 }

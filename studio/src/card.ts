@@ -102,7 +102,7 @@ function factList(card: Card): HTMLElement {
   const parts = Object.entries(facts.parts ?? {}).map(([part, n]) => `${part} ${n}`).join(", ");
   const facts_ = {
     "Base model": `${row.family}${facts.family ? ` (${share(facts.family.confidence)} sure)` : ""}`,
-    "Said base": row.base,
+    "Base, as it says": row.base,
     Dialect: row.dialect,
     Modules: parts,
     Rank: facts.rank ? `${facts.rank.min}${facts.rank.max !== facts.rank.min ? ` to ${facts.rank.max}` : ""}` : "",

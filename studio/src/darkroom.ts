@@ -1,6 +1,7 @@
 // The darkroom: a LoRA of a few pictures, at once.
 
 import { type Job, send, type Upload, upload } from "./api";
+import { comparison } from "./compare";
 import { h, icon, replace } from "./dom";
 import { finished } from "./events";
 import { jobBar } from "./progress";
@@ -58,7 +59,8 @@ export function darkroomView(place: HTMLElement): void {
     replace(result,
       h("p", { class: "note good" }, `${r.name} is written: ${r.modules} modules in ${r.seconds} s. It comes to the shelf with a sheet of samples as its picture.`),
       h("p", { class: "muted" }, `The pictures are ${r.distance.toFixed(2)} times as far from anything seen in training as is usual.`),
-      r.warnings.map((w: string) => h("p", { class: "note warn" }, w)));
+      r.warnings.map((w: string) => h("p", { class: "note warn" }, w)),
+      comparison(r.key, (prompt.value || (kind === "style" ? "a {} in sty1" : "a sub1 {} in photo")).replace("{}", "cat")));
     void openSession();
   }
 

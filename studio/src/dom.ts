@@ -44,9 +44,15 @@ export function s(tag: string, props: Props = {}, ...children: Child[]): SVGElem
   return element;
 }
 
+/** Other children; what had the focus keeps it, when it comes again under the same id or `data-keep`. */
 export function replace(element: Element, ...children: Child[]): void {
+  const active = document.activeElement as HTMLElement | null;
+  const mark = active && active !== element && element.contains(active) ? active.id || active.dataset.keep : "";
   element.replaceChildren();
   append(element, children);
+  if (!mark) return;
+  for (const one of element.querySelectorAll<HTMLElement>("[id], [data-keep]"))
+    if (one.id === mark || one.dataset.keep === mark) return one.focus({ preventScroll: true });
 }
 
 export function byId(id: string): HTMLElement {

@@ -60,6 +60,12 @@ export class Points {
     this.fill("mark", values, 1);
   }
 
+  /** The mark of one point. */
+  mark(i: number, value: number): void {
+    this.gl.bindBuffer(this.gl.ARRAY_BUFFER, this.buffers.mark);
+    this.gl.bufferSubData(this.gl.ARRAY_BUFFER, 4 * i, new Float32Array([value]));
+  }
+
   private fill(name: string, values: Float32Array, size: number): void {
     const { gl } = this;
     this.buffers[name] ??= gl.createBuffer()!;

@@ -18,5 +18,6 @@ export function help(): void {
   dialog("Keys", [
     h("dl", { class: "keys" }, KEYS.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
     h("p", { class: "muted" }, "The search box takes words, and files or pictures that are dropped on it. Nothing leaves this machine."),
+    h("p", {}, h("a", { href: "#/api", onclick: () => document.querySelector("dialog")?.close() }, "What programs may ask"), " · ", h("a", { href: "/api/notes", download: "lorarium-notes.json" }, "All notes and tags as a file")),
   ]);
 }

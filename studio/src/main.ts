@@ -12,6 +12,7 @@ import { mapView } from "./map";
 import { jobsButton } from "./progress";
 import { searchBox } from "./search";
 import { shelfView } from "./shelf";
+import { specView } from "./spec";
 import { openSession, session } from "./state";
 import { applyTheme, themeButton } from "./theme";
 import { tidyView } from "./tidy";
@@ -28,6 +29,7 @@ const VIEWS: { [name: string]: View } = {
   tidy: tidyView,
   darkroom: darkroomView,
   card: cardView,
+  api: specView,
 };
 const TABS = [
   ["shelf", "Shelf"],
@@ -49,7 +51,7 @@ function show(): void {
   for (const link of document.querySelectorAll<HTMLElement>(".tabs a"))
     if (link.dataset.view === name) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  const title = TABS.find(([tab]) => tab === name)?.[1] ?? "Card";
+  const title = TABS.find(([tab]) => tab === name)?.[1] ?? (name === "api" ? "For programs" : "Card");
   document.title = `${title} · Lorarium Studio`;
   const view = VIEWS[name] ?? shelfView;
   const ready = session.files > 0 || name === "darkroom";

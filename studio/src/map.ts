@@ -27,7 +27,7 @@ interface Layout {
   layout: string;
 }
 
-const NAMES: { [field: string]: string } = { cluster: "Groups", family: "Base model", folder: "Folder", tag: "First tag", kind: "Kind", tool: "Trainer", base: "Said base", rank: "Rank", size: "Size" };
+const NAMES: { [field: string]: string } = { cluster: "Groups", family: "Base model", folder: "Folder", tag: "First tag", kind: "Kind", tool: "Trainer", base: "Base, as it says", rank: "Rank", size: "Size" };
 const LEGEND = 14;
 const LABELS = 26;
 const PANEL = 256;
@@ -85,10 +85,13 @@ function draw(place: HTMLElement, data: Layout): () => void {
   const nearest = new Nearest(xy, Math.max(data.width, data.height));
   const marks = new Float32Array(n);
   const of = new Map(data.key.map((key, i) => [key, i]));
+  const folders = data.fields.folder;
+  let texts: string[] | null = null; // of names and folders, made when words are first looked for
   points.places(xy);
   const view = { x: data.width / 2, y: data.height / 2, zoom: 1 };
   let fit = 1;
   let under = -1;
+  let dim = 0.88; // of what is not marked
   let waiting = false;
   const frames: number[] = [];
 
@@ -144,9 +147,20 @@ function draw(place: HTMLElement, data: Layout): () => void {
       if (i !== undefined) marks[i] = 1;
     }
     const words = query.text.toLowerCase().split(/\s+/).filter(Boolean);
-    if (words.length) data.name.forEach((name, i) => words.every((w) => name.toLowerCase().includes(w)) && (marks[i] = 1));
-    if (under >= 0) marks[under] = 2;
+    if (words.length) {
+      texts ??= data.name.map((name, i) => `${name} ${folders?.words![folders.values[i]!] ?? ""}`.toLowerCase());
+      texts.forEach((text, i) => words.every((w) => text.includes(w)) && (marks[i] = 1));
+    }
+    dim = marks.some((m) => m === 1) ? 0.45 : 0.88;
     points.marks(marks);
+    hover(under);
+  }
+
+  /** The one under the pointer, of all marks the only one that changes often. */
+  function hover(i: number): void {
+    if (under >= 0) points.mark(under, marks[under]);
+    under = i;
+    if (under >= 0) points.mark(under, 2);
     request();
   }
 
@@ -174,7 +188,7 @@ function draw(place: HTMLElement, data: Layout): () => void {
       scale: [(2 * k) / w, (-2 * k) / hgt],
       shift: [(2 * (middle() - k * view.x)) / w - 1, (2 * k * view.y) / hgt],
       size: Math.max(3, Math.min(15, dense * 0.34 * Math.sqrt(view.zoom))) * ratio,
-      dim: marks.some((m) => m === 1) ? 0.45 : 0.88,
+      dim,
       ink: rgb(getComputedStyle(document.documentElement).getPropertyValue("--ink").trim()),
     });
     name();
@@ -224,10 +238,7 @@ function draw(place: HTMLElement, data: Layout): () => void {
   canvas.addEventListener("pointermove", (event) => {
     if (!from) {
       const i = point(event);
-      if (i !== under) {
-        under = i;
-        mark();
-      }
+      if (i !== under) hover(i);
       return show(event);
     }
     const [dx, dy] = [event.clientX - from.x, event.clientY - from.y];
@@ -257,9 +268,8 @@ function draw(place: HTMLElement, data: Layout): () => void {
     }
   });
   canvas.addEventListener("pointerleave", () => {
-    under = -1;
     tip.hidden = true;
-    mark();
+    hover(-1);
   });
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();

@@ -70,6 +70,7 @@ export function shelfView(place: HTMLElement): () => void {
   );
 
   let answers: Row[] | null = null; // of a search, best first
+  let round = 0; // an answer that comes after a later question is not shown
 
   async function selectAll(): Promise<void> {
     const keys = answers?.map((row) => row.key) ?? (await attempt(ask<{ keys: string[] }>(`/api/keys?${parameters()}`)))?.keys ?? [];
@@ -78,6 +79,7 @@ export function shelfView(place: HTMLElement): () => void {
   }
 
   async function show(): Promise<void> {
+    const now = ++round;
     down.textContent = query.down ? "↓" : "↑";
     clear.hidden = !filtered();
     note.hidden = true;
@@ -85,8 +87,9 @@ export function shelfView(place: HTMLElement): () => void {
     const searching = query.like.length > 0 || query.text !== "";
     ordering.hidden = searching;
     best.hidden = !searching;
-    if (query.like.length || query.text) {
+    if (searching) {
       const answer = await attempt(search());
+      if (now !== round) return;
       if (!answer) return grid.show(async () => ({ total: 0, rows: [] }));
       note.textContent = answer.note;
       note.hidden = !answer.note;
@@ -96,14 +99,14 @@ export function shelfView(place: HTMLElement): () => void {
       const load: Load = (offset, limit) => ask(`/api/files?${parameters()}&offset=${offset}&limit=${limit}`);
       await attempt(grid.show(load));
     }
-    void showFacets();
+    if (now === round) void showFacets(now);
   }
 
-  async function showFacets(): Promise<void> {
+  async function showFacets(now: number): Promise<void> {
     const asked = parameters();
     asked.delete("q"); // a search finds more than what has its letters
     const facets = await attempt(ask<Facets>(`/api/facets?${asked}`));
-    if (facets && rail.isConnected) replace(rail, FACETS.map(([facet, words]) => facetList(facet, words, facets[facet] ?? [])));
+    if (facets && now === round && rail.isConnected) replace(rail, FACETS.map(([facet, words]) => facetList(facet, words, facets[facet] ?? [])));
   }
 
   const off = [on("query", () => void show()), on("library", () => void show())];
@@ -141,7 +144,7 @@ function facetList(facet: string, title: string, values: [string, number][]): HT
   };
   const line = ([value, n]: [string, number]) =>
     h("label", { class: "facet" },
-      h("input", { type: "checkbox", checked: chosen.has(value), onchange: () => choose(value) }),
+      h("input", { type: "checkbox", "data-keep": `${facet} ${value}`, checked: chosen.has(value), onchange: () => choose(value) }),
       h("span", { class: "grow cut", title: value }, value), h("span", { class: "muted" }, n.toLocaleString("en")));
   return h("fieldset", { class: "facets" }, h("legend", {}, title), values.slice(0, FEW).map(line),
     values.length > FEW && h("details", {}, h("summary", {}, `${values.length - FEW} more`), values.slice(FEW).map(line)));

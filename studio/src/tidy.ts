@@ -35,21 +35,45 @@ const WORDS: { [why: string]: [string, string] } = {
   "cut down": ["Cut down", "What a reduction to fewer ranks left of another file. They go only when you choose them."],
   dead: ["Dead files", "They change nothing at all."],
   broken: ["Broken files", "Cut short or damaged."],
+  "other dialect": ["Conversions", "Written anew for the program, read back and compared; the old file goes to the trash."],
+  "other name": ["Names", "Renamed by the pattern, with descriptions and previews."],
   "wrong suffix": ["Wrong suffix", "Safetensors under the name of another format: renamed, not moved."],
 };
+
+const PATTERNS = ["{title}", "{title} r{rank}", "{family} {title}", "{author} - {title}"];
+const wishes = { program: "", pattern: "" };
 
 export function tidyView(place: HTMLElement): void {
   const body = h("div", { class: "stack" });
   const state = h("div", { class: "stack", role: "status" });
+  const program = h("select", { id: "tidy-program" }, h("option", { value: "" }, "no conversions"));
+  const pattern = h("input", { id: "tidy-pattern", maxlength: 200, placeholder: "{title} r{rank}", list: "tidy-patterns" });
+  pattern.value = wishes.pattern;
+  void attempt(ask<{ programs: object }>("/api/methods")).then((offered) => {
+    if (!offered) return;
+    replace(program, h("option", { value: "" }, "no conversions"), Object.keys(offered.programs).map((p) => h("option", { value: p }, p)));
+    program.value = wishes.program;
+  });
   replace(
     place,
     h("div", { class: "tidy" },
       h("div", { class: "row wrap" },
         h("div", { class: "grow" }, h("h1", {}, "Tidy"),
           h("p", { class: "muted" }, "A plan to look at first. Files go to a trash folder in the library and can be put back; nothing is deleted.")),
-        h("button", { class: "primary", onclick: () => run("tidy-plan") }, "Look for what to tidy")),
+        h("button", { class: "primary", onclick: plan }, "Look for what to tidy")),
+      h("details", { class: "panel", open: Boolean(wishes.program || wishes.pattern) }, h("summary", {}, "Convert and rename, too"),
+        h("div", { class: "row wrap" },
+          h("label", { class: "field" }, h("span", {}, "Convert to what this program loads"), program),
+          h("label", { class: "field grow" }, h("span", {}, "Rename by a pattern"), pattern)),
+        h("datalist", { id: "tidy-patterns" }, PATTERNS.map((value) => h("option", { value }))),
+        h("p", { class: "muted small-text" }, "Fields are {name} {title} {family} {base} {author} {rank} {kind} {dialect} {dtype} {word} {tag}. A file of which one is not known keeps its name.")),
       state, body),
   );
+
+  function plan(): void {
+    [wishes.program, wishes.pattern] = [program.value, pattern.value.trim()];
+    void run("tidy-plan", wishes);
+  }
 
   async function run(kind: string, asked: unknown = {}): Promise<void> {
     const job = await attempt(send<Job>(`/api/jobs/${kind}`, asked));
@@ -60,7 +84,7 @@ export function tidyView(place: HTMLElement): void {
     replace(state);
     if (done.state === "done" && kind !== "tidy-plan") {
       const { moved, problems } = done.result;
-      replace(state, h("p", { class: "note good" }, `${count(moved.length, "file")} ${kind === "tidy-apply" ? "moved to the trash or renamed" : "put back"}.`),
+      replace(state, h("p", { class: "note good" }, `${count(moved.length, "file")} ${kind === "tidy-apply" ? "moved to the trash, renamed or converted" : "put back"}.`),
         problems.map((p: { path: string; problem: string }) => h("p", { class: "note bad" }, `${p.path}: ${p.problem}`)));
       if (kind === "tidy-apply") await replan();
     }
@@ -68,7 +92,7 @@ export function tidyView(place: HTMLElement): void {
   }
 
   async function replan(): Promise<void> {
-    const job = await attempt(send<Job>("/api/jobs/tidy-plan"));
+    const job = await attempt(send<Job>("/api/jobs/tidy-plan", wishes));
     if (job) await finished(job);
   }
 

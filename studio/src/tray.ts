@@ -1,5 +1,6 @@
 // What is selected, and what can be done with it, at the foot of every view.
 
+import { batchDialog } from "./batch";
 import { h, icon, replace } from "./dom";
 import { clearSelection, on, rowsOf, selected, tell } from "./state";
 import { promptOf, toBench } from "./tile";
@@ -21,6 +22,7 @@ export function selectionTray(place: HTMLElement): void {
         h("span", { class: "grow" }),
         h("button", { onclick: () => (rows.slice(0, 4).forEach(toBench), (location.hash = "#/bench")), disabled: selected.size > 4 }, "To the bench"),
         h("button", { onclick: () => ((location.hash = "#/map"), tell("selection")) }, "Show on the map"),
+        h("button", { onclick: () => void batchDialog([...selected].slice(0, 5000), rows) }, "Convert, resize…"),
         h("button", { onclick: () => copy(rows.map(promptOf).join("\n"), `${count(rows.length, "prompt")}`) }, "Copy prompts"),
         h("button", { class: "plain", "aria-label": "Clear the selection", onclick: clearSelection }, icon("close"))),
     );

@@ -48,13 +48,13 @@ def clip(projection: bool = False, width: int = 32) -> Any:
     return (CLIPTextModelWithProjection if projection else CLIPTextModel)(config)
 
 
-def autoencoder(channels: int = 4) -> Any:
+def autoencoder(channels: int = 4, shift: float | None = None) -> Any:
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
         block_out_channels=[8, 8], in_channels=3, out_channels=3, norm_num_groups=4,
         down_block_types=["DownEncoderBlock2D"] * 2, up_block_types=["UpDecoderBlock2D"] * 2,
-        latent_channels=channels, sample_size=SIZE, shift_factor=0.1 if channels == 1 else None,
+        latent_channels=channels, sample_size=SIZE, shift_factor=shift,
     )  # fmt: skip
 
 
@@ -126,14 +126,39 @@ def flux() -> Any:
     )  # fmt: skip
     pipeline = FluxPipeline(
         transformer=network, scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
-        vae=autoencoder(1), text_encoder=clip(), tokenizer=tokenizer(),
+        vae=autoencoder(1, 0.1), text_encoder=clip(), tokenizer=tokenizer(),
         text_encoder_2=T5EncoderModel(five), tokenizer_2=tokenizer(),
     )  # fmt: skip
     pipeline.default_sample_size = SIZE // pipeline.vae_scale_factor
     return pipeline
 
 
-MAKERS = {"sd1": sd1, "sdxl": sdxl, "flux1": flux}
+def sd3() -> Any:
+    from diffusers import (
+        FlowMatchEulerDiscreteScheduler,
+        SD3Transformer2DModel,
+        StableDiffusion3Pipeline,
+    )
+    from transformers import T5Config, T5EncoderModel
+
+    torch.manual_seed(0)
+    five = T5Config(
+        vocab_size=16, d_model=64, d_kv=8, d_ff=37, num_layers=2, num_heads=4, pad_token_id=0
+    )
+    network = SD3Transformer2DModel(
+        sample_size=16, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8,
+        num_attention_heads=4, joint_attention_dim=64, caption_projection_dim=32,
+        pooled_projection_dim=64, out_channels=4,
+    )  # fmt: skip
+    return StableDiffusion3Pipeline(
+        transformer=network, scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=autoencoder(shift=0.1), text_encoder=clip(True), text_encoder_2=clip(True),
+        text_encoder_3=T5EncoderModel(five), tokenizer=tokenizer(), tokenizer_2=tokenizer(),
+        tokenizer_3=tokenizer(),
+    )  # fmt: skip
+
+
+MAKERS = {"sd1": sd1, "sdxl": sdxl, "sd3": sd3, "flux1": flux}
 
 
 @pytest.fixture(params=sorted(MAKERS))
@@ -152,7 +177,7 @@ def test_modules_are_named_as_the_family_names_them(base: Base) -> None:
             assert module.part in parts
     known = {path for path in parts["denoiser"].shapes}
     ours = {m.path for m in modules(base, "attention", ("denoiser",))}
-    if base.family == "flux1":
+    if base.family in ("flux1", "sd3"):
         assert ours <= known
 
 
@@ -160,7 +185,7 @@ def test_it_samples_with_adapters(base: Base) -> None:
     plain = sample(base, ["a cat", "a cat in ink"], steps=2, seed=3)
     assert plain.shape == (2, SIZE, SIZE, 3)
     lora = random_adapter(base, 2, scale=20.0)
-    assert {"denoiser", "text_encoder", "text_encoder_2"} >= set(lora.parts())
+    assert set(base.networks) >= set(lora.parts())
     drawn = sample(base, ["a cat", "a cat in ink"], adapters=[(lora, 1.0)], steps=2, seed=3)
     assert (drawn != plain).any()
     batch = sample(
@@ -204,12 +229,10 @@ def test_the_loss_is_that_of_the_prediction_type(kind: str) -> None:
 
 
 def test_sampling_is_that_of_the_pipelines() -> None:
-    for make, plain in ((sd1, {}), (flux, {"guidance_scale": 2.5})):
+    for make in (sd1, sd3, flux):
         pipeline = make()
         pipeline.set_progress_bar_config(disable=True)
         base = from_pipeline(pipeline)
-        if base.family == "sd1":
-            plain = {"guidance_scale": 2.5}
         ours = sample(base, ["a cat"], steps=4, seed=7, guidance=2.5)
         shape = base.noise_shape(SIZE)
         x = torch.randn(shape, generator=torch.Generator().manual_seed(7))[None]
@@ -218,7 +241,7 @@ def test_sampling_is_that_of_the_pipelines() -> None:
             x = pipeline._pack_latents(x, n, c, h, w)
         theirs = pipeline(
             "a cat", latents=x, num_inference_steps=4, output_type="np",
-            height=SIZE, width=SIZE, **plain,
+            height=SIZE, width=SIZE, guidance_scale=2.5,
         ).images[0]  # fmt: skip
         assert np.abs(ours[0] / 255 - theirs).max() < 0.02, base.family
 

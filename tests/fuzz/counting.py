@@ -45,7 +45,7 @@ def count(
         if written:
             empty(folder)
         totals.next += 1
-        totals.peak_bytes = _peak()
+        totals.peak_bytes = peak_bytes()
         if totals.peak_bytes > LARGE:
             totals.large += 1
             totals.find("memory", number)
@@ -105,6 +105,7 @@ def empty(folder: Path) -> None:
             path.unlink()
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
+    """The most that this process has held so far."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024)

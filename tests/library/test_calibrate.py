@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from lorarium.library.calibrate import (
     to_row,
 )
 from lorarium.library.exact import Exact
-from lorarium.library.snapshot import Near
+from lorarium.library.family_space import Near
 
 
 def unit(x: np.ndarray) -> np.ndarray:
@@ -40,7 +40,12 @@ def search(vectors: np.ndarray) -> Callable[[np.ndarray, int], Near]:
 
 
 def calibrated(sample: np.ndarray, vectors: np.ndarray) -> Calibration:
-    return calibrate(sample, len(vectors), search(vectors), search(vectors))
+    nearest = search(vectors)
+
+    def of_each(queries: Sequence[np.ndarray], k: int) -> list[Near]:
+        return [nearest(query, k) for query in queries]
+
+    return calibrate(sample, len(vectors), of_each, of_each)
 
 
 def counts(known: Calibration, query: np.ndarray, vectors: np.ndarray) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from lorarium.library import Library, filling, held, members, snapshot
+from lorarium.algebra import add
+from lorarium.library import Library, family_space, filling, held, lineage_children, members
 from lorarium.library.duplicates import Links
 from lorarium.library.held import HeldWeights
+from lorarium.library.origins import Searcher
 from lorarium.library.recent import Recent
 from tests.library.zoo import FAMILY, ink, library, write
 
@@ -72,7 +74,7 @@ def test_spaces_are_calibrated_one_after_the_other(
     tables: weakref.WeakSet[Any] = weakref.WeakSet()
     living = []
 
-    class Watched(snapshot.VectorTable):
+    class Watched(family_space.VectorTable):
         def __init__(self, *parts: Any) -> None:
             super().__init__(*parts)
             tables.add(self)
@@ -82,7 +84,7 @@ def test_spaces_are_calibrated_one_after_the_other(
         return known(*parts)
 
     known = filling.calibrate
-    monkeypatch.setattr(snapshot, "VectorTable", Watched)
+    monkeypatch.setattr(family_space, "VectorTable", Watched)
     monkeypatch.setattr(filling, "calibrate", calibrate)
     made.store.drop("calibrations")
     made.refresh()
@@ -112,3 +114,39 @@ def test_few_files_are_open_at_once(made: Library, monkeypatch: pytest.MonkeyPat
     weights = HeldWeights()
     assert all(weights.weights(row) is not None for row in made.to_arrow().to_pylist())
     assert len(weights._held) == 5
+
+
+def test_factors_of_few_files_are_kept(made: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made.to_arrow()["path"][0].as_py()
+    plain = Library(made.folder)
+    answer = plain.lineage(path)
+    kept = plain.snapshot.searchers[FAMILY].members._factored
+    assert len(kept) > 2
+    monkeypatch.setattr(members, "NUMBERS", 2 * next(iter(kept.values())).numbers)
+    few = Library(made.folder)
+    assert few.lineage(path) == answer
+    assert len(few.snapshot.searchers[FAMILY].members._factored) == 2
+
+
+def test_strangers_that_come_near_by_chance_are_not_solved_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {str(i): ink(i, rank=1) for i in range(FILES)}
+    write(tmp_path / "loras", files)
+    write(tmp_path / "loras", {"merge": add([files["1"], files["2"]], [0.7, 0.5])})
+    here = library(tmp_path / "library", tmp_path / "loras")
+    monkeypatch.setattr(lineage_children, "LEAST", 0.0)  # as if all sketches came near each other
+    solved = []
+    fit = Searcher._fit_sum
+
+    def counted(self: Searcher, asked: members.Member) -> Any:
+        solved.append(Path(asked.path).stem)
+        return fit(self, asked)
+
+    monkeypatch.setattr(Searcher, "_fit_sum", counted)
+    path = next(p for p in here.to_arrow()["path"].to_pylist() if Path(p).stem == "1")
+    answer = here.lineage(path)
+    assert [(Path(child.path).stem, child.verdict) for child in answer.children] == [
+        ("merge", "sure")
+    ]
+    assert len(set(solved)) < FILES / 3, solved

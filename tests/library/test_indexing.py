@@ -20,6 +20,7 @@ from lorarium.errors import LorariumError
 from lorarium.library import Library, rows
 from lorarium.library.folder import writing
 from lorarium.library.scan import Entry, signature
+from tests.library import ray_nodes
 from tests.library.zoo import ink, library, write
 
 ROOT = Path(__file__).parent.parent.parent
@@ -459,26 +460,13 @@ def test_watch_goes_on_after_trouble(loras: Path, tmp_path: Path) -> None:
 @pytest.mark.interop
 def test_two_ray_nodes_agree_with_one_process(loras: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray")
-    program = (
-        "import sys, warnings\n"
-        "warnings.simplefilter('ignore')\n"
-        "from ray.cluster_utils import Cluster\n"
-        "from lorarium.library import Library\n"
-        "cluster = Cluster(initialize_head=True, head_node_args={'num_cpus': 1})\n"
-        "cluster.add_node(num_cpus=1)\n"
-        "report = Library(sys.argv[1]).index([sys.argv[2]], ray=cluster.address)\n"
-        "print('files', report.new, 'bad', len(report.bad))\n"
-        "cluster.shutdown()\n"
-    )
     write(loras, {f"{i:02}": ink(i, rank=1) for i in range(40)})
     (loras / "bad.safetensors").write_bytes(b"oops")
     done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "ray"), str(loras)],
-        env=ENVIRONMENT
-        | {"RAY_raylet_start_wait_time_s": "240"},  # 30 are too few on a busy machine
+        [sys.executable, ray_nodes.__file__, str(tmp_path / "ray"), str(loras)],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=600,
     )
     assert done.returncode == 0 and "files 45 bad 1" in done.stdout, done.stderr[-2000:]
     one = library(tmp_path / "one", loras)

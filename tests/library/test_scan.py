@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +26,8 @@ def names(listing: Scan) -> list[str]:
     return [Path(entry.path).name for entry in listing.entries]
 
 
-def known(listing: Scan) -> dict[str, Known]:
-    return {e.key: Known(e.key, e.path, e.signature, "1") for e in listing.entries}
+def known(listing: Scan) -> list[Known]:
+    return [Known(e.key, e.path, e.signature, "1") for e in listing.entries]
 
 
 def test_only_tensor_files_are_found(tmp_path: Path) -> None:
@@ -112,3 +115,21 @@ def test_a_newer_reader_reads_again(tmp_path: Path) -> None:
     listing = scan([tmp_path])
     again = plan(listing, known(listing), [tmp_path], {".safetensors": "2"})
     assert len(again.read) == 1 and again.unchanged == 0
+
+
+def test_of_what_is_known_only_what_has_gone_is_kept(tmp_path: Path) -> None:
+    for i in range(20):
+        touch(tmp_path / f"{i}.safetensors")
+    before = known(scan([tmp_path]))
+    (tmp_path / "7.safetensors").unlink()
+    kept: list[weakref.ref[Known]] = []
+
+    def one_by_one() -> Iterator[Known]:
+        while before:
+            kept.append(weakref.ref(before[-1]))
+            yield before.pop()
+
+    changes = plan(scan([tmp_path]), one_by_one(), [tmp_path], READERS)
+    gc.collect()
+    assert [old for ref in kept if (old := ref()) is not None] == changes.gone
+    assert len(changes.gone) == 1 and changes.unchanged == 19

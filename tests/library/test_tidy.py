@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 
 from lorarium import formats
-from lorarium.adapter import Adapter
+from lorarium.adapter import Adapter, Hadamard
 from lorarium.algebra import cast, recompress, scale
 from lorarium.errors import LorariumError
+from lorarium.formats.example import example
 from lorarium.library import Library
+from lorarium.library.journal import Journal
 from lorarium.library.tidy_plan import Item, Plan
 from tests.library.zoo import each, ink, library, write
 
@@ -230,3 +234,143 @@ def test_links_are_left_alone_and_win_nothing(tmp_path: Path) -> None:
     plan = library(tmp_path / "library", loras).tidy_plan()
     rows = [(Path(i.path).name, i.why, i.bytes_to_win) for i in plan.items]
     assert rows == [("a-copy.safetensors", "identical bytes", 0)]
+
+
+def titled(seed: int, title: str) -> Adapter:
+    return few(ink(seed, **{"modelspec.title": title}))
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Library:
+    """FLUX files in ComfyUI's dialect and in others, with titles."""
+    loras = tmp_path / "loras"
+    loras.mkdir()
+    for seed, (name, dialect) in enumerate(
+        {"one": "kohya", "two": "comfy", "three": "peft"}.items()
+    ):
+        out = loras / (name if dialect == "peft" else f"{name}.safetensors")
+        about = {"modelspec.title": f"Title: {name}"} if name != "two" else {}
+        formats.write(few(example(family="flux1", seed=seed, metadata=about)), out, dialect)
+    (loras / "one.civitai.info").write_text('{"name": "one"}')
+    return library(tmp_path / "library", loras)
+
+
+def test_conversions_for_a_program_and_back(other: Library, tmp_path: Path) -> None:
+    loras = tmp_path / "loras"
+    before = disk(loras)
+    assert other.tidy_plan().items == ()  # only where they are asked for
+    (item,) = other.tidy_plan(program="comfyui").items
+    assert (item.why, Path(item.path).name, item.to) == (
+        "other dialect", "one.safetensors", item.path
+    )  # fmt: skip
+    done = other.tidy(other.tidy_plan(program="comfyui"))
+    assert done.problems == () and done.moved == (item.path,)
+    adapter, report = formats.read_report(loras / "one.safetensors")
+    assert report.dialect == "comfy"
+    (kept,) = (tmp_path / "library/trash").rglob("one.safetensors")
+    old = formats.read(kept)
+    assert [m for m, _ in adapter.items()] == [m for m, _ in old.items()]
+    assert kept.read_bytes() == before["one.safetensors"]
+    assert {k: v for k, v in disk(loras).items() if k != "one.safetensors"} == {
+        k: v for k, v in before.items() if k != "one.safetensors"
+    }
+    other.index([loras], workers=0)
+    assert other.tidy_plan(program="comfyui").items == ()
+    assert other.untidy().moved == (item.path,)
+    assert disk(loras) == before
+
+
+def test_a_conversion_that_would_lose_something_is_not_made(other: Library, tmp_path: Path) -> None:
+    path = tmp_path / "loras" / "loha.safetensors"
+    a = few(example(family="flux1", seed=7))
+    hadamard = {m: Hadamard(d.up, d.down, d.up, d.down) for m, d in a.items()}
+    formats.write(a.with_(deltas=hadamard), path)
+    other.index([tmp_path / "loras"], workers=0)
+    before = disk(tmp_path / "loras")
+    plan = other.tidy_plan(program="diffusers")
+    (item,) = [item for item in plan.items if item.path == str(path)]
+    ((_, problem),) = other.tidy(replace(plan, items=(item,))).problems
+    assert problem and disk(tmp_path / "loras") == before
+    assert list((tmp_path / "library" / "trash").rglob("*")) == []
+
+
+def test_names_by_a_pattern_take_along_what_is_beside(other: Library, tmp_path: Path) -> None:
+    loras = tmp_path / "loras"
+    before = disk(loras)
+    plan = other.tidy_plan(pattern="{title} r{rank}")
+    (item,) = plan.items  # "two" has no title, a folder keeps its name
+    assert Path(item.to).name == "Title- one r4.safetensors"
+    done = other.tidy(plan)
+    assert done.problems == () and len(done.moved) == 2
+    names = {"Title- one r4.safetensors", "Title- one r4.civitai.info", "two.safetensors"}
+    assert names <= set(disk(loras)) and "one.safetensors" not in disk(loras)
+    other.index([loras], workers=0)
+    assert other.tidy_plan(pattern="{title} r{rank}").items == ()
+    other.untidy()
+    assert disk(loras) == before
+
+
+def test_names_that_are_taken_are_not_given(tmp_path: Path) -> None:
+    loras = tmp_path / "loras"
+    write(loras, {"a": titled(1, "same"), "b": titled(2, "same"), "c": titled(3, "taken"),
+                  "taken": titled(4, "-../.free/")})  # fmt: skip
+    made = library(tmp_path / "library", loras)
+    items = by_name(made.tidy_plan(pattern="{title}"))
+    assert {name: item.chosen for name, item in items.items()} == {
+        "a.safetensors": False, "b.safetensors": False, "c.safetensors": False,
+        "taken.safetensors": True,
+    }  # fmt: skip
+    assert Path(items["taken.safetensors"].to).parent == loras  # no text leads out of the folder
+    assert Path(items["taken.safetensors"].to).name == "free.safetensors"
+
+
+@pytest.mark.parametrize("pattern", ["plain", "{nothing}", "{title", "a/{title}", "{title}}", "{}"])
+def test_patterns_that_make_no_sense(other: Library, pattern: str) -> None:
+    with pytest.raises(LorariumError):
+        other.tidy_plan(pattern=pattern)
+
+
+def test_a_copy_goes_though_its_keeper_gets_another_name(tmp_path: Path) -> None:
+    loras = tmp_path / "loras"
+    write(loras, {"a": titled(1, "better"), "copy": titled(1, "better")})
+    made = library(tmp_path / "library", loras)
+    plan = made.tidy_plan(pattern="{title}")
+    assert [item.why for item in plan.chosen] == ["identical bytes", "other name"]
+    assert made.tidy(plan).problems == ()
+    assert set(disk(loras)) == {"better.safetensors"}
+
+
+def test_what_a_kill_left_half_done_is_done_by_the_same_plan(
+    other: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A conversion whose file is away and whose result is not there yet; a name of which only the
+    description was changed."""
+    loras, before = tmp_path / "loras", disk(tmp_path / "loras")
+    for options in ({"program": "comfyui"}, {"pattern": "{title}"}):
+        plan = other.tidy_plan(**options)
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "apply", stopped_after_one(Journal.apply))
+            with pytest.raises(KeyboardInterrupt):
+                other.tidy(plan)
+        assert disk(loras) != before
+        done = other.tidy(plan)
+        assert done.problems == ()
+        if "program" in options:
+            assert formats.read_report(loras / "one.safetensors")[1].dialect == "comfy"
+        else:
+            assert {"Title- one.safetensors", "Title- one.civitai.info"} <= set(disk(loras))
+        while done.run or options:
+            try:
+                other.untidy()
+            except LorariumError:
+                break
+        assert disk(loras) == before
+        other.index([loras], workers=0)
+
+
+def stopped_after_one(apply: Callable[..., Any]) -> Callable[..., Any]:
+    def stopped(journal: Journal, only: Any = None) -> Any:
+        yield next(iter(apply(journal, only)))
+        raise KeyboardInterrupt
+
+    return stopped

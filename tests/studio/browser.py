@@ -1,4 +1,5 @@
-"""Headless Chromium, Debian's or another that is here, with WebGL in software."""
+"""Headless Chromium, Debian's or another that is here, without a GPU: pages are drawn by the CPU,
+and WebGL by SwiftShader."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-FLAGS = ("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox")
+# Debian turns drawing by a GPU on; where there is none, SwiftShader does it at seven times the cost
+FLAGS = ("--disable-gpu-rasterization", "--disable-gpu-compositing", "--use-angle=swiftshader",
+         "--enable-unsafe-swiftshader", "--no-sandbox")  # fmt: skip
 MISSING = "no Chromium: the studio's browser tests are SKIPPED (apt-get install chromium)"
 PATIENCE = 90_000  # milliseconds; the machine may be busy
 

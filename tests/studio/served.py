@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,12 +101,18 @@ class Served:
 
 @contextmanager
 def served(
-    library: Path, folders: Sequence[Path], *, token: str | None = None, index: bool = False
+    library: Path,
+    folders: Sequence[Path],
+    *,
+    token: str | None = None,
+    reading: str | None = None,
+    bases: Mapping[str, str] | None = None,
+    index: bool = False,
 ) -> Iterator[Served]:
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    rules = rules_for("127.0.0.1", port, token)
-    server = make_server(Library(library), folders, rules, index=index)
+    rules = rules_for("127.0.0.1", port, token, reading)
+    server = make_server(Library(library), folders, rules, bases=bases, index=index)
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:

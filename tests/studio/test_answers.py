@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import threading
 import time
@@ -18,7 +19,8 @@ import lorarium as lo
 from lorarium.algebra import inner_by_module
 from lorarium.library import Library
 from lorarium.library.schema import FACTS, SCHEMA
-from lorarium.studio.shelf import Shelf, Wanted
+from lorarium.studio.shelf import Shelf, ShelfQuery
+from lorarium.studio.state import forget_oldest
 from tests.studio.served import HOSTILE_NAME, Served, fill, served
 
 NAMES = ["both", "broken", "cat", "cat copy", "ink", HOSTILE_NAME]
@@ -237,6 +239,14 @@ def test_a_library_without_files_is_no_error(tmp_path: Path) -> None:
         )
 
 
+def test_what_can_be_made_again_is_forgotten_in_order(tmp_path: Path) -> None:
+    for i in range(5):
+        (tmp_path / f"{i}.png").write_bytes(b"x")
+        os.utime(tmp_path / f"{i}.png", (1000 - i, 1000 - i))
+    forget_oldest(tmp_path, 3)
+    assert {path.name for path in tmp_path.iterdir()} == {"0.png", "1.png", "2.png"}
+
+
 def many(count: int) -> pa.Table:
     rng = np.random.default_rng(0)
     columns = {name: [None] * count for name in FACTS}
@@ -262,7 +272,7 @@ def test_a_page_of_seventy_thousand_comes_at_once() -> None:
     table = many(70_000)
     shelf = Shelf(table, ["/many"])
     began = time.process_time()
-    page = shelf.page(Wanted(sort="size", down=True, chosen={"family": ["sdxl"]}), 20_000, 100)
+    page = shelf.page(ShelfQuery(sort="size", down=True, chosen={"family": ["sdxl"]}), 20_000, 100)
     spent = time.process_time() - began
     sizes = [row["size"] for row in page["rows"]]
     assert len(sizes) == 100 and sizes == sorted(sizes, reverse=True)
@@ -271,8 +281,8 @@ def test_a_page_of_seventy_thousand_comes_at_once() -> None:
     small = Shelf.__new__(Shelf)
     began = time.process_time()
     small.__init__(many(10_000), ["/many"])  # type: ignore[misc]
-    assert len(small.page(Wanted(), 0, 100)["rows"]) == 100
-    assert len(small.facets(Wanted())["folder"]) == 60
+    assert len(small.page(ShelfQuery(), 0, 100)["rows"]) == 100
+    assert len(small.facets(ShelfQuery())["folder"]) == 60
     assert time.process_time() - began < 1.5
 
 

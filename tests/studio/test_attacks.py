@@ -21,7 +21,7 @@ from lorarium.formats.example import example
 from lorarium.library import Library
 from lorarium.library.tidy_plan import Plan
 from lorarium.studio import guard, serving
-from lorarium.studio.grounds import Grounds
+from lorarium.studio.allowed import AllowedFolders
 from tests.studio.served import HOSTILE_NAME, Served, fill, served
 
 EVIL = "http://evil.example"
@@ -72,7 +72,9 @@ CHANGES = [
     ("POST", "/api/jobs/index"), ("POST", "/api/jobs/sample"), ("POST", "/api/jobs/tidy-plan"),
     ("POST", "/api/jobs/tidy-apply"), ("POST", "/api/jobs/tidy-undo"), ("POST", "/api/jobs/merge"),
     ("POST", "/api/jobs/render"), ("POST", "/api/jobs/synth"), ("POST", "/api/uploads"),
-    ("POST", "/api/search"), ("POST", "/api/forecast"), ("DELETE", "/api/jobs/x"),
+    ("POST", "/api/jobs/compare"), ("POST", "/api/jobs/convert"), ("POST", "/api/jobs/resize"),
+    ("POST", "/api/jobs/metadata"), ("POST", "/api/search"), ("POST", "/api/forecast"),
+    ("DELETE", "/api/jobs/x"),
     ("PUT", f"/api/files/{'0' * 32}/note"),
 ]  # fmt: skip
 
@@ -113,6 +115,41 @@ def test_no_answer_opens_itself_to_others(studio: Served) -> None:
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["x-frame-options"] == "DENY"
     assert studio.ask("OPTIONS", "/api/search", origin=EVIL).status == 403
+
+
+# the token for reading
+
+READ = "a-token-for-reading-only"
+
+
+def test_the_token_for_reading_changes_nothing(collection: tuple[Path, Path]) -> None:
+    home, library = collection
+    with served(library, [home], token=TOKEN, reading=READ) as studio:
+        assert studio.ask("GET", "/api/files").status == 401
+        bearer = {"authorization": f"Bearer {READ}", "x_lorarium_change": None}
+        files = studio.ask("GET", "/api/files", **bearer)
+        assert files.status == 200
+        key = files.json["rows"][0]["key"]
+        for path in (f"/api/files/{key}", "/api/notes", "/api/facets", "/openapi.json"):
+            assert studio.ask("GET", path, **bearer).status == 200
+        found = studio.ask("POST", "/api/search", b'{"text": "inkwash"}', **bearer)
+        assert found.status == 200 and found.json["rows"][0]["name"] == "ink"
+        for method, path in CHANGES:
+            if path not in guard.READ_BY_POST:
+                for mark in (None, studio.change):  # though it knew the page's own token
+                    asked = {**bearer, "x_lorarium_change": mark}
+                    assert studio.ask(method, path, b"{}", **asked).status == 403
+        session = studio.ask("GET", "/api/session", **bearer)
+        assert session.status == 403 and studio.change.encode() not in session.body
+        wrong = {**bearer, "authorization": f"Bearer {READ}x"}
+        assert studio.ask("GET", "/api/files", **wrong).status == 401
+        assert studio.ask("GET", "/api/files", **bearer, origin=EVIL).status == 403
+
+
+def test_tokens_that_are_the_same_or_short_are_refused() -> None:
+    for token, reading in ((TOKEN, TOKEN), (None, "short")):
+        with pytest.raises(LorariumError, match="token"):
+            serving.rules_for("127.0.0.1", 1, token, reading)
 
 
 # paths
@@ -189,12 +226,12 @@ def test_a_chosen_folder_that_holds_a_link_out_is_not_written_through(tmp_path: 
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "in" / "x.safetensors").symlink_to(tmp_path / "out" / "x.safetensors")
-    grounds = Grounds.of([tmp_path / "in"])
+    allowed = AllowedFolders.of([tmp_path / "in"])
     with pytest.raises(LorariumError, match="outside"):
-        grounds.new("x.safetensors")
+        allowed.new("x.safetensors")
     with pytest.raises(LorariumError, match="outside"):
-        grounds.inside(tmp_path / "in" / ".." / "out")
-    assert not grounds.has(f"{tmp_path}/in-other/x")
+        allowed.inside(tmp_path / "in" / ".." / "out")
+    assert not allowed.has(f"{tmp_path}/in-other/x")
 
 
 def test_only_files_of_the_chosen_folders_are_listed(tmp_path: Path) -> None:
@@ -231,6 +268,42 @@ def test_a_plan_that_was_tampered_with_moves_nothing_outside(tmp_path: Path) -> 
         job = studio.done(studio.send("/api/jobs/tidy-apply", choice))
         assert job["state"] == "failed" and "outside" in job["error"]
     assert outside.exists()
+
+
+def test_what_was_tidied_elsewhere_is_not_put_back_from_here(tmp_path: Path) -> None:
+    """A run of the command on other folders of the library is not the page's to take back."""
+    home, other = tmp_path / "loras", tmp_path / "loras-more"
+    fill(home)
+    fill(other)
+    library = tmp_path / "library"
+    place = Library(library)
+    place.index([home, other], workers=0)
+    done = place.tidy(place.tidy_plan())
+    assert any(path.startswith(f"{other}/") for path in done.moved)
+    with served(library, [home]) as studio:
+        assert studio.get("/api/tidy")["runs"] == []
+        for run in (done.run, ""):
+            job = studio.done(studio.send("/api/jobs/tidy-undo", {"run": run}))
+            assert job["state"] == "failed" and "outside" in job["error"]
+
+
+def test_the_map_shows_nothing_of_other_folders(tmp_path: Path) -> None:
+    """Neither of one whose name begins alike, nor copies there of what is shown."""
+    home, other = tmp_path / "loras", tmp_path / "loras-more"
+    fill(home)
+    fill(other)
+    formats.write(example(family="micro-1", seed=77), other / "aa.safetensors")
+    Library(tmp_path / "library").index([home, other], workers=0)
+    with served(tmp_path / "library", [home]) as studio:
+        job = studio.ask("GET", "/api/map")
+        assert job.status == 202
+        ends = time.monotonic() + 120
+        while (reply := studio.ask("GET", "/api/map")).status == 202:
+            assert time.monotonic() < ends
+            time.sleep(0.2)
+        keys = {row["key"] for row in studio.rows()}
+        assert set(reply.json["key"]) <= keys and len(reply.json["key"]) >= 4
+        assert "aa" not in reply.json["name"]
 
 
 # text of strangers

@@ -152,8 +152,15 @@ class BaseKind:
     knows: Callable[[str], bool]
 
 
+def _is_checkpoint(name: str) -> bool:
+    from lorarium.bases.single_file import is_checkpoint
+
+    return is_checkpoint(name)
+
+
 # asked in this order
 KINDS = [
+    BaseKind("single_file", _is_checkpoint),
     BaseKind("micro_base", lambda name: ships(name) or name.endswith(".safetensors")),
     BaseKind("micro2_folder", lambda name: exists(Path(name) / "lorarium.json")),
     BaseKind("diffusers_base", lambda name: True),

@@ -1,4 +1,5 @@
-"""Real bases through diffusers: UNets of Stable Diffusion 1, 2 and XL, transformers of FLUX.1.
+"""Real bases through diffusers: UNets of Stable Diffusion 1, 2 and XL, transformers of Stable
+Diffusion 3 and FLUX.1.
 
 Their own text encoders, autoencoders and noise levels; the steps are those of `sampling`.
 """
@@ -6,7 +7,7 @@ Their own text encoders, autoencoders and noise levels; the steps are those of `
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class DiffusersBase:
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
-        names = ("text_encoder", "text_encoder_2")
+        names = ("text_encoder", "text_encoder_2", "text_encoder_3")
         encoders = {n: getattr(self.pipeline, n, None) for n in names}
         return {"denoiser": self.denoiser} | {n: e for n, e in encoders.items() if e is not None}
 
@@ -150,7 +151,57 @@ class UNetBase(DiffusersBase):
         return self._channels(size, 8 * self.scale if self.scale > 1 else 8)
 
 
-class FluxBase(DiffusersBase):
+class FlowBase(DiffusersBase):
+    """What transformers of rectified flows share: straight lines from noise to picture."""
+
+    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        return 1 - t, t
+
+    def loss_weight(self, t: Tensor) -> Tensor:
+        return t.clamp(min=0.02) ** -2
+
+    def sample_time(self, share: Tensor) -> Tensor:
+        return torch.sigmoid(torch.special.ndtri(share))
+
+    def noise_shape(self, size: int) -> tuple[int, int, int]:
+        return self._channels(size, 2 * self.scale)
+
+
+class SD3Base(FlowBase):
+    """Stable Diffusion 3 and 3.5: velocities of latents as they are."""
+
+    guidance = 7.0
+
+    def __init__(self, pipeline: Any) -> None:
+        super().__init__(pipeline, pipeline.transformer)
+        config = pipeline.transformer.config
+        large = config.qk_norm and not config.dual_attention_layers
+        medium = "sd35-medium" if config.dual_attention_layers else "sd3"
+        self.family = "sd35-large" if large else medium
+        self.size = int(pipeline.default_sample_size) * self.scale
+        self.levels = int(pipeline.scheduler.config.num_train_timesteps)
+
+    def encode(self, prompts: Sequence[str]) -> Text:
+        hidden, _, pooled, _ = self.pipeline.encode_prompt(
+            list(prompts), None, None, device=self.device, do_classifier_free_guidance=False
+        )
+        return {"hidden": hidden, "pooled": pooled}
+
+    def predict(self, x: Tensor, t: Tensor, text: Text) -> Tensor:
+        velocity = self.denoiser(
+            hidden_states=x.to(self.dtype),
+            timestep=self.levels * t,
+            pooled_projections=text["pooled"].to(self.dtype),
+            encoder_hidden_states=text["hidden"].to(self.dtype),
+        ).sample
+        return x - rows(t, x) * velocity.float()
+
+    def times(self, steps: int) -> list[float]:
+        self.pipeline.scheduler.set_timesteps(steps)
+        return [float(s) for s in self.pipeline.scheduler.sigmas]
+
+
+class FluxBase(FlowBase):
     """FLUX.1: flow matching on packed latents; guidance is an input of the dev model."""
 
     family = "flux1"
@@ -186,15 +237,6 @@ class FluxBase(DiffusersBase):
         unpacked = velocity.view(n, h // 2, w // 2, c, 2, 2).permute(0, 3, 1, 4, 2, 5)
         return x - rows(t, x) * unpacked.reshape(x.shape).float()
 
-    def alpha_sigma(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        return 1 - t, t
-
-    def loss_weight(self, t: Tensor) -> Tensor:
-        return t.clamp(min=0.02) ** -2
-
-    def sample_time(self, share: Tensor) -> Tensor:
-        return torch.sigmoid(torch.special.ndtri(share))
-
     def times(self, steps: int) -> list[float]:
         from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
@@ -208,8 +250,11 @@ class FluxBase(DiffusersBase):
         scheduler.set_timesteps(sigmas=sigmas, mu=mu)
         return [float(s) for s in scheduler.sigmas]
 
-    def noise_shape(self, size: int) -> tuple[int, int, int]:
-        return self._channels(size, 2 * self.scale)
+
+TRANSFORMERS: dict[str, Callable[[Any], Base]] = {
+    "SD3Transformer2DModel": SD3Base,
+    "FluxTransformer2DModel": FluxBase,
+}
 
 
 def open_named(name: str, device: str) -> Base:
@@ -241,8 +286,9 @@ def from_pipeline(pipeline: Any) -> Base:
     """The base of a loaded pipeline."""
     if hasattr(pipeline, "unet"):
         return UNetBase(pipeline)
-    if type(getattr(pipeline, "transformer", None)).__name__ == "FluxTransformer2DModel":
-        return FluxBase(pipeline)
+    transformer = type(getattr(pipeline, "transformer", None)).__name__
+    if transformer in TRANSFORMERS:
+        return TRANSFORMERS[transformer](pipeline)
     raise LorariumError(f"a {type(pipeline).__name__} is not a base we know")
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-import ml_dtypes
-import numpy as np
 
 from lorarium import formats
-from lorarium.algebra import Report, recompress
+from lorarium.algebra import Report
 from lorarium.cli.bake import read_for
 from lorarium.cli.batch import for_files
 from lorarium.cli.common import force_flag, json_flag, loss_exit, plain, print_json, quiet_flag
@@ -23,13 +20,10 @@ from lorarium.cli.written import rank_words, written_facts
 from lorarium.errors import LorariumError
 from lorarium.formats.batch import is_batch, pairs
 from lorarium.formats.target import check_adapter_target
-from lorarium.mergers.lower_on import lower_on, require_no_rotations
+from lorarium.mergers.lower_on import lower_on
 from lorarium.mergers.provenance import stamp
+from lorarium.mergers.resize import DTYPES, Resized, resize_file
 
-if TYPE_CHECKING:
-    from lorarium.formats.report import WriteReport
-
-DTYPES = {None: None, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "fp32": np.float32}
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -99,51 +93,39 @@ def command(
     def work(path: Path, goal: Path) -> Resized:
         if batch:  # the tree of the result is ours to make
             goal.parent.mkdir(parents=True, exist_ok=True)
-        check_adapter_target(goal, **target)
         if base is None:
-            adapter = formats.read(path)
-            require_no_rotations(adapter)
-            small, report = recompress(adapter, **options, dtype=DTYPES[dtype])
-        else:
-            assert rank is not None  # refused above
-            adapter = read_for(str(path), base)
-            with bar("lowering", quiet or as_json) as show:
-                small, report = lower_on(
-                    base, adapter, rank=rank, dtype=DTYPES[dtype], progress=show
-                )
-        named = options | ({"base": base.name} if base else {}) | {"dtype": dtype}
+            return resize_file(path, goal, dtype=dtype, **target, **options)
+        check_adapter_target(goal, **target)
+        assert rank is not None  # refused above
+        adapter = read_for(str(path), base)
+        with bar("lowering", quiet or as_json) as show:
+            small, report = lower_on(base, adapter, rank=rank, dtype=DTYPES[dtype], progress=show)
+        named = options | {"base": base.name, "dtype": dtype}
         written = formats.write(stamp(small, [adapter], "resize", named), goal, **target)
         return Resized(len(small), report, written)
 
     if batch:
         return for_files(
-            pairs(source, out), work, lambda goal, done: done.line(goal),
-            lambda goal, done: done.to_json(goal), as_json=as_json, quiet=quiet,
+            pairs(source, out), work, lambda goal, done: line(goal, done),
+            lambda goal, done: to_json(goal, done), as_json=as_json, quiet=quiet,
             code=lambda done: loss_exit(done.written),
         )  # fmt: skip
     done = work(source, out)
     if as_json:
-        print_json(done.to_json(out))
+        print_json(to_json(out, done))
     elif not quiet:
-        click.echo(done.line(out))
+        click.echo(line(out, done))
     return loss_exit(done.written)
 
 
-@dataclass(frozen=True)
-class Resized:
-    """What was written of one file."""
+def line(out: Path, done: Resized) -> str:
+    facts = f"{done.modules} modules, {written_facts(out)}, {error_line(done.report)}"
+    return f"{plain(str(out))}: {facts}"
 
-    modules: int
-    report: Report
-    written: WriteReport
 
-    def line(self, out: Path) -> str:
-        facts = f"{self.modules} modules, {written_facts(out)}, {error_line(self.report)}"
-        return f"{plain(str(out))}: {facts}"
-
-    def to_json(self, out: Path) -> dict[str, Any]:
-        facts = written_facts(out).to_json()
-        return {"path": str(out), "modules": self.modules, **facts, **report_json(self.report)}
+def to_json(out: Path, done: Resized) -> dict[str, Any]:
+    facts = written_facts(out).to_json()
+    return {"path": str(out), "modules": done.modules, **facts, **report_json(done.report)}
 
 
 def report_line(report: Report) -> str:

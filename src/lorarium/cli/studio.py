@@ -8,7 +8,7 @@ import webbrowser
 import click
 
 from lorarium.cli.common import library_option, quiet_flag
-from lorarium.errors import need_packages
+from lorarium.errors import LorariumError, need_packages, quoted
 from lorarium.library import Library
 
 PORT = 7861
@@ -26,6 +26,16 @@ PORT = 7861
 @click.option(
     "--token", envvar="LORARIUM_TOKEN", help="Needed by whoever connects. [default: made by --host]"
 )
+@click.option(
+    "--read-token", envvar="LORARIUM_READ_TOKEN", help="For programs that may only look at things."
+)
+@click.option(
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="FAMILY=WHERE",
+    help="A base model to draw with, as `render --base` takes it.",
+)
 @click.option("--no-browser", is_flag=True, help="Do not open a browser.")
 @quiet_flag
 def command(
@@ -34,6 +44,8 @@ def command(
     host: str,
     port: int,
     token: str | None,
+    read_token: str | None,
+    bases: tuple[str, ...],
     no_browser: bool,
     quiet: bool,
 ) -> None:
@@ -45,14 +57,16 @@ def command(
     \b
     lorarium studio loras/
     lorarium studio
+    lorarium studio loras/ --base sdxl=models/sdxl
     """
     need_packages("`lorarium studio`", ("fastapi", "uvicorn", "PIL"), "studio")
     from lorarium.studio.serving import is_loopback, listen, make_server, rules_for
 
+    at_hand = dict(map(_base, bases))
     listener = listen(host, port)
     port = listener.getsockname()[1]
-    rules = rules_for(host, port, token)
-    server = make_server(Library(library), folders, rules)
+    rules = rules_for(host, port, token, read_token)
+    server = make_server(Library(library), folders, rules, bases=at_hand)
     name = "localhost" if host in ("127.0.0.1", "::1") else f"[{host}]" if ":" in host else host
     address = f"http://{name}:{port}/"
     if not quiet:
@@ -64,3 +78,14 @@ def command(
     if not no_browser:
         threading.Timer(0.8, webbrowser.open, [address]).start()
     server.run([listener])
+
+
+def _base(text: str) -> tuple[str, str]:
+    """A family and what to open for it."""
+    from lorarium.formats.families import FAMILIES
+
+    family, equals, where = text.partition("=")
+    if not equals or not where or family not in FAMILIES:
+        what = f"--base wants FAMILY=WHERE, not {quoted(text)}"
+        raise LorariumError(what, hint=f"a family is one of {', '.join(FAMILIES)}")
+    return family, where

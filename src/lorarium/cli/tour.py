@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -36,8 +37,14 @@ RAIN = {"modelspec.title": "rain", "modelspec.trigger_phrase": "in heavy rain"}
 @click.option(
     "-o", "--out", default="lorarium-tour", show_default=True, metavar="DIR", help="Where."
 )
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Steps of its training: fewer take less time and show less.  [default: the recipe's]",
+)
 @force_flag
-def command(out: str, force: bool) -> None:
+def command(out: str, steps: int | None, force: bool) -> None:
     """See everything work: files read, compared, converted, merged, resized, and refused; then the
     drawn world, a LoRA trained on an artist that its base has never seen, its relatives in the
     sample library, individuals drawn in that style, and a LoRA made at once.
@@ -50,12 +57,12 @@ def command(out: str, force: bool) -> None:
     # everything below is the tour's own once its folder is, so it is written with force
     folder = check_target(out, force=force, folder=True)
     folder.mkdir(parents=True, exist_ok=True)
-    walk(folder)
+    walk(folder, steps)
     click.echo(f"\nThe files are in {folder}.")
 
 
-def walk(folder: Path) -> None:
-    for title, stop in STOPS:
+def walk(folder: Path, steps: int | None = None) -> None:
+    for title, stop in stops(steps):
         click.echo(click.style(f"\n── {title} " + "─" * max(0, 60 - len(title)), bold=True))
         stop(folder)
 
@@ -144,8 +151,9 @@ def read(folder: Path, name: str) -> Adapter:
     return formats.read(folder / f"{name}.safetensors")
 
 
-def live(folder: Path) -> None:
+def live(folder: Path, steps: int | None = None) -> None:
     try:
+        from lorarium.training.recipe import Recipe
         from lorarium.training.tour import world_tour
     except ImportError as missing:
         click.echo(str(missing_extra(f"this needs {missing.name}", "torch")))
@@ -155,6 +163,7 @@ def live(folder: Path) -> None:
     with bar("training", silent=not sys.stderr.isatty()) as show:
         toured = world_tour(
             folder,
+            recipe=Recipe(steps=steps) if steps else None,
             say=click.echo,
             force=True,
             progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
@@ -177,15 +186,16 @@ def at_once(folder: Path) -> None:
         click.echo(str(missing))
 
 
-STOPS: tuple[tuple[str, Callable[[Path], None]], ...] = (
-    ("lorarium inspect: what is in a file", look),
-    ("lorarium convert: another dialect, the same weights", convert),
-    ("lorarium merge: two files into one", combine),
-    ("lorarium resize: smaller, with the error told", shrink),
-    ("a library: what is the same, what was made of what", collect),
-    ("broken files are one sentence", refuse),
-    ("the drawn world, and a LoRA trained before your eyes", live),
-    ("lorarium synth: a LoRA from three pictures, without training", at_once),
-    ("its relatives among adapters that others trained", relatives),
-    ("an individual in that style: the two merged", together),
-)
+def stops(steps: int | None = None) -> tuple[tuple[str, Callable[[Path], None]], ...]:
+    return (
+        ("lorarium inspect: what is in a file", look),
+        ("lorarium convert: another dialect, the same weights", convert),
+        ("lorarium merge: two files into one", combine),
+        ("lorarium resize: smaller, with the error told", shrink),
+        ("a library: what is the same, what was made of what", collect),
+        ("broken files are one sentence", refuse),
+        ("the drawn world, and a LoRA trained before your eyes", partial(live, steps=steps)),
+        ("lorarium synth: a LoRA from three pictures, without training", at_once),
+        ("its relatives among adapters that others trained", relatives),
+        ("an individual in that style: the two merged", together),
+    )

@@ -33,7 +33,7 @@ def _of(judge: Judge, aspect: Aspect, trials: Trials) -> dict[str, Any]:
     for m, references in enumerate(trials.references):
         mates = np.flatnonzero(trials.group == trials.group[m])
         # the next of the group: as near as strangers come
-        other = mates[(list(mates).index(m) + 1) % len(mates)]
+        other = mates[(mates.tolist().index(m) + 1) % len(mates)]
         asked = np.concatenate([trials.queries[m], trials.queries[other]])
         passes = judge.margins(aspect, asked, references) >= 0
         true.append(passes[:QUERIES])

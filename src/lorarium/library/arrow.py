@@ -1,13 +1,14 @@
 """pyarrow without pandas, which it would import at its first conversion: half a second for nothing.
 
 pyarrow asks once whether pandas is there. It is told no; whoever has data frames later, or wants
-some, is served all the same.
+some, is served all the same. Its functions on columns come with the first of them that is used.
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -28,3 +29,18 @@ def settle() -> None:
         pa.array([])
     finally:
         sys.meta_path.remove(_Hidden)  # type: ignore[arg-type]
+
+
+class _Compute:
+    """`pyarrow.compute`, whose import makes a function for each of hundreds."""
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(importlib.import_module("pyarrow.compute"), name)
+        setattr(self, name, value)
+        return value
+
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+else:
+    pc = _Compute()

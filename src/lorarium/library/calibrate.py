@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any, Protocol
@@ -92,7 +92,7 @@ class Near(Protocol):
     def vectors(self) -> Mapping[str, Array]: ...
 
 
-Search = Callable[[Array, int], Near]
+Search = Callable[[Sequence[Array], int], Iterable[Near]]  # of each of several vectors
 
 
 def neighbours(near: Near, count: int) -> list[int]:
@@ -107,7 +107,7 @@ def around(near: Near, count: int) -> Array:
 
 def calibrate(sample: Iterable[Array], count: int, nearest: Search, glance: Search) -> Calibration:
     """From unit vectors of some of the library's `count` adapters, looked at one by one; `nearest`
-    is its search, and `glance` a faster one that need not be exact."""
+    is its search for several, and `glance` a faster one that need not be exact."""
     best_scores, standings = [], []
     left_out: list[Array] = []
     total, seen = np.zeros(1), 0
@@ -115,15 +115,18 @@ def calibrate(sample: Iterable[Array], count: int, nearest: Search, glance: Sear
         total, seen = total + vector, seen + 1
         if len(left_out) < LEFT_OUT:
             left_out.append(vector)
-    for vector in left_out:
-        near = nearest(vector, AROUND_QUERY + TWINS)
+    around_each, firsts = [], []  # scores with neighbours; the vector of the first of them
+    for near in nearest(left_out, AROUND_QUERY + TWINS):
         others = neighbours(near, AROUND_QUERY)
         ours = near.scores[others]
         best_scores.append(float(ours[0]) if others else COPY)
         if others:
-            first = near.vectors[near.ids[others[0]]]
-            theirs = around(glance(first, AROUND_FOUND + TWINS), AROUND_FOUND)
-            standings.append(float(standing(ours[:1], ours, theirs[None])[0]))
+            around_each.append(ours)
+            firsts.append(near.vectors[near.ids[others[0]]].copy())  # a part holds the whole
+    glances = glance(firsts, AROUND_FOUND + TWINS)
+    for ours, near in zip(around_each, glances, strict=True):
+        theirs = around(near, AROUND_FOUND)
+        standings.append(float(standing(ours[:1], ours, theirs[None])[0]))
     ordered = np.sort(np.array(best_scores)), np.sort(np.array(standings or [COPY]))
     return Calibration(count, *ordered, (total / seen).astype(np.float32))
 

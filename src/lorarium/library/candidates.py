@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lorarium.adapter import Array
+from lorarium.library.arrow import pc
 from lorarium.library.compare import NEAR_COSINE
 from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import BUILT_IN

@@ -15,8 +15,10 @@ import numpy as np
 from lorarium.adapter import Array
 from lorarium.errors import one_line
 from lorarium.library.calibrate import chance
-from lorarium.library.snapshot import WHOLE, Snapshot
+from lorarium.library.family_space import WHOLE
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import for_adapters
+from lorarium.library.where import Mask
 
 LARGEST = 20_000  # adapters that are clustered together; others join the nearest of them
 DIRECT, COORDINATES = 5_000, 256  # more of them are clustered after a PCA to so many coordinates
@@ -44,7 +46,9 @@ class Cluster:
         }
 
 
-def clusters(snapshot: Snapshot, where: str | None = None, *, min_size: int = 3) -> list[Cluster]:
+def clusters(
+    snapshot: Snapshot, where: str | Mask | None = None, *, min_size: int = 3
+) -> list[Cluster]:
     """All clusters of at least `min_size` contents, the largest first, without what is in none."""
     allowed = snapshot.allowed(where)
     all_clusters = []

@@ -29,21 +29,20 @@ class Equations:
         self.modules = target.sample()
         self._own = [_required(target.factor(m)) for m in self.modules]
         self._own_rank = _mean_rank(self._own)
-        self._seen = [[_seen(own, own)] for own in self._own]
-        self._factors: list[list[Factor | None]] = []
+        self._factors: list[list[Factor | None]] = []  # None too where the matrices differ
         self._ranks: list[float] = []
+        self._energies: list[float] = []
         self._grams = np.zeros((len(self.modules), 0, 0))
 
     def extend(self, candidates: Sequence[Factored]) -> None:
         for candidate in candidates:
             factors = [candidate.factor(m) for m in self.modules]
-            self._factors.append(factors)
             self._ranks.append(_mean_rank(factors))
-            for own, factor, seen in zip(self._own, factors, self._seen, strict=True):
-                fits = factor is not None and len(factor.U) == len(own.U)
-                fits = fits and factor is not None and len(factor.V) == len(own.V)
-                seen.append(_seen(own, factor) if fits and factor else np.zeros(0))
-        self._grams = np.stack([_gram(rows) for rows in self._seen])
+            self._energies.append(sum(f.energy for f in factors if f is not None))
+            pairs = zip(self._own, factors, strict=True)
+            self._factors.append([f if f is not None and own.fits(f) else None for own, f in pairs])
+        # what is seen is as large as the factors and made anew each time, module by module
+        self._grams = np.stack([self._gram(m) for m in range(len(self.modules))])
 
     @property
     def grams(self) -> Array:
@@ -63,7 +62,7 @@ class Equations:
 
     def share(self, index: int) -> float:
         """The energy of a candidate in these modules, in units of the target's."""
-        return sum(f.energy for f in self._factors[index] if f is not None) / self.energy
+        return self._energies[index] / self.energy
 
     def rank(self, index: int) -> float:
         """The mean rank of a candidate; that of the target for -1."""
@@ -124,7 +123,16 @@ class Equations:
         return inside / energy if energy else 0.0, np.array(weights), np.array(flaws)
 
     def _at(self, index: int, module: int) -> Factor | None:
-        return self._factors[index][module] if self._seen[module][index + 1].size else None
+        return self._factors[index][module]
+
+    def _gram(self, module: int) -> Array:
+        """Inner products of what is seen of all in one module."""
+        own = self._own[module]
+        rows = [_seen(own, own), *(_seen(own, f[module]) for f in self._factors)]
+        stacked = np.zeros((len(rows), max(row.size for row in rows)))
+        for place, row in enumerate(rows):
+            stacked[place, : row.size] = row
+        return stacked @ stacked.T
 
 
 class Solution(NamedTuple):
@@ -166,18 +174,15 @@ def _mean_rank(factors: Sequence[Factor | None]) -> float:
     return float(np.mean(ranks)) if ranks else 0.0
 
 
-def _seen(own: Factor, factor: Factor) -> Array:
+def _seen(own: Factor, factor: Factor | None) -> Array:
     """Uᵀ D, and of (D V) what U leaves: all that is not outside both spaces."""
-    across = own.U.T @ factor.U
-    left = across @ factor.X.T
-    right = (factor.U - own.U @ across) @ (factor.X.T @ own.V)
+    if factor is None:
+        return np.zeros(0)
+    U, theirs, X = own.U, factor.U, factor.X
+    across = U.T @ theirs
+    left = across @ X.T
+    right = (theirs - U @ across) @ (X.T @ own.V)
     return np.concatenate([left.reshape(-1), right.reshape(-1)])
-
-
-def _gram(rows: Sequence[Array]) -> Array:
-    size = max(row.size for row in rows)
-    stacked = np.stack([row if row.size else np.zeros(size) for row in rows])
-    return stacked @ stacked.T
 
 
 def _directions(bases: Sequence[Array], others: Sequence[Array]) -> int:

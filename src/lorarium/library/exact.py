@@ -12,6 +12,7 @@ from lorarium.adapter import Array
 
 AT_ONCE = 2**24  # coordinates that are compared in full anyway: a few milliseconds
 ROWS = 2**12  # that are looked at together, where all are
+STANDING_FOR_ALL = 1000  # vectors whose mean is taken for that of all
 SCREENED = 2000  # candidates of the screening for up to a hundred results
 GLANCED = 300  # where a few near ones will do, be they the nearest or not
 
@@ -26,14 +27,11 @@ class Exact:
             self._full = vectors.astype(np.float32, copy=False)
             return
         n = len(vectors)
-        self._middle = vectors[:: max(1, n // 1000)].astype(np.float32).mean(axis=0)
+        step = max(1, n // STANDING_FOR_ALL)
         # vectors that all lean to one side would otherwise share most signs
-        middle = self._middle.astype(vectors.dtype)
-        padded = np.zeros((n, -(-vectors.shape[1] // 64) * 8), np.uint8)
-        for i in range(0, n, ROWS):
-            signs = np.packbits(vectors[i : i + ROWS] > middle, axis=1)
-            padded[i : i + ROWS, : signs.shape[1]] = signs
-        self._signs = np.ascontiguousarray(padded.view(np.uint64).T)
+        self._middle = vectors[::step].astype(np.float32).mean(axis=0)
+        parts = [packed_signs(vectors[i : i + ROWS], self._middle) for i in range(0, n, ROWS)]
+        self._signs = np.ascontiguousarray(np.concatenate(parts).T)
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -59,21 +57,30 @@ class Exact:
         scores = self.scores(query, rows)
         if rows is None:
             rows = np.arange(len(self))
-        best = np.argsort(-scores, kind="stable") if len(rows) <= k else _top(scores, k)
+        best = best_rows(scores, k)
         return rows[best], scores[best]
 
     def _screen(self, query: Array, count: int, rows: Array | None) -> Array:
-        signs = np.zeros(8 * len(self._signs), np.uint8)
-        packed = np.packbits(query > self._middle)
-        signs[: len(packed)] = packed
         distance = np.zeros(len(self), np.uint16)
-        for column, word in zip(self._signs, signs.view(np.uint64), strict=True):
+        signs = packed_signs(query[None], self._middle)[0]
+        for column, word in zip(self._signs, signs, strict=True):
             distance += np.bitwise_count(column ^ word)
         if rows is None:
             return np.argpartition(distance, count)[:count]
         return rows[np.argpartition(distance[rows], count)[:count]]
 
 
-def _top(scores: Array, k: int) -> Array:
+def packed_signs(vectors: Array, middle: Array) -> Array:
+    """On which side of the middle the coordinates of vectors (n, d) are, as (n, d / 64) words."""
+    signs = np.packbits(vectors > middle.astype(vectors.dtype), axis=1)
+    padded = np.zeros((len(vectors), -(-vectors.shape[1] // 64) * 8), np.uint8)
+    padded[:, : signs.shape[1]] = signs
+    return padded.view(np.uint64)
+
+
+def best_rows(scores: Array, k: int) -> Array:
+    """The `k` best, or all, best first."""
+    if len(scores) <= k:
+        return np.argsort(-scores, kind="stable")
     best = np.argpartition(-scores, k)[:k]
     return best[np.argsort(-scores[best], kind="stable")]

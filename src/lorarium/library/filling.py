@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Array
-from lorarium.library.calibrate import ROW, TABLE, calibrate, to_row
-from lorarium.library.snapshot import FamilySpace, Snapshot
+from lorarium.library.calibrate import ROW, TABLE, Calibration, calibrate, to_row
+from lorarium.library.family_space import FamilySpace
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import (
     APPROXIMATE,
     BATCH,
@@ -29,11 +30,7 @@ def fill(store: Store, encoders: Mapping[str, VectorSpace], done: Callable[[int]
     names = store.names()
     if FILES not in names:
         return
-    rows = store.read(FILES, ["id", "family", "described"], places=True).to_pydict()
-    places_of_family: dict[str, dict[str, int]] = {}  # of the sketch of each content
-    for id, family, described, place in zip(*rows.values(), strict=True):
-        if described:
-            places_of_family.setdefault(family, {}).setdefault(id, place)
+    places_of_family = read_places(store)
     current = {e.table(family) for e in encoders.values() for family in places_of_family}
     for name in names - {FILES}:
         if name.partition(".")[0] in encoders and name not in current:
@@ -42,6 +39,16 @@ def fill(store: Store, encoders: Mapping[str, VectorSpace], done: Callable[[int]
     for family, places in places_of_family.items():
         changed |= _fill_family(store, encoders, family, places, done)
     calibrate_spaces(store, encoders, places_of_family, changed)
+
+
+def read_places(store: Store) -> dict[str, dict[str, int]]:
+    """By family and content, where its sketch lies."""
+    places_of_family: dict[str, dict[str, int]] = {}
+    for batch in store.each(FILES, ["id", "family", "described"], places=True):
+        for id, family, described, place in zip(*batch.to_pydict().values(), strict=True):
+            if described:
+                places_of_family.setdefault(family, {}).setdefault(id, place)
+    return places_of_family
 
 
 def _fill_family(
@@ -54,24 +61,28 @@ def _fill_family(
     """Each sketch that is missing anywhere is read once; returns the tables that changed."""
     names = store.names()
     spaces = {e.table(family): e for e in encoders.values() if e.knows(family)}
-    have: dict[str, set[str]] = {}
+    lacking: dict[str, frozenset[str]] = {}  # by content, the spaces that it is not in
     changed = set()
     for name in spaces:
-        have[name] = set(store.read(name, ["id"])["id"].to_pylist()) if name in names else set()
-        if stale := sorted(have[name] - places.keys()):
+        have = set(store.read(name, ["id"])["id"].to_pylist()) if name in names else set()
+        if stale := sorted(have - places.keys()):
             store.remove(name, "id", stale)
             changed.add(name)
-    missing = sorted(set().union(*(places.keys() - known for known in have.values())))
+        together: dict[frozenset[str], frozenset[str]] = {}  # one for all that lack the same
+        for id in places.keys() - have:
+            before = lacking.get(id, frozenset())
+            lacking[id] = together.setdefault(before, before | {name})
+    missing = sorted(lacking)
     for some in batches(missing, BATCH):
         vectors_by_space: dict[str, dict[str, Array]] = {name: {} for name in spaces}
         sketches = read_sketches(store, {id: places[id] for id in some})
         for group in batches(sketches, TOGETHER):
             for name, encoder in spaces.items():
-                lacking = [(id, sketch) for id, sketch in group if id not in have[name]]
-                shorts = encoder.shorts([sketch for _, sketch in lacking]) if lacking else []
-                for (id, _), short in zip(lacking, shorts, strict=True):
+                chosen = [(id, sketch) for id, sketch in group if name in lacking[id]]
+                shorts = encoder.shorts([sketch for _, sketch in chosen]) if chosen else []
+                for (id, _), short in zip(chosen, shorts, strict=True):
                     if short is not None:
-                        vectors_by_space[name][id] = short
+                        vectors_by_space[name][id] = short.astype(np.float16)
         for name, vectors in vectors_by_space.items():
             if vectors:
                 store.put(name, "id", vector_table(list(vectors), np.stack([*vectors.values()])))
@@ -85,26 +96,35 @@ def _fill_family(
 
 
 def calibrate_spaces(
-    store: Store, encoders: Mapping[str, VectorSpace], families: Iterable[str], changed: set[str]
+    store: Store,
+    encoders: Mapping[str, VectorSpace],
+    places_of_family: Mapping[str, Mapping[str, int]],
+    changed: set[str],
 ) -> None:
     """What is near in each space, where it may have changed."""
     snapshot = Snapshot(store, encoders)
     rows = []
-    for family in families:
+    for family, places in places_of_family.items():
+        snapshot.sketch_places = places
         for encoder in encoders.values():
             name = encoder.table(family)
             if name not in changed and name in snapshot.calibrations:
                 continue
             if name in snapshot.tables:
-                # not kept by the snapshot: its vectors go when the next space is looked at
+                # not kept by the snapshot: what it holds goes when the next space is looked at
                 space = FamilySpace(snapshot, encoder, family)
                 old = snapshot.calibrations.get(name)
                 if old is None or abs(space.count - old.count) > DRIFT * old.count:
-                    known = calibrate(space.sample(), space.count, space.nearest, space.glance)
+                    known = _calibrate(space)
                     rows.append(to_row(name, known))
     if rows:
         store.put(TABLE, "name", pa.Table.from_pylist(rows, ROW))
         store.tidy(TABLE)
+
+
+def _calibrate(space: FamilySpace) -> Calibration:
+    nearest, glance = space.nearest_of_each, space.glance_of_each
+    return calibrate(space.sample(), space.count, nearest, glance)
 
 
 def vector_table(ids: Sequence[str], vectors: Array) -> pa.Table:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from lorarium.errors import LorariumError
 from lorarium.library import folder as place
 from lorarium.library.filling import fill
+from lorarium.library.lance_memory import share_arenas
 from lorarium.library.pool import Died, run, run_on_ray
 from lorarium.library.rows import died_row, read_row, readers
 from lorarium.library.scan import Entry, Known, Plan, Signature, plan, scan, suffix_of
@@ -67,32 +68,13 @@ def index(
 ) -> Indexed:
     """Bring the library up to date with the folders; `only` leaves files for a later run."""
     started = time.perf_counter()
-    report = Indexed()
+    share_arenas()
     with place.writing(store.home):
         store.refresh()
         store.widen(FILES, SCHEMA)
-        listing = scan(folders)
-        known = read_known(store)
-        by_suffix = readers()
-        todo = plan(listing, known, folders, by_suffix)
-        _need_files(folders, listing.entries, todo)
-        todo.read = [entry for entry in todo.read if only(entry)]
-        report.closed = listing.closed
-        report.unchanged = todo.unchanged
-        if todo.moved:
-            _move(store, todo)
-            report.moved = len(todo.moved)
-        gone_ids = _ids(store, [row.key for row in todo.gone])
-        for rows in _read(todo.read, by_suffix, workers, ray, progress):
-            store.put(FILES, "key", pa.Table.from_pylist(rows, SCHEMA))
-            for row in rows:
-                _count(report, row, todo, gone_ids)
-        if todo.gone:
-            store.remove(FILES, "key", [row.key for row in todo.gone])
-            report.gone = len(todo.gone) - (report.moved - len(todo.moved))
-        if todo.read or todo.gone or todo.moved:
-            store.tidy(FILES)
-        fill(store, encoders, lambda n: progress(len(todo.read), len(todo.read), "vectors"))
+        work = functools.partial(_read, workers=workers, ray=ray, progress=progress)
+        report, count = _bring_files(store, folders, work, only)
+        fill(store, encoders, lambda n: progress(count, count, "vectors"))
         store.write_mapped_tables()
         TextIndex(store).write()
     report.bad.sort()
@@ -100,16 +82,46 @@ def index(
     return report
 
 
-def read_known(store: Store) -> dict[str, Known]:
-    """What the library knows of each file, by the key of its path."""
+def _bring_files(
+    store: Store,
+    folders: Sequence[Path | RemotePath],
+    work: Callable[[list[Entry], dict[str, str]], Iterator[list[dict[str, Any]]]],
+    only: Callable[[Entry], bool],
+) -> tuple[Indexed, int]:
+    """The table of files as the folders are now, with how many were read; what was found in them
+    is let go with this."""
+    report = Indexed()
+    listing = scan(folders)
+    by_suffix = readers()
+    todo = plan(listing, each_known(store), folders, by_suffix)
+    _need_files(folders, listing.entries, todo)
+    todo.read = [entry for entry in todo.read if only(entry)]
+    report.closed = listing.closed
+    report.unchanged = todo.unchanged
+    if todo.moved:
+        _move(store, todo)
+        report.moved = len(todo.moved)
+    gone_ids = _ids(store, [row.key for row in todo.gone])
+    for rows in work(todo.read, by_suffix):
+        store.put(FILES, "key", pa.Table.from_pylist(rows, SCHEMA))
+        for row in rows:
+            _count(report, row, todo, gone_ids)
+    if todo.gone:
+        store.remove(FILES, "key", [row.key for row in todo.gone])
+        report.gone = len(todo.gone) - (report.moved - len(todo.moved))
+    if todo.read or todo.gone or todo.moved:
+        store.tidy(FILES)
+    return report, len(todo.read)
+
+
+def each_known(store: Store) -> Iterator[Known]:
+    """What the library knows of each file."""
     if FILES not in store.names():
-        return {}
-    columns = store.read(FILES, ["key", "path", "reader", *SIGNATURE]).to_pydict()
-    known = {}
-    for i, key in enumerate(columns["key"]):
-        state = Signature(*(columns[name][i] for name in SIGNATURE))
-        known[key] = Known(key, columns["path"][i], state, columns["reader"][i])
-    return known
+        return
+    for batch in store.each(FILES, ["key", "path", "reader", *SIGNATURE]):
+        for row in batch.to_pylist():
+            state = Signature(*(row[name] for name in SIGNATURE))
+            yield Known(row["key"], row["path"], state, row["reader"])
 
 
 def _need_files(folders: Sequence[Path | RemotePath], entries: Sequence[Entry], todo: Plan) -> None:

@@ -13,7 +13,7 @@ import filecmp
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -54,7 +54,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(path.name + PART)
         lines = [json.dumps({"moves": [[move.home, move.away] for move in moves]})]
-        with open(beside, "x", encoding="utf-8") as file:
+        with open(beside, "w", encoding="utf-8") as file:  # one that a kill left is written over
             file.write("\n".join(lines) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -96,21 +96,24 @@ class Journal:
                 places.append(HOME if here else AWAY if there else GONE)
         return places
 
-    def apply(self) -> Iterator[tuple[Move, str]]:
-        """Move what is at home away; each move with what stood against it, or nothing."""
-        yield from self._move(AWAY)
+    def apply(self, only: Collection[int] | None = None) -> Iterator[tuple[Move, str]]:
+        """Move what is at home away (of `only` these moves); each with what stood against it, or
+        nothing."""
+        yield from self._move(AWAY, only)
 
     def undo(self) -> Iterator[tuple[Move, str]]:
         """Move what is away home, the last first."""
         yield from self._move(HOME)
 
-    def _move(self, to: Place) -> Iterator[tuple[Move, str]]:
+    def _move(self, to: Place, only: Collection[int] | None = None) -> Iterator[tuple[Move, str]]:
         moves, places = self.moves(), self.places()
         order = range(len(moves)) if to == AWAY else reversed(range(len(moves)))
         logged = self.logged_places()
         with open(self.path, "ab") as file:
             file.write(b"\n")  # ends a line that was cut short
             for number in order:
+                if only is not None and number not in only:
+                    continue
                 move = moves[number]
                 if places[number] == GONE:
                     yield move, "it is in neither place any more"

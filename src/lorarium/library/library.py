@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lorarium.library.spaces import VectorSpace
     from lorarium.library.tidy import OnMove, Tidied
     from lorarium.library.tidy_plan import Plan
+    from lorarium.library.where import Mask
 
 PathLike = str | os.PathLike[str]
 
@@ -133,7 +134,7 @@ class Library:
         self,
         *queries: Query | Adapter | PathLike,
         k: int = 10,
-        where: str | None = None,
+        where: str | Mask | None = None,
         space: str = "",
         relate: bool = False,
     ) -> Answer:
@@ -158,11 +159,14 @@ class Library:
 
         return duplicates(self.snapshot, where)
 
-    def tidy_plan(self) -> Plan:
-        """Copies, cuts, dead, broken and misnamed files, to look at; see `tidy_plan`."""
-        from lorarium.library.tidy_plan import make_plan
+    def tidy_plan(self, *, program: str = "", pattern: str = "") -> Plan:
+        """Copies, cuts, dead, broken and misnamed files, to look at; see `tidy_items`.
 
-        return make_plan(self.snapshot)
+        >>> library.tidy_plan(program="comfyui", pattern="{title} r{rank}")  # doctest: +SKIP
+        """
+        from lorarium.library.tidy_items import make_plan
+
+        return make_plan(self.snapshot, program=program, pattern=pattern)
 
     def tidy(self, plan: Plan, on_move: OnMove = lambda path, problem: None) -> Tidied:
         """Move what is chosen in a plan to the trash, to be taken back by `untidy`."""

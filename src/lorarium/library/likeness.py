@@ -17,8 +17,9 @@ from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError, quoted
 from lorarium.library.answer import Match
 from lorarium.library.calibrate import AROUND_FOUND, AROUND_QUERY, TWINS, around, chance
+from lorarium.library.family_space import FamilySpace, Near
 from lorarium.library.query import Kind, Query
-from lorarium.library.snapshot import FamilySpace, Near, Snapshot
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import VectorSpace, for_adapters, for_kinds, unit
 from lorarium.library.subject import subject
 from lorarium.pictures import picture_files

@@ -104,7 +104,7 @@ def _merge(origins: Origins | None) -> Merge | None:
             o.share,
             o.verdict,
             o.said_by_file,
-            tuple(m.path for m in o.files[1:]),
+            tuple(sorted(m.path for m in o.files[1:])),
             tuple(m.path for m in o.instead),
         )
         for o in sorted(origins.origins, key=lambda o: -o.share)

@@ -14,6 +14,9 @@ from lorarium.library.possible import COUNTS
 
 LEAST = 0.04  # cosine with a merge of what went into it
 CHILDREN = 40  # candidates that may be merges of this one
+# of a file within what it went into: truncation leaves more of what counts, chance hardly as much,
+# however small the files are whose sketches come near each other
+INSIDE = 0.02
 ONE_RATIO = 0.02  # by how much the weights of a whole may differ for it to be a part
 
 
@@ -36,6 +39,9 @@ def find_children(
     certain = [o for o in own.origins if o.verdict != UNKNOWN] if own is not None else []
     made_of = {m.path for o in certain for m in o.files}  # others may be either
     for cosine, member in able[:CHILDREN]:
+        alike = cosine - searcher.members.common(member) >= COUNTS
+        if not alike and not _may_hold(searcher, member, asked):
+            continue
         theirs = searcher.origins(member)
         if theirs is None:
             continue
@@ -44,14 +50,17 @@ def find_children(
             children.append(_parent(member.path, same[0]))
         elif (part := _as_a_part(own, theirs)) is not None:
             children.append(_parent(member.path, part))
-        elif (
-            _is_open(theirs)
-            and member.path not in made_of
-            and cosine - searcher.members.common(member) >= COUNTS
-        ):
+        elif alike and member.path not in made_of and _is_open(theirs):
             unknown = Origin((), None, -math.inf, math.inf, cosine**2, UNKNOWN)
             children.append(_parent(member.path, unknown))
     return children
+
+
+def _may_hold(searcher: Searcher, member: Member, asked: Member) -> bool:
+    """Whether a part of one file may lie in another, by the weights of both alone: to find all that
+    went into a file takes a hundred times as long."""
+    whole, part = (searcher.members.factored(m) for m in (member, asked))
+    return whole is None or part is None or part.share_inside(whole) >= INSIDE
 
 
 def _is_open(theirs: Origins) -> bool:

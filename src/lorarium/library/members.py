@@ -8,25 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from lorarium import formats
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
+from lorarium.library.arrow import pc
 from lorarium.library.calibrate import FEWEST
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, Relation, Weights, compare
 from lorarium.library.factored import Factored
+from lorarium.library.family_space import FamilySpace
 from lorarium.library.held import HeldWeights
 from lorarium.library.member_sketches import MemberSketch, MemberSketches, member_sketch
 from lorarium.library.recent import Recent
 from lorarium.library.schema import SIGNATURE
-from lorarium.library.snapshot import FamilySpace, Snapshot
+from lorarium.library.snapshot import Snapshot
 from lorarium.library.spaces import BUILT_IN, unit
 
 SCREENED = 2000  # adapters nearest in either sense, by weights and by their start, that are seen
 SKETCHES = 3 * SCREENED  # that are held: those around one file, and around one of them
 ONE_SIZE = 0.08  # by how much a sketch may miss the energy that a cut has in common with its whole
-KEPT = 64  # files whose factors are kept
+KEPT, NUMBERS = 64, 2**26  # files whose factors are kept, and what these hold: 256 MB
 NEIGHBOURHOODS, COPIES, RELATIONS = 4, 4000, 100_000  # answers that are remembered
 # what descent asks of a row; words and tags are most of it and are left in the table
 COLUMNS = (
@@ -144,6 +145,8 @@ class Members:
             if weights is None:
                 return None
             self._factored[key] = Factored(weights.adapter)
+            while sum(known.numbers for known in self._factored.values()) > NUMBERS:
+                self._factored.popitem(last=False)
         return self._factored[key]
 
     def common(self, member: Member) -> float:

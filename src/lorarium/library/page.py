@@ -22,6 +22,7 @@ from lorarium.library.clusters import clusters, family_vectors
 from lorarium.library.layout import places, squares
 from lorarium.library.map_names import cluster_names
 from lorarium.library.snapshot import Snapshot
+from lorarium.library.where import Mask
 
 TEXTS = ("cluster", "tag", "family", "dialect", "kind", "dtype", "tool", "base", "author", "folder")
 NUMBERS = ("rank", "modules", "norm", "steps", "size")
@@ -80,9 +81,14 @@ def draw(
     return Drawn(str(out), len(points.rows), counts, points.layout)
 
 
-def gather(snapshot: Snapshot, where: str | None, seed: int, marked: Sequence[Path] = ()) -> Points:
-    """Lay out every family and collect what is shown about each content."""
+def gather(
+    snapshot: Snapshot, where: str | Mask | None, seed: int, marked: Sequence[Path] = ()
+) -> Points:
+    """Lay out every family and collect the facts of each content, those of a file that passes."""
     allowed = snapshot.allowed(where)
+    visible = None
+    if where is not None:
+        visible = set(snapshot.files["key"].filter(snapshot.mask(where)).to_pylist())
     marks = {str(path.resolve()) for path in marked}
     cluster_of = {path: c.name for c in clusters(snapshot, where) for path in c.paths}
     layouts = []
@@ -96,7 +102,9 @@ def gather(snapshot: Snapshot, where: str | None, seed: int, marked: Sequence[Pa
     rows: list[dict[str, Any]] = []
     xy, panels = [], []
     for (family, ids, unit, _), (x, y, side) in zip(layouts, corners, strict=True):
-        rows += [_row(files, marks) for files in snapshot.rows(ids) if files]
+        for of_content in snapshot.rows(ids):
+            passing = [row for row in of_content if visible is None or row["key"] in visible]
+            rows += [_row(passing, marks)] if passing else []
         xy.append(np.array([x, y]) + side * unit)
         panels.append((family, len(ids), x, y, side))
     for mark in sorted(marks - {row["marked"] for row in rows}):

@@ -14,6 +14,7 @@ from lorarium.library.parents import UNKNOWN
 
 MOST = 40  # of the nearest that are looked at
 COUNTS = 0.12  # cosine with a possible parent: strangers have less in common
+SAME = 0.01  # by which cosines with two copies differ at most
 CHANCE = 0.02  # cosine that two strangers may have
 ALONE = 0.3  # cosine with the only possible parent
 ONE_START = 0.9  # cosine on the input side of files of one run
@@ -29,6 +30,7 @@ def possible_origins(
     """Trainings come near their own run and what was made of them. What comes near several
     that have nothing in common, to one of another form, or to a merge that it is no parent of,
     was made of something; of what cannot be told."""
+    able = [m for m in able if abs(asked.cosine(m)) >= COUNTS - SAME]  # of many, the few that count
     units = np.stack([m.unit for m in able]) if able else np.zeros((0, 1))
     near = np.abs(units @ asked.unit) if able else np.zeros(0)
     trained, merged = [], []

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -174,36 +175,50 @@ def signature(path: Path, names: Iterable[str] | None = None) -> Signature | Non
             continue
         digest.update(repr((name, other.st_size, other.st_mtime_ns)).encode("utf-8", "replace"))
     return Signature(
-        state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino, digest.hexdigest()
+        state.st_size,
+        state.st_mtime_ns,
+        state.st_ctime_ns,
+        state.st_ino,
+        sys.intern(digest.hexdigest()),  # nearly all files have nothing beside them
     )
 
 
 def plan(
     scanned: Scan,
-    known: Mapping[str, Known],
+    known: Iterable[Known],
     folders: Iterable[Path | RemotePath],
     readers: Mapping[str, str],
 ) -> Plan:
-    """Sort what is found into unchanged, moved and to be read; `readers` by suffix, see `rows`."""
+    """Sort what is found into unchanged, moved and to be read; `readers` by suffix, see `rows`.
+
+    What is known is looked at once, and only what has gone is kept of it.
+    """
     changes = Plan()
     here = {entry.key: entry for entry in scanned.entries}
     roots = [str(f if isinstance(f, RemotePath) else f.resolve()) for f in folders]
-    for old in known.values():
+    unchanged: set[str] = set()
+    for old in known:
+        now = here.get(old.key)
+        if now is not None:
+            reader = readers[suffix_of(now.path)]
+            if old.signature == now.signature and old.reader == reader:
+                unchanged.add(old.key)
+            else:
+                changes.changed.add(old.key)
+            continue
         covered = any(_below(old.path, root) for root in roots)
         hidden = any(_below(old.path, folder) for folder in scanned.closed)
-        if covered and not hidden and old.key not in here:
+        if covered and not hidden:
             changes.gone.append(old)
+    changes.unchanged = len(unchanged)
     lost = {row.signature.place: row for row in changes.gone}
     for key, entry in here.items():
-        row = known.get(key)
-        reader = readers[suffix_of(entry.path)]
-        if row is not None:
-            if row.signature == entry.signature and row.reader == reader:
-                changes.unchanged += 1
-            else:
-                changes.read.append(entry)
-                changes.changed.add(key)
+        if key in unchanged:
             continue
+        if key in changes.changed:
+            changes.read.append(entry)
+            continue
+        reader = readers[suffix_of(entry.path)]
         moved = lost.get(entry.signature.place)
         if moved and moved.reader == reader and moved.signature.beside == entry.signature.beside:
             changes.moved.append((lost.pop(entry.signature.place), entry))

@@ -13,16 +13,16 @@ from dataclasses import replace
 from sqlite3 import Connection
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lorarium.errors import LorariumError
 from lorarium.library.answer import Answer, Match
+from lorarium.library.arrow import pc
 from lorarium.library.box import Box, read_box
 from lorarium.library.likeness import WEIGHTS, Direction, closeness, direction, matched, related
 from lorarium.library.query import Query
 from lorarium.library.snapshot import Snapshot
 from lorarium.library.text_search import CLOSE, Hit, Hits, find_texts, ids_without, other_files
-from lorarium.library.where import Mask, all_of
+from lorarium.library.where import Mask, all_of, as_mask
 from lorarium.library.where import where as parse_where
 
 HITS = 200  # files with the words that are compared by weights too
@@ -33,7 +33,7 @@ def search(
     queries: Sequence[Query],
     *,
     k: int = 10,
-    where: str | None = None,
+    where: str | Mask | None = None,
     space: str = "",
     relate: bool = False,
 ) -> Answer:
@@ -43,7 +43,7 @@ def search(
     """
     boxes = [read_box(str(q.content)) for q in queries if q.kind == "words"]
     box = sum(boxes, Box())
-    masks = [parse_where(where)] if where is not None else []
+    masks = [as_mask(where)] if where is not None else []
     others = [q for q in queries if q.kind != "words"]
     spoken = [Query("words", one.spoken) for one in boxes if one.spoken]
     if not others and not spoken:

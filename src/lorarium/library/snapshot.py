@@ -5,172 +5,20 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
 import pyarrow as pa
 
-from lorarium.adapter import Array
 from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
-from lorarium.library.exact import GLANCED, SCREENED, Exact
+from lorarium.library.family_space import FamilySpace
 from lorarium.library.file_rows import read_files
 from lorarium.library.schema import FACTS
-from lorarium.library.spaces import (
-    APPROXIMATE,
-    AT_ONCE,
-    FILES,
-    FINE,
-    TOGETHER,
-    VectorSpace,
-    batches,
-    decode_sketch,
-)
-from lorarium.library.store import PLACE, VECTOR, Store, vectors_of
+from lorarium.library.spaces import AT_ONCE, FILES, VectorSpace, batches, decode_sketch
+from lorarium.library.store import PLACE, Store
 from lorarium.library.text_index import TextIndex
-from lorarium.library.where import Mask
-from lorarium.library.where import where as parse
-
-SAMPLE = 1000  # adapters that stand for all of a space
-WHOLE = 1000  # adapters up to which all are compared in full
-
-
-@dataclass(frozen=True)
-class Near:
-    """Ids and cosines, best first, and the full vectors behind them."""
-
-    ids: list[str]
-    scores: Array
-    vectors: Mapping[str, Array]
-
-
-class FamilySpace:
-    """The vectors of one family under one encoder: ids and unit vectors in the same order."""
-
-    def __init__(self, snapshot: Snapshot, encoder: VectorSpace, family: str) -> None:
-        self.snapshot, self.encoder = snapshot, encoder
-        self.name = encoder.table(family)
-        self.count = snapshot.store.count(self.name)
-        self.large = self.count >= APPROXIMATE
-
-    @functools.cached_property
-    def ids(self) -> list[str]:
-        return self.snapshot.store.read(self.name, ["id"])["id"].to_pylist()
-
-    @functools.cached_property
-    def stored(self) -> VectorTable:
-        """All stored vectors."""
-        ids, vectors = self.snapshot.store.vectors(self.name, "id")
-        return VectorTable(ids, Exact(vectors))
-
-    @functools.cached_property
-    def in_full(self) -> VectorTable:
-        """All full vectors."""
-        ids: list[str] = []
-        vectors = np.zeros((0, 0), np.float32)
-        for id, vector in self.each_full(self.ids):
-            if not ids:
-                vectors = np.empty((self.count, vector.size), np.float32)
-            vectors[len(ids)] = vector
-            ids.append(id)
-        return VectorTable(ids, Exact(vectors[: len(ids)]))
-
-    @property
-    def calibration(self) -> Calibration | None:
-        return self.snapshot.calibrations.get(self.name)
-
-    @functools.cached_property
-    def longer(self) -> bool:
-        """Whether full vectors are longer than the stored ones."""
-        stored = self.snapshot.store.pick(self.name, "id", self.ids[:1], [VECTOR])
-        size = matrix(stored).shape[1]
-        return any(vector.size > size for vector in self.full(self.ids[:1]).values())
-
-    def sample(self) -> Iterator[Array]:
-        """Full vectors of some adapters, or of all of a small space, in an order at random."""
-        ids = sorted(self.ids)
-        order = np.random.default_rng(len(ids)).permutation(len(ids))[:SAMPLE]
-        chosen = [ids[i] for i in order]
-        if self.longer:
-            yield from (vector for _, vector in self.each_full(chosen))
-        else:
-            yield from self._vectors(chosen).values()
-
-    def full(self, ids: Sequence[str]) -> dict[str, Array]:
-        """The vectors of some adapters in full, from their sketches."""
-        return dict(self.each_full(ids))
-
-    def each_full(self, ids: Sequence[str]) -> Iterator[tuple[str, Array]]:
-        for some in batches(self.snapshot.each_sketch(ids), TOGETHER):
-            vectors = self.encoder.fulls([sketch for _, sketch in some])
-            for (id, _), vector in zip(some, vectors, strict=True):
-                if vector is not None:
-                    yield id, vector
-
-    def nearest(self, query: Array, k: int, allowed: set[str] | None = None) -> Near:
-        """The `k` nearest to a full vector."""
-        near = self._roughly(query, max(k, FINE) if self.longer else k, allowed, SCREENED)
-        ids, scores = near.ids, near.scores
-        if self.longer and self.count <= WHOLE:
-            return Near(ids[:k], scores[:k], self.in_full.vectors(ids[:k]))
-        if not self.longer:
-            return Near(ids, scores, self._vectors(ids))
-        full = self.full(ids)
-        ids = [id for id in ids if id in full]
-        scores = np.array([full[id] @ query for id in ids], np.float32)
-        order = np.argsort(-scores, kind="stable")[:k]
-        return Near([ids[i] for i in order], scores[order], full)
-
-    def screened(self, query: Array, k: int) -> list[str]:
-        """Ids of the `k` nearest to a full vector, as far as stored vectors tell."""
-        return self._roughly(query, k, None, SCREENED).ids
-
-    def glance(self, query: Array, k: int) -> Near:
-        """Some of the nearest, fast."""
-        return self._roughly(query, k, None, GLANCED)
-
-    def _roughly(self, query: Array, k: int, allowed: set[str] | None, screened: int) -> Near:
-        """The nearest by stored vectors alone, without vectors; in full in a small space."""
-        if self.longer and self.count <= WHOLE:
-            return Near(*self.in_full.nearest(query, k, allowed), {})
-        short = self.encoder.short(query)
-        if short is None:
-            return Near([], np.zeros(0, np.float32), {})
-        if self.large and allowed is None:
-            return Near(*self.snapshot.store.nearest(self.name, "id", short, k), {})
-        return Near(*self.stored.nearest(short, k, allowed, screened), {})
-
-    def _vectors(self, ids: Sequence[str]) -> dict[str, Array]:
-        if not self.large:
-            return self.stored.vectors(ids)
-        rows = self.snapshot.store.pick(self.name, "id", ids, ["id", VECTOR])
-        return dict(zip(rows["id"].to_pylist(), matrix(rows).astype(np.float32), strict=True))
-
-
-class VectorTable:
-    """Vectors in memory, by id."""
-
-    def __init__(self, ids: list[str], exact: Exact) -> None:
-        self.ids, self.exact = ids, exact
-        self.position = {id: i for i, id in enumerate(ids)}
-
-    def nearest(
-        self, query: Array, k: int, allowed: set[str] | None, screened: int = SCREENED
-    ) -> tuple[list[str], Array]:
-        mask = None if allowed is None else np.array([id in allowed for id in self.ids], bool)
-        rows, scores = self.exact.nearest(query, k, mask, screened)
-        return [self.ids[row] for row in rows], scores
-
-    def vectors(self, ids: Sequence[str]) -> dict[str, Array]:
-        rows = self.exact.vectors[[self.position[id] for id in ids]].astype(np.float32)
-        return dict(zip(ids, rows, strict=True))
-
-
-def matrix(table: pa.Table) -> Array:
-    """The vectors of a table (n, d), in half precision."""
-    return vectors_of(table[VECTOR])
+from lorarium.library.where import Mask, as_mask
 
 
 class Snapshot:
@@ -224,8 +72,7 @@ class Snapshot:
         return Counter(family for family, described in pairs if described)
 
     def mask(self, where: str | Mask) -> pa.Array:
-        mask = parse(where) if isinstance(where, str) else where
-        return pa.array(mask(self.files))
+        return pa.array(as_mask(where)(self.files))
 
     def allowed(self, where: str | Mask | None) -> set[str] | None:
         """The contents that a filter lets through."""
@@ -278,12 +125,19 @@ class Snapshot:
             if sketch is not None:
                 yield id, sketch
 
+    @functools.cached_property
+    def sketch_places(self) -> Mapping[str, int]:
+        """Where the sketch of each content lies in the table of files."""
+        columns = self._files.select(["id", PLACE])
+        rows = [rows[0] for rows in self.of_content.values()]
+        places = columns[PLACE].take(pa.array(rows, pa.int64())).to_pylist()
+        return dict(zip(self.of_content, places, strict=True))
+
     def sketch_bytes(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """As they are stored, a few at a time."""
-        known = (id for id in dict.fromkeys(ids) if id in self.of_content)
+        known = (id for id in dict.fromkeys(ids) if id in self.sketch_places)
         for some in batches(known, AT_ONCE):
-            rows = pa.array([self.of_content[id][0] for id in some], pa.int64())
-            places = self._files[PLACE].take(rows).to_pylist()
+            places = [self.sketch_places[id] for id in some]
             column = self.store.at(FILES, places, ["sketch"])["sketch"]
             for id, data in zip(some, column, strict=True):
                 if data.is_valid:

@@ -7,11 +7,10 @@ What was written as a mapped table and not written to since is read without Lanc
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import pyarrow as pa
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
+from lorarium.library import lance_memory
 from lorarium.library.folder import STORE, damaged
 from lorarium.library.lease import BucketFolder
 from lorarium.library.mapped_tables import MOST_ROWS, MappedTables
@@ -28,6 +28,7 @@ from lorarium.remote import RemotePath
 
 OLD = timedelta(hours=1)  # versions that a reader may still hold are left alone
 CHUNK = 1000
+ROWS = 4096  # that are looked at together, where all are
 SAFE = re.compile(r"[0-9a-f]+")
 VECTOR = "vector"
 SUFFIX = ".lance"
@@ -128,6 +129,17 @@ class Store:
             query = self._open(name).search().select(list(columns)).limit(None)
             return (query.with_row_id(True) if places else query).to_arrow()
 
+    def each(
+        self, name: str, columns: Sequence[str], *, places: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """The same, some rows at a time."""
+        if self._mapped_table(name) is not None:
+            yield from self.read(name, columns, places=places).to_batches(ROWS)
+            return
+        with self._guarded():
+            query = self._open(name).search().select(list(columns)).limit(None)
+            yield from (query.with_row_id(True) if places else query).to_batches(ROWS)
+
     def vectors(self, name: str, key: str) -> tuple[list[str], Array]:
         """All names of rows and their vectors (n, d), in half precision; mapped where they can be,
         else held once."""
@@ -199,7 +211,7 @@ class Store:
         """Merge small pieces, bring indexes up to date, forget versions nobody reads any more."""
         with self._guarded():
             self._writing(name).optimize(cleanup_older_than=OLD)
-        _give_back_memory()
+        lance_memory.give_back()
 
     def make_index(self, name: str) -> None:
         """An approximate index over `vector` by cosine, unless there is one."""
@@ -219,6 +231,7 @@ class Store:
 
     def _connect(self) -> Any:
         if self._connection is None:
+            lance_memory.read_less_ahead()
             import lancedb
 
             self._connection = lancedb.connect(**_address(self.home))
@@ -243,13 +256,6 @@ class Store:
                 what = f"the library cannot be written ({reason})"
                 raise LorariumError(what, where=str(self.home)) from None
             raise damaged(self.home, reason) from None
-
-
-def _give_back_memory() -> None:
-    """What LanceDB's threads have freed; glibc keeps it for each of them, as much as a table holds
-    that was merged."""
-    with suppress(OSError, AttributeError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _address(home: Path | RemotePath) -> dict[str, Any]:

@@ -17,15 +17,17 @@ import sqlite3
 import tempfile
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import Any
 
-from lorarium.library.file_rows import read_files
+import pyarrow as pa
+
+from lorarium.library.file_rows import each_file, read_files
 from lorarium.library.schema import FACTS, SIGNATURE
 from lorarium.library.spaces import FILES
-from lorarium.library.store import Store
+from lorarium.library.store import ROWS, Store
 from lorarium.library.terms import joined_terms, split_terms, whole_words
 from lorarium.remote import RemotePath
 
@@ -33,6 +35,7 @@ NAME, VERSION = "words.sqlite", 1
 # what is kept of a file, as columns of terms; the last are those of `TOGETHER` as joined terms
 FIELDS = ("name", "title", "words", "tags", "folder", "base", "author", "about")
 TOGETHER = ("name", "title", "words", "tags", "author")
+STATE = ("reader", *SIGNATURE)  # what tells whether a file was read again
 FOLDERS = 3  # the last parts of a folder's path
 MANY = 0.3  # of the files changed: a new index is made rather than this one changed
 WAIT, HOUR = 10.0, 3600.0  # seconds: for another writer; until what is left lying is rubbish
@@ -107,26 +110,35 @@ def update(store: Store, path: Path) -> None:
     """Bring the index at `path` up to the store's present state."""
     fresh = Store(store.home)  # which sees what has been written since `store` was opened
     state = fresh.state(FILES)  # looked at first: what is read is no older than it
-    columns = fresh.read(FILES, ["key", "reader", *SIGNATURE]).to_pydict()
-    keys = columns.pop("key")
-    states = {key: _digest(values) for key, *values in zip(keys, *columns.values(), strict=True)}
     connection = _connect(path)
     if connection is not None:
         with closing(connection):
-            known = dict(connection.execute("SELECT key, state FROM docs"))
-            gone = [key for key in known if key not in states]
-            changed = [key for key, digest in states.items() if known.get(key) != digest]
-            if len(gone) + len(changed) <= MANY * len(states) + 100:
+            gone, changed, total = _differences(connection, fresh)
+            if len(gone) + len(changed) <= MANY * total + 100:
                 with connection:
                     connection.execute("BEGIN IMMEDIATE")
-                    _remove(connection, [*gone, *(key for key in changed if key in known)])
-                    _add(connection, fresh, changed, states)
+                    _remove(connection, gone)
+                    _add(connection, read_files(fresh, changed).to_batches(ROWS))
                     _seal(connection, state)
                 return
-    _build(fresh, path, states, state)
+    _build(fresh, path, state)
 
 
-def _build(store: Store, path: Path, states: dict[str, str], state: str) -> None:
+def _differences(connection: sqlite3.Connection, store: Store) -> tuple[list[str], list[str], int]:
+    """Keys of what is to be taken out and of what is to be put in, and how many the store has."""
+    known = dict(connection.execute("SELECT key, state FROM docs"))
+    gone, changed, total = [], [], 0
+    for batch in store.each(FILES, ["key", *STATE]):
+        for row in batch.to_pylist():
+            total += 1
+            key, there = row["key"], row["key"] in known
+            if known.pop(key, None) != _digest(row):
+                changed.append(key)
+                gone += [key] if there else []
+    return [*gone, *known], changed, total
+
+
+def _build(store: Store, path: Path, state: str) -> None:
     """Beside it, then in its place: whoever has the old one open goes on with it."""
     for left in path.parent.glob(f".{path.name}.*"):  # by a kill
         if left.stat().st_mtime < time.time() - HOUR:
@@ -141,7 +153,7 @@ def _build(store: Store, path: Path, states: dict[str, str], state: str) -> None
             connection.executescript(TABLES)
             connection.execute("BEGIN")
             connection.execute("INSERT INTO about VALUES ('version', ?)", (str(VERSION),))
-            _add(connection, store, None, states)
+            _add(connection, each_file(store))
             _seal(connection, state)
             connection.execute("COMMIT")
             for table in ("texts", "spelled"):
@@ -168,18 +180,13 @@ def _connect(path: Path, state: str | None = None) -> sqlite3.Connection | None:
     return connection if fine else None
 
 
-def _add(
-    connection: sqlite3.Connection,
-    store: Store,
-    keys: Sequence[str] | None,
-    states: dict[str, str],
-) -> None:
-    """The rows of some files, or of all."""
+def _add(connection: sqlite3.Connection, batches: Iterable[pa.RecordBatch]) -> None:
+    """The rows of files."""
     numbers = connection.execute("SELECT coalesce(max(number), 0) FROM docs").fetchone()[0]
-    for number, row in enumerate(_rows(store, keys), numbers + 1):
-        key = row["key"]
+    rows = (row for batch in batches for row in batch.to_pylist())
+    for number, row in enumerate(rows, numbers + 1):
         facts = json.dumps({name: row[name] for name in FACTS}, ensure_ascii=False)
-        doc = (number, key, states.get(key, ""), row["id"], facts)
+        doc = (number, row["key"], _digest(row), row["id"], facts)
         added = connection.execute("INSERT OR IGNORE INTO docs VALUES (?, ?, ?, ?, ?)", doc)
         if not added.rowcount:  # nothing keeps a store from naming two rows alike
             continue
@@ -187,11 +194,6 @@ def _add(
         marks = ", ".join("?" * (len(texts) + 1))
         names = f"rowid, {', '.join(FIELDS)}, joined"
         connection.execute(f"INSERT INTO texts({names}) VALUES ({marks})", (number, *texts))
-
-
-def _rows(store: Store, keys: Sequence[str] | None) -> Iterable[dict[str, Any]]:
-    for batch in read_files(store, keys).to_batches(2000):
-        yield from batch.to_pylist()
 
 
 def terms_by_field(row: dict[str, Any]) -> list[list[str]]:
@@ -233,5 +235,6 @@ def _seal(connection: sqlite3.Connection, state: str) -> None:
     connection.execute("INSERT OR REPLACE INTO about VALUES ('state', ?)", (state,))
 
 
-def _digest(values: Sequence[Any]) -> str:
+def _digest(row: Mapping[str, Any]) -> str:
+    values = [row[name] for name in STATE]
     return hashlib.blake2b(repr(values).encode("utf-8", "replace"), digest_size=12).hexdigest()

@@ -1,7 +1,6 @@
-"""What could be put in order in a collection, as a plan to look at and to change.
+"""A plan of what could be put in order in a collection: something to look at and to change.
 
-Copies are to go, and what is dead or broken; what was cut down is in the plan and goes only when
-chosen; files whose suffix is not that of their content are renamed.
+Its items are found by `tidy_items` and carried out by `tidy`.
 """
 
 from __future__ import annotations
@@ -9,38 +8,37 @@ from __future__ import annotations
 import json
 import os
 import stat
-import time
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from lorarium.errors import LorariumError
 from lorarium.formats import peft
-from lorarium.formats.container import load, write_atomically
-from lorarium.formats.header import LORA_SUFFIXES, TORCH_SUFFIXES, sniff
+from lorarium.formats.container import write_atomically
+from lorarium.formats.header import LORA_SUFFIXES
 from lorarium.formats.inspection.sidecars import DESCRIPTIONS, PICTURES
+from lorarium.formats.programs import PROGRAMS
 from lorarium.library.compare import CUT
 from lorarium.library.copies import COPIES
-from lorarium.library.duplicates import duplicates
 from lorarium.library.scan import signature
 from lorarium.library.schema import SIGNATURE
-from lorarium.library.snapshot import Snapshot
 
 PLAN = "tidy.json"  # in the library's folder
 KIND = "tidy-plan"
 DEAD, BROKEN, MISNAMED = "dead", "broken", "wrong suffix"
-REASONS = (*COPIES, CUT, DEAD, BROKEN, MISNAMED)
-DEAD_CODES = {"zero-adapter", "empty"}
-POINTER = b"version https://git-lfs"
+CONVERTED, RENAMED = "other dialect", "other name"  # only where they are asked for
+REASONS = (*COPIES, CUT, DEAD, BROKEN, MISNAMED, CONVERTED, RENAMED)
+WITH_TARGET = (MISNAMED, CONVERTED, RENAMED)
 Row = Mapping[str, Any]
 State = tuple[int, int, int]  # size, time of the last change of the content, inode
 
 
 @dataclass(frozen=True)
 class Item:
-    """One file of a plan: it goes to the trash with what belongs to it (`beside`), or is renamed
-    (`to`). `chosen` is for whoever looks at the plan."""
+    """One file of a plan: it goes to the trash with what belongs to it (`beside`), is renamed with
+    it (`to`), or a conversion of it for a `program` takes its place. `chosen` is for whoever looks
+    at the plan."""
 
     why: str  # one of REASONS
     path: str
@@ -52,6 +50,7 @@ class Item:
     keeper: str = ""
     keeper_state: State = (0, 0, 0)
     beside: tuple[str, ...] = ()
+    program: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,97 +93,21 @@ class Plan:
 
 
 def _item(entry: Mapping[str, Any]) -> Item:
-    texts = ("why", "path", "reason", "to", "keeper")
+    entry = {"program": "", **entry}
+    texts = ("why", "path", "reason", "to", "keeper", "program")
     if not isinstance(entry["chosen"], bool) or any(not isinstance(entry[t], str) for t in texts):
         raise ValueError("an item has values of other types")
-    if entry["why"] not in REASONS or bool(entry["to"]) != (entry["why"] == MISNAMED):
+    if entry["why"] not in REASONS or bool(entry["to"]) != (entry["why"] in WITH_TARGET):
         raise ValueError("an item says why or whereto in no known way")
+    if (entry["program"] in PROGRAMS) != (entry["why"] == CONVERTED):
+        raise ValueError("an item names a program in no known way")
     states = [tuple(int(number) for number in entry[s]) for s in ("state", "keeper_state")]
     beside = tuple(str(path) for path in entry["beside"])
     known = {**entry, "state": states[0], "keeper_state": states[1], "beside": beside}
     return Item(**known)
 
 
-def make_plan(snapshot: Snapshot) -> Plan:
-    """What could be put in order in a library as it was indexed last."""
-    made = time.time_ns()
-    rows = {row["path"]: row for row in snapshot.files.to_pylist()}
-    items: dict[str, Item] = {}
-    for group in duplicates(snapshot):
-        if group.name not in (*COPIES, CUT):
-            continue
-        for copy in group.copies:
-            keeper = copy.source or group.keeper
-            if not _is_as_indexed(rows[keeper]):
-                continue
-            says = ", ".join(copy.changes)
-            reason = f"of {keeper} ({says}), kept: {group.reason}"
-            item = _trash(group.name, rows[copy.path], reason, group.name in COPIES)
-            if item is not None and copy.path not in items:
-                state = _state_of(rows[keeper])
-                items[copy.path] = replace(item, keeper=keeper, keeper_state=state)
-    for path, row in rows.items():
-        if path in items:
-            continue
-        extra = _useless(row) or _misnamed(row)
-        if extra is not None:
-            items[path] = extra
-    ordered = sorted(items.values(), key=lambda item: (REASONS.index(item.why), item.path))
-    return Plan(tuple(_links_win_nothing(ordered)), made)
-
-
-def _links_win_nothing(items: Iterable[Item]) -> Iterable[Item]:
-    """A second name of a file that stays takes no room."""
-    for item in items:
-        yield replace(item, bytes_to_win=0) if item.state == item.keeper_state else item
-
-
-def _trash(why: str, row: Row, reason: str, chosen: bool) -> Item | None:
-    path = Path(row["path"])
-    if not _is_plain(path) or not _is_as_indexed(row):
-        return None
-    state = _state_of(row)
-    return Item(why, row["path"], reason, row["size"], chosen, state, beside=_beside(path))
-
-
-def _useless(row: Row) -> Item | None:
-    if dead := DEAD_CODES & set(row["health"]):
-        words = "every weight change is zero" if "zero-adapter" in dead else "no weight change"
-        return _trash(DEAD, row, words, True)
-    if not row["error"] or not _is_plain(Path(row["path"])):
-        return None
-    path = Path(row["path"])
-    if path.suffix.lower() in TORCH_SUFFIXES:
-        return None  # whether it is broken is for torch to say
-    try:
-        load(path)
-    except LorariumError as error:
-        with open(path, "rb") as file:
-            head = file.read(len(POINTER))
-        # part of a checkout, or a torch file, about which torch and its owner know more
-        other = head == POINTER or head.startswith((b"PK", b"\x80"))
-        return _trash(BROKEN, row, error.what, not other)
-    except OSError:
-        return None
-    return None  # whole, but nothing for this library
-
-
-def _misnamed(row: Row) -> Item | None:
-    """A safetensors file under the name of a torch file, which some programs then run."""
-    path = Path(row["path"])
-    try:
-        torch_name = path.suffix.lower() in TORCH_SUFFIXES and _is_plain(path)
-        if not torch_name or sniff(path) != "safetensors":
-            return None
-    except (LorariumError, OSError):
-        return None
-    target = path.with_suffix(".safetensors")
-    free = not os.path.lexists(target)
-    reason = "it is a safetensors file" + ("" if free else ", but that name is taken")
-    return Item(MISNAMED, row["path"], reason, 0, free, _state_of(row), to=str(target))
-
-
-def _beside(path: Path) -> tuple[str, ...]:
+def files_beside(path: Path) -> tuple[str, ...]:
     """What belongs to a file alone: descriptions and previews of its name, a PEFT configuration."""
     stem = path.name.removesuffix(path.suffix)
     names = [stem + end for end in (*DESCRIPTIONS, *PICTURES)]
@@ -193,23 +116,23 @@ def _beside(path: Path) -> tuple[str, ...]:
     others = [path.with_name(stem + end) for end in LORA_SUFFIXES if end != path.suffix]
     if any(os.path.lexists(other) for other in others):
         return ()
-    return tuple(str(p) for name in names if _is_plain(p := path.with_name(name)))
+    return tuple(str(p) for name in names if is_plain(p := path.with_name(name)))
 
 
-def _is_as_indexed(row: Row) -> bool:
+def is_as_indexed(row: Row) -> bool:
     """Whether neither a file nor what stands beside it has changed since the library saw it."""
     now = signature(Path(row["path"]))
     return now is not None and all(getattr(now, name) == row[name] for name in SIGNATURE)
 
 
-def _is_plain(path: Path) -> bool:
+def is_plain(path: Path) -> bool:
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
         return False
 
 
-def _state_of(row: Row) -> State:
+def state_of(row: Row) -> State:
     return row["size"], row["modified"], row["inode"]
 
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line, quoted
+from lorarium.library.arrow import pc
 
 NUMBERS = ("size", "modules", "rank", "parameters", "norm", "steps")
 TEXTS = (
@@ -55,6 +55,11 @@ UNITS = {"kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2**10, "mib": 2**20, "gib": 2**
 def where(expression: str) -> Mask:
     """A function from the table of files to a mask of its rows."""
     return _Parser(expression).parse()
+
+
+def as_mask(filter: str | Mask) -> Mask:
+    """A filter that is text, or a mask already."""
+    return where(filter) if isinstance(filter, str) else filter
 
 
 def all_of(masks: Sequence[Mask]) -> Mask:

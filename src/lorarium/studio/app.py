@@ -17,11 +17,11 @@ from starlette.exceptions import HTTPException
 from lorarium import __version__
 from lorarium.errors import LorariumError, file_error, one_line
 from lorarium.studio import changing, reading
-from lorarium.studio.grounds import OutsideError
+from lorarium.studio.allowed import OutsideError
 from lorarium.studio.guard import COOKIE, Rules
-from lorarium.studio.house import House
-from lorarium.studio.jobs import Job, Jobs
+from lorarium.studio.jobs import DONE, FAILED, Job, Jobs
 from lorarium.studio.sending import as_json
+from lorarium.studio.state import StudioState
 
 PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -29,21 +29,24 @@ PAGE = {
     "/app.css": ("app.css", "text/css; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
+TIDYING = ("tidy-apply", "tidy-undo")
+INDEXED = ("index", "sample", *TIDYING)  # jobs that change what the library knows
+WRITING = ("merge", "synth", "convert", "resize", "metadata")  # files that it must still read
 
 
-class Answer(JSONResponse):
+class SafeJSONResponse(JSONResponse):
     def render(self, content: Any) -> bytes:
         return as_json(content)
 
 
-def make_app(house: House, rules: Rules, *, index: bool = True) -> FastAPI:
+def make_app(studio: StudioState, rules: Rules, *, index: bool = True) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        jobs = Jobs(house.home / "jobs", lambda job: _after(app, job))
+        jobs = Jobs(studio.home / "jobs", lambda job: _after(app, job))
         app.state.jobs = jobs
         jobs.start()
-        if index and house.folders:
-            changing.add_index(house, jobs)
+        if index and studio.folders:
+            changing.add_index(studio, jobs)
         yield
         await jobs.stop()
 
@@ -53,9 +56,9 @@ def make_app(house: House, rules: Rules, *, index: bool = True) -> FastAPI:
         docs_url=None,  # it would be fetched from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        default_response_class=Answer,
+        default_response_class=SafeJSONResponse,
     )
-    app.state.house, app.state.rules = house, rules
+    app.state.studio, app.state.rules = studio, rules
     for path in PAGE:
         app.add_api_route(path, page, include_in_schema=False)
     app.add_api_route("/api/login", login, methods=["POST"], include_in_schema=False)
@@ -69,12 +72,14 @@ def make_app(house: House, rules: Rules, *, index: bool = True) -> FastAPI:
 
 
 def _after(app: FastAPI, job: Job) -> None:
-    """What a job wrote is seen; a new file is indexed."""
-    house: House = app.state.house
-    if job["kind"] in ("index", "sample", "tidy-apply", "tidy-undo"):
-        house.refresh()
-    if job["kind"] in ("merge", "synth") and job["state"] == "done":
-        changing.add_index(house, app.state.jobs)
+    """What a job wrote is seen; new files, and what one left half done, are indexed."""
+    studio: StudioState = app.state.studio
+    if job["kind"] in INDEXED:
+        studio.refresh()
+    cut = job["kind"] in TIDYING and job["state"] != DONE
+    written = job["kind"] in WRITING and job["state"] != FAILED
+    if (cut or written) and studio.to_index():
+        changing.add_index(studio, app.state.jobs)
 
 
 def page(request: Request) -> Response:
@@ -89,8 +94,8 @@ async def login(request: Request) -> Response:
     given = (await request.body()).decode("utf-8", "replace").strip()
     if not rules.token or not hmac.compare_digest(given.encode(), rules.token.encode()):
         await asyncio.sleep(0.5)  # guessing is slow
-        return Answer({"error": "that is not the token"}, status_code=401)
-    answer = Answer({"ok": True})
+        return SafeJSONResponse({"error": "that is not the token"}, status_code=401)
+    answer = SafeJSONResponse({"ok": True})
     name = f"{COOKIE}-{rules.port}"
     answer.set_cookie(name, rules.session, httponly=True, samesite="strict", path="/")
     return answer
@@ -99,20 +104,22 @@ async def login(request: Request) -> Response:
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, LorariumError)
     status = 403 if isinstance(error, OutsideError) else 400
-    return Answer({"error": str(error), "hint": error.hint}, status_code=status)
+    return SafeJSONResponse({"error": str(error), "hint": error.hint}, status_code=status)
 
 
 def _not_understood(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(step) for step in first["loc"])
-    return Answer({"error": one_line(f"{place}: {first['msg']}", 300)}, status_code=422)
+    return SafeJSONResponse({"error": one_line(f"{place}: {first['msg']}", 300)}, status_code=422)
 
 
 def _plainly(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return Answer({"error": one_line(str(error.detail), 200)}, status_code=error.status_code)
+    return SafeJSONResponse(
+        {"error": one_line(str(error.detail), 200)}, status_code=error.status_code
+    )
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:
-    return Answer({"error": str(file_error(error))}, status_code=500)
+    return SafeJSONResponse({"error": str(file_error(error))}, status_code=500)

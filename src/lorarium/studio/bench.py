@@ -15,7 +15,7 @@ from lorarium.forecasts.rates import predict_rates, safest
 from lorarium.formats.dialects import TARGETS
 from lorarium.formats.programs import PROGRAMS, ROWS
 from lorarium.mergers import METHODS
-from lorarium.mergers.blocks import FLUX, UNETS, presets
+from lorarium.mergers.blocks import FLUX, UNETS, block_names, block_weights, presets
 
 # the others need a base, prompts, or pictures of their own
 ON_THE_BENCH = (
@@ -45,16 +45,21 @@ def merge_methods() -> dict[str, Any]:
                 "numbers": numbers,
             }
         )
-    blocks = {family: sorted(presets(family)) for family in (*UNETS, *FLUX)}
+    families = (*UNETS, *FLUX)
+    weights = {
+        family: {preset: block_weights(preset, family) for preset in sorted(presets(family))}
+        for family in families
+    }
     return {
         "methods": offered,
         "dialects": list(TARGETS),
         "programs": {p: [f for r in ROWS if r.program == p for f in r.families] for p in PROGRAMS},
-        "presets": blocks,
+        "blocks": {family: block_names(family) for family in families},
+        "presets": weights,
     }
 
 
-def foretell(files: Sequence[Path], weights: Sequence[float]) -> dict[str, Any]:
+def forecast_in_words(files: Sequence[Path], weights: Sequence[float]) -> dict[str, Any]:
     """How the files go together at these weights: in numbers, and in sentences."""
     adapters = [formats.read(path) for path in files]
     weighted = [add([a], [w]) for a, w in zip(adapters, weights, strict=True)]

@@ -1,4 +1,4 @@
-"""What the page shows of one file, of a plan to tidy, and of the ways to merge."""
+"""What the page shows of one file and of a plan to tidy."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from typing import Any
 from lorarium.errors import LorariumError, one_line
 from lorarium.files import exists
 from lorarium.formats.inspection.inspect import inspect_file
-from lorarium.library.journal import AWAY, SUFFIX, Journal
-from lorarium.library.tidy import TRASH, local_folder
+from lorarium.library.tidy import local_folder, runs_away
 from lorarium.library.tidy_plan import PLAN, Plan
-from lorarium.studio.house import House
 from lorarium.studio.shelf import card_row
+from lorarium.studio.state import StudioState
 
 LONGEST_VALUE, MOST_VALUES = 4000, 300
 PROMPT_WORDS = 6
 
 
-def card(house: House, key: str) -> dict[str, Any]:
+def card(studio: StudioState, key: str) -> dict[str, Any]:
     """`inspect`'s facts, what the library knows, notes, and words to copy."""
-    row = house.row(key)
+    row = studio.row(key)
     facts: dict[str, Any] = {"ok": False, "error": row["error"]}
     try:
-        path = house.grounds.file(row["path"])
+        path = studio.allowed.file(row["path"])
         facts = inspect_file(path).to_json()
     except LorariumError as error:
         facts["error"] = str(error)
@@ -38,7 +37,7 @@ def card(house: House, key: str) -> dict[str, Any]:
         "facts": {**facts, "path": None},
         "words": words[:40],
         "prompt": prompt(on_card["name"], words or on_card["words"]),
-        "note": house.notes.of(on_card["content"]),
+        "note": studio.notes.of(on_card["content"]),
     }
 
 
@@ -47,33 +46,33 @@ def prompt(name: str, words: list[str]) -> str:
     return ", ".join([*words[:PROMPT_WORDS], f"<lora:{name}:0.8>"])
 
 
-def tidy_plan(house: House) -> dict[str, Any]:
+def tidy_plan(studio: StudioState) -> dict[str, Any]:
     """The plan as it lies there, and the runs that can be taken back."""
-    home = local_folder(house.library.store)
-    runs = []
-    for path in sorted((home / TRASH).glob("*" + SUFFIX)):
-        journal = Journal(path)
-        away = [place for place in journal.places() if place == AWAY]
-        if away:
-            runs.append({"run": journal.name, "files": len(away)})
+    store = studio.library.store
+    home = local_folder(store)
+    runs = [
+        {"run": run.name, "files": len(run.files)}
+        for run in runs_away(store)
+        if all(map(studio.allowed.has, run.files))
+    ]
     document: dict[str, Any] = {"plan": None, "runs": runs[::-1]}
     if exists(home / PLAN):
         plan = Plan.load(home / PLAN)
         items = []
         for number, item in enumerate(plan.items):
             paths = [p for p in (item.path, item.to, *item.beside) if p]
-            if all(house.grounds.has(path) for path in paths):
+            if all(studio.allowed.has(path) for path in paths):
                 items.append(
                     {
                         "number": number,
                         "why": item.why,
-                        "file": house.shelf.short(item.path),
+                        "file": studio.shelf.short(item.path),
                         "folder": one_line(str(PurePath(item.path).parent)),
                         "reason": one_line(item.reason.removeprefix(f"of {item.keeper} "), 600),
                         "bytes": item.bytes_to_win,
                         "chosen": item.chosen,
                         "to": one_line(PurePath(item.to).name),
-                        "keeper": house.shelf.short(item.keeper) if item.keeper else None,
+                        "keeper": studio.shelf.short(item.keeper) if item.keeper else None,
                         "beside": [one_line(PurePath(p).name) for p in item.beside],
                     }
                 )

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
 
 from lorarium.errors import LorariumError
 from lorarium.formats.target import check_target
@@ -15,102 +14,50 @@ from lorarium.library.tidy import local_folder
 from lorarium.library.tidy_plan import PLAN
 from lorarium.mergers import METHODS
 from lorarium.studio import finding
-from lorarium.studio.bench import ON_THE_BENCH, foretell
-from lorarium.studio.house import House
+from lorarium.studio.allowed import plain_name
+from lorarium.studio.bench import ON_THE_BENCH, forecast_in_words
+from lorarium.studio.bodies import (
+    Batch,
+    Choice,
+    Comparison,
+    Conversion,
+    Darkroom,
+    Drawing,
+    Entries,
+    Key,
+    Merge,
+    Mix,
+    Note,
+    Resizing,
+    Run,
+    Search,
+    Wishes,
+    Writing,
+)
 from lorarium.studio.jobs import Job, Jobs
-from lorarium.studio.shelf import Wanted, card_row
+from lorarium.studio.shelf import ShelfQuery, card_row
+from lorarium.studio.state import StudioState
 
 router = APIRouter()
-Key = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-Upload = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-MOST_WEIGHT = 10.0
 
 
-class Asked(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Note(Asked):
-    note: str = Field(default="", max_length=20_000)
-    tags: list[str] = Field(default=[], max_length=50)
-
-
-class Search(Asked):
-    text: str = Field(default="", max_length=1000)
-    where: str = Field(default="", max_length=1000)
-    keys: list[Key] = Field(default=[], max_length=8)
-    uploads: list[Upload] = Field(default=[], max_length=32)
-    chosen: dict[str, list[str]] = Field(default={}, max_length=8)
-    own: str = Field(default="", max_length=60)
-    count: int = Field(default=60, ge=1, le=200)
-
-
-class Weighted(Asked):
-    key: Key
-    weight: float = Field(default=1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT)
-
-
-class Mix(Asked):
-    inputs: list[Weighted] = Field(min_length=1, max_length=4)
-    method: str = Field(default="sum", max_length=40)
-    numbers: dict[str, float] = Field(default={}, max_length=20)
-    rank: int | Literal["full"] | None = None
-    blocks: str = Field(default="", max_length=200)
-    normalize: bool = False
-
-
-class Merge(Mix):
-    name: str = Field(min_length=1, max_length=120)
-    folder: int = Field(default=0, ge=0)
-    dialect: str = Field(default="", max_length=40)
-    program: str = Field(default="", max_length=40)
-
-
-class Drawing(Mix):
-    prompt: str = Field(min_length=1, max_length=1000)
-    count: int = Field(default=3, ge=1, le=8)
-    steps: int = Field(default=20, ge=1, le=100)
-    seed: Seed = 0
-    alone: bool = True
-
-
-class Darkroom(Asked):
-    uploads: list[Upload] = Field(min_length=1, max_length=100)
-    kind: Literal["style", "subject"] = "style"
-    name: str = Field(min_length=1, max_length=120)
-    folder: int = Field(default=0, ge=0)
-    refine: int = Field(default=0, ge=0, le=2000)
-    prompt: str = Field(default="", max_length=500)
-    seed: Seed = 0
-
-
-class Choice(Asked):
-    made: str = Field(pattern=r"^\d{1,20}$")
-    chosen: list[int] = Field(max_length=100_000)
-
-
-class Run(Asked):
-    run: str = Field(default="", pattern=r"^[0-9-]{0,30}$")
-
-
-def _state(request: Request) -> tuple[House, Jobs]:
-    return request.app.state.house, request.app.state.jobs
+def _studio_and_jobs(request: Request) -> tuple[StudioState, Jobs]:
+    return request.app.state.studio, request.app.state.jobs
 
 
 @router.put("/api/files/{key}/note")
 def put_note(request: Request, key: Key, note: Note) -> dict[str, Any]:
-    house, _ = _state(request)
-    row = card_row(house.row(key))
-    return house.notes.put(row["content"], row["name"], note.note, note.tags)
+    studio, _ = _studio_and_jobs(request)
+    row = card_row(studio.row(key))
+    return studio.notes.put(row["content"], row["name"], note.note, note.tags)
 
 
 @router.post("/api/search")
 def search(request: Request, asked: Search) -> dict[str, Any]:
-    house, _ = _state(request)
-    tagged = house.notes.tagged(asked.own) if asked.own else None
-    wanted = Wanted(asked.text, asked.where, asked.chosen, tagged)
-    return finding.find(house, wanted, asked.keys, asked.uploads, asked.count)
+    studio, _ = _studio_and_jobs(request)
+    tagged = studio.notes.tagged(asked.own) if asked.own else None
+    wanted = ShelfQuery(asked.text, asked.where, asked.chosen, tagged)
+    return finding.find(studio, wanted, asked.keys, asked.uploads, asked.count)
 
 
 @router.post("/api/uploads")
@@ -118,113 +65,171 @@ async def upload(
     request: Request, name: Annotated[str, Query(max_length=200)] = "file"
 ) -> dict[str, Any]:
     """The body is the file."""
-    house, _ = _state(request)
-    return await house.uploads.take(request.stream(), name)
+    studio, _ = _studio_and_jobs(request)
+    return await studio.uploads.take(request.stream(), name)
 
 
 @router.post("/api/forecast")
 def forecast(request: Request, mix: Mix) -> dict[str, Any]:
-    house, _ = _state(request)
-    files = [house.file(item.key) for item in mix.inputs]
-    return foretell(files, [item.weight for item in mix.inputs])
+    studio, _ = _studio_and_jobs(request)
+    files = [studio.file(item.key) for item in mix.inputs]
+    return forecast_in_words(files, [item.weight for item in mix.inputs])
 
 
 @router.post("/api/jobs/index")
 def start_index(request: Request) -> Job:
-    house, jobs = _state(request)
-    if not house.to_index():
+    studio, jobs = _studio_and_jobs(request)
+    if not studio.to_index():
         raise LorariumError("no folder was named", hint="lorarium studio FOLDER")
-    return add_index(house, jobs)
+    return add_index(studio, jobs)
 
 
 @router.post("/api/jobs/sample")
 def start_sample(request: Request) -> Job:
     """Files to try everything on, as `lorarium examples` writes them, beside the library."""
-    house, jobs = _state(request)
-    return jobs.add("sample", "files to try", {**_library(house), "out": str(house.examples)})
+    studio, jobs = _studio_and_jobs(request)
+    return jobs.add("sample", "files to try", {**_library(studio), "out": str(studio.examples)})
 
 
 @router.post("/api/jobs/merge")
 def start_merge(request: Request, mix: Merge) -> Job:
-    house, jobs = _state(request)
-    out = house.grounds.new(f"{mix.name.removesuffix('.safetensors')}.safetensors", mix.folder)
+    studio, jobs = _studio_and_jobs(request)
+    out = studio.allowed.new(f"{mix.name.removesuffix('.safetensors')}.safetensors", mix.folder)
     check_target(out)
-    args = {**_mixed(house, mix), "out": str(out), "dialect": mix.dialect, "program": mix.program}
-    args["folders"] = [str(folder) for folder in house.grounds.folders]
+    args = {**_mixed(studio, mix), **_folders(studio), "out": str(out)}
+    args |= {"dialect": mix.dialect, "program": mix.program}
     return jobs.add("merge", f"merge into {out.name}", args)
 
 
 @router.post("/api/jobs/render")
 def start_render(request: Request, asked: Drawing) -> Job:
-    house, jobs = _state(request)
-    facts = {"prompt": asked.prompt, "count": asked.count, "steps": asked.steps}
-    facts |= {"seed": asked.seed, "alone": asked.alone, "out": str(house.home / "pictures")}
-    facts["name"] = secrets.token_hex(8)
-    return jobs.add("render", f"draw “{asked.prompt}”", {**_mixed(house, asked), **facts})
+    studio, jobs = _studio_and_jobs(request)
+    facts = {**_drawn(studio, asked.inputs[0].key, asked), "alone": asked.alone}
+    return jobs.add("render", f"draw “{asked.prompt}”", {**_mixed(studio, asked), **facts})
+
+
+@router.post("/api/jobs/compare")
+def start_comparison(request: Request, asked: Comparison) -> Job:
+    studio, jobs = _studio_and_jobs(request)
+    files = {"files": [str(studio.file(key)) for key in asked.keys]}
+    args = {**files, **_drawn(studio, asked.keys[0], asked)}
+    return jobs.add("compare", f"draw “{asked.prompt}”", args)
 
 
 @router.post("/api/jobs/synth")
 def start_synth(request: Request, asked: Darkroom) -> Job:
-    house, jobs = _state(request)
-    out = house.grounds.new(f"{asked.name.removesuffix('.safetensors')}.safetensors", asked.folder)
+    studio, jobs = _studio_and_jobs(request)
+    out = studio.allowed.new(f"{asked.name.removesuffix('.safetensors')}.safetensors", asked.folder)
     check_target(out)
     check_target(out.with_suffix(".png"))
-    pictures = [name for name in asked.uploads if house.uploads.kind(name) == "picture"]
+    pictures = [name for name in asked.uploads if studio.uploads.kind(name) == "picture"]
     args = {
-        "pictures": [str(house.uploads.path(name)) for name in pictures],
-        "folders": [str(folder) for folder in house.grounds.folders],
+        "pictures": [str(studio.uploads.path(name)) for name in pictures],
+        **_folders(studio),
         "out": str(out),
         **asked.model_dump(include={"kind", "refine", "prompt", "seed"}),
     }
     return jobs.add("synth", f"make {out.name} of {len(pictures)} pictures", args)
 
 
+@router.post("/api/jobs/convert")
+def start_conversions(request: Request, asked: Conversion) -> Job:
+    studio, jobs = _studio_and_jobs(request)
+    if bool(asked.dialect) == bool(asked.program):
+        raise LorariumError("convert to what?", hint="name a dialect or a program")
+    facts = asked.model_dump(include={"dialect", "program", "dtype"})
+    title = f"convert {len(asked.keys)} files for {asked.program or asked.dialect}"
+    return jobs.add("convert", title, {**_written(studio, asked), **facts})
+
+
+@router.post("/api/jobs/resize")
+def start_resizing(request: Request, asked: Resizing) -> Job:
+    studio, jobs = _studio_and_jobs(request)
+    if (asked.rank is None) == (asked.energy is None):
+        raise LorariumError("how small?", hint="name a rank or a share of the energy")
+    facts = asked.model_dump(include={"rank", "energy", "dtype"})
+    return jobs.add(
+        "resize", f"resize {len(asked.keys)} files", {**_written(studio, asked), **facts}
+    )
+
+
+@router.post("/api/jobs/metadata")
+def start_metadata(request: Request, asked: Entries) -> Job:
+    """In place: only the header of a file is written anew."""
+    studio, jobs = _studio_and_jobs(request)
+    if not asked.put and not asked.remove:
+        raise LorariumError("nothing is to be changed", hint="name entries to put in or take out")
+    args = {**_chosen(studio, asked), **asked.model_dump(include={"put", "remove"})}
+    return jobs.add("metadata", f"change the metadata of {len(asked.keys)} files", args)
+
+
 @router.post("/api/jobs/tidy-plan")
-def start_plan(request: Request) -> Job:
-    house, jobs = _state(request)
-    return jobs.add("tidy-plan", "look for what to tidy", _tidy(house))
+def start_plan(request: Request, asked: Wishes) -> Job:
+    studio, jobs = _studio_and_jobs(request)
+    return jobs.add("tidy-plan", "look for what to tidy", {**_tidy(studio), **asked.model_dump()})
 
 
 @router.post("/api/jobs/tidy-apply")
 def start_apply(request: Request, asked: Choice) -> Job:
-    house, jobs = _state(request)
-    folders = [str(folder) for folder in house.grounds.folders]
-    args = {**_tidy(house), "made": int(asked.made), "chosen": asked.chosen, "folders": folders}
+    studio, jobs = _studio_and_jobs(request)
+    args = {**_tidy(studio), **_folders(studio), "made": int(asked.made), "chosen": asked.chosen}
     return jobs.add("tidy-apply", f"tidy {len(asked.chosen)} files away", args)
 
 
 @router.post("/api/jobs/tidy-undo")
 def start_undo(request: Request, asked: Run) -> Job:
-    house, jobs = _state(request)
-    return jobs.add("tidy-undo", "put back", {**_library(house), "run": asked.run})
+    studio, jobs = _studio_and_jobs(request)
+    args = {**_library(studio), **_folders(studio), "run": asked.run}
+    return jobs.add("tidy-undo", "put back", args)
 
 
 @router.delete("/api/jobs/{name}")
 async def cancel(request: Request, name: str) -> Job:
-    _, jobs = _state(request)
+    _, jobs = _studio_and_jobs(request)
     return await jobs.cancel(name)
 
 
-def add_index(house: House, jobs: Jobs) -> Job:
-    folders = [str(folder) for folder in house.to_index()]
-    return jobs.add("index", "read the folders", {**_library(house), "folders": folders})
+def add_index(studio: StudioState, jobs: Jobs) -> Job:
+    folders = [str(folder) for folder in studio.to_index()]
+    return jobs.add("index", "read the folders", {**_library(studio), "folders": folders})
 
 
-def add_map(house: House, jobs: Jobs) -> Job:
-    folders = [str(folder) for folder in house.grounds.folders] if house.folders else []
-    args = {"out": str(house.home / "map.json"), "state": house.shelf.state, "folders": folders}
-    return jobs.add("map", "lay out the map", {**_library(house), **args})
+def add_map(studio: StudioState, jobs: Jobs) -> Job:
+    folders = [str(folder) for folder in studio.allowed.folders] if studio.folders else []
+    args = {"out": str(studio.home / "map.json"), "state": studio.shelf.state, "folders": folders}
+    return jobs.add("map", "lay out the map", {**_library(studio), **args})
 
 
-def _library(house: House) -> dict[str, Any]:
-    return {"library": str(house.library.folder)}
+def _library(studio: StudioState) -> dict[str, Any]:
+    return {"library": str(studio.library.folder)}
 
 
-def _tidy(house: House) -> dict[str, Any]:
-    return {**_library(house), "plan": str(local_folder(house.library.store) / PLAN)}
+def _folders(studio: StudioState) -> dict[str, Any]:
+    """Where a job may write, which it looks at once more."""
+    return {"folders": [str(folder) for folder in studio.allowed.folders]}
 
 
-def _mixed(house: House, mix: Mix) -> dict[str, Any]:
+def _chosen(studio: StudioState, batch: Batch) -> dict[str, Any]:
+    return {"files": [str(studio.file(key)) for key in batch.keys], **_folders(studio)}
+
+
+def _written(studio: StudioState, asked: Writing) -> dict[str, Any]:
+    plain_name(f"x{asked.ending}")
+    return {**_chosen(studio, asked), "ending": asked.ending}
+
+
+def _drawn(studio: StudioState, key: str, asked: Drawing | Comparison) -> dict[str, Any]:
+    """What is to be drawn, on the base of a file."""
+    facts = asked.model_dump(include={"prompt", "count", "steps", "seed"})
+    facts["base"] = studio.base_for(studio.row(key)["family"])
+    return {**facts, "out": str(studio.home / "pictures"), "name": secrets.token_hex(8)}
+
+
+def _tidy(studio: StudioState) -> dict[str, Any]:
+    return {**_library(studio), "plan": str(local_folder(studio.library.store) / PLAN)}
+
+
+def _mixed(studio: StudioState, mix: Mix) -> dict[str, Any]:
     """The paths and options of a merge; files that may not be seen are refused here."""
     if mix.method not in ON_THE_BENCH:
         raise LorariumError("the bench has no such method", hint=", ".join(ON_THE_BENCH))
@@ -238,5 +243,5 @@ def _mixed(house: House, mix: Mix) -> dict[str, Any]:
         if name not in known or not math.isfinite(value):
             raise LorariumError(f"the method {mix.method} has no number {name!r}")
         options[name] = int(value) if isinstance(known[name], int) else value
-    inputs = [{"path": str(house.file(i.key)), "weight": i.weight} for i in mix.inputs]
+    inputs = [{"path": str(studio.file(i.key)), "weight": i.weight} for i in mix.inputs]
     return {"inputs": inputs, "method": mix.method, "options": options}

@@ -7,32 +7,35 @@ from typing import Any
 
 from lorarium.errors import LorariumError
 from lorarium.library.query import Query
-from lorarium.studio.house import House
-from lorarium.studio.shelf import Wanted
+from lorarium.studio.shelf import ShelfQuery, among
+from lorarium.studio.state import StudioState
 
 
 def find(
-    house: House, wanted: Wanted, keys: Sequence[str], uploads: Sequence[str], count: int
+    studio: StudioState, wanted: ShelfQuery, keys: Sequence[str], uploads: Sequence[str], count: int
 ) -> dict[str, Any]:
     """Cards with `score` and `why`, best first, and what is to be said of the whole answer."""
-    queries = [Query("adapter", house.file(key)) for key in keys]
+    queries = [Query("adapter", studio.file(key)) for key in keys]
     for name in uploads:
-        kind = "adapter" if house.uploads.kind(name) == "adapter" else "pictures"
-        queries.append(Query(kind, house.uploads.path(name)))  # type: ignore[arg-type]
+        kind = "adapter" if studio.uploads.kind(name) == "adapter" else "pictures"
+        queries.append(Query(kind, studio.uploads.path(name)))  # type: ignore[arg-type]
     if wanted.words.strip():
         queries.append(Query("words", wanted.words))
     if not queries:
         raise LorariumError("what should be searched for?", hint="words, a file, a picture")
-    with house.lock:
-        answer = house.library.search(*queries, k=count, where=wanted.where or None)
-    shelf = house.shelf
+    shelf = studio.shelf
     passing = shelf.passing(wanted)
-    rows = [
-        {**card, "score": round(match.score, 4), "why": why_words(match)}
-        for match in answer.matches
-        for card in shelf.rows_of(match.paths)[:1]
-        if card["key"] in passing
-    ]
+    with studio.lock:
+        some = among(passing) if len(passing) < len(studio.library) else None
+        answer = studio.library.search(*queries, k=count, where=some)
+    rows = []
+    for match in answer.matches:
+        copies = [card for card in shelf.rows_of(match.paths) if card["key"] in passing]
+        rows += [
+            {**card, "score": round(match.score, 4), "why": why_words(match)} for card in copies[:1]
+        ]
+    for row in rows:
+        row["own"] = studio.notes.of(row["content"])["tags"]
     return {"rows": rows, "note": note(answer), "family": answer.family, "space": answer.space}
 
 

@@ -30,6 +30,9 @@ SAFE = ("GET", "HEAD")
 MOST_BODY = 1 << 20
 MOST_UPLOAD = 64 << 20
 UPLOADS = "/api/uploads"
+# what the token for reading is not for: in the first stands the token for changes
+NOT_READ = ("/api/session", "/api/events")
+READ_BY_POST = ("/api/search", "/api/forecast")  # questions that are too long for an address
 OPEN = ("/", "/app.js", "/app.css", "/icon.svg", "/api/login")  # nothing of the library in them
 BODY_SECONDS, SEND_SECONDS, UPLOAD_SECONDS = 20.0, 30.0, 120.0
 POLICY = (
@@ -49,11 +52,12 @@ HEADERS = (
 @dataclass(frozen=True)
 class Rules:
     """`names` are hosts that a browser may call us by; any address of numbers too when `token` is
-    set, as rebinding needs a name."""
+    set, as rebinding needs a name. Without a `token` whoever runs programs here may ask."""
 
     port: int
     names: tuple[str, ...] = LOOPBACK
     token: str = ""
+    reading: str = ""  # a token for programs, which may look at things and change nothing
     change: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     session: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
@@ -150,6 +154,11 @@ def check(scope: Scope, rules: Rules) -> None:
     navigates = path == "/" and method in SAFE
     if any(site not in ("same-origin", "none") for site in sites) and not navigates:
         raise Refusal(403, "requests of other sites are refused")
+    if _shows(headers, rules.reading):
+        question = method in SAFE or (method == "POST" and path in READ_BY_POST)
+        if not question or path in NOT_READ:
+            raise Refusal(403, "this token is for reading")
+        return
     if rules.token and path not in OPEN and not _is_known(headers, rules):
         raise Refusal(401, "the access token is needed")
     if method not in SAFE and path != "/api/login":
@@ -160,16 +169,23 @@ def check(scope: Scope, rules: Rules) -> None:
 
 def _is_known(headers: dict[bytes, list[str]], rules: Rules) -> bool:
     """By the token as a program sends it, or by the cookie that `login` gave for it."""
-    for value in headers.get(b"authorization", []):
-        kind, _, token = value.partition(" ")
-        if kind.lower() == "bearer" and _equal(token.strip(), rules.token):
-            return True
+    if _shows(headers, rules.token):
+        return True
     for value in headers.get(b"cookie", []):
         try:
             cookie = SimpleCookie(value).get(f"{COOKIE}-{rules.port}")
         except CookieError:
             continue
         if cookie is not None and _equal(cookie.value, rules.session):
+            return True
+    return False
+
+
+def _shows(headers: dict[bytes, list[str]], token: str) -> bool:
+    """Whether a program sends this token."""
+    for value in headers.get(b"authorization", []):
+        kind, _, sent = value.partition(" ")
+        if token and kind.lower() == "bearer" and _equal(sent.strip(), token):
             return True
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
@@ -14,6 +15,7 @@ from lorarium.formats.target import write_atomically
 from lorarium.library import Library
 from lorarium.library.page import Points, gather
 from lorarium.library.scan import key_of
+from lorarium.library.where import Mask
 from lorarium.studio.sending import as_json
 
 COLORS = ("cluster", "family", "folder", "tag", "kind", "tool", "base")
@@ -24,15 +26,16 @@ OUTLIERS = 0.002  # of a family's points at each edge; they do not set its scale
 
 def write_map(library: Library, out: Path, state: str, folders: Sequence[str]) -> dict[str, Any]:
     """Lay out all contents that may be seen; `state` names what of the library this shows."""
-    where = " or ".join(f"path ~ {_quoted(folder)}" for folder in folders) or None
-    points = gather(library.snapshot, where, 0)
+    points = gather(library.snapshot, inside(folders) if folders else None, 0)
     document = {"state": state, **columns(points)}
     write_atomically(out, [as_json(document)], force=True)
     return {"points": len(points.rows), "layout": points.layout}
 
 
-def _quoted(folder: str) -> str:
-    return f'"{folder}"' if '"' not in folder else f"'{folder}'"
+def inside(folders: Sequence[str]) -> Mask:
+    """Files below one of the folders; another folder whose name begins alike is not meant."""
+    starts = tuple(folder.rstrip(os.sep) + os.sep for folder in folders)
+    return lambda table: np.array([p.startswith(starts) for p in table["path"].to_pylist()], bool)
 
 
 def columns(points: Points) -> dict[str, Any]:

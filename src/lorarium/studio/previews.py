@@ -26,7 +26,7 @@ from lorarium.formats.header import load_header
 from lorarium.formats.inspection.sidecars import find_preview
 from lorarium.formats.target import write_atomically
 from lorarium.pictures import open_picture
-from lorarium.studio.grounds import Grounds
+from lorarium.studio.allowed import AllowedFolders
 
 SIDE = 384
 THUMBNAILS = ("modelspec.thumbnail", "ssmd_cover_images")
@@ -40,7 +40,7 @@ class Previews:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def picture(self, path: Path, row: dict[str, Any], grounds: Grounds) -> bytes | None:
+    def picture(self, path: Path, row: dict[str, Any], allowed: AllowedFolders) -> bytes | None:
         """WebP of the picture beside a file or in its header; None when there is none."""
         state = f"{row['path']}\0{row['modified']}\0{row['size']}\0{row['beside']}"
         beside = find_preview(path)
@@ -52,7 +52,7 @@ class Previews:
         data = b""
         try:
             if beside is not None:
-                data = _small(grounds.file(beside))
+                data = _small(allowed.file(beside))
             elif path.suffix.lower() == ".safetensors" and not row["error"]:
                 data = self._embedded(path)
         except (LorariumError, OSError):

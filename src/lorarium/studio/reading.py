@@ -12,12 +12,12 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from lorarium import __version__
 from lorarium.errors import LorariumError, need_packages, one_line
 from lorarium.studio import bench, cards
+from lorarium.studio.allowed import OutsideError
 from lorarium.studio.changing import add_map
-from lorarium.studio.grounds import OutsideError
-from lorarium.studio.house import House
 from lorarium.studio.previews import Previews, drawn
 from lorarium.studio.sending import as_json
-from lorarium.studio.shelf import FACETS, Wanted
+from lorarium.studio.shelf import FACETS, ShelfQuery
+from lorarium.studio.state import StudioState
 
 router = APIRouter()
 KEY = re.compile(r"[0-9a-f]{32}")
@@ -28,16 +28,16 @@ Many = Annotated[list[str], Query(max_length=60)]
 Keys = Annotated[list[str], Query(max_length=500)]
 
 
-def house_of(request: Request) -> House:
-    house: House = request.app.state.house
-    return house
+def studio_of(request: Request) -> StudioState:
+    studio: StudioState = request.app.state.studio
+    return studio
 
 
 @router.get("/api/session")
 def session(request: Request) -> dict[str, Any]:
     """What the page needs first, the token for changes among it."""
-    house = house_of(request)
-    shelf = house.shelf
+    studio = studio_of(request)
+    shelf = studio.shelf
     torch = True
     try:
         need_packages("pictures", ("torch", "PIL"), "torch")
@@ -48,11 +48,12 @@ def session(request: Request) -> dict[str, Any]:
         "change": request.app.state.rules.change,
         "files": len(shelf),
         "state": shelf.state,
-        "folders": [one_line(str(folder)) for folder in house.grounds.folders],
-        "library": one_line(str(house.library.folder)),
+        "folders": [one_line(str(folder)) for folder in studio.allowed.folders],
+        "library": one_line(str(studio.library.folder)),
         "torch": torch,
+        "bases": sorted(studio.bases),
         "jobs": request.app.state.jobs.listed(),
-        "tags": house.notes.tags(),
+        "tags": studio.notes.tags(),
     }
 
 
@@ -68,69 +69,69 @@ def wanted(
     tags: Many = [],  # noqa: B006
     health: Many = [],  # noqa: B006
     own: Words = "",
-) -> Wanted:
+) -> ShelfQuery:
     chosen = dict(zip(FACETS, (family, kind, folder, tags, health), strict=True))
-    tagged = house_of(request).notes.tagged(own) if own else None
-    return Wanted(q, where, {k: v for k, v in chosen.items() if v}, tagged, sort, down)
+    tagged = studio_of(request).notes.tagged(own) if own else None
+    return ShelfQuery(q, where, {k: v for k, v in chosen.items() if v}, tagged, sort, down)
 
 
-Asked = Annotated[Wanted, Depends(wanted)]
+FilterParameters = Annotated[ShelfQuery, Depends(wanted)]
 
 
 @router.get("/api/files")
-def files(request: Request, asked: Asked, offset: int = 0, limit: int = 100) -> dict[str, Any]:
-    house = house_of(request)
-    page = house.shelf.page(asked, offset, limit)
-    for row in page["rows"]:
-        row["own"] = house.notes.of(row["content"])["tags"]
-    return {**page, "state": house.shelf.state}
+def files(
+    request: Request, asked: FilterParameters, offset: int = 0, limit: int = 100
+) -> dict[str, Any]:
+    studio = studio_of(request)
+    page = studio.shelf.page(asked, offset, limit)
+    return {**page, "rows": _with_own(studio, page["rows"]), "state": studio.shelf.state}
 
 
 @router.get("/api/keys")
-def keys(request: Request, asked: Asked) -> dict[str, Any]:
+def keys(request: Request, asked: FilterParameters) -> dict[str, Any]:
     """All that a filter lets through."""
-    return {"keys": house_of(request).shelf.keys(asked)}
+    return {"keys": studio_of(request).shelf.keys(asked)}
 
 
 @router.get("/api/rows")
 def rows(request: Request, key: Keys) -> dict[str, Any]:
     """Cards of some files, in their order."""
-    return {"rows": house_of(request).shelf.rows_of_keys(key)}
+    return {"rows": _with_own(studio_of(request), studio_of(request).shelf.rows_of_keys(key))}
 
 
 @router.get("/api/facets")
-def facets(request: Request, asked: Asked) -> dict[str, Any]:
-    house = house_of(request)
-    return {**house.shelf.facets(asked), "own": house.notes.tags()}
+def facets(request: Request, asked: FilterParameters) -> dict[str, Any]:
+    studio = studio_of(request)
+    return {**studio.shelf.facets(asked), "own": studio.notes.tags()}
 
 
 @router.get("/api/files/{key}")
 def card(request: Request, key: str) -> dict[str, Any]:
     """Everything that is known of a file."""
-    house = house_of(request)
-    return cards.card(house, _key(key))
+    studio = studio_of(request)
+    return cards.card(studio, _key(key))
 
 
 @router.get("/api/files/{key}/relatives")
 def relatives(request: Request, key: str) -> dict[str, Any]:
-    return house_of(request).relatives(_key(key))
+    return studio_of(request).relatives(_key(key))
 
 
 @router.get("/api/files/{key}/preview")
 def preview(request: Request, key: str) -> Response:
-    house = house_of(request)
-    row = house.row(_key(key))
+    studio = studio_of(request)
+    row = studio.row(_key(key))
     headers = {"cache-control": "private, max-age=60"}
     try:
-        path = house.grounds.file(row["path"])
-        picture = Previews(house.home / "previews").picture(path, row, house.grounds)
+        path = studio.allowed.file(row["path"])
+        picture = Previews(studio.home / "previews").picture(path, row, studio.allowed)
     except OutsideError:
         raise
     except LorariumError:  # it has gone; what was known of it is still drawn
         picture = None
     if picture is not None:
         return Response(picture, media_type="image/webp", headers=headers)
-    values = house.energies(row)
+    values = studio.energies(row)
     words = "" if values else "cannot be read" if row["error"] else "no energies"
     svg = drawn(values, row["fingerprint"] or row["id"] or row["key"], words)
     return Response(svg, media_type="image/svg+xml", headers=headers)
@@ -139,16 +140,16 @@ def preview(request: Request, key: str) -> Response:
 @router.get("/api/map")
 def points(request: Request) -> Response:
     """The map as it is; 202 and the job that makes it when it is not that of this state."""
-    house = house_of(request)
-    path = house.home / "map.json"
-    state = house.shelf.state
+    studio = studio_of(request)
+    path = studio.home / "map.json"
+    state = studio.shelf.state
     if path.is_file():
         layout = path.read_bytes()
         if layout.startswith(as_json({"state": state})[:-1]):
             return Response(layout, media_type="application/json")
-    if not len(house.shelf):
+    if not len(studio.shelf):
         raise LorariumError("the library is empty", hint="index a folder first")
-    job = add_map(house, request.app.state.jobs)
+    job = add_map(studio, request.app.state.jobs)
     return JSONResponse({"job": job}, status_code=202)
 
 
@@ -156,13 +157,13 @@ def points(request: Request) -> Response:
 def notes(request: Request) -> Response:
     """All notes and tags, to be kept or taken elsewhere."""
     name = 'attachment; filename="lorarium-notes.json"'
-    data = as_json(house_of(request).notes.export())
+    data = as_json(studio_of(request).notes.export())
     return Response(data, media_type="application/json", headers={"content-disposition": name})
 
 
 @router.get("/api/tidy")
 def tidy(request: Request) -> dict[str, Any]:
-    return cards.tidy_plan(house_of(request))
+    return cards.tidy_plan(studio_of(request))
 
 
 @router.get("/api/methods")
@@ -185,10 +186,15 @@ async def events(request: Request) -> StreamingResponse:
 @router.get("/api/pictures/{name}")
 def picture(request: Request, name: str) -> Response:
     """A picture that a job drew."""
-    path: Path = house_of(request).home / "pictures" / name
+    path: Path = studio_of(request).home / "pictures" / name
     if not PICTURE.fullmatch(name) or not path.is_file() or path.is_symlink():
         raise LorariumError("there is no such picture")
     return Response(path.read_bytes(), media_type="image/png")
+
+
+def _with_own(studio: StudioState, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cards with the tags that their owner gave."""
+    return [{**row, "own": studio.notes.of(row["content"])["tags"]} for row in rows]
 
 
 def _key(key: str) -> str:

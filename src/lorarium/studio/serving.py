@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from lorarium.errors import LorariumError
 from lorarium.library import Library
 from lorarium.studio.app import make_app
 from lorarium.studio.guard import LOOPBACK, Guard, Rules
-from lorarium.studio.house import House
+from lorarium.studio.state import StudioState
 
 HEAD_SECONDS = 10.0
 MOST_CONNECTIONS = 200
@@ -77,15 +77,18 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def rules_for(host: str, port: int, token: str | None) -> Rules:
+def rules_for(host: str, port: int, token: str | None, reading: str | None = None) -> Rules:
     """Others than this machine are let in only with a token; one is made when none is given."""
     local = is_loopback(host)
-    if token is not None and len(token) < SHORTEST_TOKEN:
-        hint = f"at least {SHORTEST_TOKEN} characters, or leave it out and one is made"
-        raise LorariumError("the token is too short", hint=hint)
+    for secret in (token, reading):
+        if secret is not None and len(secret) < SHORTEST_TOKEN:
+            hint = f"at least {SHORTEST_TOKEN} characters, or leave it out"
+            raise LorariumError("the token is too short", hint=hint)
+    if token is not None and token == reading:
+        raise LorariumError("the token for reading would open everything", hint="use another")
     key = token or ("" if local else secrets.token_urlsafe(24))
     names = LOOPBACK if local else (*LOOPBACK, host.lower(), socket.gethostname().lower())
-    return Rules(port, names, key)
+    return Rules(port, names, key, reading or "")
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -103,12 +106,17 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def make_server(
-    library: Library, folders: Sequence[str | Path], rules: Rules, *, index: bool = True
+    library: Library,
+    folders: Sequence[str | Path],
+    rules: Rules,
+    *,
+    bases: Mapping[str, str] | None = None,
+    index: bool = True,
 ) -> uvicorn.Server:
     """The server, to be run on the socket that `rules` has the port of; it indexes the folders
     first."""
-    house = House.open(library, folders)
-    app = make_app(house, rules, index=index)
+    studio = StudioState.open(library, folders, bases)
+    app = make_app(studio, rules, index=index)
     config = uvicorn.Config(
         Guard(app, rules),
         http=TimedProtocol,

@@ -6,7 +6,7 @@ Everything stays in columns until a page is cut out, so the first of seventy tho
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line
 from lorarium.library.schema import FACTS, SCHEMA
+from lorarium.library.where import Mask
 from lorarium.library.where import where as parse
 
 SORTS = ("name", "size", "rank", "modified", "norm", "family", "modules")
@@ -29,7 +30,7 @@ HEALTHY, FINDINGS, UNREADABLE = "healthy", "has findings", "cannot be read"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ShelfQuery:
     """What to show: `chosen` has values of facets; files of any value of each facet pass."""
 
     words: str = ""
@@ -91,13 +92,13 @@ class Shelf:
         places = [self._position[key] for key in keys if key in self._position]
         return self._cards(np.array(places, np.int64))
 
-    def page(self, wanted: Wanted, offset: int, limit: int) -> dict[str, Any]:
+    def page(self, wanted: ShelfQuery, offset: int, limit: int) -> dict[str, Any]:
         places = self.places(wanted)
         limit = max(0, min(limit, MOST_PAGE))
         cut = places[max(0, offset) : max(0, offset) + limit]
         return {"total": len(places), "offset": offset, "rows": self._cards(cut)}
 
-    def places(self, wanted: Wanted) -> Array:
+    def places(self, wanted: ShelfQuery) -> Array:
         """Rows that are wanted, in order."""
         mask = self._mask(wanted)
         order = self._order(wanted.sort)
@@ -105,27 +106,27 @@ class Shelf:
             order = order[::-1]
         return order[mask[order]]
 
-    def passing(self, wanted: Wanted) -> set[str]:
+    def passing(self, wanted: ShelfQuery) -> set[str]:
         """The keys of what a filter lets through, whatever its words."""
-        mask = self._mask(Wanted(where=wanted.where, chosen=wanted.chosen, own=wanted.own))
+        mask = self._mask(ShelfQuery(where=wanted.where, chosen=wanted.chosen, own=wanted.own))
         return set(self.table["key"].filter(pa.array(mask)).to_pylist())
 
-    def keys(self, wanted: Wanted) -> list[str]:
+    def keys(self, wanted: ShelfQuery) -> list[str]:
         """All that a filter lets through, for selecting them."""
         keys: list[str] = self.table["key"].take(pa.array(self.places(wanted))).to_pylist()
         return keys
 
-    def facets(self, wanted: Wanted) -> dict[str, list[list[Any]]]:
+    def facets(self, wanted: ShelfQuery) -> dict[str, list[list[Any]]]:
         """For each facet its values and their counts, with all other filters applied."""
         counts = {}
         for facet in FACETS:
             chosen = {k: v for k, v in wanted.chosen.items() if k != facet}
-            other = Wanted(wanted.words, wanted.where, chosen, wanted.own)
+            other = ShelfQuery(wanted.words, wanted.where, chosen, wanted.own)
             part = self.table.filter(pa.array(self._mask(other)))
             counts[facet] = _counts(_facet(part, facet))
         return counts
 
-    def _mask(self, wanted: Wanted) -> Array:
+    def _mask(self, wanted: ShelfQuery) -> Array:
         mask = np.ones(len(self.table), bool)
         if wanted.where.strip():
             mask &= parse(wanted.where)(self.table)
@@ -139,9 +140,11 @@ class Shelf:
             if values:
                 mask &= _has_any(self.table, facet, values)
         if wanted.own is not None:
-            mask &= np.asarray(
-                pc.is_in(self.table["id"], pa.array(list(wanted.own), pa.string())), bool
-            )
+            hits = np.zeros(len(self.table), bool)
+            own = pa.array(list(wanted.own), pa.string())
+            for name in ("id", "key"):  # notes on what cannot be read are by its key
+                hits |= np.asarray(pc.is_in(self.table[name], own), bool)
+            mask &= hits
         return mask
 
     def _order(self, sort: str) -> Array:
@@ -217,3 +220,9 @@ def _counts(column: pa.Array) -> list[list[Any]]:
     counts = [[e["values"], e["counts"]] for e in pc.value_counts(column).to_pylist()]
     usable = [[one_line(str(v), 200), n] for v, n in counts if v not in (None, "")]
     return sorted(usable, key=lambda pair: (-pair[1], pair[0]))[:MOST_FACET]
+
+
+def among(keys: Collection[str]) -> Mask:
+    """The rows of the library's own table that have these keys."""
+    wanted = pa.array(list(keys), pa.string())
+    return lambda table: np.asarray(pc.is_in(table["key"], wanted), bool)

@@ -23,13 +23,13 @@ class OutsideError(LorariumError):
 
 
 @dataclass(frozen=True)
-class Grounds:
+class AllowedFolders:
     """`folders` are resolved; what is new is written to the first one that takes it."""
 
     folders: tuple[Path, ...]
 
     @classmethod
-    def of(cls, folders: Iterable[str | os.PathLike[str]]) -> Grounds:
+    def of(cls, folders: Iterable[str | os.PathLike[str]]) -> AllowedFolders:
         places = []
         for folder in folders:
             if not is_folder(Path(folder)):
@@ -38,7 +38,7 @@ class Grounds:
         return cls(tuple(dict.fromkeys(places)))
 
     @classmethod
-    def around(cls, paths: Iterable[str]) -> Grounds:
+    def around(cls, paths: Iterable[str]) -> AllowedFolders:
         """The folders of files that a library has, without those inside others."""
         parents = sorted({str(Path(path).parent) for path in paths})
         tops: list[str] = []
