@@ -2,7 +2,7 @@
 
     python benchmarks/votes.py draw    # all pictures, cheapest first; run again, it goes on
     python benchmarks/votes.py make    # sheets of what is drawn and on no sheet yet, and their key
-    python benchmarks/votes.py judge   # what judges A and B say of the same pictures
+    python benchmarks/votes.py judge   # what the judges say of the same pictures
     python benchmarks/votes.py tally   # figures from runs/votes/answers
 
 With `make --key benchmarks/results/votes/key-1.json` sheets that were voted on are made again.
@@ -50,12 +50,15 @@ JUDGES = ("a", "b", "reporter")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["draw", "make", "judge", "tally"])
+    parser.add_argument("--only", choices=JUDGES, help="let this judge judge")
     parser.add_argument("--key", type=Path, help="make the sheets of this key again")
     asked = parser.parse_args()
     if asked.what == "make":
         make(asked.key)
+    elif asked.what == "judge":
+        judge([asked.only] if asked.only else JUDGES)
     else:
-        {"draw": draw, "judge": judge, "tally": tally}[asked.what]()
+        {"draw": draw, "tally": tally}[asked.what]()
 
 
 def draw() -> None:
@@ -140,10 +143,10 @@ def sources_on(entries: Iterable[dict[str, Any]]) -> dict[str, set[str]]:
     return seen
 
 
-def judge() -> None:
+def judge(names: Iterable[str]) -> None:
     ballots = drawn_ballots()
     KEPT.mkdir(parents=True, exist_ok=True)
-    for name in JUDGES:
+    for name in names:
         verdicts = judge_ballots(name, load_judge(name), ballots)
         (KEPT / f"judge-{name}.json").write_text(json.dumps(asdict(verdicts)) + "\n")
 
@@ -151,16 +154,20 @@ def judge() -> None:
 def tally() -> None:
     """The figures, and all that they come from beside them."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    public: dict[str, Any] = {}
-    sealed: dict[str, Any] = {}
-    for key in sorted(FOLDER.glob("key-*.json")):
-        folder = FOLDER / key.stem.replace("key", "sheets")
-        some = read_sheets(folder)
-        public |= some
-        sealed |= read_key(key, some)
-        shutil.copy(key, KEPT / key.name)
-        shutil.copy(folder / "sheets.json", KEPT / f"{folder.name}.json")
+    folders = {
+        key: read_sheets(FOLDER / key.stem.replace("key", "sheets"))
+        for key in sorted(FOLDER.glob("key-*.json"))
+    }
+    public = {name: sheet for sheets in folders.values() for name, sheet in sheets.items()}
     votes = read_votes([FOLDER / "answers"], public)
+    voted, sealed = {vote.sheet for vote in votes}, dict[str, Any]()
+    for key, sheets in folders.items():
+        if not voted & set(sheets):  # nobody has looked yet: the key stays where it is
+            continue
+        sealed |= read_key(key, sheets)
+        name = key.stem.replace("key", "sheets")
+        shutil.copy(key, KEPT / key.name)
+        shutil.copy(FOLDER / name / "sheets.json", KEPT / f"{name}.json")
     lines = ",\n".join(json.dumps(vote.as_json()) for vote in votes)
     (KEPT / "answers.json").write_text(f"[\n{lines}\n]\n")
     judges = [

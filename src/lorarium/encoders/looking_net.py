@@ -64,19 +64,19 @@ class LookingNet(JudgeNet):
     def _seen(self, x: Tensor) -> dict[str, Tensor]:
         seen = super().forward(x)
         seen["fields"] = F.pixel_shuffle(self.fields(self.finer(seen["middle"])), 2)
-        told = seen["fields"].sigmoid()
+        shares = seen["fields"].sigmoid()
         with torch.no_grad():  # where to look is taught by what lies behind the pictures alone
-            body, width = middle_of(told[:, 1])
-            emblem, _ = middle_of(told[:, 0] ** 2)
+            body, width = middle_of(shares[:, 1])
+            emblem, _ = middle_of(shares[:, 0] ** 2)
             away = (emblem - body) / width
-        maps = torch.cat([x, F.interpolate(told, x.shape[-2:], mode="bilinear")], 1)
+        maps = torch.cat([x, F.interpolate(shares, x.shape[-2:], mode="bilinear")], 1)
         at_body = self.body(maps, body, BODY_REACH * width)
         at_emblem = self.emblem(maps, emblem, EMBLEM_REACH)
         even = [F.layer_norm(part, part.shape[1:]) for part in (*at_body, *at_emblem)]
-        where = [away, away.abs(), told[:, 0].mean((1, 2))[:, None] * 20]
+        where = [away, away.abs(), shares[:, 0].mean((1, 2))[:, None] * 20]
         closely = self.closely(torch.cat([*even, *where], 1))
-        who = self.identity(seen["layout"]) + self.identity_too(closely)
-        seen["identity"] = F.normalize(who)
+        identity = self.identity(seen["layout"]) + self.identity_too(closely)
+        seen["identity"] = F.normalize(identity)
         seen["body"], seen["emblem"] = at_body[1], at_emblem[0]
         return seen
 

@@ -57,10 +57,10 @@ class DrawnBank:
                 continue
             self.seen.add(file)
             with np.load(file, allow_pickle=False) as held:
-                for picture, kind, *who in zip(
+                for picture, kind, *identity in zip(
                     held["pictures"], held["kind"], held["artist"], held["person"], strict=True
                 ):
-                    for aspect, number in zip(ASPECTS, who, strict=True):
+                    for aspect, number in zip(ASPECTS, identity, strict=True):
                         if number >= 0:
                             self.rows[aspect].append((int(number), str(kind), picture))
         for aspect in ASPECTS:
@@ -70,17 +70,17 @@ class DrawnBank:
     def _true(self, aspect: str, number: int) -> Array:
         count = KNOWN[aspect]
         other = numbers("train", count, self.random)
-        who = self.people[aspect][number]
+        identity = self.people[aspect][number]
         views = [View(n) for n in numbers("train", count, self.random)]
-        if isinstance(who, Style):
-            shown = [Subject(str(self.random.choice(SEEN_CLASSES)), n) for n in other]
-            return render(shown, [who] * count, views, self.size)
-        return render([who] * count, [Style(PHOTO, n) for n in other], views, self.size)
+        if isinstance(identity, Style):
+            subjects = [Subject(str(self.random.choice(SEEN_CLASSES)), n) for n in other]
+            return render(subjects, [identity] * count, views, self.size)
+        return render([identity] * count, [Style(PHOTO, n) for n in other], views, self.size)
 
     @torch.no_grad()
     def prototypes(self, net: JudgeNet) -> dict[str, Tensor]:
         """Everybody's mean direction as the network sees it now, (people, width)."""
-        said = {}
+        tables = {}
         for aspect, head in zip(ASPECTS, ("style", "identity"), strict=True):
             table = torch.zeros(len(self.people[aspect]), net.config.width)
             known = sorted(self.true[aspect])
@@ -90,8 +90,8 @@ class DrawnBank:
                 x = prepared(torch.from_numpy(pictures).permute(0, 3, 1, 2))
                 vectors = net(x.contiguous(memory_format=torch.channels_last))[head]
                 table[some] = F.normalize(vectors.view(len(some), KNOWN[aspect], -1).mean(1))
-            said[aspect] = table
-        return said
+            tables[aspect] = table
+        return tables
 
     def some(self, count: int, random: np.random.Generator) -> list[tuple[Array, Held]]:
         """So many pictures, half of them held against artists; kinds are equally often met."""

@@ -42,8 +42,8 @@ def redraw(base: Base, shard: Shard, rows: Array, times: Array, seed: int) -> Ar
     for i in range(STEPS):
         now, then = start * (1 - i / STEPS), start * (1 - (i + 1) / STEPS)
         both = base.predict(x.repeat_interleave(2, 0), now.repeat_interleave(2), text)
-        said, unsaid = both.unflatten(0, (-1, 2)).unbind(1)
-        x = step(base, x, unsaid + base.guidance * (said - unsaid), now, then)
+        guided, unguided = both.unflatten(0, (-1, 2)).unbind(1)
+        x = step(base, x, unguided + base.guidance * (guided - unguided), now, then)
     pictures = base.to_pictures(x).clamp(-1, 1).permute(0, 2, 3, 1)
     return ((pictures + 1) * 127.5).round().to(torch.uint8).numpy()
 
@@ -59,10 +59,10 @@ def redrawn_rows(
     drawn = []
     for aspect, place in (("artist", rows // 4), ("person", person[rows])):
         truth = np.where(times <= SAME[aspect], 1.0, np.where(times >= OTHER[aspect], 0.0, np.nan))
-        told = random.permutation(np.flatnonzero(~np.isnan(truth)))[: count // 2]
-        if len(told):
-            held = Held(aspect, place[told], truth[told].astype(np.float32), "redrawn")
-            drawn.append((pictures[told], held))
+        chosen = random.permutation(np.flatnonzero(~np.isnan(truth)))[: count // 2]
+        if len(chosen):
+            held = Held(aspect, place[chosen], truth[chosen].astype(np.float32), "redrawn")
+            drawn.append((pictures[chosen], held))
     return drawn
 
 

@@ -86,10 +86,10 @@ class Teaching(nn.Module):
 
     def places(self, seen: dict[str, Tensor], b: Batch) -> Losses:
         """Where emblem, silhouette and lines are; of a network that looks there, what it sees."""
-        told = seen["fields"] if self.fields is None else F.pixel_shuffle(
+        logits = seen["fields"] if self.fields is None else F.pixel_shuffle(
             self.fields(seen["middle"]), CELLS // 12
         )  # fmt: skip
-        each = F.binary_cross_entropy_with_logits(told, b.fields, reduction="none")
+        each = F.binary_cross_entropy_with_logits(logits, b.fields, reduction="none")
         wrong = each.mean((0, 2, 3))
         # heavy: on these hangs where the network looks
         out = {"emblem": 60 * wrong[0], "silhouette": 5 * wrong[1], "lines": 5 * wrong[2]}
@@ -147,13 +147,13 @@ def against_photos(
     photo = genre == SEEN_GENRES.index(PHOTO)
     order = person[photo].argsort()
     photos = vectors[photo][order]
-    asked, who = vectors[~photo], person[~photo]
+    asked, person_of = vectors[~photo], person[~photo]
     scores = asked @ photos.T
-    mine = F.one_hot(who, len(photos)).bool()
-    near = (torch.arange(len(photos)) // MEMBERS)[None] == (who // MEMBERS)[:, None]
+    mine = F.one_hot(person_of, len(photos)).bool()
+    near = (torch.arange(len(photos)) // MEMBERS)[None] == (person_of // MEMBERS)[:, None]
     logits = scale.exp() * scores + bias
     return (
-        F.cross_entropy(scale.exp() * scores, who)
+        F.cross_entropy(scale.exp() * scores, person_of)
         + F.softplus(-logits)[mine].mean()
         + F.softplus(logits)[near & ~mine].mean()
     )

@@ -54,9 +54,9 @@ def crossed(remainder: int, random: np.random.Generator) -> Shard:
     people = [(c, n) for c in classes for n in _numbers(remainder, random)]
     hands = [artists[i] for i in np.repeat(np.arange(len(artists)), EACH)]
     order = np.concatenate([random.permutation(len(people)) for _ in range(EACH)])
-    shown = [people[i] for i in order]
+    individuals = [people[i] for i in order]
     pictures, fields = render_fields(
-        [Subject(str(k), n) for k, n in shown], [Style(str(g), n) for g, n in hands],
+        [Subject(str(k), n) for k, n in individuals], [Style(str(g), n) for g, n in hands],
         [View(n) for n in numbers("train", COUNT, random)], SIZE,
     )  # fmt: skip
     side = SIZE // CELLS
@@ -65,8 +65,8 @@ def crossed(remainder: int, random: np.random.Generator) -> Shard:
         pictures, coarse.astype(np.uint8),
         np.array([SEEN_GENRES.index(str(g)) for g, _ in hands], np.int16),
         np.array([n for _, n in hands], np.int64),
-        np.array([SEEN_CLASSES.index(str(k)) for k, _ in shown], np.int16),
-        np.array([n for _, n in shown], np.int64),
+        np.array([SEEN_CLASSES.index(str(k)) for k, _ in individuals], np.int16),
+        np.array([n for _, n in individuals], np.int64),
     )  # fmt: skip
 
 

@@ -49,8 +49,8 @@ def smeared(
     shard: Shard, person: np.ndarray, random: np.random.Generator
 ) -> tuple[np.ndarray, Held] | None:
     """Pictures in which what stands for the emblem says nothing: not the individual."""
-    shown = shard.fields[..., 0].mean((1, 2)) / 255
-    rows = random.permutation(np.flatnonzero(shown > LEAST_EMBLEM))[:SMEARED]
+    emblem_share = shard.fields[..., 0].mean((1, 2)) / 255
+    rows = random.permutation(np.flatnonzero(emblem_share > LEAST_EMBLEM))[:SMEARED]
     if not len(rows):
         return None
     x = torch.from_numpy(shard.pictures[rows]).permute(0, 3, 1, 2).float()
