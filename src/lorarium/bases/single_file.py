@@ -20,6 +20,7 @@ from lorarium.bases.base import Base
 from lorarium.errors import LorariumError, missing_extra, quoted
 from lorarium.formats.checkpoint import Checkpoint, open_checkpoint
 from lorarium.formats.header import load_header
+from lorarium.trained import write_json
 
 CONFIGS = Path(__file__).with_name("pipelines.json")
 TOKENIZERS = "LORARIUM_TOKENIZERS"
@@ -101,13 +102,9 @@ def fitting(checkpoint: Checkpoint, configs: Mapping[str, Any]) -> dict[str, Any
 
 def _lay_out(configs: Mapping[str, Any], folder: Path) -> None:
     """As diffusers has a pipeline, without its weights."""
+    files = {"model_index": "model_index.json", "scheduler": "scheduler/scheduler_config.json"}
     for name, config in configs.items():
-        if name == "model_index":
-            path = folder / "model_index.json"
-        else:
-            (folder / name).mkdir()
-            path = folder / name / f"{'scheduler_' if name == 'scheduler' else ''}config.json"
-        path.write_text(json.dumps(config))
+        write_json(folder / files.get(name, f"{name}/config.json"), config)
 
 
 def tokenizer(kind: str) -> Any:
