@@ -9,6 +9,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -112,6 +113,8 @@ def check_only(block: Block) -> None:
             parse(words[1:], block.place)
         elif words[:3] == ["python", "-m", "lorarium.recipes"]:
             assert words[3] in STAGES, f"{block.place}: no stage {words[3]}"
+        elif words[:2] == ["python", "-m"]:
+            assert find_spec(words[2]), f"{block.place}: no module {words[2]}"
         elif words[0] == "python":
             assert (ROOT / words[1]).is_file(), f"{block.place}: no {words[1]}"
         else:

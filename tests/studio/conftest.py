@@ -42,7 +42,7 @@ def browser() -> Iterator[Any]:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what it patches must not outlive the file of tests
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """What `lorarium examples` writes, served."""
     home = tmp_path_factory.mktemp("page") / "examples"

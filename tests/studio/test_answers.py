@@ -16,7 +16,9 @@ import pytest
 from PIL import Image
 
 import lorarium as lo
+from lorarium import formats
 from lorarium.algebra import inner_by_module
+from lorarium.formats.example import example
 from lorarium.library import Library
 from lorarium.library.schema import FACTS, SCHEMA
 from lorarium.studio.shelf import Shelf, ShelfQuery
@@ -204,6 +206,9 @@ def test_jobs_are_told_of_cancelled_and_kept(tmp_path: Path) -> None:
         while job["id"].encode() not in b"".join(heard) and time.monotonic() < ends:
             time.sleep(0.1)
         assert b"event: job" in b"".join(heard) and str(home).encode() not in b"".join(heard)
+        for i in range(120):  # so that it is not over at once
+            one = example(family="micro-1", seed=100 + i)
+            formats.write(one, home / f"more-{i}.safetensors", "kohya")
         studio.send("/api/jobs/index", {})
         studio.send("/api/jobs/tidy-plan", {})  # waits for the other
     with served(tmp_path / "library", [home]) as studio:  # it was closed over the last one
