@@ -65,6 +65,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "only-here": (papers.only_here, ("lineage", "duplicates", "families")),
     "papers": (papers.papers, ("describe", "merge", "votes/tally", "synth_audit")),
     "programs": (code.programs, ()),
+    "pilots": (training.pilots, ("pilots",)),
     "real-pictures": (training.real_pictures, ("real_pictures",)),
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),

@@ -1,6 +1,8 @@
-"""Two bases at equal machine time: do their pictures follow words, and have they the true strokes?
+"""Bases to choose from, side by side: do they follow words, have they the true strokes?
 
-    python benchmarks/pilots.py micro-1 runs/unet/a/checkpoint.pt [--per-genre 6] [--guidance 2]
+    python benchmarks/pilots.py draw micro-1 runs/unet/a/checkpoint.pt [--sheet FILE]
+    python benchmarks/pilots.py speed micro-1 runs/unet/a/checkpoint.pt  # of training a LoRA on it
+    python benchmarks/pilots.py tally    # of results/pilot_answers.json: a letter a row and voter
 
 A base is a name, a folder, or the checkpoint of a training that is going on. Same prompts, same
 views; judge A looks, which may choose, and the untrained distance of patches from true pictures of
@@ -18,21 +20,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import machine, save
+from machine import RESULTS, machine, save
+from pages import fill_pages
 
 from lorarium.bases.base import Base, open_base
 from lorarium.bases.micro import Micro
 from lorarium.bases.micro2 import base_of
-from lorarium.bases.micro_base import MicroBase
+from lorarium.bases.micro_base import ASSET, MicroBase
 from lorarium.bases.sampling import sample
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.patches import relative_distance
+from lorarium.formats.families.embedded import ships
+from lorarium.formats.header import load_header
 from lorarium.pictures import enlarged, grid, labelled, write_png
 from lorarium.recipes.base_stage import config_of
+from lorarium.training.fit import Fit
+from lorarium.training.recipe import Job, Recipe
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
-SEED, STEPS, TRUE = 11, 20, 24
+NAME, LETTERS = "pilots", "ABCDEF"
+SEED, STEPS, TRUE, TURNS = 11, 20, 24, 20
 
 
 def opened(name: str) -> tuple[Base, dict[str, Any]]:
@@ -47,7 +55,12 @@ def opened(name: str) -> tuple[Base, dict[str, Any]]:
         recipe = json.loads(Path(name).with_name("recipe.json").read_text())
         pictures = state["step"] * recipe["recipe"]["batch"]
         return MicroBase(model), {"pictures": pictures, "hours": hours}
-    return open_base(name), {}
+    base = open_base(name)
+    if not ships(name):
+        return base, {}
+    card = load_header(ASSET).metadata
+    pictures = int(card["lorarium.steps"]) * json.loads(card["lorarium.recipe"])["batch"]
+    return base, {"pictures": pictures, "hours": round(int(card["lorarium.seconds"]) / 3600, 2)}
 
 
 def cells(per_genre: int) -> list[tuple[str, str]]:
@@ -84,40 +97,82 @@ def figures(pictures: np.ndarray, rows: list[tuple[str, str]]) -> dict[str, Any]
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("bases", nargs="+")
+    options.add_argument("what", choices=["draw", "speed", "tally"])
+    options.add_argument("bases", nargs="*")
     options.add_argument("--per-genre", type=int, default=6)
     options.add_argument("--guidance", type=float)
     options.add_argument("--sheet", type=Path)
     asked = options.parse_args()
-    rows = cells(asked.per_genre)
+    known = RESULTS / f"{NAME}.json"
+    document: dict[str, Any] = json.loads(known.read_text()) if known.exists() else {}
+    if asked.what == "draw":
+        document = draw(asked.bases, asked.per_genre, asked.guidance, asked.sheet)
+    elif asked.what == "speed":
+        document["training"] = {"machine": machine(), "cpu ms a picture": speeds(asked.bases)}
+    else:
+        answers = json.loads((RESULTS / "pilot_answers.json").read_text())
+        document["votes"] = {"by": answers["by"]} | {
+            question: [tally(document["sheet"], letters) for letters in by_voter.values()]
+            for question, by_voter in answers["questions"].items()
+        }
+    save(NAME, document)
+    if {"bases", "training", "votes"} <= document.keys():
+        fill_pages()
+
+
+def draw(
+    names: list[str], per_genre: int, guidance: float | None, sheet: Path | None
+) -> dict[str, Any]:
+    rows = cells(per_genre)
     prompts = [f"a {kind} in {genre}" for kind, genre in rows]
     document: dict[str, Any] = {"machine": machine(), "prompts": len(prompts), "bases": {}}
     drawn = []
-    for name in asked.bases:
+    for name in names:
         base, told = opened(name)
-        began = time.process_time()
-        made = sample(base, prompts, steps=STEPS, seed=SEED, guidance=asked.guidance, batch=32)
-        seconds = (time.process_time() - began) / len(prompts)
-        document["bases"][name] = {**told, **figures(made, rows), "seconds a picture": seconds}
+        made = sample(base, prompts, steps=STEPS, seed=SEED, guidance=guidance, batch=32)
+        document["bases"][name] = {**told, **figures(made, rows)}
         print(name, document["bases"][name], flush=True)
         drawn.append(made)
-    random = np.random.default_rng([SEED, 1])
-    true = np.concatenate(
-        [true_pictures(g, asked.per_genre, drawn[0].shape[1]) for g in SEEN_GENRES]
-    )
+    size = drawn[0].shape[1]
+    true = np.concatenate([true_pictures(g, per_genre, size) for g in SEEN_GENRES])
     document["true"] = {"strokes": figures(true, rows)["strokes"]}
-    if asked.sheet:
+    if sheet:
+        random = np.random.default_rng([SEED, 1])
         chosen = random.permutation(len(rows))[:12]
         order = [list(map(int, random.permutation(len(drawn)))) for _ in chosen]
         tiles = [drawn[k][i] for i, row in zip(chosen, order, strict=True) for k in row]
         words = [" ".join(rows[i][::-1]) for i in chosen]
-        across = [chr(ord("A") + k) for k in range(len(drawn))]
         big = enlarged(np.stack(tiles), 3)
-        sheet = labelled(grid(big, len(drawn)), across, words, big.shape[1])
-        write_png(asked.sheet, sheet, force=True)
-        document["sheet"] = [[asked.bases[k] for k in row] for row in order]
-    print(document["true"])
-    save("pilots", document)
+        letters = LETTERS[: len(drawn)]
+        write_png(sheet, labelled(grid(big, len(drawn)), letters, words, big.shape[1]), force=True)
+        document["sheet"] = [[names[k] for k in row] for row in order]
+    return document
+
+
+def speeds(names: list[str]) -> dict[str, float]:
+    """Processor milliseconds of a picture in a step of training, bases by turns, the least of
+    all: what others do on the machine only lengthens it."""
+    runs = {}
+    for name in names:
+        base, _ = opened(name)
+        pictures = true_pictures("ink", 12, base.size)
+        job = Job(pictures, ("a cat in sty1",) * 12, Recipe(steps=1000))
+        runs[name] = Fit(base, [job])
+    best = dict.fromkeys(names, float("inf"))
+    for _ in range(TURNS):
+        for name, run in runs.items():
+            began = time.process_time()
+            run.step()
+            best[name] = min(best[name], 1000 * (time.process_time() - began) / Recipe().batch)
+    return {name: round(ms, 2) for name, ms in best.items()}
+
+
+def tally(sheet: list[list[str]], letters: str) -> dict[str, int]:
+    """How often each base was chosen, and neither."""
+    counts = dict.fromkeys([*sorted(sheet[0]), "neither"], 0)
+    for row, letter in zip(sheet, letters.split(), strict=True):
+        counts["neither" if letter == "=" else row[LETTERS.index(letter)]] += 1
+    return counts
 
 
 if __name__ == "__main__":

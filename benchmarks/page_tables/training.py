@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from page_tables.form import table
+
 
 def base(figures: dict[str, Any]) -> list[str]:
     """What micro-1 draws when it is asked, and what LoRAs of strangers teach it."""
@@ -26,6 +28,25 @@ def base(figures: dict[str, Any]) -> list[str]:
         span = f"{above['mean']:.2f} ({above['low']:.2f} to {above['high']:.2f})"
         lines.append(f"| {who} ({found['adapters']} of them) | {rates} | {span} |")
     return lines
+
+
+def pilots(figures: dict[str, Any]) -> list[str]:
+    """Bases of different kinds, side by side."""
+    votes, speed = figures["votes"], figures["training"]["cpu ms a picture"]
+    questions = [name for name in votes if name != "by"]
+    head = ("", "pictures learned from", "a LoRA's step, ms a picture", "judge A sees the class",
+            "the genre", f"strokes (true ones {figures['true']['strokes']:.2f})",
+            *(f"votes: {question}" for question in questions))  # fmt: skip
+    rows = []
+    for name, found in figures["bases"].items():
+        rates = [f"{found[what]:.2f}" for what in ("class", "genre", "strokes")]
+        chosen = [
+            f"{sum(v[name] for v in votes[q])} of {sum(sum(v.values()) for v in votes[q])}"
+            for q in questions
+        ]
+        kind = "UNet" if name.endswith(".pt") else name
+        rows.append((kind, f"{found['pictures']:,}", f"{speed[name]:.1f}", *rates, *chosen))
+    return table(head, rows)
 
 
 def real_pictures(figures: dict[str, Any]) -> list[str]:

@@ -48,6 +48,15 @@ def clip(projection: bool = False, width: int = 32) -> Any:
     return (CLIPTextModelWithProjection if projection else CLIPTextModel)(config)
 
 
+def t5(width: int) -> Any:
+    from transformers import T5Config, T5EncoderModel
+
+    config = T5Config(
+        vocab_size=16, d_model=width, d_kv=8, d_ff=37, num_layers=2, num_heads=4, pad_token_id=0
+    )
+    return T5EncoderModel(config)
+
+
 def autoencoder(channels: int = 4, shift: float | None = None) -> Any:
     from diffusers import AutoencoderKL
 
@@ -113,12 +122,8 @@ def flux() -> Any:
         FluxPipeline,
         FluxTransformer2DModel,
     )
-    from transformers import T5Config, T5EncoderModel
 
     torch.manual_seed(0)
-    five = T5Config(
-        vocab_size=16, d_model=32, d_kv=8, d_ff=37, num_layers=2, num_heads=4, pad_token_id=0
-    )
     network = FluxTransformer2DModel(
         patch_size=1, in_channels=4, num_layers=1, num_single_layers=1, attention_head_dim=16,
         num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=32,
@@ -127,7 +132,7 @@ def flux() -> Any:
     pipeline = FluxPipeline(
         transformer=network, scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=autoencoder(1, 0.1), text_encoder=clip(), tokenizer=tokenizer(),
-        text_encoder_2=T5EncoderModel(five), tokenizer_2=tokenizer(),
+        text_encoder_2=t5(32), tokenizer_2=tokenizer(),
     )  # fmt: skip
     pipeline.default_sample_size = SIZE // pipeline.vae_scale_factor
     return pipeline
@@ -139,12 +144,8 @@ def sd3() -> Any:
         SD3Transformer2DModel,
         StableDiffusion3Pipeline,
     )
-    from transformers import T5Config, T5EncoderModel
 
     torch.manual_seed(0)
-    five = T5Config(
-        vocab_size=16, d_model=64, d_kv=8, d_ff=37, num_layers=2, num_heads=4, pad_token_id=0
-    )
     network = SD3Transformer2DModel(
         sample_size=16, patch_size=1, in_channels=4, num_layers=1, attention_head_dim=8,
         num_attention_heads=4, joint_attention_dim=64, caption_projection_dim=32,
@@ -153,7 +154,7 @@ def sd3() -> Any:
     return StableDiffusion3Pipeline(
         transformer=network, scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
         vae=autoencoder(shift=0.1), text_encoder=clip(True), text_encoder_2=clip(True),
-        text_encoder_3=T5EncoderModel(five), tokenizer=tokenizer(), tokenizer_2=tokenizer(),
+        text_encoder_3=t5(64), tokenizer=tokenizer(), tokenizer_2=tokenizer(),
         tokenizer_3=tokenizer(),
     )  # fmt: skip
 
