@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from lorarium.adapter import Array
+from lorarium.library import lance_memory
 from lorarium.library.calibrate import ROW, TABLE, Calibration, calibrate, to_row
 from lorarium.library.family_space import FamilySpace
 from lorarium.library.snapshot import Snapshot
@@ -87,6 +88,7 @@ def _fill_family(
             if vectors:
                 store.put(name, "id", vector_table(list(vectors), np.stack([*vectors.values()])))
                 changed.add(name)
+        lance_memory.give_back()  # or each batch leaves what the next cannot use
         done(len(missing))
     for name in changed:
         if store.count(name) >= APPROXIMATE:
