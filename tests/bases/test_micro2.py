@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from lorarium.bases.base import mixed
-from lorarium.bases.micro2 import END, START, alphas_bar, framed
+from lorarium.bases.levels import alphas_bar
+from lorarium.bases.micro2 import END, START, framed
 from lorarium.bases.micro2_folder import load_folder, save_folder
-from lorarium.bases.patch_codec import fit_codec
 from lorarium.bases.sampling import sample, starting_noise
 from lorarium.errors import LorariumError
 from tests.bases.micro2 import random_base
@@ -32,22 +32,6 @@ def test_times_run_from_noise_to_the_picture() -> None:
     assert alpha[0] < 0.01 and alpha[-1] == 1 and sigma[-1] == 0
     assert torch.allclose(alpha**2 + sigma**2, torch.ones(5))
     assert bool((alpha.diff() > 0).all())
-
-
-def test_the_codec_keeps_main_axes_and_levels_their_spread() -> None:
-    wave = torch.linspace(0, 60, 48)
-    smooth = (wave.sin()[None, :, None] * wave.cos()[None, None] * torch.rand(40, 1, 1)).unsqueeze(
-        1
-    )
-    pictures = smooth.repeat(1, 3, 1, 1) + 0.05 * torch.randn(40, 3, 48, 48)
-    errors = []
-    for channels in (4, 12, 48):
-        codec = fit_codec(pictures, channels)
-        errors.append(float((codec.decode(codec.encode(pictures)) - pictures).square().mean()))
-    assert errors[0] > errors[1] > errors[2] and errors[2] < 1e-9
-    spread = codec.encode(pictures).transpose(0, 1).flatten(1).std(1)
-    plain = (spread * codec.scale)[[0, 20]]
-    assert spread[0] / spread[20] == pytest.approx(float((plain[0] / plain[1]).sqrt()), rel=0.05)
 
 
 def test_a_folder_gives_the_same_base_back_and_is_refused_when_changed(tmp_path: Path) -> None:
@@ -78,7 +62,7 @@ def test_noise_levels_are_those_of_diffusers() -> None:
 def test_diffusers_opens_the_folder_and_draws_the_same_pictures(tmp_path: Path) -> None:
     from diffusers import DiffusionPipeline
 
-    import lorarium.bases.micro2_vae  # noqa: F401
+    import lorarium.bases.micro2_parts  # noqa: F401
 
     save_folder(random_base(), tmp_path / "m", {})
     base = load_folder(tmp_path / "m")
@@ -106,13 +90,14 @@ def base_words(prompt: str) -> list[int]:
 
 @pytest.mark.interop
 def test_the_networks_are_those_of_diffusers_and_transformers() -> None:
-    from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
+    from lorarium.bases.micro2_parts import WordTransformer
+
     base = random_base()
-    theirs = UNet2DConditionModel.from_config(base.unet.config.for_diffusers())
+    theirs = WordTransformer.from_config(base.unet.config.for_diffusers())
     theirs.load_state_dict(base.unet.state_dict())
-    x, t = torch.randn(2, 8, 12, 12), torch.tensor([3, 900])
+    x, t = torch.randn(2, 3, 48, 48), torch.tensor([3, 900])
     text = base.text_encoder.text_model
     config = CLIPTextConfig(**text.config.for_transformers(), bos_token_id=START, eos_token_id=END)
     clip = CLIPTextModel(config).eval()
@@ -133,7 +118,7 @@ def _named_for(clip: torch.nn.Module, weights: dict[str, torch.Tensor]) -> dict[
 def test_predictions_take_gradients_to_the_words() -> None:
     base = random_base()
     base.text_encoder.requires_grad_(True)
-    x = torch.randn(1, 8, 12, 12)
+    x = torch.randn(1, 3, 48, 48)
     t = torch.tensor([0.6])
     prediction = base.predict(mixed(base, x, torch.randn_like(x), t), t, base.encode(["a cat"]))
     prediction.square().mean().backward()
@@ -143,11 +128,11 @@ def test_predictions_take_gradients_to_the_words() -> None:
 
 def test_the_table_of_its_adapters_is_the_network() -> None:
     from lorarium.bases.clip_text import TextConfig, TextModel
-    from lorarium.bases.unet import UNet, UNetConfig
+    from lorarium.bases.transformer import Transformer, TransformerConfig
     from lorarium.formats.families import FAMILIES
 
     parts = FAMILIES["micro-2"].parts
-    built = {"denoiser": UNet(UNetConfig()), "text_encoder": TextModel(TextConfig(9))}
+    built = {"denoiser": Transformer(TransformerConfig()), "text_encoder": TextModel(TextConfig(9))}
     for part, network in built.items():
         head = "text_model." if part == "text_encoder" else ""
         layers = {
@@ -163,7 +148,7 @@ def test_the_table_of_its_adapters_is_the_network() -> None:
 def test_an_adapter_trained_here_draws_the_same_in_diffusers(tmp_path: Path) -> None:
     from diffusers import DiffusionPipeline
 
-    import lorarium.bases.micro2_vae  # noqa: F401
+    import lorarium.bases.micro2_parts  # noqa: F401
     from lorarium.bases.base import open_base
     from lorarium.formats import read
     from lorarium.formats.inspection.inspect import inspect_file

@@ -142,7 +142,7 @@ def test_every_fault_is_one_line(
     monkeypatch.setattr(reader, "SLOWEST", 2**20)
     server.before = before  # type: ignore[assignment]
     with pytest.raises(LorariumError) as caught:
-        # a loaded machine may keep an answer for a second: only those who wait for ever are cut short
+        # a loaded machine may keep an answer for a second: only the endless are cut short
         timeout = 0.5 if words == "no answer within" else 60
         file = reader.HttpFile(f"{server.url}/file.bin", label="there", timeout=timeout)
         file.read(200_000, 10)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,25 @@ class MicroConfig:
     time_mean: float = 0.7
     time_spread: float = 1.0
     least_noise: float = 0.25
+
+
+class Shape(Protocol):
+    """What of a config the picture's network needs."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def patch(self) -> int: ...
+    @property
+    def overlap(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def layers(self) -> int: ...
+    @property
+    def heads(self) -> int: ...
+    @property
+    def text_width(self) -> int: ...
 
 
 class Attention(nn.Module):
@@ -78,7 +98,7 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """Self-attention, cross-attention, feed-forward; time enters by shift, scale and gate."""
 
-    def __init__(self, c: MicroConfig) -> None:
+    def __init__(self, c: Shape) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(c.width, elementwise_affine=False)
         self.attn1 = Attention(c.width, c.width, c.heads)
@@ -88,7 +108,7 @@ class Block(nn.Module):
         self.ff = FeedForward(c.width, 4 * c.width)
         self.scale_shift_table = nn.Parameter(torch.randn(6, c.width) / c.width**0.5)
 
-    def forward(self, x: Tensor, text: Tensor, mask: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, text: Tensor, mask: Tensor | None, time: Tensor) -> Tensor:
         s1, g1, a1, s2, g2, a2 = (self.scale_shift_table + time).unsqueeze(2).unbind(1)
         h = self.norm1(x) * (1 + g1) + s1
         x = x + a1 * self.attn1(h, h)
@@ -137,7 +157,7 @@ def text_mask(words: Tensor) -> Tensor:
 
 
 class Denoiser(nn.Module):
-    def __init__(self, c: MicroConfig) -> None:
+    def __init__(self, c: Shape) -> None:
         super().__init__()
         self.config = c
         reach = c.patch + 2 * c.overlap
@@ -155,7 +175,7 @@ class Denoiser(nn.Module):
         nn.init.normal_(self.proj_out.weight, std=0.02 / reach)
         nn.init.zeros_(self.proj_out.bias)
 
-    def forward(self, x: Tensor, t: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, text: Tensor, mask: Tensor | None = None) -> Tensor:
         """Noisy pictures (n, 3, s, s) in [-1, 1], times (n,) -> clean pictures."""
         c = self.config
         h = self.proj_in(x).flatten(2).transpose(1, 2) + self.pos_embed

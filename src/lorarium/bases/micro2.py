@@ -1,42 +1,31 @@
 """micro-2, a Stable-Diffusion-type pipeline small enough to come along.
 
-A folder as diffusers has it: UNet, CLIP text encoder, a linear codec in the place of the
-autoencoder. Here it runs without diffusers.
+A folder as diffusers has it: a transformer in the place of the UNet, CLIP's text encoder, pixels
+for latents. Here it runs without diffusers.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lorarium.bases.base import Text, rows
+from lorarium.bases.base import Text
 from lorarium.bases.clip_text import TextConfig, TextModel
+from lorarium.bases.levels import STEPS, alphas_bar
 from lorarium.bases.micro_base import weights_hash
-from lorarium.bases.patch_codec import PATCH, PatchCodec
-from lorarium.bases.unet import UNet, UNetConfig
+from lorarium.bases.transformer import Transformer, TransformerConfig
 from lorarium.errors import LorariumError
 from lorarium.world.words import VOCABULARY, tokens
 
 FAMILY = "micro-2"
-STEPS = 1000  # noise levels of its training
 START, END = len(VOCABULARY), len(VOCABULARY) + 1
 PLACES = 16  # tokens of a prompt
 TOKENS = 1024  # rows of the token table: words, then the parts a byte-pair tokenizer passes through
 TIME_MEAN, TIME_SPREAD = 0.5, 1.1  # of the logit of the times it was trained on
 LEAST_NOISE = 0.25  # the error of a picture counts by 1 / sigma^2, down to this sigma
-
-
-def alphas_bar(steps: int = STEPS) -> Tensor:
-    """Share of the picture's energy at every step: diffusers' `squaredcos_cap_v2`."""
-
-    def bar(t: float) -> float:
-        return math.cos((t + 0.008) / 1.008 * math.pi / 2) ** 2
-
-    betas = [min(1 - bar((i + 1) / steps) / bar(i / steps), 0.999) for i in range(steps)]
-    return torch.cumprod(1 - torch.tensor(betas), 0)
 
 
 def framed(words: Tensor) -> Tensor:
@@ -67,21 +56,14 @@ class Micro2Base:
     guidance = 2.0
     distilled = False
 
-    def __init__(
-        self, unet: UNet, text: TextModel, codec: PatchCodec, device: str = "cpu"
-    ) -> None:  # fmt: skip
+    def __init__(self, unet: Transformer, text: TextModel, device: str = "cpu") -> None:
         self.unet = unet.to(device).eval().requires_grad_(False)
         self.text_encoder = _TextEncoder(text).to(device).eval().requires_grad_(False)
-        self.codec = codec.to(device).eval()
         self.bars = alphas_bar().to(device)
-        self.size = PATCH * unet.config.sample_size
+        self.size = unet.config.size
         self.hash = weights_hash(
-            {f"{k}.{n}": w for k, net in self._all.items() for n, w in net.state_dict().items()}
+            {f"{k}.{n}": w for k, net in self.networks.items() for n, w in net.state_dict().items()}
         )
-
-    @property
-    def _all(self) -> Mapping[str, nn.Module]:
-        return {"denoiser": self.unet, "text_encoder": self.text_encoder, "codec": self.codec}
 
     @property
     def networks(self) -> Mapping[str, nn.Module]:
@@ -117,37 +99,24 @@ class Micro2Base:
     def noise_shape(self, size: int) -> tuple[int, int, int]:
         if size != self.size:
             raise LorariumError(f"{FAMILY} makes pictures of {self.size} pixels, not {size}")
-        c = self.unet.config
-        return (c.in_channels, c.sample_size, c.sample_size)
+        return (3, size, size)
 
     def to_latent(self, pictures: Tensor) -> Tensor:
-        return self.codec.encode(pictures)
+        return pictures
 
     def to_pictures(self, latents: Tensor) -> Tensor:
-        return self.codec.decode(latents).clamp(-1, 1)
+        return latents.clamp(-1, 1)
 
 
-def noisy(x: Tensor, step: Tensor, noise: Tensor, bars: Tensor) -> Tensor:
-    """Latents at numbered steps of noise."""
-    bar = rows(bars[step], x)
-    return bar.sqrt() * x + (1 - bar).sqrt() * noise
-
-
-def base_of(state: Mapping[str, object], device: str = "cpu") -> Micro2Base:
+def base_of(state: Mapping[str, Any], device: str = "cpu") -> Micro2Base:
     """The base of a training's checkpoint: its averaged weights."""
-    averaged: Mapping[str, Tensor] = state["averaged"]  # type: ignore[assignment]
-    unet = UNet(UNetConfig(**_tuples(state["unet"])))  # type: ignore[arg-type]
-    text = TextModel(TextConfig(**state["text"]))  # type: ignore[arg-type]
-    codec = PatchCodec(unet.config.in_channels)
+    averaged: Mapping[str, Tensor] = state["averaged"]
+    unet = Transformer(TransformerConfig(**state["unet"]))
+    text = TextModel(TextConfig(**state["text"]))
     unet.load_state_dict(_under(averaged, "unet."))
     text.load_state_dict(_under(averaged, "text."))
-    codec.load_state_dict(state["codec"])  # type: ignore[arg-type]
-    return Micro2Base(unet, text, codec, device)
+    return Micro2Base(unet, text, device)
 
 
 def _under(weights: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
     return {k.removeprefix(head): v for k, v in weights.items() if k.startswith(head)}
-
-
-def _tuples(config: Mapping[str, object]) -> dict[str, object]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}

@@ -1,6 +1,6 @@
 """micro-2 as a diffusers folder: written with its tokenizer and scheduler, read without diffusers.
 
-`DiffusionPipeline.from_pretrained(folder)` opens it after `import lorarium.bases.micro2_vae`:
+`DiffusionPipeline.from_pretrained(folder)` opens it after `import lorarium.bases.micro2_parts`:
 diffusers takes a class from outside only from a module that its caller has imported.
 """
 
@@ -9,22 +9,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from lorarium import trained
 from lorarium.bases.clip_text import TextConfig, TextModel
-from lorarium.bases.micro2 import END, FAMILY, PLACES, START, STEPS, Micro2Base
-from lorarium.bases.patch_codec import PATCH, PatchCodec
-from lorarium.bases.unet import UNet, unet_config
+from lorarium.bases.levels import STEPS
+from lorarium.bases.micro2 import END, FAMILY, PLACES, START, Micro2Base
+from lorarium.bases.transformer import Transformer, TransformerConfig
 from lorarium.errors import LorariumError
 from lorarium.trained import FileKind, write_json
 from lorarium.world.mark import require_this_world, world_mark
 from lorarium.world.words import SILENT, VOCABULARY
 
+T = TypeVar("T")
 PART = FileKind("part of a micro-2 base", card=False)
 UNKNOWN = END + 1
 ROWS = END + 2  # of the token table that ships
@@ -37,13 +39,19 @@ SCHEDULER = {
     "clip_sample": False,
     "set_alpha_to_one": True,
 }
+VAE = {
+    "_class_name": "Pixels",
+    "latent_channels": 3,
+    "block_out_channels": [1],
+    "scaling_factor": 1.0,
+}
 INDEX = {
     "_class_name": "StableDiffusionPipeline",
-    "unet": ["diffusers", "UNet2DConditionModel"],
     "text_encoder": ["transformers", "CLIPTextModel"],
     "tokenizer": ["transformers", "PreTrainedTokenizerFast"],
     "scheduler": ["diffusers", "DDIMScheduler"],
-    "vae": ["lorarium.bases.micro2_vae", "LinearCodec"],
+    "unet": ["lorarium.bases.micro2_parts", "WordTransformer"],
+    "vae": ["lorarium.bases.micro2_parts", "Pixels"],
     "safety_checker": [None, None],
     "feature_extractor": [None, None],
     "image_encoder": [None, None],
@@ -57,15 +65,12 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
     table = text.embeddings.token_embedding.weight[:ROWS]
     text_config = {**text.config.for_transformers(), "dtype": "float32", "vocab_size": ROWS,
                    "bos_token_id": START, "eos_token_id": END, "pad_token_id": 0}  # fmt: skip
-    codec = {"_class_name": "LinearCodec", "latent_channels": base.unet.config.in_channels,
-             "block_out_channels": [1] * PATCH.bit_length(), "scaling_factor": 1.0}  # fmt: skip
     write_json(folder / "model_index.json", INDEX)
     write_json(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
+    _part(folder / "vae", "config.json", VAE,
+          "diffusion_pytorch_model.safetensors", {"one": torch.ones(())})  # fmt: skip
     _part(folder / "unet", "config.json", base.unet.config.for_diffusers(),
           "diffusion_pytorch_model.safetensors", base.unet.state_dict())  # fmt: skip
-    _part(folder / "vae", "config.json", codec,
-          "diffusion_pytorch_model.safetensors", base.codec.state_dict(),
-          full_precision=True)  # fmt: skip
     weights = {f"text_model.{k}": v for k, v in text.state_dict().items()}
     weights["text_model.embeddings.token_embedding.weight"] = table
     _part(folder / "text_encoder", "config.json", text_config, "model.safetensors", weights)
@@ -77,11 +82,9 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
 
 def _part(
     folder: Path, name: str, config: Mapping[str, Any], file: str, weights: Mapping[str, Tensor],
-    full_precision: bool = False,
 ) -> None:  # fmt: skip
     write_json(folder / name, config)
-    dtype = torch.float32 if full_precision else torch.float16
-    arrays = {k: v.detach().cpu().to(dtype).contiguous().numpy() for k, v in weights.items()}
+    arrays = {k: v.detach().cpu().half().contiguous().numpy() for k, v in weights.items()}
     trained.save(folder / file, PART, arrays, header={"format": "pt"})
 
 
@@ -136,17 +139,14 @@ def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) ->
     if not unsigned:
         require_this_world(index.get("world", ""), folder)
     with trained.fitting(folder):
-        unet = UNet(unet_config(_read(folder / "unet" / "config.json")))
-        text_config = _read(folder / "text_encoder" / "config.json")
-        text = TextModel(TextConfig(**{k: text_config[k] for k in TextConfig.__dataclass_fields__}))
-        codec = PatchCodec(unet.config.in_channels)
+        unet = Transformer(_fields(TransformerConfig, folder / "unet" / "config.json"))
+        text = TextModel(_fields(TextConfig, folder / "text_encoder" / "config.json"))
         for net, file, head in (
             (unet, "unet/diffusion_pytorch_model.safetensors", ""),
             (text, "text_encoder/model.safetensors", "text_model."),
-            (codec, "vae/diffusion_pytorch_model.safetensors", ""),
         ):
             trained.fill(net, trained.load(folder / file, PART).floats(head))
-    base = Micro2Base(unet, text, codec, device)
+    base = Micro2Base(unet, text, device)
     if not unsigned and base.hash != index.get("hash"):
         raise LorariumError("its weights do not have the hash that it names", where=str(folder))
     return base
@@ -160,3 +160,9 @@ def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise LorariumError("is not a configuration", where=str(path))
     return config
+
+
+def _fields(kind: type[T], path: Path) -> T:
+    """The fields of a config of diffusers' or transformers' that are ours."""
+    config = _read(path)
+    return kind(**{field.name: config[field.name] for field in fields(kind)})  # type: ignore[arg-type]

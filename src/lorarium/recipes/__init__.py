@@ -6,7 +6,7 @@ from __future__ import annotations
 # have `due()`
 STAGES = {
     "base": "lorarium.recipes.base_stage",
-    "micro2": "lorarium.recipes.unet_base",
+    "micro2": "lorarium.recipes.micro2",
     "judges": "lorarium.recipes.judges",
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",

@@ -35,6 +35,19 @@ class BaseRecipe:
     seed: int = 1
 
 
+def cast(count: int, r: np.random.Generator) -> tuple[list[Subject], list[Style]]:
+    """Individuals and artists that a base may learn from."""
+    kinds = r.integers(len(SEEN_CLASSES), size=count)
+    genres = r.integers(len(SEEN_GENRES), size=count)
+    subjects = [
+        Subject(SEEN_CLASSES[k], n) for k, n in zip(kinds, numbers("train", count, r), strict=True)
+    ]
+    styles = [
+        Style(SEEN_GENRES[g], n) for g, n in zip(genres, numbers("train", count, r), strict=True)
+    ]
+    return subjects, styles
+
+
 class PicturePool:
     """A ring of rendered pictures and their words; a share of every batch is new."""
 
@@ -46,16 +59,7 @@ class PicturePool:
 
     def render(self, count: int) -> None:
         r = self.random
-        kinds = r.integers(len(SEEN_CLASSES), size=count)
-        genres = r.integers(len(SEEN_GENRES), size=count)
-        subjects = [
-            Subject(SEEN_CLASSES[k], n)
-            for k, n in zip(kinds, numbers("train", count, r), strict=True)
-        ]
-        styles = [
-            Style(SEEN_GENRES[g], n)
-            for g, n in zip(genres, numbers("train", count, r), strict=True)
-        ]
+        subjects, styles = cast(count, r)
         views = [View(n) for n in numbers("train", count, r)]
         pictures = render(subjects, styles, views, self.size)
         words = [tokens(prompt(s, a, r)) for s, a in zip(subjects, styles, strict=True)]

@@ -162,9 +162,9 @@ _BUILDERS: dict[str, Callable[[], Table]] = {
     "clip-g": _clip(text.CLIP_G),
     "clip-h": _clip(text.CLIP_H),
     "t5-xxl": lambda: _of_weights(text.t5_weights()),
-    "micro-2": _unet(unet.MICRO_2),
+    "micro-2": lambda: _of_weights(micro.weights(*micro.MICRO_2)),
     "micro-2-text": _clip(text.MICRO_2_TEXT),
-    "micro-1": lambda: _of_weights(micro.weights()),
+    "micro-1": lambda: _of_weights(micro.weights(*micro.MICRO_1)),
     "micro-1-text": lambda: _of_weights(micro.text_weights()),
 }
 

@@ -1,4 +1,4 @@
-"""micro-1, the embedded base: a small transformer on pixels with a word encoder of its own."""
+"""The embedded bases: small transformers on pixels. micro-1 has a word encoder of its own."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Iterator
 
 from .unet import Weight
 
-WIDTH, LAYERS, TEXT, TEXT_LAYERS, PATCH = 168, 6, 128, 2, 10
+TEXT, TEXT_LAYERS, PATCH = 128, 2, 10
+MICRO_1, MICRO_2 = (168, 6), (192, 8)  # width and blocks
 
 
-def weights() -> Iterator[Weight]:
-    yield _same("proj_in", (WIDTH, 3, PATCH, PATCH))
-    yield _same("time_embed.0", (WIDTH, 64))
-    yield _same("time_embed.1", (WIDTH, WIDTH))
-    yield _same("adaln_single", (6 * WIDTH, WIDTH))
-    for i in range(LAYERS):
+def weights(width: int, layers: int) -> Iterator[Weight]:
+    yield _same("proj_in", (width, 3, PATCH, PATCH))
+    yield _same("time_embed.0", (width, 64))
+    yield _same("time_embed.1", (width, width))
+    yield _same("adaln_single", (6 * width, width))
+    for i in range(layers):
         block = f"transformer_blocks.{i}"
-        yield from _attention(f"{block}.attn1", WIDTH, WIDTH)
-        yield from _attention(f"{block}.attn2", WIDTH, TEXT)
-        yield from _feed_forward(f"{block}.ff", WIDTH, 4 * WIDTH)
-    yield _same("proj_out", (3 * PATCH * PATCH, WIDTH))
+        yield from _attention(f"{block}.attn1", width, width)
+        yield from _attention(f"{block}.attn2", width, TEXT)
+        yield from _feed_forward(f"{block}.ff", width, 4 * width)
+    yield _same("proj_out", (3 * PATCH * PATCH, width))
 
 
 def text_weights() -> Iterator[Weight]:

@@ -175,5 +175,3 @@ KOALA_700M = UNet(
     linear_proj=True,
     added=2816,
 )
-# the embedded base; lorarium.bases.unet builds the same
-MICRO_2 = UNet((96, 160), ((1,), (1,)), ((1, 1), (1, 1)), 1, 128, linear_proj=True, latent=24)

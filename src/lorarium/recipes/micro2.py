@@ -1,4 +1,4 @@
-"""Train a Stable-Diffusion-type base on the drawn world, resumable.
+"""Train micro-2, a Stable-Diffusion-type base, on the drawn world, resumable.
 
     python -m lorarium.recipes micro2 --minutes 170
     python -m lorarium.recipes micro2 --minutes 9 --device cuda
@@ -21,27 +21,24 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.bases.clip_text import TextConfig, TextModel
+from lorarium.bases.levels import STEPS, alphas_bar, noisy
 from lorarium.bases.micro2 import (
     LEAST_NOISE,
-    STEPS,
     TIME_MEAN,
     TIME_SPREAD,
     TOKENS,
-    alphas_bar,
     base_of,
     framed,
-    noisy,
 )
 from lorarium.bases.micro2_folder import save_folder
-from lorarium.bases.patch_codec import PatchCodec, fit_codec
-from lorarium.bases.unet import UNet, UNetConfig
+from lorarium.bases.transformer import Transformer, TransformerConfig
 from lorarium.encoders.muon import Muon
 from lorarium.recipes.base import PicturePool
 from lorarium.recipes.rendered_ahead import RenderedAhead
 
 
 @dataclass(frozen=True)
-class UNetRecipe:
+class Micro2Recipe:
     batch: int = 96
     muon: float = 4e-3  # rate of matrices and kernels
     adam: float = 1.5e-3  # rate of everything else
@@ -56,39 +53,37 @@ class UNetRecipe:
     size: int = 48  # pixels; less, a multiple of 16, to learn figures in a fraction of the time
 
 
-class Pair(nn.Module):
-    """What is trained together: the UNet and its text encoder."""
+# weights that are no matrices between two hidden spaces
+AT_THE_EDGE = ("embed", "table", "unet.adaln", "unet.proj_")
 
-    def __init__(self, unet: UNetConfig, text: TextConfig) -> None:
+
+class Pair(nn.Module):
+    """What is trained together: the network of pictures and its text encoder."""
+
+    def __init__(self, unet: TransformerConfig, text: TextConfig) -> None:
         super().__init__()
-        self.unet, self.text = UNet(unet), TextModel(text)
+        self.unet, self.text = Transformer(unet), TextModel(text)
 
     def forward(self, x: Tensor, step: Tensor, tokens: Tensor) -> Tensor:
         return self.unet(x, step, self.text(tokens))
 
 
-def fresh_pair(unet: UNetConfig, text: TextConfig) -> Pair:
-    """New weights: every residual branch starts silent."""
+def fresh_pair(unet: TransformerConfig, text: TextConfig) -> Pair:
     pair = Pair(unet, text)
     nn.init.normal_(pair.text.embeddings.token_embedding.weight, std=0.3)
     nn.init.normal_(pair.text.embeddings.position_embedding.weight, std=0.05)
-    for name, p in pair.unet.named_parameters():
-        if name.endswith(("conv2.weight", "proj_out.weight")) or name.startswith("conv_out"):
-            nn.init.zeros_(p)
-        elif name.endswith((".bias",)) and "norm" not in name:
-            nn.init.zeros_(p)
     return pair
 
 
-def loss(pair: Pair, x: Tensor, tokens: Tensor, bars: Tensor, random: torch.Generator) -> Tensor:
+def loss(pair: Pair, x: Tensor, tokens: Tensor, random: torch.Generator) -> Tensor:
     n, device = len(x), x.device
     t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random, device=device))
     step = (t * STEPS).long().clamp(0, STEPS - 1)
     noise = torch.randn(x.shape, generator=random, device=device)
-    latents = noisy(x, step, noise, bars).contiguous(memory_format=torch.channels_last)
+    latents = noisy(x, step, noise)
     with _fast_numbers(device):
         prediction = pair(latents, step, tokens).float()
-    weight = 1 / (1 - bars[step]).clamp(min=LEAST_NOISE**2)
+    weight = 1 / (1 - alphas_bar().to(device)[step]).clamp(min=LEAST_NOISE**2)
     return (weight * (prediction - x).square().mean((1, 2, 3))).mean()
 
 
@@ -99,39 +94,36 @@ def _fast_numbers(device: torch.device) -> contextlib.AbstractContextManager[obj
     return contextlib.nullcontext()
 
 
-def optimizers(pair: Pair, r: UNetRecipe) -> list[torch.optim.Optimizer]:
+def optimizers(pair: Pair, r: Micro2Recipe) -> list[torch.optim.Optimizer]:
     matrices: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []
     for name, p in pair.named_parameters():
-        plain = p.ndim in (2, 4) and "embedding" not in name
-        edge = name.startswith(("unet.conv_in", "unet.conv_out"))
-        (matrices if plain and not edge else rest).append(p)
+        plain = p.ndim in (2, 4) and not any(word in name for word in AT_THE_EDGE)
+        (matrices if plain else rest).append(p)
     return [Muon(matrices, lr=r.muon), torch.optim.AdamW(rest, lr=r.adam, betas=(0.9, 0.98),
                                                          weight_decay=0.0)]  # fmt: skip
 
 
 def go_on(
-    folder: Path, minutes: float, recipe: UNetRecipe | None = None,
-    unet: UNetConfig | None = None, cool: bool = False, start: Path | None = None,
+    folder: Path, minutes: float, recipe: Micro2Recipe | None = None,
+    unet: TransformerConfig | None = None, cool: bool = False, start: Path | None = None,
     max_steps: int | None = None, device: str = "cpu", workers: int = 0,
 ) -> None:  # fmt: skip
     """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
     of an earlier run's checkpoint. `max_steps` are taken at the most; `workers` are processes that
     render."""
-    recipe, unet = recipe or UNetRecipe(), unet or UNetConfig()
+    recipe, unet = recipe or Micro2Recipe(), unet or TransformerConfig()
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(recipe.seed)
-    text = TextConfig(TOKENS, hidden_size=unet.cross_attention_dim)
+    text = TextConfig(TOKENS, hidden_size=unet.text_width)
     pair = fresh_pair(unet, text)
-    pair.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    codec = PatchCodec(unet.in_channels)
+    pair.to(device)
     step, seconds, before = 0, 0.0, 0
     state = None
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
-        codec.load_state_dict(state["codec"])
     pool_seed = recipe.seed + 1000 * step + before
     pool = (
         RenderedAhead(recipe.size, recipe.pool, pool_seed, workers)
@@ -139,15 +131,10 @@ def go_on(
         else PicturePool(recipe.size, recipe.pool, pool_seed)
     )
     pool.render(recipe.start_pool)
-    if state is None:
-        codec = fit_codec(torch.from_numpy(pool.pictures[:4000]).permute(0, 3, 1, 2) / 127.5 - 1,
-                          unet.in_channels)  # fmt: skip
     if state is None and start is not None:
         weights = torch.load(start, map_location="cpu", weights_only=True)
         pair.load_state_dict(weights["averaged"])
-        codec.load_state_dict(weights["codec"])
         before = weights["pictures"]
-    codec.to(device)
     averaged = {n: p.detach().clone() for n, p in pair.named_parameters()}
     optims = optimizers(pair, recipe)
     if state is not None:
@@ -156,14 +143,13 @@ def go_on(
         for o, s in zip(optims, state["optimizers"], strict=True):
             o.load_state_dict(s)
     rates = (recipe.muon, recipe.adam)
-    bars = alphas_bar().to(device)
     random = torch.Generator(device).manual_seed(recipe.seed + step)
     started = last_log = saved = time.time()
     recent: list[Tensor] = []  # not numbers yet: to ask for one is to wait for the device
 
     def save() -> None:
         torch.save({
-            "model": pair.state_dict(), "averaged": averaged, "codec": codec.state_dict(),
+            "model": pair.state_dict(), "averaged": averaged,
             "optimizers": [o.state_dict() for o in optims], "step": step, "before": before,
             "pictures": before + step * recipe.batch, "unet": asdict(unet), "text": asdict(text),
             "recipe": asdict(recipe), "seconds": seconds + time.time() - started,
@@ -183,7 +169,7 @@ def go_on(
             x, words = pool.batch(recipe.batch, recipe.fresh)
             x, words = x.to(device), words.to(device)
             keep = torch.rand(len(words), 1, generator=random, device=device) >= recipe.drop
-            value = loss(pair, codec.encode(x), framed(words * keep), bars, random)
+            value = loss(pair, x, framed(words * keep), random)
             value.backward()
             nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
             for o in optims:
@@ -213,8 +199,8 @@ def go_on(
 
 
 RUN = Path("runs/micro2")
-CPU = UNetRecipe(batch=64, ema=0.999, warmup=200)
-CUDA = UNetRecipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
+CPU = Micro2Recipe(batch=64, ema=0.999, warmup=200)
+CUDA = Micro2Recipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
 
 
 def run(device: str, minutes: float) -> None:
