@@ -56,18 +56,24 @@ def picture_files(paths: Sequence[str | Path]) -> list[Path]:
 
 
 @contextmanager
-def open_picture(path: Path) -> Iterator[Image.Image]:
-    """The one door to picture files: ordinary files of the known formats and of ordinary size.
+def open_picture(source: Path | bytes) -> Iterator[Image.Image]:
+    """The one door to pictures: ordinary files, or the bytes of one, of the known formats and of
+    ordinary size.
 
     What goes wrong while the picture is used is an error about the file too.
     """
     from PIL import Image, UnidentifiedImageError
 
+    path = "a picture inside of a file" if isinstance(source, bytes) else source
     try:
-        with open_regular(path) as file, warnings.catch_warnings():
+        with (
+            io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file,
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore")  # bombs are refused below; odd EXIF is harmless
-            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+            if file.seek(0, os.SEEK_END) > MOST_BYTES:
                 raise LorariumError("the file is too large for a picture", where=str(path))
+            file.seek(0)
             with Image.open(file, formats=FORMATS) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise LorariumError(
@@ -83,11 +89,11 @@ def open_picture(path: Path) -> Iterator[Image.Image]:
         raise LorariumError(f"the picture is damaged ({reason})", where=str(path)) from None
 
 
-def read_picture(path: Path, size: int) -> np.ndarray:
+def read_picture(source: Path | bytes, size: int) -> np.ndarray:
     """One picture (size, size, 3): upright, transparent parts white, the middle square of it."""
     from PIL import ImageOps
 
-    with open_picture(path) as picture:
+    with open_picture(source) as picture:
         return _square(ImageOps.exif_transpose(picture), size)
 
 

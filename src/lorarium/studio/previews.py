@@ -6,8 +6,6 @@ file reaches the browser but pixels.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import html
 import io
@@ -22,15 +20,13 @@ from lorarium.descriptors.facts import fact_names
 from lorarium.descriptors.select import SORTS
 from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
-from lorarium.formats.header import load_header
 from lorarium.formats.inspection.sidecars import find_preview
+from lorarium.formats.inspection.thumbnail import read_thumbnail
 from lorarium.formats.target import write_atomically
 from lorarium.pictures import open_picture
 from lorarium.studio.allowed import AllowedFolders
 
 SIDE = 384
-THUMBNAILS = ("modelspec.thumbnail", "ssmd_cover_images")
-MOST_THUMBNAIL = 8 << 20  # characters
 WIDTH, HEIGHT = 320, 240
 
 
@@ -53,35 +49,16 @@ class Previews:
         try:
             if beside is not None:
                 data = _small(allowed.file(beside))
-            elif path.suffix.lower() == ".safetensors" and not row["error"]:
-                data = self._embedded(path)
+            elif not row["error"] and (thumbnail := read_thumbnail(path)):
+                data = _small(thumbnail)
         except (LorariumError, OSError):
             data = b""
         write_atomically(kept, [data], force=True)  # empty: looked at, nothing there
         return data or None
 
-    def _embedded(self, path: Path) -> bytes:
-        metadata = load_header(path).metadata
-        for name in THUMBNAILS:
-            text = metadata.get(name, "")
-            start, comma, coded = text.partition(",")
-            if not comma or not start.startswith("data:image/") or len(text) > MOST_THUMBNAIL:
-                continue
-            try:
-                raw = base64.b64decode(coded, validate=True)
-            except (binascii.Error, ValueError):
-                continue
-            held = self.folder / f"{hashlib.blake2b(raw, digest_size=16).hexdigest()}.part"
-            held.write_bytes(raw)
-            try:
-                return _small(held)
-            finally:
-                held.unlink(missing_ok=True)
-        return b""
 
-
-def _small(path: Path) -> bytes:
-    with open_picture(path) as picture:
+def _small(source: Path | bytes) -> bytes:
+    with open_picture(source) as picture:
         picture.draft("RGB", (2 * SIDE, 2 * SIDE))  # a large JPEG is decoded small
         upright = ImageOps.exif_transpose(picture).convert("RGB")
         upright.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)

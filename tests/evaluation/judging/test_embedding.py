@@ -67,7 +67,7 @@ def test_vectors_are_those_of_transformers(folder: Path) -> None:
     inputs = pictures(2, size=28)
     ours = judge.embed(inputs)
     model = transformers.AutoModel.from_pretrained(folder).eval()
-    pixels = judge._prepared(inputs)
+    pixels = judge.tower.prepared(inputs)
     with torch.no_grad():
         if hasattr(model, "get_image_features"):
             output = model.get_image_features(pixel_values=pixels)
