@@ -20,6 +20,7 @@ from lorarium.library import Library, sample
 
 if TYPE_CHECKING:
     from lorarium.library import Indexed
+    from lorarium.library.preview_index import PreviewReport
 
 SHOWN = 20
 
@@ -32,6 +33,11 @@ SHOWN = 20
 @click.option(
     "--workers", type=click.IntRange(0), help="Processes; 0 for none but this. [default: cores]"
 )
+@click.option(
+    "--previews",
+    metavar="MODEL",
+    help="Also search preview pictures, by this CLIP or SigLIP from now on; none forgets it.",
+)
 @click.option("--ray", metavar="ADDRESS", help="Read the files on this Ray cluster.")
 @json_flag
 @quiet_flag
@@ -41,6 +47,7 @@ def command(
     with_sample: bool,
     watch: bool,
     workers: int | None,
+    previews: str | None,
     ray: str | None,
     as_json: bool,
     quiet: bool,
@@ -69,10 +76,10 @@ def command(
                 show(report, len(here) if report.seconds else None)  # else it did not come to it
             here.refresh()
 
-        here.watch(folders, on_report, workers=workers)
+        here.watch(folders, on_report, workers=workers, previews=previews)
         return
     with bar("reading", quiet or as_json) as progress:
-        report = here.index(folders, workers=workers, ray=ray, progress=progress)
+        report = here.index(folders, workers=workers, ray=ray, previews=previews, progress=progress)
     if as_json:
         counts = {"library": str(here.folder), "files": len(here), **report.to_json()}
         print_json(counts | {"families": dict(here.families())})
@@ -90,7 +97,16 @@ def show(report: Indexed, total: int | None) -> None:
         click.echo(one_line(f"  {folder}: cannot be opened; what was known of it is kept"))
     if total is None:
         return
+    if report.previews:
+        show_previews(report.previews)
     names = ("new", "changed", "moved", "gone", "unchanged")
     done = ", ".join(f"{getattr(report, n):,} {n}" for n in names if getattr(report, n))
     bad = f", {len(report.bad):,} cannot be used" if report.bad else ""
     click.echo(f"{done or 'nothing new'}{bad}; {total:,} files, {report.seconds:.1f} s")
+
+
+def show_previews(report: PreviewReport) -> None:
+    counts = {"new": report.embedded, "gone": report.gone, "cannot be read": report.bad}
+    done = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    if report.note or done:
+        click.echo(one_line(report.note or f"previews: {done}"))

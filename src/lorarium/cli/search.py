@@ -96,6 +96,8 @@ def lines(answer: Answer) -> Iterator[str]:
     """The answer for people: how near the best is, then two lines for each match."""
     for typed, meant in answer.corrections.items():
         yield click.style(one_line(f"nobody here writes {typed!r}; taken for {meant!r}"), dim=True)
+    if answer.note:
+        yield click.style(one_line(answer.note), dim=True)
     if not answer.matches:
         yield "nothing found"
     elif answer.close is False:
@@ -114,7 +116,7 @@ def lines(answer: Answer) -> Iterator[str]:
 
 
 def _far(answer: Answer) -> str:
-    if any(match.text_score is not None for match in answer):
+    if any(match.text_score is not None for match in answer) or answer.threshold is None:
         return "nothing here is close to these words; the nearest:"
     best, threshold = answer.matches[0].score, answer.threshold
     return f"nothing here is close: the best has {best:.2f}, below {threshold:.2f}"
@@ -125,8 +127,9 @@ def _about(match: Match, answer: Answer) -> str:
     facts = match.facts
     wakes, tags = facts["words"], [tag for tag in facts["tags"] if tag not in facts["words"]]
     title = next((text for text in (*(facts.get("names") or ()), facts["title"]) if text), "")
+    says_why = match.text_score is not None or "preview" in match.why
     described = [
-        "by " + ", ".join(match.why) if match.text_score is not None else "",
+        "by " + ", ".join(match.why) if says_why else "",
         match.relation,
         f"rank {facts['rank']:g}" if facts["rank"] is not None else "",
         size_words(facts["size"]),

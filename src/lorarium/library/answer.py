@@ -26,10 +26,12 @@ class Match:
     `paths` are its files, the one that was asked for first; `facts` the row of that one, by the
     columns of `schema`. `why` says what brought it here: "name", "title", "trigger words", "tag",
     "folder", "base model", "author", "description" for words, "weights", "filter", and at the end
-    "typing: aniem → anime" for each word that was taken for another. The answer is in order of
-    `score`: `likeness` (the cosine of its vector with the query's, from -1 to 1) and `text_score`
-    (how much of the words its texts have, from 0 to 1) added up, as far as they are there; beside
-    a file or pictures those come first that have every word.
+    "typing: aniem → anime" for each word that was taken for another, and "preview". The answer is
+    in order of `score`: `likeness` (the cosine of its vector with the query's, from -1 to 1),
+    `text_score` (how much of the words its texts have, from 0 to 1) and, where "preview" is among
+    the reasons, `preview_likeness` (the cosine of its preview with the query) added up, as far as
+    they are there; beside a file or pictures those come first that have every word, and previews
+    come behind what texts say outright.
     """
 
     score: float
@@ -39,6 +41,7 @@ class Match:
     why: tuple[str, ...] = ()
     likeness: float | None = None
     text_score: float | None = None
+    preview_likeness: float | None = None
 
     @property
     def path(self) -> str:
@@ -55,8 +58,9 @@ class Match:
             "also": list(self.paths[1:]),
             "score": round(self.score, 6),
             "why": list(self.why),
-            "likeness": None if self.likeness is None else round(self.likeness, 6),
-            "text_score": None if self.text_score is None else round(self.text_score, 6),
+            "likeness": _rounded(self.likeness),
+            "text_score": _rounded(self.text_score),
+            "preview_likeness": _rounded(self.preview_likeness),
             "relation": self.relation or None,
             **{name: self.facts.get(name) for name in FACTS},
         }
@@ -68,8 +72,9 @@ class Answer(Sequence[Match]):
 
     `close` says whether the best is near; None where nobody can say: with too few adapters, and
     for a list by filters alone. `family` and `space` are those of the weights that were compared,
-    empty where none were. `corrections` are words that nobody here uses, with those they were
-    taken for. `more` further files fit as well.
+    empty where none were; the space is "previews" where these alone were. `corrections` are words
+    that nobody here uses, with those they were taken for. `more` further files fit as well. `note`
+    says what was left out, and why.
 
     >>> for match in library.search("ink.safetensors"):  # doctest: +SKIP
     ...     print(match.score, match.path, match.why)
@@ -83,6 +88,7 @@ class Answer(Sequence[Match]):
     nearer_than: float | None = None  # the share of the library's own nearest neighbours
     more: int = 0
     corrections: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     def __len__(self) -> int:
         return len(self.matches)
@@ -106,10 +112,11 @@ class Answer(Sequence[Match]):
             "family": self.family,
             "space": self.space,
             "close": self.close,
-            "threshold": None if self.threshold is None else round(self.threshold, 6),
+            "threshold": _rounded(self.threshold),
             "nearer_than": None if self.nearer_than is None else round(self.nearer_than, 4),
             "more": self.more,
             "corrections": dict(self.corrections),
+            "note": self.note,
             "matches": [match.to_json() for match in self.matches],
         }
 
@@ -120,3 +127,7 @@ class Answer(Sequence[Match]):
         from lorarium.library.library import frame
 
         return frame(self.to_arrow())
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,12 @@ from lorarium.library import folder as place
 from lorarium.library.filling import fill
 from lorarium.library.lance_memory import share_arenas
 from lorarium.library.pool import Died, run, run_on_ray
+from lorarium.library.preview_index import (
+    NONE,
+    PreviewReport,
+    choose_preview_model,
+    fill_previews,
+)
 from lorarium.library.rows import died_row, read_row, readers
 from lorarium.library.scan import Entry, Known, Plan, Signature, plan, scan, suffix_of
 from lorarium.library.schema import SCHEMA, SIGNATURE
@@ -45,6 +51,7 @@ class Indexed:
     bad: list[tuple[str, str]] = field(default_factory=list)  # path and why, of this run
     closed: list[str] = field(default_factory=list)  # folders that could not be opened
     seconds: float = 0.0
+    previews: PreviewReport | None = None  # of a library that has a model for them
 
     def to_json(self) -> dict[str, Any]:
         counts = {n: getattr(self, n) for n in ("new", "changed", "moved", "gone", "unchanged")}
@@ -52,6 +59,7 @@ class Indexed:
             **counts,
             "bad": [{"path": path, "error": error} for path, error in self.bad],
             "closed": self.closed,
+            "previews": asdict(self.previews) if self.previews else None,
             "seconds": round(self.seconds, 3),
         }
 
@@ -63,11 +71,16 @@ def index(
     *,
     workers: int | None = None,
     ray: str | None = None,
+    previews: str | None = None,
     progress: Progress = lambda done, total, words: None,
     only: Callable[[Entry], bool] = lambda entry: True,
 ) -> Indexed:
-    """Bring the library up to date with the folders; `only` leaves files for a later run."""
+    """Bring the library up to date with the folders; `only` leaves files for a later run.
+
+    `previews` is the model of its previews from now on, by name or "none".
+    """
     started = time.perf_counter()
+    model = None if previews in (None, NONE) else choose_preview_model(previews)
     share_arenas()
     with place.writing(store.home):
         store.refresh()
@@ -75,6 +88,7 @@ def index(
         work = functools.partial(_read, workers=workers, ray=ray, progress=progress)
         report, count = _bring_files(store, folders, work, only)
         fill(store, encoders, lambda n: progress(count, count, "vectors"))
+        report.previews = fill_previews(store, model, previews == NONE, progress)
         store.write_mapped_tables()
         TextIndex(store).write()
     report.bad.sort()

@@ -69,9 +69,14 @@ class Library:
         *,
         workers: int | None = None,
         ray: str | None = None,
+        previews: str | None = None,
         progress: Progress | None = None,
     ) -> Indexed:
-        """Bring the library up to date with a folder or several; see `indexing`."""
+        """Bring the library up to date with a folder or several; see `indexing`.
+
+        `previews` is a CLIP or a SigLIP that the library reads previews with from now on: a folder
+        as transformers saves it or a name in the hub's cache; "none" forgets it.
+        """
         from lorarium.library.indexing import index
 
         if isinstance(folders, str | os.PathLike):
@@ -83,6 +88,7 @@ class Library:
                 self.encoders,
                 workers=workers,
                 ray=ray,
+                previews=previews,
                 progress=progress or (lambda done, total, words: None),
             )
         finally:

@@ -47,11 +47,13 @@ class Direction:
         return self.space.nearest(self.vector, max(k, AROUND_QUERY) + len(self.rows), allowed)
 
 
-def direction(snapshot: Snapshot, queries: Sequence[Query], name: str = "") -> Direction | None:
+def direction(
+    snapshot: Snapshot, queries: Sequence[Query], name: str = "", *, previews: bool = False
+) -> Direction | None:
     """Of all queries together; `name` is that of a space, when one is asked for.
 
-    Words that have no place beside the other queries are left to the texts; None where these are
-    all that is asked.
+    Words that have no place beside the other queries are left to the texts, pictures to the
+    `previews` where there are any; None where these are all that is asked.
     """
     kinds = {q.kind for q in queries}
     if not kinds or (kinds == {"words"} and not _has_space_for_words(snapshot)):
@@ -61,6 +63,8 @@ def direction(snapshot: Snapshot, queries: Sequence[Query], name: str = "") -> D
     if len(families) > 1:
         raise LorariumError(f"the queries are of different families: {', '.join(sorted(families))}")
     family = families.pop() if families else _family_for(snapshot, kinds)
+    if previews and "pictures" in kinds and _encoder(snapshot, kinds, family, name) is None:
+        return direction(snapshot, [q for q in queries if q.kind != "pictures"], name)
     snapshot.need_family(family)
     words = [q.content for q in queries if q.kind == "words"]
     encoder = _encoder(snapshot, kinds, family, name)
@@ -153,6 +157,8 @@ def related(snapshot: Snapshot, row: dict[str, Any], matches: Sequence[Match]) -
     sketches = dict(snapshot.sketches([str(match.facts["id"]) for match in matches]))
     return [
         replace(match, relation=relation(asked, Weights(match.facts, sketches[match.facts["id"]])))
+        if match.facts["id"] in sketches
+        else match
         for match in matches
     ]
 

@@ -3,7 +3,8 @@
 What it is by is simple. Words are looked for in the texts of files, and among the vectors where a
 space knows them; a file or pictures are looked for among the vectors of their family. What either
 finds is one list, in order of the text's score plus the cosine; beside a file or pictures those
-come first that have every word. Filters, quoted phrases and minus words hold for all of it.
+come first that have every word. Words and pictures are also looked for in previews, where the
+library has a model for them. Filters, quoted phrases and minus words hold for all of it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from lorarium.library.answer import Answer, Match
 from lorarium.library.arrow import pc
 from lorarium.library.box import Box, read_box
 from lorarium.library.likeness import WEIGHTS, Direction, closeness, direction, matched, related
+from lorarium.library.preview_search import join_previews, score_previews
 from lorarium.library.query import Query
 from lorarium.library.snapshot import Snapshot
 from lorarium.library.text_search import CLOSE, Hit, Hits, find_texts, ids_without, other_files
@@ -48,19 +50,35 @@ def search(
     spoken = [Query("words", one.spoken) for one in boxes if one.spoken]
     if not others and not spoken:
         return _listed(snapshot, box, [*box.masks, *masks], k)
-    towards = direction(snapshot, [*others, *spoken], space)
-    if not spoken:
-        assert towards is not None
-        answer = _by_both(snapshot, None, towards, Hits(), _allowed(snapshot, box, masks), k)
-    else:
+    pictures = [query.content for query in others if query.kind == "pictures"]
+    previews = not space and bool(spoken or pictures) and snapshot.preview_setting is not None
+    towards = direction(snapshot, [*others, *spoken], space, previews=previews)
+    asked_rows = towards.rows if towards else ()
+    wide = max(k, HITS) if previews else k  # a preview may speak for what stands further down
+    allowed: set[str] | None = None
+    if towards or previews:
+        only = [_of_family(str(asked_rows[0]["family"]))] if previews and asked_rows else []
+        allowed = _allowed(snapshot, box, [*masks, *only])
+    answer, hits = Answer("", "", ()), Hits()
+    if spoken:
         limits = [_of_family(towards.family)] if towards and others else []
         with snapshot.texts.open() as index:
             hits = find_texts(index, box, [*masks, *limits])
             if towards is None:
-                return _by_words(index, hits, k)
-            answer = _by_both(snapshot, index, towards, hits, _allowed(snapshot, box, masks), k)
-    if relate and towards.kinds == {"adapter"} and len(towards.rows) == 1:
-        return replace(answer, matches=tuple(related(snapshot, towards.rows[0], answer.matches)))
+                answer = _by_words(index, hits, wide)
+            else:
+                answer = _by_both(snapshot, index, towards, hits, allowed, wide)
+    elif towards:
+        answer = _by_both(snapshot, None, towards, hits, allowed, wide)
+    if previews:
+        text = " ".join(query.content for query in spoken)
+        scores = score_previews(snapshot, text, pictures, allowed)
+        own = {str(row["path"]) for row in asked_rows}
+        answer = join_previews(snapshot, answer, scores, hits.whole, k, own)
+        if towards is None:
+            answer = replace(answer, more=_more(hits, answer.matches))
+    if relate and towards and towards.kinds == {"adapter"} and len(asked_rows) == 1:
+        return replace(answer, matches=tuple(related(snapshot, asked_rows[0], answer.matches)))
     return answer
 
 
@@ -101,11 +119,16 @@ def _by_words(index: Connection, hits: Hits, k: int) -> Answer:
     """By what the texts say alone."""
     matches = _contents(index, hits.files, k)
     best = matches[0].score if matches else 0.0
-    named = {path for match in matches for path in match.paths}
-    more = hits.complete - sum(hit.complete and hit.path in named for hit in hits.files)
+    more = _more(hits, matches)
     return Answer(
         "", "", tuple(matches), best >= CLOSE, CLOSE, more=more, corrections=hits.corrections
     )
+
+
+def _more(hits: Hits, matches: Sequence[Match]) -> int:
+    """How many files have every word and are not among the matches."""
+    named = {path for match in matches for path in match.paths}
+    return hits.complete - sum(hit.complete and hit.path in named for hit in hits.files)
 
 
 def _by_both(

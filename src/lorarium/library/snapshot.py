@@ -7,16 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 
+from lorarium.adapter import Array
 from lorarium.descriptors.sketch import Sketch
 from lorarium.errors import LorariumError
 from lorarium.library.calibrate import ROW, TABLE, Calibration, from_rows
 from lorarium.library.family_space import FamilySpace
 from lorarium.library.file_rows import read_files
+from lorarium.library.preview_index import PreviewSetting, read_setting
 from lorarium.library.schema import FACTS
 from lorarium.library.spaces import AT_ONCE, FILES, VectorSpace, batches, decode_sketch
-from lorarium.library.store import PLACE, Store
+from lorarium.library.store import PLACE, VECTOR, Store, vectors_of
 from lorarium.library.text_index import TextIndex
 from lorarium.library.where import Mask, as_mask
 
@@ -52,6 +55,22 @@ class Snapshot:
         if TABLE not in self.tables:
             return {}
         return from_rows(self.store.read(TABLE, ROW.names))
+
+    @functools.cached_property
+    def preview_setting(self) -> PreviewSetting | None:
+        return read_setting(self.store)
+
+    @functools.cached_property
+    def preview_vectors(self) -> tuple[list[str], Array]:
+        """Of the files whose preview is known: their contents, and unit vectors (n, d)."""
+        setting = self.preview_setting
+        ids_of_keys = dict(zip(*self.files.select(["key", "id"]).to_pydict().values(), strict=True))
+        if setting is None or setting.table not in self.tables:
+            return [], np.zeros((0, 0), np.float16)
+        rows = self.store.read(setting.table, ["key", "seen", VECTOR])
+        ids = [ids_of_keys.get(key) for key in rows["key"].to_pylist()]
+        mask = np.array([bool(id) for id in ids]) & rows["seen"].to_numpy()
+        return list(filter(None, np.array(ids, object)[mask])), vectors_of(rows[VECTOR])[mask]
 
     def _empty(self) -> NoReturn:
         hint = "lorarium index FOLDER puts files into it"

@@ -54,6 +54,8 @@ def note(answer: Any) -> str:
     words = [f"Searched for {right} instead of {wrong}." for wrong, right in corrections(answer)]
     if answer.close is False:
         words.append("Nothing is close to it; these are the nearest.")
+    if answer.note:
+        words.append(f"{answer.note[:1].upper()}{answer.note[1:]}.")
     return " ".join(words)
 
 
