@@ -97,12 +97,12 @@ def join_previews(
     without: Collection[str] = (),
 ) -> Answer:  # fmt: skip
     """An answer with the previews that stand out, behind what the texts say outright (`first`, or
-    close); the nearest previews come last, when nothing is close at all."""
+    close); the other previews come last, and not at all where something else is close."""
     standing = [id for id in previews.cosines if previews.stands_out(id)]
     matches = [_with_preview(match, previews) for match in answer.matches]
-    guessed = [] if standing or answer.close else list(previews.cosines)
     known = {match.facts["id"] for match in matches}
-    best = sorted((standing or guessed), key=lambda id: -previews.cosines[id])
+    some = standing if answer.close else previews.cosines
+    best = sorted(some, key=lambda id: -previews.cosines[id])
     new = [id for id in best if id not in known][: k + len(without)]
     for id, files in zip(new, snapshot.rows(new), strict=True):
         if others := [file for file in files if file["path"] not in without]:
