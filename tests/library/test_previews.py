@@ -350,6 +350,25 @@ def test_vectors_are_those_of_transformers(tmp_path: Path, kind: str) -> None:
     assert library.search(picture)[0].preview_likeness == pytest.approx(1, abs=2e-3)
 
 
+def test_the_studio_says_why(rainbow: tuple[Library, Path], tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    pytest.importorskip("uvicorn")
+    from tests.studio.served import served
+
+    library, home = rainbow
+    Image.fromarray(square("magenta", 99, 64)).save(tmp_path / "query.png")
+    picture = (tmp_path / "query.png").read_bytes()
+    with served(Path(str(library.folder)), [home / "loras"]) as studio:
+        answer = studio.send("/api/search", {"text": "magenta"}).json
+        assert answer["rows"][0]["name"] in {"x07", "x15", "x23"}
+        assert answer["rows"][0]["why"] == "preview"
+        sent = studio.ask("POST", "/api/uploads?name=query.png", picture).json
+        answer = studio.send("/api/search", {"uploads": [sent["id"]]}).json
+        assert {row["name"] for row in answer["rows"][:3]} == {"x07", "x15", "x23"}
+        narrowed = {"text": "magenta", "where": "path ~ x15"}
+        assert [r["name"] for r in studio.send("/api/search", narrowed).json["rows"]] == ["x15"]
+
+
 PROGRAM = """
 import sys
 from lorarium.library import Library, preview_index

@@ -253,5 +253,5 @@ def _pooled(output: Any) -> Tensor:
     """CLIP's projection, or what the others pool."""
     for name in ("image_embeds", "text_embeds"):
         if (vector := getattr(output, name, None)) is not None:
-            return vector  # type: ignore[no-any-return]
-    return output.pooler_output  # type: ignore[no-any-return]
+            return vector
+    return output.pooler_output

@@ -80,7 +80,7 @@ def index(
     `previews` is the model of its previews from now on, by name or "none".
     """
     started = time.perf_counter()
-    model = None if previews in (None, NONE) else choose_preview_model(previews)
+    model = None if previews is None or previews == NONE else choose_preview_model(previews)
     share_arenas()
     with place.writing(store.home):
         store.refresh()
