@@ -324,7 +324,7 @@ def test_a_name_of_the_hubs_cache(
 def test_vectors_are_those_of_transformers(tmp_path: Path, kind: str) -> None:
     import torch
 
-    from lorarium.encoders.pretrained import open_model
+    from lorarium.encoders.picture_words import open_model
 
     folder = save_random(kind, tmp_path / "model")
     model = open_model(str(folder))
@@ -400,16 +400,29 @@ def test_a_kill_loses_no_more_than_a_batch(tmp_path: Path, taught: Path) -> None
     assert report(tmp_path)["embedded"] == 0  # type: ignore[index]
 
 
-def test_without_previews_nothing_heavy_is_loaded(tmp_path: Path) -> None:
+def test_torch_is_loaded_for_pictures_alone(tmp_path: Path, random_clip: Path) -> None:
+    """Not to search a library without previews, nor to see that none of them has changed."""
     write(tmp_path / "loras", {"ink": ink(1, rank=1)})
     index(tmp_path)
-    program = (
-        "import sys\nfrom lorarium.library import Library\n"
-        "assert len(Library(sys.argv[1]).search('ink')) == 1\n"
-        "heavy = {'torch', 'transformers', 'PIL', 'huggingface_hub', 'lancedb'}\n"
-        "sys.exit(' '.join(heavy & set(sys.modules)) or 0)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / "library")], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
+
+    def loaded(use: str) -> None:
+        program = (
+            f"import sys\nfrom lorarium.library import Library\nlibrary = Library(sys.argv[1])\n"
+            f"{use}\n"
+            "heavy = {'torch', 'transformers', 'PIL', 'huggingface_hub'} & set(sys.modules)\n"
+            "sys.exit(' '.join(heavy) or 0)"
+        )
+        command = [
+            sys.executable,
+            "-c",
+            program,
+            str(tmp_path / "library"),
+            str(tmp_path / "loras"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    loaded("assert len(library.search('ink')) == 1")
+    paint(tmp_path / "loras" / "ink.safetensors", "red", 0)
+    assert report(tmp_path, random_clip)["embedded"] == 1  # type: ignore[index]
+    loaded("assert library.index([sys.argv[2]], workers=0).previews.embedded == 0")

@@ -6,10 +6,7 @@ transformers' processors may need torchvision. transformers loads when a tower d
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,6 @@ from torch import Tensor, nn
 
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError, one_line, quoted
-from lorarium.files import is_folder
 
 BATCH = 32
 # model_type -> class of transformers, mean and deviation of channels where no file says them
@@ -127,58 +123,6 @@ def load_word_tower(folder: str) -> WordTower:
     except Exception as error:
         raise _unloadable(error, folder, "its tokenizer cannot be loaded") from None
     return WordTower(net.eval(), tokenizer, kind)
-
-
-@dataclass(frozen=True)
-class PictureWordModel:
-    """A CLIP or a SigLIP with both of its towers, each loaded when it is first asked for.
-
-    `state` differs when any file of its folder does.
-    """
-
-    name: str
-    folder: Path
-    state: str
-
-    @functools.cached_property
-    def pictures(self) -> PictureTower:
-        return load_picture_tower(str(self.folder))
-
-    @functools.cached_property
-    def words(self) -> WordTower:
-        return load_word_tower(str(self.folder))
-
-
-def open_model(name: str) -> PictureWordModel:
-    """A folder as transformers saves it, or a name of the hub that is in the hub's cache here.
-
-    Nothing is ever fetched.
-    """
-    folder = _find_weights(name)
-    with os.scandir(folder) as entries:
-        states = sorted((e.name, (s := e.stat()).st_size, s.st_mtime_ns) for e in entries)
-    state = hashlib.blake2b(repr((str(folder), states)).encode(), digest_size=16).hexdigest()
-    return _opened_model(str(folder) if is_folder(Path(name)) else name, folder, state)
-
-
-@functools.lru_cache(1)
-def _opened_model(name: str, folder: Path, state: str) -> PictureWordModel:
-    return PictureWordModel(name, folder, state)
-
-
-def _find_weights(name: str) -> Path:
-    if is_folder(Path(name)):
-        return Path(name).resolve()
-    from huggingface_hub import try_to_load_from_cache
-
-    try:
-        config = try_to_load_from_cache(name, "config.json")
-    except Exception:  # what can be no name of the hub
-        config = None
-    if not isinstance(config, str):
-        hint = "name a folder as transformers saves it; nothing is downloaded"
-        raise LorariumError("no such folder, nor a model in the hub's cache", where=name, hint=hint)
-    return Path(config).parent
 
 
 def _read_config(where: str, download: bool) -> tuple[str, dict[str, Any]]:

@@ -27,7 +27,8 @@ from lorarium.remote import RemotePath, as_place
 
 if TYPE_CHECKING:
     from lorarium.adapter import Array
-    from lorarium.encoders.pretrained import PictureTower, PictureWordModel
+    from lorarium.encoders.picture_words import PictureWordModel
+    from lorarium.encoders.pretrained import PictureTower
 
 SETTING, VECTORS = "preview_setting", "preview_vectors"  # tables; of the latter, how names begin
 ONLY_ROW = "0"  # its name in the table of the setting
@@ -36,8 +37,7 @@ TOGETHER = 32  # pictures that are held at once
 ROWS, SECONDS = 256, 5.0  # after which what was embedded is written
 
 
-@dataclass(frozen=True)
-class PreviewSetting:
+class PreviewSetting(NamedTuple):
     """The model as the user names it, the state of its files, and the table of its vectors."""
 
     model: str
@@ -64,10 +64,10 @@ class PictureState(NamedTuple):
 
 
 def open_preview_model(name: str) -> PictureWordModel:
-    """Torch and transformers load here, and nowhere in a library without previews."""
+    """Torch and transformers load with its towers, and only where there is a picture to read."""
     packages = ("torch", "transformers", "PIL")
     need_packages("searching previews", packages, "diffusers")
-    from lorarium.encoders.pretrained import open_model
+    from lorarium.encoders.picture_words import open_model
 
     return open_model(name)
 
@@ -96,27 +96,28 @@ def fill_previews(
     if forget and setting is not None:
         store.remove(SETTING, "name", [ONLY_ROW])
         setting = None
-    tower = None
     try:
         model = chosen or (open_preview_model(setting.model) if setting else None)
-        tower = model.pictures if model else None
+        is_new = model and (not setting or setting[:2] != (model.name, model.state))
+        if is_new and model:
+            assert model.pictures
     except LorariumError as error:
         return PreviewReport(note=f"previews stay as they were: {error}")
-    if model and (setting is None or (setting.model, setting.state) != (model.name, model.state)):
+    if is_new and model:
         # what is left of a table that was dropped must never be met again: no name is used twice
         setting = PreviewSetting(model.name, model.state, f"{VECTORS}.{uuid.uuid4().hex}")
-        row = {"name": ONLY_ROW, **vars(setting)}
+        row = {"name": ONLY_ROW, **setting._asdict()}
         store.put(SETTING, "name", pa.Table.from_pylist([row]))
     for name in store.names():
         if name.startswith(VECTORS) and (setting is None or name != setting.table):
             store.drop(name)
-    if setting is None or tower is None or FILES not in store.names():
+    if setting is None or model is None or FILES not in store.names():
         return None
-    return _fill(store, setting.table, tower, progress)
+    return _fill(store, setting.table, model, progress)
 
 
 def _fill(
-    store: Store, table: str, tower: PictureTower, progress: Callable[[int, int, str], None]
+    store: Store, table: str, model: PictureWordModel, progress: Callable[[int, int, str], None]
 ) -> PreviewReport:
     report = PreviewReport()
     known: dict[str, tuple[PictureState, bool]] = {}
@@ -133,11 +134,15 @@ def _fill(
     if gone := sorted(known.keys() - keys):
         store.remove(table, "key", gone)
         report.gone += sum(known[key][1] for key in gone)
-    width = len(tower.embed(np.zeros((1, 8, 8, 3), np.uint8))[0]) if todo else 0
+    try:
+        tower = model.pictures if todo else None
+    except LorariumError as error:
+        return PreviewReport(gone=report.gone, note=f"previews stay as they were: {error}")
+    width = len(tower.embed(np.zeros((1, 8, 8, 3), np.uint8))[0]) if tower else 0
     rows: list[dict[str, Any]] = []
     last, done = time.monotonic(), 0
     for some in batches(todo, TOGETHER):
-        vectors = _embed(tower, some, report)
+        vectors = _embed(model.pictures, some, report)
         for key, _, state in some:
             seen = key in vectors
             report.embedded += seen
