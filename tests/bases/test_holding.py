@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from lorarium.adapter import Adapter, Bias, Delta, Dora, Module
 from lorarium.bases import memory
 from lorarium.bases.base import Base, open_base
-from lorarium.bases.resting import in_use
+from lorarium.bases.resting import in_use, shareable
 from lorarium.bases.sampling import sample
 from lorarium.cli import cli
 from lorarium.errors import LorariumError
@@ -185,6 +185,12 @@ def test_commands_say_and_refuse(folders: dict[str, Path], tmp_path: Path) -> No
         done = CliRunner().invoke(cli, wrong)
         assert isinstance(done.exception, LorariumError | SystemExit), wrong
         assert words in f"{done.exception} {done.stderr} {getattr(done.exception, 'hint', '')}"
+
+
+def test_a_base_held_part_by_part_is_kept_to_one_process(folders: dict[str, Path]) -> None:
+    held: list[dict[str, Any]] = [{}, {"offload": True}, {"checkpointing": True}]
+    bases = [open_base(folders["sd1"], **how) for how in held]
+    assert [shareable(base) for base in bases] == [True, False, False]
 
 
 def test_a_folder_says_what_is_wrong_with_it(folders: dict[str, Path], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 from lorarium.bases.base import Base
 from lorarium.bases.branches import applied, branches_now
+from lorarium.bases.resting import keep_to_one_process
 from lorarium.errors import LorariumError
 
 
@@ -32,3 +33,4 @@ def checkpoint_gradients(base: Base) -> None:
         )  # fmt: skip
 
     denoiser.enable_gradient_checkpointing(again)
+    keep_to_one_process(denoiser)

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from lorarium.bases.base import Base
 
 
 class Resting:
@@ -35,6 +38,7 @@ class Resting:
         network.register_forward_pre_hook(lambda *_: self.__enter__())
         network.register_forward_hook(lambda *_: self.__exit__(), always_call=True)
         network.__dict__["resting"] = self
+        keep_to_one_process(network)
 
     def __enter__(self) -> None:
         self.users += 1
@@ -72,6 +76,17 @@ def in_use(network: nn.Module) -> AbstractContextManager[None]:
     """While it lasts, the network's weights are there."""
     resting: Resting | None = network.__dict__.get("resting")
     return nullcontext() if resting is None else resting
+
+
+def keep_to_one_process(network: nn.Module) -> None:
+    """Mark a network whose hooks cannot be sent to another process."""
+    network.__dict__["one_process"] = True
+
+
+def shareable(base: Base) -> bool:
+    """Whether other processes can have this base too."""
+    kept = any(network.__dict__.get("one_process") for network in base.networks.values())
+    return base.device.type == "cpu" and not kept
 
 
 def _slots(network: nn.Module) -> Iterator[tuple[str, dict[str, Any], str]]:
