@@ -30,8 +30,11 @@ def base(figures: dict[str, Any]) -> list[str]:
     return lines
 
 
-def pilots(figures: dict[str, Any]) -> list[str]:
-    """Bases of different kinds, side by side."""
+NAMES = {"unet": "UNet", "micro2": "micro-2 so far"}  # of checkpoints' folders
+
+
+def bases(figures: dict[str, Any]) -> list[str]:
+    """Bases side by side."""
     votes, speed = figures["votes"], figures["training"]["cpu ms a picture"]
     questions = [name for name in votes if name != "by"]
     head = ("", "pictures learned from", "a LoRA's step, ms a picture", "judge A sees the class",
@@ -44,7 +47,7 @@ def pilots(figures: dict[str, Any]) -> list[str]:
             f"{sum(v[name] for v in votes[q])} of {sum(sum(v.values()) for v in votes[q])}"
             for q in questions
         ]
-        kind = "UNet" if name.endswith(".pt") else name
+        kind = NAMES.get(name.split("/")[1], name) if name.endswith(".pt") else name
         rows.append((kind, f"{found['pictures']:,}", f"{speed[name]:.1f}", *rates, *chosen))
     return table(head, rows)
 

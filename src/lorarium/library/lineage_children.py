@@ -40,6 +40,7 @@ def find_children(
     made_of = {m.path for o in certain for m in o.files}  # others may be either
     for cosine, member in able[:CHILDREN]:
         alike = cosine - searcher.members.common(member) >= COUNTS
+        alike = alike and cosine >= searcher.members.chance(asked, member)
         if not alike and not _may_hold(searcher, member, asked):
             continue
         theirs = searcher.origins(member)

@@ -13,7 +13,7 @@ from lorarium import formats
 from lorarium.adapter import Array
 from lorarium.errors import LorariumError
 from lorarium.library.arrow import pc
-from lorarium.library.calibrate import FEWEST
+from lorarium.library.calibrate import FEWEST, chance
 from lorarium.library.compare import CUT, NEAR, NEAR_COSINE, SAME, Relation, Weights, compare
 from lorarium.library.factored import Factored
 from lorarium.library.family_space import FamilySpace
@@ -155,6 +155,13 @@ class Members:
         if known is None or known.count < FEWEST or not member.norm:
             return 0.0
         return max(0.0, float(known.mean @ member.unit))
+
+    def chance(self, a: Member, b: Member) -> float:
+        """The cosine that two strangers hardly have: of very many some come near each other."""
+        known = self.product.calibration
+        if known is None:
+            return 0.0
+        return chance(a.unit, b.unit, known.mean, self.product.count) or 0.0
 
     def copies(self, member: Member) -> list[tuple[Member, Relation]]:
         """Everything that is one adapter with it, or nearly, and what that is to it."""

@@ -115,8 +115,9 @@ class Searcher:
         if known is not None:
             return known
         return possible_origins(
-            asked, self._able(asked), self.solved, lambda member: bool(self._wholes(member))
-        )
+            asked, self._able(asked), self.solved, lambda member: bool(self._wholes(member)),
+            self.members.chance,
+        )  # fmt: skip
 
     # by the weights
 

@@ -26,6 +26,7 @@ def possible_origins(
     able: Sequence[Member],
     solved: Callable[[Member], Origins | None],
     is_cut: Callable[[Member], bool],
+    chance: Callable[[Member, Member], float],
 ) -> Origins | None:
     """Trainings come near their own run and what was made of them. What comes near several
     that have nothing in common, to one of another form, or to a merge that it is no parent of,
@@ -35,10 +36,12 @@ def possible_origins(
     near = np.abs(units @ asked.unit) if able else np.zeros(0)
     trained, merged = [], []
     for i in map(int, np.argsort(-near)[:MOST]):
-        known = solved(able[i]) if near[i] >= COUNTS else None
+        if near[i] < max(COUNTS, chance(asked, able[i])):
+            continue
+        known = solved(able[i])
         if known is not None and asked.path not in known.paths:
             merged.append(i)
-        elif known is None and near[i] >= COUNTS and not is_cut(able[i]):
+        elif known is None and not is_cut(able[i]):
             trained.append(i)
     apart = _apart(trained, units, near)
     alone = [i for i in apart if near[i] >= ALONE and _holds_more(asked, able[i])]

@@ -1,13 +1,13 @@
 """Bases to choose from, side by side: do they follow words, have they the true strokes?
 
-    python benchmarks/pilots.py draw micro-1 runs/unet/a/checkpoint.pt [--sheet FILE]
-    python benchmarks/pilots.py speed micro-1 runs/unet/a/checkpoint.pt  # of training a LoRA on it
-    python benchmarks/pilots.py tally    # of results/pilot_answers.json: a letter a row and voter
+    python benchmarks/bases.py draw micro-1 runs/micro2/checkpoint.pt [--sheet FILE]
+    python benchmarks/bases.py speed micro-1 runs/micro2/checkpoint.pt  # of training a LoRA on it
+    python benchmarks/bases.py tally    # of results/bases_answers.json: a letter a row and voter
 
 A base is a name, a folder, or the checkpoint of a training that is going on. Same prompts, same
 views; judge A looks, which may choose, and the untrained distance of patches from true pictures of
 the genre (1 is what a true picture has from the others). `--sheet FILE` draws both, in an order
-that only `results/pilots.json` knows, for somebody to look at blind.
+that only `results/bases.json` knows, for somebody to look at blind.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from lorarium.training.recipe import Job, Recipe
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
-NAME, LETTERS = "pilots", "ABCDEF"
+NAME, LETTERS = "bases", "ABCDEF"
 SEED, STEPS, TRUE, TURNS = 11, 20, 24, 20
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     elif asked.what == "speed":
         document["training"] = {"machine": machine(), "cpu ms a picture": speeds(asked.bases)}
     else:
-        answers = json.loads((RESULTS / "pilot_answers.json").read_text())
+        answers = json.loads((RESULTS / f"{NAME}_answers.json").read_text())
         document["votes"] = {"by": answers["by"]} | {
             question: [tally(document["sheet"], letters) for letters in by_voter.values()]
             for question, by_voter in answers["questions"].items()
