@@ -48,6 +48,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "files": (judges.files, ("files",)),
     "forecast": (merges.forecast, ("forecast",)),
     "forecast-others": (merges.forecast, ("forecast-others",)),
+    "full-size": (training.full_size, ("full_size",)),
     "headroom": (descriptors.headroom, ("headroom",)),
     "lineage": (library.lineage, ("lineage",)),
     "merge-rank": (merges.merge_rank, ("merge_rank",)),

@@ -76,3 +76,43 @@ def mint(figures: dict[str, Any]) -> list[str]:
         pace = f"{row['adapters_per_minute']:.1f} | {row['against_peft']:.2f}"
         lines.append(f"| {name} | {pace} |")
     return lines
+
+
+FULL_SIZE = {
+    "open": "open, float32",
+    "open, bfloat16": "open, bfloat16",
+    "open, offload": "open, float32, `--offload`",
+    "train, offload": "a training step, `--offload`",
+    "train, offload, checkpointing": "a training step, `--offload --checkpointing`",
+    "ssr": "merge by `ssr`, `--offload`",
+    "ziplora": "merge by `ziplora`, 2 steps, `--offload --checkpointing`",
+    "lora-rar": "LoRA.rar's trainer, 2 steps, the same",
+}
+
+
+def full_size(figures: dict[str, Any]) -> list[str]:
+    """Memory and seconds of pipelines of the true size; a dash where nothing was measured."""
+    names = {"sd1": "Stable Diffusion 1.5", "sdxl": "Stable Diffusion XL"}
+    kinds = [kind for kind in names if kind in figures]
+    head = ["float32 unless said"]
+    for kind in kinds:
+        count = sum(figures[kind]["parameters"].values()) / 1e9
+        head += [f"{names[kind]} ({count:.1f} G parameters): peak GiB (own)", "CPU seconds"]
+    rows = []
+    for name, words in FULL_SIZE.items():
+        keys = {k for kind in kinds for k in figures[kind]["steps"]}
+        keys = {k for k in keys if k.rpartition(", ")[0] == name}
+        for key in sorted(keys, key=lambda k: int(k.rpartition(", ")[2])):
+            size = "" if name.startswith("open") else f", {key.rpartition(', ')[2]} px"
+            cells = [c for kind in kinds for c in _full_size_cells(figures[kind]["steps"].get(key))]
+            rows.append([words + size, *cells])
+    return table(head, rows)
+
+
+def _full_size_cells(step: dict[str, Any] | None) -> tuple[str, str]:
+    if step is None:
+        return "-", "-"
+    if "left out" in step:
+        return f"not run here: {step['weights MiB'] / 1024:.1f} of weights alone", "-"
+    peak, own = (step[name] / 1024 for name in ("peak MiB", "peak MiB, not mapped"))
+    return f"{peak:.1f} ({own:.1f})", f"{step['cpu seconds']:.0f}"

@@ -150,7 +150,7 @@ def evaluate(
     """
     need_packages("lorarium.evaluate", ("torch", "PIL"), "torch")
     need_packages("lorarium.evaluate", ("scipy",), "library")
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.evaluation.files.drawing import DrawSettings, contenders
     from lorarium.evaluation.files.protocol import References, evaluate_files
     from lorarium.evaluation.judging.open_judge import CHAT, open_judges
@@ -159,7 +159,7 @@ def evaluate(
     if any(name.startswith(CHAT) for name in judges):
         hint = "use `lorarium evaluate files`, which has budgets"
         raise LorariumError("chat judges cost money", hint=hint)
-    model: Base = open_base(base, device) if isinstance(base, str | os.PathLike | None) else base
+    model = at_hand(base, device)
     given = {"subject": subject, "style": style}
     names = {k: picture_files([Path(p) for p in paths]) for k, paths in given.items() if paths}
     references = References(

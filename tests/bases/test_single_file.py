@@ -128,8 +128,11 @@ def test_it_draws_as_the_pipeline_of_its_parts(small: dict[str, Any], tmp_path: 
         feature_extractor=None, scheduler=DDIMScheduler.from_config(small["scheduler"]),
     )  # fmt: skip
     words = ["a cat"]
-    drawn = [sample(b, words, steps=2, seed=3) for b in (base, from_pipeline(whole))]
-    np.testing.assert_array_equal(*drawn)
+    bases = (base, from_pipeline(whole), open_base(tmp_path / "mine.safetensors", offload=True))
+    drawn = [sample(b, words, steps=2, seed=3) for b in bases]
+    np.testing.assert_array_equal(*drawn[:2])
+    np.testing.assert_array_equal(*drawn[1:])
+    assert len({b.hash for b in bases}) == 1  # however a base lies there and is held
 
 
 def test_what_is_missing_is_said(

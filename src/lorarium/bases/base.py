@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from lorarium.adapter import Module
 from lorarium.bases.device import resolve_device
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.errors import LorariumError
 from lorarium.files import exists
 from lorarium.formats.families.embedded import SHIPPED, ships
@@ -163,15 +164,40 @@ KINDS = [
     BaseKind("single_file", _is_checkpoint),
     BaseKind("micro_base", lambda name: ships(name) or name.endswith(".safetensors")),
     BaseKind("micro2_folder", lambda name: exists(Path(name) / "lorarium.json")),
-    BaseKind("diffusers_base", lambda name: True),
+    BaseKind("folder", lambda name: True),
 ]
 
 
-def open_base(where: str | os.PathLike[str] | None = None, device: str = "cpu") -> Base:
+def open_base(
+    where: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    *,
+    dtype: str = "float32",
+    offload: bool = False,
+    checkpointing: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Base:
     """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
-    hub name of diffusers."""
-    place = str(resolve_device(device))  # before anything large is read
-    name = os.fspath(where or SHIPPED)
+    hub name of diffusers.
+
+    `dtype` (float32, bfloat16, float16) is of its weights; `offload` keeps each network in the
+    device's memory only while it is needed; `checkpointing` is for training with less memory.
+    """
+    return at_hand(BaseToOpen(where, Holding(device, dtype, offload, checkpointing, say)))
+
+
+def at_hand(base: Base | BaseToOpen | str | os.PathLike[str] | None, device: str = "cpu") -> Base:
+    """A base as it is, or the one of a name opened."""
+    if not isinstance(base, BaseToOpen | str | os.PathLike | None):
+        return base
+    todo = base if isinstance(base, BaseToOpen) else BaseToOpen(base, Holding(device))
+    resolve_device(todo.holding.device)  # before anything large is read
+    name = os.fspath(todo.where or SHIPPED)
     kind = next(kind for kind in KINDS if kind.knows(name))
-    base: Base = importlib.import_module(f"lorarium.bases.{kind.module}").open_named(name, place)
-    return base
+    room = importlib.import_module(f"lorarium.bases.{kind.module}")
+    opened: Base = room.open_named(name, todo.holding)
+    if todo.holding.checkpointing:
+        from lorarium.bases.checkpointing import checkpoint_gradients
+
+        checkpoint_gradients(opened)
+    return opened

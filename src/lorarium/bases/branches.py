@@ -42,7 +42,8 @@ class Branch:
         if self.dense is not None and not isinstance(layer, nn.Conv2d):
             y = y + F.linear(x, self.dense.to(x.dtype))
         if self.bias is not None:
-            y = y + (self.bias[:, None, None] if isinstance(layer, nn.Conv2d) else self.bias)
+            bias = self.bias[:, None, None] if isinstance(layer, nn.Conv2d) else self.bias
+            y = y + bias.to(y.dtype)
         return y
 
     def _convolved(self, layer: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
@@ -116,14 +117,24 @@ Hook = Callable[[nn.Module, tuple[Tensor, ...], Tensor], Tensor]
 def applied(base: Base, branches: Mapping[Module, Hook]) -> Iterator[None]:
     """While it lasts, the base's networks run with these branches; gradients flow to them."""
     handles = []
+    denoiser = base.networks["denoiser"]
+    before = branches_now(base)
     try:
         for module, branch in branches.items():
             layer = layer_of(base, module)
             handles.append(layer.register_forward_hook(branch))
+        denoiser.__dict__["branches"] = branches
         yield
     finally:
+        denoiser.__dict__["branches"] = before
         for handle in handles:
             handle.remove()
+
+
+def branches_now(base: Base) -> Mapping[Module, Hook]:
+    """What the base runs with at this moment."""
+    now: Mapping[Module, Hook] = base.networks["denoiser"].__dict__.get("branches", {})
+    return now
 
 
 def layer_of(base: Base, module: Module) -> nn.Module:

@@ -6,17 +6,17 @@ Their own text encoders, autoencoders and noise levels; the steps are those of `
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lorarium.bases.base import Base, Text, rows
-from lorarium.errors import LorariumError, missing_extra, quoted
-from lorarium.files import exists, require_regular
+from lorarium.bases.resting import in_use
+from lorarium.bases.stored import sampled_hash
+from lorarium.errors import LorariumError
 
 
 class DiffusersBase:
@@ -26,12 +26,20 @@ class DiffusersBase:
     guidance = 7.5  # as diffusers' own pipelines
     distilled = False
 
-    def __init__(self, pipeline: Any, denoiser: nn.Module) -> None:
+    def __init__(
+        self,
+        pipeline: Any,
+        denoiser: nn.Module,
+        hash: str | None = None,
+        device: torch.device | None = None,
+    ) -> None:
         self.pipeline, self.denoiser = pipeline, denoiser
         for network in self.networks.values():
             network.eval().requires_grad_(False)
         pipeline.vae.eval().requires_grad_(False)
-        self.hash = sampled_hash(self.networks)
+        first = next(denoiser.parameters())
+        self.device, self.dtype = device or first.device, first.dtype
+        self.hash = hash or sampled_hash(denoiser.state_dict().values())
         self.scale = int(pipeline.vae_scale_factor)
 
     @property
@@ -40,23 +48,22 @@ class DiffusersBase:
         encoders = {n: getattr(self.pipeline, n, None) for n in names}
         return {"denoiser": self.denoiser} | {n: e for n, e in encoders.items() if e is not None}
 
-    @property
-    def device(self) -> torch.device:
-        return next(self.denoiser.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return next(self.denoiser.parameters()).dtype
+    def _encode_prompt(self, *asked: Any, **more: Any) -> Any:
+        with ExitStack() as used:
+            for name, network in self.networks.items():
+                if name != "denoiser":  # pipelines look where these are before they call them
+                    used.enter_context(in_use(network))
+            return self.pipeline.encode_prompt(*asked, **more)
 
     def to_latent(self, pictures: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        with torch.no_grad():
+        with torch.no_grad(), in_use(vae):
             latents = vae.encode(pictures.to(self.device, vae.dtype)).latent_dist.mode()
         return ((latents - self._shift) * vae.config.scaling_factor).float()
 
     def to_pictures(self, latents: Tensor) -> Tensor:
         vae = self.pipeline.vae
-        with torch.no_grad():
+        with torch.no_grad(), in_use(vae):
             scaled = (latents / vae.config.scaling_factor + self._shift).to(vae.dtype)
             return vae.decode(scaled).sample.float().clamp(-1, 1)
 
@@ -74,10 +81,10 @@ class DiffusersBase:
 class UNetBase(DiffusersBase):
     """Stable Diffusion 1, 2 and XL: noise levels of a table, noise or velocity predicted."""
 
-    def __init__(self, pipeline: Any) -> None:
+    def __init__(self, pipeline: Any, **held: Any) -> None:
         from diffusers import DDIMScheduler
 
-        super().__init__(pipeline, pipeline.unet)
+        super().__init__(pipeline, pipeline.unet, **held)
         config = pipeline.unet.config
         self.wide = getattr(pipeline, "text_encoder_2", None) is not None
         deep = int(_first(config.cross_attention_dim)) == 1024
@@ -88,16 +95,15 @@ class UNetBase(DiffusersBase):
         if self.kind not in ("epsilon", "v_prediction", "sample"):
             raise LorariumError(f"a base that predicts {self.kind} is not known")
         alphas_bar = self.scheduler.alphas_cumprod.float()
-        self.shares = torch.cat([torch.ones(1), alphas_bar]).to(
-            self.device
-        )  # index 0 is the picture
+        # index 0 is the picture
+        self.shares = torch.cat([torch.ones(1), alphas_bar]).to(self.device)
 
     def encode(self, prompts: Sequence[str]) -> Text:
         words = list(prompts)
         if not self.wide:
-            hidden, _ = self.pipeline.encode_prompt(words, self.device, 1, False)
+            hidden, _ = self._encode_prompt(words, self.device, 1, False)
             return {"hidden": hidden}
-        encoded = self.pipeline.encode_prompt(
+        encoded = self._encode_prompt(
             words, device=self.device, num_images_per_prompt=1, do_classifier_free_guidance=False
         )
         hidden, pooled = encoded[0], encoded[2]
@@ -172,8 +178,8 @@ class SD3Base(FlowBase):
 
     guidance = 7.0
 
-    def __init__(self, pipeline: Any) -> None:
-        super().__init__(pipeline, pipeline.transformer)
+    def __init__(self, pipeline: Any, **held: Any) -> None:
+        super().__init__(pipeline, pipeline.transformer, **held)
         config = pipeline.transformer.config
         large = config.qk_norm and not config.dual_attention_layers
         medium = "sd35-medium" if config.dual_attention_layers else "sd3"
@@ -182,7 +188,7 @@ class SD3Base(FlowBase):
         self.levels = int(pipeline.scheduler.config.num_train_timesteps)
 
     def encode(self, prompts: Sequence[str]) -> Text:
-        hidden, _, pooled, _ = self.pipeline.encode_prompt(
+        hidden, _, pooled, _ = self._encode_prompt(
             list(prompts), None, None, device=self.device, do_classifier_free_guidance=False
         )
         return {"hidden": hidden, "pooled": pooled}
@@ -207,13 +213,13 @@ class FluxBase(FlowBase):
     family = "flux1"
     guidance = 3.5
 
-    def __init__(self, pipeline: Any) -> None:
-        super().__init__(pipeline, pipeline.transformer)
+    def __init__(self, pipeline: Any, **held: Any) -> None:
+        super().__init__(pipeline, pipeline.transformer, **held)
         self.distilled = True  # schnell ignores the number, dev reads it
         self.size = int(pipeline.default_sample_size) * self.scale
 
     def encode(self, prompts: Sequence[str]) -> Text:
-        hidden, pooled, _ = self.pipeline.encode_prompt(
+        hidden, pooled, _ = self._encode_prompt(
             list(prompts), None, device=self.device, num_images_per_prompt=1
         )
         return {"hidden": hidden, "pooled": pooled}
@@ -251,56 +257,23 @@ class FluxBase(FlowBase):
         return [float(s) for s in scheduler.sigmas]
 
 
-TRANSFORMERS: dict[str, Callable[[Any], Base]] = {
+TRANSFORMERS: dict[str, Callable[..., Base]] = {
     "SD3Transformer2DModel": SD3Base,
     "FluxTransformer2DModel": FluxBase,
 }
 
 
-def open_named(name: str, device: str) -> Base:
-    """A pipeline folder or a name on the hub."""
-    folder = Path(name)
-    if not folder.is_dir() and name.count("/") != 1:
-        raise LorariumError(
-            "no such base", where=name, hint="give micro-1, a .safetensors of it, or a folder"
-        )
-    if exists(folder):  # a pipe among its files would be waited for
-        for file in folder.rglob("*") if folder.is_dir() else [folder]:
-            if not file.is_dir():
-                require_regular(file)
-        if not folder.is_dir():
-            raise LorariumError("a base is a folder, or a .safetensors of micro-1", where=name)
-    try:
-        from diffusers import DiffusionPipeline
-    except ImportError:
-        raise missing_extra(f"the base {quoted(name)} needs diffusers", "diffusers") from None
-    try:
-        pipeline = DiffusionPipeline.from_pretrained(name, local_files_only=folder.is_dir())
-    except (OSError, ValueError) as error:
-        reason = str(error).split("\n")[0][:120]
-        raise LorariumError(f"the base cannot be loaded ({reason})", where=name) from None
-    return from_pipeline(pipeline.to(device))
-
-
-def from_pipeline(pipeline: Any) -> Base:
+def from_pipeline(
+    pipeline: Any, hash: str | None = None, device: torch.device | None = None
+) -> Base:
     """The base of a loaded pipeline."""
+    held = {"hash": hash, "device": device}
     if hasattr(pipeline, "unet"):
-        return UNetBase(pipeline)
+        return UNetBase(pipeline, **held)
     transformer = type(getattr(pipeline, "transformer", None)).__name__
     if transformer in TRANSFORMERS:
-        return TRANSFORMERS[transformer](pipeline)
+        return TRANSFORMERS[transformer](pipeline, **held)
     raise LorariumError(f"a {type(pipeline).__name__} is not a base we know")
-
-
-def sampled_hash(networks: Mapping[str, nn.Module]) -> str:
-    """SHA-256 of names, shapes and the first values of each weight: gigabytes stay unread."""
-    digest = hashlib.sha256()
-    for part, network in sorted(networks.items()):
-        for name, weight in sorted(network.state_dict().items()):
-            digest.update(f"{part} {name} {tuple(weight.shape)}".encode())
-            few = weight.detach().flatten()[:16].float().cpu()
-            digest.update(few.numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _first(value: Any) -> Any:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lorarium import trained
 from lorarium.bases.clip_text import TextConfig, TextModel
+from lorarium.bases.holding import Holding
 from lorarium.bases.levels import STEPS
 from lorarium.bases.micro2 import END, FAMILY, PLACES, START, Micro2Base
 from lorarium.bases.transformer import Transformer, TransformerConfig
@@ -127,8 +128,9 @@ def _tokenizer(folder: Path) -> None:
     })  # fmt: skip
 
 
-def open_named(name: str, device: str) -> Micro2Base:
-    return load_folder(Path(name), device)
+def open_named(name: str, holding: Holding) -> Micro2Base:
+    holding.require_float32(FAMILY)
+    return load_folder(Path(name), holding.device)
 
 
 def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) -> Micro2Base:

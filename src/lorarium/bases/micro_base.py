@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lorarium import trained
 from lorarium.bases.base import Text
+from lorarium.bases.holding import Holding
 from lorarium.bases.micro import Micro, MicroConfig, text_mask
 from lorarium.errors import LorariumError
 from lorarium.formats.families.embedded import SHIPPED, ships
@@ -110,8 +111,9 @@ def save_micro(model: Micro, path: Path, card: Mapping[str, str] | None = None) 
     return base_hash
 
 
-def open_named(name: str, device: str) -> MicroBase:
-    return load_micro(None if ships(name) else Path(name), device)
+def open_named(name: str, holding: Holding) -> MicroBase:
+    holding.require_float32(FAMILY)
+    return load_micro(None if ships(name) else Path(name), holding.device)
 
 
 def load_micro(path: Path | None = None, device: str = "cpu") -> MicroBase:

@@ -11,7 +11,8 @@ import numpy as np
 
 from lorarium import __version__
 from lorarium.adapter import Adapter
-from lorarium.bases.base import Base, open_base
+from lorarium.bases.base import Base, at_hand
+from lorarium.bases.holding import BaseToOpen
 from lorarium.bases.sampling import STEPS, sample
 from lorarium.bases.stack import Rule, read_schedule
 from lorarium.errors import LorariumError
@@ -28,7 +29,7 @@ def render(
     *,
     loras: Sequence[tuple[str | Path | Adapter, float]] = (),
     schedule: str | Path | Sequence[Rule] = (),
-    base: Base | str | Path | None = None,
+    base: Base | BaseToOpen | str | Path | None = None,
     count: int = 1,
     steps: int = STEPS,
     guidance: float | None = None,
@@ -45,7 +46,7 @@ def render(
     if not prompts:
         raise LorariumError("no prompt was given")
     _check_count(count * len(prompts))
-    model = base if not isinstance(base, str | Path | None) else open_base(base, device)
+    model = at_hand(base, device)
     adapters = [(a if isinstance(a, Adapter) else read(a), weight) for a, weight in loras]
     rules = read_schedule(Path(schedule)) if isinstance(schedule, str | Path) else schedule
     total, done = count * len(prompts) * steps, 0

@@ -16,7 +16,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lorarium.bases import stored
 from lorarium.bases.base import Base
+from lorarium.bases.holding import Holding
 from lorarium.errors import LorariumError, missing_extra, quoted
 from lorarium.formats.checkpoint import Checkpoint, open_checkpoint
 from lorarium.formats.header import load_header
@@ -42,7 +44,7 @@ def is_checkpoint(name: str) -> bool:
     return any(key.startswith(MARKS) for key in load_header(Path(name)).tensors)
 
 
-def open_named(name: str, device: str) -> Base:
+def open_named(name: str, holding: Holding) -> Base:
     """The base of a checkpoint in one file."""
     checkpoint = open_checkpoint(name)
     configs = _configs().get(checkpoint.family)
@@ -53,7 +55,7 @@ def open_named(name: str, device: str) -> Base:
         import diffusers
         from diffusers.loaders.single_file_utils import SingleFileComponentError
 
-        from lorarium.bases.diffusers_base import from_pipeline
+        from lorarium.bases.pipeline import StoredPipeline, load, networks_of
     except ImportError:
         raise missing_extra(f"the base {quoted(name)} needs diffusers", "diffusers") from None
     configs = fitting(checkpoint, configs)
@@ -63,17 +65,22 @@ def open_named(name: str, device: str) -> Base:
         for part, kind in index.items()
         if part.startswith("tokenizer")
     }
-    with tempfile.TemporaryDirectory() as folder:
-        _lay_out(configs, Path(folder))
-        try:
-            pipeline = getattr(diffusers, index["_class_name"]).from_single_file(
-                name, config=folder, local_files_only=True, **loaded
-            )
-        except SingleFileComponentError as error:
-            what = str(error).strip().split("\n")[0]
-            hint = "checkpoints without their encoders: give the diffusers folder"
-            raise LorariumError(what, where=name, hint=hint) from None
-    return from_pipeline(pipeline.to(device))
+
+    def assemble(**given: Any) -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            _lay_out(configs, Path(folder))
+            try:
+                return getattr(diffusers, index["_class_name"]).from_single_file(
+                    name, config=folder, local_files_only=True, **{**loaded, **given}
+                )
+            except SingleFileComponentError as error:
+                what = str(error).strip().split("\n")[0]
+                hint = "checkpoints without their encoders: give the diffusers folder"
+                raise LorariumError(what, where=name, hint=hint) from None
+
+    parts = {part: configs[part] for part in networks_of(index)}
+    weights = stored.in_checkpoint(Path(name))
+    return load(StoredPipeline(name, index, parts, weights, assemble), holding)
 
 
 @cache

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from lorarium.adapter import Adapter, Bias, Delta, Dora, LowRank, Module
 from lorarium.bases.base import Base
 from lorarium.bases.branches import Branch, layer_of
+from lorarium.bases.resting import in_use
 from lorarium.errors import LorariumError
 from lorarium.files import read_text
 
@@ -92,8 +94,11 @@ class Stack:
         for adapter, _ in adapters:
             check_family(base, adapter)
         modules = sorted({_home(m, d) for a, _ in adapters for m, d in a.items()})
-        for module in modules:
-            self._add(base, module, [a for a, _ in adapters])
+        with ExitStack() as used:
+            for part in sorted({m.part for a, _ in adapters for m, d in a.items() if _reads(d)}):
+                used.enter_context(in_use(base.networks[part]))
+            for module in modules:
+                self._add(base, module, [a for a, _ in adapters])
         self.set(0.0)
 
     def _add(self, base: Base, module: Module, adapters: Sequence[Adapter]) -> None:
@@ -254,6 +259,11 @@ def _weight(weight: float) -> float:
     if not abs(weight) <= HIGHEST_WEIGHT:
         raise LorariumError(f"a weight of {weight} is out of range", hint="use -100 to 100")
     return float(weight)
+
+
+def _reads(delta: Delta) -> bool:
+    """Whether it is made of the base's own weights."""
+    return isinstance(delta, Dora)
 
 
 def _home(module: Module, delta: Delta) -> Module:

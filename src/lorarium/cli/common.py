@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from lorarium.bases.holding import Holding
 from lorarium.errors import listed, need_packages, one_line, plain, quoted
 
 if TYPE_CHECKING:
     from lorarium.formats.report import WriteReport
 
 __all__ = [
+    "DTYPE_HELP",
     "SCHEMA",
     "SEED",
-    "device_option",
+    "base_options",
+    "checkpointing_flag",
     "force_flag",
     "json_flag",
     "library_option",
     "loss_exit",
     "near_path",
     "need_torch",
+    "offload_flag",
     "one_line",
     "plain",
     "print_json",
     "quiet_flag",
+    "said",
     "seed_option",
     "split_weight",
     "where_option",
@@ -62,6 +69,39 @@ seed_option = click.option(
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 or mps."
 )
+DTYPE_HELP = "Numbers of a --base of others: float32, bfloat16 or float16. [default: float32]"
+offload_flag = click.option(
+    "--offload", is_flag=True, help="Networks of a --base are in memory only while needed."
+)
+checkpointing_flag = click.option(
+    "--checkpointing", is_flag=True, help="Of a --base of others: less memory, a third more time."
+)
+
+
+def base_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--device, --dtype and --offload of a command that opens a base, as one `holding`."""
+    dtype_option = click.option("--dtype", default="float32", metavar="NAME", help=DTYPE_HELP)
+    return device_option(dtype_option(offload_flag(with_holding(command))))
+
+
+def with_holding(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that gets one `holding` for its options of a base."""
+
+    @functools.wraps(command)
+    def collected(
+        *args: Any, device: str = "cpu", dtype: str = "float32", offload: bool = False,
+        checkpointing: bool = False, **more: Any,
+    ) -> Any:  # fmt: skip
+        say = None if more.get("quiet") else said
+        holding = Holding(device, dtype, offload, checkpointing, say)
+        return command(*args, holding=holding, **more)
+
+    return collected
+
+
+def said(words: str) -> None:
+    """Words beside the results."""
+    click.echo(plain(words), err=True)
 
 
 def near_path(path: str) -> str:

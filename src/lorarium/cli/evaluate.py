@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
-    device_option,
+    base_options,
     force_flag,
     json_flag,
     need_torch,
@@ -59,7 +60,7 @@ command.add_command(vote)
     help="Pictures that each adapter draws; 0 leaves the rows of samples out.",
 )
 @click.option("--quick", is_flag=True, help="A dozen artists, and no samples.")
-@device_option
+@base_options
 @click.option(
     "-o", "--out", default="evaluate-describe", show_default=True,
     help="The folder for describe.json, describe.html and the samples.",
@@ -75,7 +76,7 @@ def describe(
     base: str | None,
     samples: int,
     quick: bool,
-    device: str,
+    holding: Holding,
     out: str,
     seed: int,
     force: bool,
@@ -92,7 +93,7 @@ def describe(
     """
     _ready("describe", judge)
     need_packages("`lorarium evaluate describe`", ("sklearn",), "library")
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.evaluation.describe import Options, evaluate_describe
     from lorarium.evaluation.describe.page import page, summary
 
@@ -108,7 +109,7 @@ def describe(
         Path(refs),
         folder / "samples",
         options,
-        base=open_base(base, device) if options.samples else None,
+        base=at_hand(BaseToOpen(base, holding)) if options.samples else None,
         say=say,
     )
     summary_text = None if quiet else summary(document)
@@ -126,7 +127,7 @@ def describe(
 @click.option("--quick", is_flag=True, help="Four cells of four pictures, and nothing else.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True,
               help="Processes that merge and draw.")  # fmt: skip
-@device_option
+@base_options
 @click.option(
     "-o", "--out", default="evaluate-merge", show_default=True,
     help="The folder for merge.json, merge.html, merge.png and what was drawn.",
@@ -137,7 +138,7 @@ def describe(
 @quiet_flag
 def merge(
     zoo: str, split: str, judge: str, base: str | None, only: tuple[str, ...],
-    subjects: str | None, styles: str | None, quick: bool, workers: int, device: str, out: str,
+    subjects: str | None, styles: str | None, quick: bool, workers: int, holding: Holding, out: str,
     seed: int, force: bool, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
     """Every merge method on subjects x styles of a minted folder that nothing was trained on.
@@ -149,7 +150,7 @@ def merge(
     lorarium evaluate merge zoo -o figures --json
     """
     _ready("merge", judge)
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.evaluation.merge import Options, evaluate_merge
     from lorarium.evaluation.merge.page import page, summary
 
@@ -159,8 +160,8 @@ def merge(
     silent = quiet or as_json
     with bar("Drawing", silent) as show:
         document = evaluate_merge(
-            Path(zoo), folder / "drawn", open_base(base, device), options, workers=workers,
-            sheet=folder / "merge.png", force=force, progress=show,
+            Path(zoo), folder / "drawn", at_hand(BaseToOpen(base, holding)), options,
+            workers=workers, sheet=folder / "merge.png", force=force, progress=show,
             say=lambda words: None if silent else click.echo(words, err=True),
         )  # fmt: skip
     summary_text = None if quiet else summary(document)
@@ -178,7 +179,7 @@ def merge(
     "--kind", "kinds", multiple=True, type=Choice(["style", "subject"]), help="One kind only."
 )
 @click.option("--quick", is_flag=True, help="Four artists and four cells: a trial.")
-@device_option
+@base_options
 @click.option(
     "-o", "--out", default="evaluate-synth", show_default=True,
     help="The folder for synth.json, synth.html and the samples.",
@@ -195,7 +196,7 @@ def synth(
     generator: str | None,
     kinds: tuple[str, ...],
     quick: bool,
-    device: str,
+    holding: Holding,
     out: str,
     seed: int,
     force: bool,
@@ -214,7 +215,7 @@ def synth(
     _ready("synth", judge)
     from dataclasses import replace
 
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.evaluation.describe.zoo import read_zoo
     from lorarium.evaluation.synth import Options, evaluate_synth
     from lorarium.evaluation.synth.page import page, summary
@@ -224,7 +225,7 @@ def synth(
     options = options.quick() if quick else options
     options = replace(options, kinds=kinds) if kinds else options
     folder = _folder(out, "synth", force)
-    model = open_base(base, device)
+    model = at_hand(BaseToOpen(base, holding))
 
     def say(words: str) -> None:
         if not (quiet or as_json):

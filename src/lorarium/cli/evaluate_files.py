@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
-    device_option,
+    base_options,
     force_flag,
     json_flag,
     need_torch,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 @click.option("--steps", default=20, show_default=True, help="Sampling steps.")
 @click.option("--guidance", type=float, help="How strictly to follow. [default: the base's own]")
 @click.option("--size", type=int, help="Pixels of a side, where the base can choose.")
-@device_option
+@base_options
 @click.option("--budget", metavar="LIMITS", help="Of chat judges, over all runs in this folder: "
               "requests=500,tokens=2000000,money=1.50, or some of these.")  # fmt: skip
 @click.option("--price", metavar="Q,A", help="Of a million tokens of questions, and of answers.")
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
 def files(
     files: tuple[str, ...], refs: str | None, style_refs: str | None, prompts: str,
     judges: tuple[str, ...], strangers: str | None, base: str | None, count: int, steps: int,
-    guidance: float | None, size: int | None, device: str, dry_run: bool, download: bool,
+    guidance: float | None, size: int | None, holding: Holding, dry_run: bool, download: bool,
     out: str, seed: int, force: bool, as_json: bool, quiet: bool, **chat: Any,
 ) -> None:  # fmt: skip
     """Checkpoints of one run, or merges of one pair: which is best, and can that be told?
@@ -90,7 +91,7 @@ def files(
     """
     need_torch("evaluate files")
     need_packages("`lorarium evaluate files`", ("scipy",), "library")
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.cli.progress import bar
     from lorarium.evaluation.files import drawing
     from lorarium.evaluation.files.page import page, summary, write_sheet
@@ -119,9 +120,9 @@ def files(
         # judges first: a misspelt one is said before a base is loaded and pictures are read
         with open_judges(
             judges if judges or dry_run else ("b",), folder, access,
-            device=device, download=download,
+            device=holding.device, download=download,
         ) as judge_list:  # fmt: skip
-            model = open_base(base, device)
+            model = at_hand(BaseToOpen(base, holding))
             if not judges and not dry_run and not ships(model.family):
                 raise LorariumError(
                     f"no judge of ours knows {model.family}", where="--judge",

@@ -10,13 +10,18 @@ import click
 
 from lorarium import formats
 from lorarium.algebra import Rounding
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
+    DTYPE_HELP,
+    checkpointing_flag,
     force_flag,
     json_flag,
     loss_exit,
+    offload_flag,
     plain,
     print_json,
     quiet_flag,
+    said,
     seed_option,
     split_weight,
 )
@@ -88,6 +93,9 @@ LISTS = {"prompts", "pictures"}
 @click.option("--rank", type=Rank(), help="Truncate to a rank, or allow full matrices.")
 @click.option("--to", "dialect", help="Dialect of the result (default: that of the first input).")
 @click.option("--base", help="Base model, for the methods that need one.")
+@click.option("--base-dtype", "base_dtype", default="float32", metavar="NAME", help=DTYPE_HELP)
+@offload_flag
+@checkpointing_flag
 @click.option("--blocks", metavar="FILE|PRESET", help="Block weights: a TOML file or a preset.")
 @click.option("--only", metavar="REGEX", help="Merge only modules whose part:path it matches.")
 @click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type of the result.")
@@ -104,6 +112,9 @@ def command(
     rank: int | str | None,
     dialect: str | None,
     base: str | None,
+    base_dtype: str,
+    offload: bool,
+    checkpointing: bool,
     blocks: str | None,
     only: str | None,
     dtype: str | None,
@@ -124,7 +135,11 @@ def command(
         raise LorariumError(f"the method {method!r} needs no base", hint="leave --base out")
     options = parse_options(option_texts, method)
     flags = {"rank": rank, "only": only, "dtype": DTYPES[dtype], "normalize": normalize}
-    flags |= {k: v for k, v in (("base", base), ("seed", seed)) if k in own}
+    flags |= {"seed": seed} if "seed" in own else {}
+    if base is not None:
+        device = options.get("device", "cpu")
+        holding = Holding(device, base_dtype, offload, checkpointing, None if quiet else said)
+        flags["base"] = BaseToOpen(base, holding)
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
         flags |= read_weights(blocks, len(names)) if is_file else {"blocks": blocks}

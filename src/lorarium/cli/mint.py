@@ -6,14 +6,23 @@ from pathlib import Path
 
 import click
 
-from lorarium.cli.common import device_option, json_flag, need_torch, print_json, quiet_flag
+from lorarium.bases.holding import BaseToOpen, Holding
+from lorarium.cli.common import (
+    base_options,
+    checkpointing_flag,
+    json_flag,
+    need_torch,
+    print_json,
+    quiet_flag,
+)
 
 
 @click.command("mint")
 @click.option("--recipe", required=True, metavar="FILE.toml", help="What to train, as data.")
 @click.option("-o", "--out", default="zoo", show_default=True, help="The folder to fill.")
 @click.option("--resume", is_flag=True, help="Go on with a folder that holds some already.")
-@device_option
+@checkpointing_flag
+@base_options
 @click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
 @click.option("--batch", type=click.IntRange(1), help="Adapters at once. [default: 8, GPU 192]")
 @click.option("--workers", type=click.IntRange(1), help="Processes. [default: one a core]")
@@ -24,7 +33,7 @@ def command(
     recipe: str,
     out: str,
     resume: bool,
-    device: str,
+    holding: Holding,
     base: str | None,
     batch: int | None,
     workers: int | None,
@@ -41,13 +50,13 @@ def command(
     lorarium mint --recipe zoo.toml -o zoo --resume
     """
     need_torch("mint")
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.cli.progress import bar
     from lorarium.training.manifest import read_manifest
     from lorarium.training.mint import mint
 
     manifest = read_manifest(Path(recipe))
-    model = open_base(base, device)
+    model = at_hand(BaseToOpen(base, holding))
     with bar("minting", quiet or as_json) as show:
         done = mint(
             manifest,

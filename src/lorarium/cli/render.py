@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
-    device_option,
+    base_options,
     force_flag,
     json_flag,
     need_torch,
@@ -29,7 +30,7 @@ from lorarium.cli.common import (
 @click.option("--grid", "as_grid", is_flag=True, help="One sheet, a row for each prompt.")
 @click.option("--scale", default=1, show_default=True, help="Enlarge each pixel so many times.")
 @click.option("--size", type=int, help="Pixels of a side, where the base can choose.")
-@device_option
+@base_options
 @click.option("-o", "--out", default="render.png", show_default=True, help="The PNG to write.")
 @seed_option
 @force_flag
@@ -46,7 +47,7 @@ def command(
     as_grid: bool,
     scale: int,
     size: int | None,
-    device: str,
+    holding: Holding,
     out: str,
     seed: int,
     force: bool,
@@ -62,7 +63,7 @@ def command(
     lorarium render --prompt "a cat in sty1" --lora ink.safetensors:0.8 -n 4 --grid --scale 4
     """
     need_torch("render")
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
     from lorarium.bases.render import file_hash, render, render_paths, save_render
     from lorarium.cli.progress import bar
 
@@ -70,7 +71,7 @@ def command(
     if not 1 <= scale <= 64:
         raise click.UsageError(f"--scale is {scale}, use 1 to 64")
     render_paths(Path(out), len(prompts) * count, as_grid, force=force)
-    model = open_base(base, device)
+    model = at_hand(BaseToOpen(base, holding))
     with bar("rendering", quiet or as_json) as show:
         pictures = render(
             prompts,

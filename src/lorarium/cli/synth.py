@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
-    device_option,
+    base_options,
     force_flag,
     json_flag,
     need_torch,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 )
 @click.option("--edits", "list_edits", is_flag=True, help="List the directions and stop.")
 @click.option("--base", metavar="FILE|NAME", help="The base model. [default: micro-1]")
-@device_option
+@base_options
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
 @force_flag
@@ -65,7 +66,7 @@ def command(
     edits: tuple[str, ...],
     list_edits: bool,
     base: str | None,
-    device: str,
+    holding: Holding,
     no_sheet: bool,
     seed: int,
     force: bool,
@@ -102,10 +103,9 @@ def command(
         rank=rank,
         refine=refine,
         prompt=prompt,
-        base=base,
+        base=BaseToOpen(base, holding),
         seed=seed,
         sheet=not no_sheet,
-        device=device,
         force=force,
     )
     for words in () if as_json else result.warnings:

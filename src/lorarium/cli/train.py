@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
-    device_option,
+    base_options,
+    checkpointing_flag,
     force_flag,
     json_flag,
     need_torch,
@@ -43,7 +45,8 @@ from lorarium.cli.common import (
     help="Show mirror images too. [default: for styles of micro-1]",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
-@device_option
+@checkpointing_flag
+@base_options
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
 @force_flag
@@ -57,7 +60,7 @@ def command(
     prior_prompt: str | None,
     mirror: bool | None,
     resume: bool,
-    device: str,
+    holding: Holding,
     no_sheet: bool,
     seed: int,
     force: bool,
@@ -88,7 +91,7 @@ def command(
                 pictures,
                 out,
                 prompt=prompt or PROMPT,
-                base=base,
+                base=BaseToOpen(base, holding),
                 recipe=chosen,
                 seed=seed,
                 prior_prompt=prior_prompt,
@@ -96,7 +99,6 @@ def command(
                 resume=resume,
                 force=force,
                 sheet=not no_sheet,
-                device=device,
                 progress=lambda step, steps, loss: show(step, steps, f"loss {loss:.4f}"),
             )
     except KeyboardInterrupt:

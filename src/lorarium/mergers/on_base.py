@@ -22,14 +22,14 @@ def resolve_base(inputs: Inputs, base: Any, device: str = "cpu") -> Base:
     if importlib.util.find_spec("torch") is None:
         what = f"the method {inputs.method!r} runs the base model, which needs torch"
         raise missing_extra(what, "torch")
-    from lorarium.bases.base import open_base
+    from lorarium.bases.base import at_hand
 
     if base is None and not ships(inputs.family):
         raise LorariumError(
             f"the method {inputs.method!r} needs the base model",
             hint="name it with --base, or use np-lora or knots, which need none",
         )
-    model: Base = base if hasattr(base, "predict") else open_base(base, device)
+    model = at_hand(base, device)
     if model.family != inputs.family:
         raise LorariumError(
             f"the adapters are for {inputs.family}, the base is {model.family}",

@@ -11,7 +11,8 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
-from lorarium.bases.base import Base, open_base
+from lorarium.bases.base import Base, at_hand
+from lorarium.bases.holding import BaseToOpen
 from lorarium.bases.render import file_hash
 from lorarium.bases.sampling import sample
 from lorarium.bases.stack import check_family
@@ -48,7 +49,7 @@ def synthesize_files(
     rank: int | None = None,
     refine: int = 0,
     prompt: str | None = None,
-    base: Base | str | Path | None = None,
+    base: Base | BaseToOpen | str | Path | None = None,
     generator: Synth | str | Path | None = None,
     seed: int = 0,
     sheet: bool = True,
@@ -72,7 +73,7 @@ def synthesize_files(
         target = check_target(out, inputs=inputs, force=force, suffixes=ADAPTER_SUFFIXES)
         if sheet:
             check_target(target.with_suffix(".png"), inputs=inputs, force=force)
-    model = base if not isinstance(base, str | Path | None) else open_base(base, device)
+    model = at_hand(base, device)
     if not isinstance(generator, Synth):
         generator = load_synth(None if generator is None else Path(generator), model)
     wish = prompt or PROMPTS[kind]

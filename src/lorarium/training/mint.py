@@ -17,6 +17,7 @@ import numpy as np
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
+from lorarium.bases.resting import shareable
 from lorarium.bases.rounded import rounded
 from lorarium.errors import LorariumError
 from lorarium.files import read_text
@@ -81,7 +82,7 @@ def mint(
 
 
 def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
-    if base.device.type != "cpu":
+    if not shareable(base):
         return 1
     return min(asked or len(os.sched_getaffinity(0)), max(1, -(-count // size)))
 

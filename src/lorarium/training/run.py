@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from lorarium.adapter import Adapter
-from lorarium.bases.base import Base, open_base
+from lorarium.bases.base import Base, at_hand
+from lorarium.bases.holding import BaseToOpen
 from lorarium.bases.sampling import sample
 from lorarium.errors import LorariumError
 from lorarium.files import exists, open_regular
@@ -42,7 +43,7 @@ def train(
     out: str | Path,
     *,
     prompt: str = PROMPT,
-    base: Base | str | Path | None = None,
+    base: Base | BaseToOpen | str | Path | None = None,
     recipe: Recipe | Mapping[str, Any] | None = None,
     seed: int = 0,
     prior_prompt: str | None = None,
@@ -69,7 +70,7 @@ def train(
     if sheet:
         check_target(target.with_suffix(".png"), inputs=pictures, force=force)
     files = picture_files(pictures)
-    model = base if not isinstance(base, str | Path | None) else open_base(base, device)
+    model = at_hand(base, device)
     if not isinstance(recipe, Recipe):
         recipe = recipe_from(recipe or {}, defaults(model.family, prompt))
     prompts = tuple(fill_prompt(prompt, caption(file)) for file in files)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lorarium.adapter import Adapter
-from lorarium.bases.base import Base, open_base
+from lorarium.bases.base import Base, at_hand
 from lorarium.bases.sampling import sample
 from lorarium.bases.sheet import world_sheet
 from lorarium.formats.target import write_atomically
@@ -55,7 +55,7 @@ def world_tour(
     """
     started, home = time.monotonic(), Path(folder)
     home.mkdir(parents=True, exist_ok=True)
-    model = base if not isinstance(base, str | Path | None) else open_base(base)
+    model = at_hand(base)
     sheet = home / "world.png"
     rows, columns = world_sheet(sheet, "12", "12", LARGE, force=force)
     say(f"{sheet}: {len(rows)} subjects x {len(columns)} styles of the drawn world")

@@ -13,6 +13,7 @@ import torch
 import torch.multiprocessing
 
 from lorarium.bases.base import Base
+from lorarium.bases.resting import shareable
 from lorarium.bases.rounded import rounded
 from lorarium.evaluation.merge.cells import Cell
 from lorarium.evaluation.merge.rows import NETWORKS, Drawn, MergeContender, draw
@@ -36,7 +37,7 @@ class PictureCache:
         todo = [(t, where) for t in tasks if load_cached(where := self.place(t), t[2]) is None]
         done, total = len(tasks) - len(todo), len(tasks)
         progress(done, total, "")
-        if self.workers < 2 or self.base.device.type != "cpu" or len(todo) < 2:
+        if self.workers < 2 or not shareable(self.base) or len(todo) < 2:
             for task, where in todo:
                 make(self.base, task, where)
                 done += 1
