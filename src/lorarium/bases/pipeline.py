@@ -58,7 +58,7 @@ def unused_in(index: Mapping[str, Any]) -> dict[str, Any]:
 
 def load(stored: StoredPipeline, holding: Holding) -> Base:
     """The base of a stored pipeline, held as asked; sizes are said first."""
-    counts = {part: sum(w.count for w in some) for part, some in stored.weights.items()}
+    counts = {part: sum(w.numbers for w in some) for part, some in stored.weights.items()}
     if all(counts.values()):
         check_memory(counts, holding, stored.where)
     device, dtype = resolve_device(holding.device), getattr(torch, holding.dtype)

@@ -39,7 +39,7 @@ class Weight(NamedTuple):
 
     file: Path
     key: str
-    count: int
+    numbers: int
 
 
 Weights = Mapping[str, list[Weight]]  # by part

@@ -37,7 +37,7 @@ WORDS = {"clip": "CLIPTextModelWithProjection", "siglip": "SiglipTextModel"}
 
 @dataclass(frozen=True)
 class PictureTower:
-    net: nn.Module = field(repr=False)
+    net: Any = field(repr=False)  # a module of transformers, with its config
     kind: str
     size: int
     mean: tuple[float, ...]
@@ -72,7 +72,7 @@ class PictureTower:
 
 @dataclass(frozen=True)
 class WordTower:
-    net: nn.Module = field(repr=False)
+    net: Any = field(repr=False)  # a module of transformers, with its config
     tokenizer: Any = field(repr=False)
     kind: str
 
@@ -142,7 +142,7 @@ def _read_config(where: str, download: bool) -> tuple[str, dict[str, Any]]:
 
 def _load_net(
     class_name: str, where: str, kind: str, config: dict[str, Any], download: bool
-) -> nn.Module:
+) -> Any:
     import transformers
 
     # CLIP's outer settings have the last word on the width of its projection

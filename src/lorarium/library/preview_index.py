@@ -123,8 +123,8 @@ def _fill(
     known: dict[str, tuple[PictureState, bool]] = {}
     if table in store.names():
         for batch in store.each(table, ["key", *PictureState._fields, "seen"]):
-            for key, *state, seen in zip(*batch.to_pydict().values(), strict=True):
-                known[key] = PictureState(*state), seen
+            for key, *fields, seen in zip(*batch.to_pydict().values(), strict=True):
+                known[key] = PictureState(*fields), seen
     todo, keys = [], set()
     for key, path in _each_file(store):
         keys.add(key)

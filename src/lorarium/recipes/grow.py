@@ -115,8 +115,8 @@ def fit_text(micro: Micro, text: TextModel, steps: int = STEPS, seed: int = 3) -
     """Teach the encoder micro-1's words; what stands around them says what silence said. The mean
     squared error of the last steps."""
     random = np.random.default_rng(seed)
-    said = [tokens(prompt(*pair, random)) for pair in zip(*cast(PROMPTS, random), strict=True)]
-    prompts = torch.tensor(said)
+    rows = [tokens(prompt(*pair, random)) for pair in zip(*cast(PROMPTS, random), strict=True)]
+    prompts = torch.tensor(rows)
     optimizer = torch.optim.AdamW(text.parameters(), lr=RATE, weight_decay=0.0)
     old = micro.text_encoder
     with torch.no_grad():
