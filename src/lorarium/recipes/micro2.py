@@ -39,13 +39,13 @@ from lorarium.recipes.rendered_ahead import RenderedAhead
 
 @dataclass(frozen=True)
 class Micro2Recipe:
-    batch: int = 96
+    batch: int = 128
     muon: float = 4e-3  # rate of matrices and kernels
-    adam: float = 1.5e-3  # rate of everything else
-    warmup: int = 150  # steps
-    ema: float = 0.9985
+    adam: float = 1e-3  # rate of everything else
+    warmup: int = 100  # steps
+    ema: float = 0.999
     drop: float = 0.1  # prompts left out, for guidance
-    fresh: float = 0.5  # share of a batch that is newly rendered
+    fresh: float = 0.3  # share of a batch that is newly rendered
     pool: int = 24_000  # pictures kept
     start_pool: int = 6_000  # rendered before the first step
     report: int = 50  # steps between two lines of the log
@@ -199,17 +199,23 @@ def go_on(
 
 
 RUN = Path("runs/micro2")
-CPU = Micro2Recipe(batch=64, ema=0.999, warmup=200)
 CUDA = Micro2Recipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
 
 
 def run(device: str, minutes: float) -> None:
-    """Go on with the run; what its averaged weights are by then is written as a pipeline folder.
+    """Go on with the run, which begins with what grows out of micro-1; what its averaged weights
+    are by then is written as a pipeline folder.
 
     On a GPU, whose minutes are counted, the rates fall over this call."""
+    from lorarium.recipes.grow import first_weights
+
+    start = RUN / "start.pt"
+    if not start.exists():
+        first_weights(start)
     fast = device != "cpu"
     workers = max(1, (os.cpu_count() or 2) - 1) if fast else 0
-    go_on(RUN, minutes, CUDA if fast else CPU, cool=fast, device=device, workers=workers)
+    recipe = CUDA if fast else Micro2Recipe()
+    go_on(RUN, minutes, recipe, cool=fast, start=start, device=device, workers=workers)
     state = torch.load(RUN / "checkpoint.pt", map_location="cpu", weights_only=True)
     made = {name: state[name] for name in ("pictures", "seconds", "recipe")}
     save_folder(base_of(state), RUN / "pipeline", {"trained": made})
