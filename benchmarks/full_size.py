@@ -11,6 +11,7 @@ begun, or ended, and what it needs is said. What has figures in the result is no
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ from lorarium.adapter import Adapter, LowRank
 from lorarium.bases.base import Base, modules, open_base
 from lorarium.bases.holding import Holding
 from lorarium.bases.memory import free_bytes, needed_bytes
+from lorarium.bases.pipeline import DENOISERS, networks_of
 from lorarium.bases.single_file import CONFIGS
 from lorarium.bases.stored import in_folder
 from lorarium.encoders.training import FitConfig
@@ -60,7 +62,6 @@ TINY = {
 def make(kind: str, folder: Path, tiny: bool) -> None:
     """A pipeline with random weights, in half precision."""
     import diffusers
-    import transformers
 
     configs = json.loads(CONFIGS.read_text())[kind]
     if tiny:
@@ -69,23 +70,46 @@ def make(kind: str, folder: Path, tiny: bool) -> None:
     parts: dict[str, Any] = {}
     whole = {k: v for k, v in configs["model_index"].items() if isinstance(v, list) and v[0]}
     for name, (library, class_name) in whole.items():
-        made = getattr(diffusers if library == "diffusers" else transformers, class_name)
         if name.startswith("tokenizer"):
             parts[name] = tokenizer()
         elif name == "scheduler":
-            parts[name] = made.from_config(configs[name])
+            parts[name] = getattr(diffusers, class_name).from_config(configs[name])
         else:
-            with torch.device("meta"):
-                config = {k: v for k, v in configs[name].items() if k != "architectures"}
-                if library == "diffusers":
-                    network = made.from_config(config)
-                else:
-                    network = made(made.config_class(**config))
+            network = shape_of(library, class_name, configs[name])
             parts[name] = filled(torch.nn.Module.to(network, torch.float16).to_empty(device="cpu"))
     if kind == "sd1":
         parts |= {"safety_checker": None, "feature_extractor": None}
         parts["requires_safety_checker"] = False
     getattr(diffusers, configs["model_index"]["_class_name"])(**parts).save_pretrained(folder)
+
+
+def shape_of(library: str, class_name: str, config: dict[str, Any]) -> torch.nn.Module:
+    """A network without its weights."""
+    made = getattr(importlib.import_module(library), class_name)
+    config = {k: v for k, v in config.items() if k != "architectures"}
+    with torch.device("meta"):
+        network: torch.nn.Module
+        if library == "diffusers":
+            network = made.from_config(config)
+        else:
+            network = made(made.config_class(**config))
+    return network
+
+
+def needs(kind: str) -> dict[str, Any]:
+    """What the weights of a family take at least, nothing of it made."""
+    configs = json.loads(CONFIGS.read_text())[kind]
+    counts = {}
+    for name in networks_of(configs["model_index"]):
+        network = shape_of(*configs["model_index"][name], configs[name])
+        part = "denoiser" if name in DENOISERS else name
+        counts[part] = sum(weight.numel() for weight in network.parameters())
+    row: dict[str, Any] = {"parameters": counts}
+    for dtype in ("float32", "bfloat16"):
+        for offload in (False, True):
+            held = Holding(dtype=dtype, offload=offload)
+            row[dtype + ", offload" * offload] = round(needed_bytes(counts, held) / GIB, 2)
+    return row
 
 
 @torch.no_grad()
@@ -253,6 +277,8 @@ def main() -> None:
         print(json.dumps(step(options.step[0], options.folder, int(options.step[1]))))
         return
     document = json.loads(options.o.read_text()) if options.o.exists() else {}
+    for kind in json.loads(CONFIGS.read_text()) if "needs" not in document else ():
+        document.setdefault("needs", {})[kind] = needs(kind)
     for kind in options.kinds:
         folder = options.folder / kind
         if not (folder / "model_index.json").exists():

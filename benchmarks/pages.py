@@ -49,6 +49,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "forecast": (merges.forecast, ("forecast",)),
     "forecast-others": (merges.forecast, ("forecast-others",)),
     "full-size": (training.full_size, ("full_size",)),
+    "full-size-needs": (training.full_size_needs, ("full_size",)),
     "headroom": (descriptors.headroom, ("headroom",)),
     "lineage": (library.lineage, ("lineage",)),
     "merge-rank": (merges.merge_rank, ("merge_rank",)),

@@ -109,6 +109,18 @@ def full_size(figures: dict[str, Any]) -> list[str]:
     return table(head, rows)
 
 
+def full_size_needs(figures: dict[str, Any]) -> list[str]:
+    """GiB that the weights of each family take at least."""
+    columns = list(next(iter(figures["needs"].values())))[1:]
+    ways = [name.replace("offload", "`--offload`") for name in columns]
+    head = ("weights, GiB", "parameters", *ways)
+    rows = []
+    for kind, row in figures["needs"].items():
+        count = sum(row["parameters"].values()) / 1e9
+        rows.append((kind, f"{count:.1f} G", *(f"{row[name]:.1f}" for name in columns)))
+    return table(head, rows)
+
+
 def _full_size_cells(step: dict[str, Any] | None) -> tuple[str, str]:
     if step is None:
         return "-", "-"
