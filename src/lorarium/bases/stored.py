@@ -47,21 +47,21 @@ Weights = Mapping[str, list[Weight]]  # by part
 
 def in_folder(folder: Path, parts: Iterable[str]) -> Weights:
     """The weights of a diffusers folder; a part without safetensors files has none."""
-    found = {}
+    weights_of = {}
     for part in parts:
         files = [f for f in sorted((folder / part).glob("*")) if FILES.fullmatch(f.name)]
         name = DENOISER if part in ("unet", "transformer") else part
-        found[name] = [weight for file in files for weight in _weights(file)]
-    return found
+        weights_of[name] = [weight for file in files for weight in _weights(file)]
+    return weights_of
 
 
 def in_checkpoint(file: Path) -> Weights:
     """The weights of one checkpoint."""
-    found: dict[str, list[Weight]] = {}
+    weights_of: dict[str, list[Weight]] = {}
     for weight in _weights(file):
         prefix = next((p for p in _PREFIXES if weight.key.startswith(p)), "")
-        found.setdefault(_PREFIXES.get(prefix, DENOISER), []).append(weight)
-    return found
+        weights_of.setdefault(_PREFIXES.get(prefix, DENOISER), []).append(weight)
+    return weights_of
 
 
 def _weights(file: Path) -> list[Weight]:

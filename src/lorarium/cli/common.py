@@ -33,7 +33,7 @@ __all__ = [
     "plain",
     "print_json",
     "quiet_flag",
-    "said",
+    "say_beside",
     "seed_option",
     "split_weight",
     "where_option",
@@ -92,14 +92,14 @@ def with_holding(command: Callable[..., Any]) -> Callable[..., Any]:
         *args: Any, device: str = "cpu", dtype: str = "float32", offload: bool = False,
         checkpointing: bool = False, **more: Any,
     ) -> Any:  # fmt: skip
-        say = None if more.get("quiet") else said
+        say = None if more.get("quiet") else say_beside
         holding = Holding(device, dtype, offload, checkpointing, say)
         return command(*args, holding=holding, **more)
 
     return collected
 
 
-def said(words: str) -> None:
+def say_beside(words: str) -> None:
     """Words beside the results."""
     click.echo(plain(words), err=True)
 

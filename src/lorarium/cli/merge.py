@@ -21,7 +21,7 @@ from lorarium.cli.common import (
     plain,
     print_json,
     quiet_flag,
-    said,
+    say_beside,
     seed_option,
     split_weight,
 )
@@ -138,7 +138,7 @@ def command(
     flags |= {"seed": seed} if "seed" in own else {}
     if base is not None:
         device = options.get("device", "cpu")
-        holding = Holding(device, base_dtype, offload, checkpointing, None if quiet else said)
+        holding = Holding(device, base_dtype, offload, checkpointing, None if quiet else say_beside)
         flags["base"] = BaseToOpen(base, holding)
     if blocks is not None:
         is_file = Path(blocks).is_file() or blocks.endswith(".toml")
