@@ -231,7 +231,7 @@ def step(name: str, folder: Path, side: int) -> dict[str, Any]:
 
 def counts_of(folder: Path) -> dict[str, int]:
     parts = [p.name for p in folder.iterdir() if (p / "config.json").exists()]
-    return {part: sum(w.count for w in some) for part, some in in_folder(folder, parts).items()}
+    return {part: sum(w.numbers for w in some) for part, some in in_folder(folder, parts).items()}
 
 
 def run(name: str, folder: Path, side: int) -> dict[str, Any]:
