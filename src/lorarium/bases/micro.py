@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class MicroConfig:
-    words: int  # size of the vocabulary
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Of the picture's network."""
+
     size: int = 48  # pixels of a side
     patch: int = 6  # stride of the patches; size / patch = 8 tokens a side
     overlap: int = 2  # pixels that a patch reaches into its neighbours
@@ -26,6 +26,11 @@ class MicroConfig:
     layers: int = 6
     heads: int = 6
     text_width: int = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroConfig(Shape):
+    words: int  # size of the vocabulary
     text_layers: int = 2
     text_heads: int = 4
     tokens: int = 12  # longest prompt
@@ -34,25 +39,6 @@ class MicroConfig:
     time_mean: float = 0.7
     time_spread: float = 1.0
     least_noise: float = 0.25
-
-
-class Shape(Protocol):
-    """What of a config the picture's network needs."""
-
-    @property
-    def size(self) -> int: ...
-    @property
-    def patch(self) -> int: ...
-    @property
-    def overlap(self) -> int: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def layers(self) -> int: ...
-    @property
-    def heads(self) -> int: ...
-    @property
-    def text_width(self) -> int: ...
 
 
 class Attention(nn.Module):

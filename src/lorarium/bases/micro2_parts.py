@@ -63,9 +63,11 @@ class WordTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
         in_channels: int = 3, time_cond_proj_dim: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        ours = Transformer(
-            TransformerConfig(size, patch, overlap, width, layers, heads, text_width)
-        )
+        shape = TransformerConfig(
+            size=size, patch=patch, overlap=overlap, width=width, layers=layers, heads=heads,
+            text_width=text_width,
+        )  # fmt: skip
+        ours = Transformer(shape)
         for name, part in ours.named_children():
             self.add_module(name, part)
         for name, parameter in ours.named_parameters(recurse=False):

@@ -13,18 +13,13 @@ from torch import Tensor
 
 from lorarium.bases.base import rows
 from lorarium.bases.levels import alphas_bar
-from lorarium.bases.micro import Denoiser
+from lorarium.bases.micro import Denoiser, Shape
 
 
-@dataclass(frozen=True)
-class TransformerConfig:
-    size: int = 48  # pixels of a side
-    patch: int = 6
-    overlap: int = 2  # pixels that a patch reaches into its neighbours
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(Shape):
     width: int = 192
     layers: int = 8
-    heads: int = 6
-    text_width: int = 128
 
     def for_diffusers(self) -> dict[str, Any]:
         """With what a pipeline asks of its UNet."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lorarium.bases.micro import Micro, MicroConfig
 from lorarium.files import open_regular
+from lorarium.recipes.training_log import TrainingLog
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 from lorarium.world.words import LONGEST, VOCABULARY, prompt, tokens
@@ -133,7 +134,7 @@ def train(
     pool = PicturePool(config.size, recipe.pool, recipe.seed + step)
     pool.render(4096)
     random = torch.Generator().manual_seed(recipe.seed + step)
-    started, last_log, recent = time.time(), time.time(), []
+    log, started = TrainingLog(folder, recipe.batch, 100), time.time()
 
     def save() -> None:
         state = {
@@ -166,17 +167,7 @@ def train(
                 ema = min(recipe.ema, (1 + step) / (10 + step))
                 for a, p in zip(averaged.parameters(), model.parameters(), strict=True):
                     a.lerp_(p, 1 - ema)
-            recent.append(value.detach())
-            if step % 100 == 0:
-                line = {
-                    "step": step, "pictures": step * recipe.batch,
-                    "loss": round(float(torch.stack(recent).mean()), 5),
-                    "per_second": round(len(recent) * recipe.batch / (time.time() - last_log), 1),
-                }  # fmt: skip
-                recent, last_log = [], time.time()
-                print(json.dumps(line), flush=True)
-                with open(folder / "log.jsonl", "a") as log:
-                    log.write(json.dumps(line) + "\n")
+            log.add(step, step * recipe.batch, value)
             if step % 500 == 0:
                 save()
     finally:

@@ -11,7 +11,6 @@ run has no planned end; `cool` lets the rates fall over the minutes of one last 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -35,6 +34,7 @@ from lorarium.bases.transformer import Transformer, TransformerConfig
 from lorarium.encoders.muon import Muon
 from lorarium.recipes.base import PicturePool
 from lorarium.recipes.rendered_ahead import RenderedAhead
+from lorarium.recipes.training_log import TrainingLog
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,6 @@ class Micro2Recipe:
     start_pool: int = 6_000  # rendered before the first step
     report: int = 50  # steps between two lines of the log
     seed: int = 2
-    size: int = 48  # pixels; less, a multiple of 16, to learn figures in a fraction of the time
 
 
 # weights that are no matrices between two hidden spaces
@@ -126,9 +125,9 @@ def go_on(
         step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
     pool_seed = recipe.seed + 1000 * step + before
     pool = (
-        RenderedAhead(recipe.size, recipe.pool, pool_seed, workers)
+        RenderedAhead(unet.size, recipe.pool, pool_seed, workers)
         if workers
-        else PicturePool(recipe.size, recipe.pool, pool_seed)
+        else PicturePool(unet.size, recipe.pool, pool_seed)
     )
     pool.render(recipe.start_pool)
     if state is None and start is not None:
@@ -144,8 +143,8 @@ def go_on(
             o.load_state_dict(s)
     rates = (recipe.muon, recipe.adam)
     random = torch.Generator(device).manual_seed(recipe.seed + step)
-    started = last_log = saved = time.time()
-    recent: list[Tensor] = []  # not numbers yet: to ask for one is to wait for the device
+    log = TrainingLog(folder, recipe.batch, recipe.report)
+    started = saved = time.time()
 
     def save() -> None:
         torch.save({
@@ -179,17 +178,7 @@ def go_on(
             with torch.no_grad():
                 share = min(recipe.ema, (1 + step) / (10 + step))
                 torch._foreach_lerp_(list(averaged.values()), list(pair.parameters()), 1 - share)
-            recent.append(value.detach())
-            if step % recipe.report == 0:
-                line = {
-                    "step": step, "pictures": before + step * recipe.batch,
-                    "loss": round(float(torch.stack(recent).mean()), 5),
-                    "per_second": round(len(recent) * recipe.batch / (time.time() - last_log), 1),
-                }  # fmt: skip
-                recent, last_log = [], time.time()
-                print(json.dumps(line), flush=True)
-                with open(folder / "log.jsonl", "a") as log:
-                    log.write(json.dumps(line) + "\n")
+            log.add(step, before + step * recipe.batch, value)
             if time.time() - saved > 300:
                 save()
                 saved = time.time()
@@ -218,5 +207,6 @@ def run(device: str, minutes: float) -> None:
     go_on(RUN, minutes, recipe, cool=fast, start=start, device=device, workers=workers)
     state = torch.load(RUN / "checkpoint.pt", map_location="cpu", weights_only=True)
     made = {name: state[name] for name in ("pictures", "seconds", "recipe")}
+    made["grown_from"] = torch.load(start, map_location="cpu", weights_only=True)["grown_from"]
     save_folder(base_of(state), RUN / "pipeline", {"trained": made})
     print(f"{RUN / 'pipeline'}: {state['pictures']:,} pictures", flush=True)
