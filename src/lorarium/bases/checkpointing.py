@@ -15,7 +15,7 @@ from lorarium.errors import LorariumError
 
 
 def checkpoint_gradients(base: Base) -> None:
-    """From now on gradients through the base take less memory and a third more time.
+    """From now on gradients through the base take less memory and more time.
 
     A block is computed again with the branches that it had, whatever runs by then.
     """

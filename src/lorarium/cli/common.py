@@ -74,7 +74,7 @@ offload_flag = click.option(
     "--offload", is_flag=True, help="Networks of a --base are in memory only while needed."
 )
 checkpointing_flag = click.option(
-    "--checkpointing", is_flag=True, help="Of a --base of others: less memory, a third more time."
+    "--checkpointing", is_flag=True, help="Of a --base of others: less memory, more time."
 )
 
 
