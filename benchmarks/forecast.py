@@ -22,7 +22,7 @@ from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.cells import members, table
 from lorarium.evaluation.merge.drawing import PictureCache
 from lorarium.evaluation.statistics import spearman, two_way_bootstrap
-from lorarium.forecasts.rates import ASSET, DRAFTED, SETTINGS, shipped
+from lorarium.forecasts.rates import ASSET, DRAFTED, SETTINGS, load_predictor
 from lorarium.recipes.forecast import (
     LEARNED,
     PICTURES,
@@ -74,8 +74,8 @@ def main() -> None:
     ridge, axes, _ = choose_penalty(plain(known), rates, truths, [0])
     rival = fit_predictor(plain(known), rates, ridge, axes)
     predictions = {
-        "forecast": shipped(ASSET).rates(new.facts, new.seen),
-        "forecast with drafts": shipped(DRAFTED).rates(drafted.facts, new.seen),
+        "forecast": load_predictor(ASSET).rates(new.facts, new.seen),
+        "forecast with drafts": load_predictor(DRAFTED).rates(drafted.facts, new.seen),
         "norms and overlaps": rival.rates(plain(new).facts, new.seen),
     }
     rows = np.arange(len(cells))

@@ -1,5 +1,5 @@
 """What many tests share: how hypothesis runs here, the corpus of hostile files, and that nothing
-depends on which descriptors have been learned so far."""
+depends on what has been learned or adopted so far."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.hostile import CORPUS
 def nothing_learned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learned, "ASSET", tmp_path_factory.mktemp("learned") / "none")
+        patch.setenv("LORARIUM_BASES", str(tmp_path_factory.mktemp("bases")))
         yield
 
 

@@ -26,7 +26,7 @@ ROOMS = (
     ("synthesis", "mergers", "library"),
     ("descriptors", "training"),
     ("bases", "world", "encoders"),
-    ("trained", "pictures"),
+    ("trained", "pictures", "adopted"),
     ("formats",),
     ("algebra",),
     ("notebook",),

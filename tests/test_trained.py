@@ -129,7 +129,7 @@ SHIPPED = {
     "roles": roles.KIND,
     "forecast": rates.KIND,
     "forecast-drafts": rates.KIND,
-    "activations.micro-1": effect.KIND,
+    "activations": effect.KIND,
     "micro-1": FileKind("base", marks={"kind": "base"}, prefix="lorarium.", card=False),
 }
 

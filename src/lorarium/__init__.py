@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lorarium.adapter import Adapter as Adapter
+    from lorarium.adopted import adopted_bases as adopted_bases
     from lorarium.descriptors.many import describe as describe
     from lorarium.errors import LorariumError as LorariumError
     from lorarium.forecasts.facts import forecast as forecast
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lorarium.mergers import merge as merge
     from lorarium.synthesis.run import synthesize_files as synthesize
     from lorarium.training.run import train as train
+    from lorarium.verbs import adopt as adopt
     from lorarium.verbs import evaluate as evaluate
     from lorarium.verbs import render as render
     from lorarium.verbs import resize as resize
@@ -35,6 +37,8 @@ _HOMES = {
     "Adapter": "adapter:Adapter",
     "Library": "library.library:Library",
     "LorariumError": "errors:LorariumError",
+    "adopt": "verbs:adopt",
+    "adopted_bases": "adopted:adopted_bases",
     "convert": "formats.converting:convert",
     "describe": "descriptors.many:describe",
     "evaluate": "verbs:evaluate",
@@ -54,6 +58,8 @@ __all__ = [
     "Library",
     "LorariumError",
     "__version__",
+    "adopt",
+    "adopted_bases",
     "convert",
     "describe",
     "evaluate",

@@ -22,6 +22,12 @@ class LorariumError(Exception):
         super().__init__(f"{text}; {self.hint}" if self.hint else text)
 
 
+class TimeIsOver(LorariumError):
+    """Long work ends before it is done; nothing is wrong."""
+
+    code = 0
+
+
 class UnverifiedError(LorariumError):
     """What was to be written is not what was meant in some modules, so nothing was written.
 

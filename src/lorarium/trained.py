@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 ASSETS = Path(__file__).parent / "assets"  # what comes with the package
 Card = dict[str, Any]
+Read = TypeVar("Read")
+READ_ONCE = 8  # files of which what was read is kept
+_READ: dict[object, object] = {}
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,17 @@ def load(path: Path, kind: FileKind) -> TrainedFile:
     except LorariumError as error:
         raise _unreadable(path, kind, error.what) from None
     return TrainedFile(path, raw.tensors, header, card)
+
+
+def read_once(read: Callable[[Path], Read], path: Path) -> Read:
+    """What a file holds, read again only when the file is another."""
+    stat = path.stat()
+    key = read, path, stat.st_mtime_ns, stat.st_size
+    if key not in _READ:
+        while len(_READ) >= READ_ONCE:
+            _READ.pop(next(iter(_READ)))
+        _READ[key] = read(path)
+    return cast(Read, _READ[key])
 
 
 def read_card(path: Path, kind: FileKind) -> Card:

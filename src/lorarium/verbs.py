@@ -15,6 +15,7 @@ from lorarium.errors import LorariumError, need_packages, plain
 if TYPE_CHECKING:
     import numpy as np
 
+    from lorarium.adopted import AdoptedBase
     from lorarium.bases.base import Base
 
 PathLike = str | os.PathLike[str]
@@ -43,6 +44,31 @@ def resize(
     options = {"rank": rank, "energy": energy, "size": size, "per_layer": per_layer}
     small, _ = recompress(adapter, **options, dtype=dtype)  # type: ignore[arg-type]
     return stamp(small, [adapter], "resize", options)
+
+
+def adopt(
+    base: PathLike,
+    out: PathLike | None = None,
+    *,
+    only: Sequence[str] = (),
+    minutes: float | None = None,
+    share: float | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    offload: bool = False,
+) -> AdoptedBase:
+    """Learn for a base what ships for the embedded one, for hours; call it again to go on. Every
+    other verb then finds what was made by the base.
+
+    >>> lo.adopt("models/my-sdxl", minutes=480, device="cuda").folder
+    """
+    need_packages("lorarium.adopt", ("torch", "PIL"), "torch")
+    from lorarium.bases.holding import BaseToOpen, Holding
+    from lorarium.recipes.adoption.adopt import adopt, begin
+
+    todo = BaseToOpen(base, Holding(device, dtype, offload))
+    adoption = begin(todo, Path(out) if out is not None else None)
+    return adopt(adoption, only=tuple(only), minutes=minutes, share=share)
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,6 @@ def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learned, "ASSET", rates.ASSET.with_name("describe.safetensors"))
-    learned.shipped.cache_clear()
     random = np.random.default_rng(0)
     for name in ("cat", "ink"):
         (tmp_path / name).mkdir()
@@ -53,7 +52,6 @@ def test_drafts_are_drawn_of_what_train_and_synth_wrote(
     for pair in ((cat, made), (ink, cat)):  # the files say which is the style
         report = json.loads(run("forecast", *pair, "--drafts", "--json"))
         assert report["note"] == "" and len(report["expected"]) == len(rates.SETTINGS)
-    learned.shipped.cache_clear()
 
 
 def test_synth_says_the_class_where_a_prompt_does(tmp_path: Path) -> None:

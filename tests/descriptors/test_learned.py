@@ -124,10 +124,8 @@ def test_assets_round_trip_and_bad_ones_are_one_line(
             load_learned(tmp_path / f"{name}.safetensors")
         assert "recipes describe" in str(error.value) and "\n" not in str(error.value)
     monkeypatch.setattr(learned, "ASSET", tmp_path / "e.safetensors")
-    learned.shipped.cache_clear()
     for ask in (lambda: learned.probe(planted(1, 1)), lambda: learned.aligned_words("a ink")):
         with pytest.raises(LorariumError, match="there is no such learned descriptor"):
             ask()
     monkeypatch.setattr(learned, "ASSET", tmp_path / "a.safetensors")
     assert learned.aligned(planted(1, 1)) @ learned.aligned_words("a ink") <= 1
-    learned.shipped.cache_clear()

@@ -139,9 +139,7 @@ def test_no_more_pictures_show_both_than_either(path: Path) -> None:
 def described(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The descriptor that ships, which other tests do without."""
     monkeypatch.setattr(learned, "ASSET", rates.ASSET.with_name("describe.safetensors"))
-    learned.shipped.cache_clear()
     yield
-    learned.shipped.cache_clear()
 
 
 def test_pairs_of_the_sample_library_are_told_in_order(described: None) -> None:

@@ -12,6 +12,7 @@ pytest.importorskip("scipy")
 
 from lorarium import trained
 from lorarium.bases.base import open_base
+from lorarium.errors import TimeIsOver
 from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.merge.drawing import PictureCache
@@ -19,7 +20,7 @@ from lorarium.forecasts.rates import ASKED, KIND, SETTINGS, MergeSetting, load_p
 from lorarium.recipes import forecast as stage
 from lorarium.recipes.forecast import Pairs
 from lorarium.recipes.forecast_cells import judge_cells, pairs
-from lorarium.recipes.timebox import TimeIsOver
+from lorarium.recipes.workplace import Workplace
 from lorarium.world.scene import PHOTO
 from tests.bases.tiny import micro, saved
 from tests.evaluation.merge.tiny_zoo import tiny_zoo
@@ -120,5 +121,5 @@ def test_the_stage_says_what_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(stage, "LEARNED", ((folder, "train", 2),))
     monkeypatch.setattr(stage, "RUN", tmp_path / "run")
     with pytest.raises(TimeIsOver, match=r"0 of 10 merges are drawn; run it again"):
-        stage.run("cpu", 0)
+        stage.run(Workplace.shipped(), 0)
     assert not list((tmp_path / "run" / "drawn").iterdir())

@@ -17,6 +17,7 @@ from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo  # noqa: E402
 from lorarium.mergers import lora_rar as method  # noqa: E402
 from lorarium.mergers import merge  # noqa: E402
 from lorarium.recipes import merge as stage  # noqa: E402
+from lorarium.recipes.workplace import Workplace  # noqa: E402
 from tests.bases.tiny import micro  # noqa: E402
 from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
@@ -34,14 +35,15 @@ def test_it_ships_once_and_merges(
     zoo: tuple[Zoo, MicroBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known, base = zoo
+    place = Workplace(base, tmp_path, tmp_path / "runs")
     asset = tmp_path / "lora_rar.safetensors"
-    assert stage.train(known, base, tmp_path / "runs", asset, minutes=5, plan=SHORT)
+    assert stage.train(known, place, minutes=5, plan=SHORT)
     card = json.loads(asset.with_suffix(".json").read_text())
     assert card["base_hash"] == base.hash and card["subjects"] == 2 and card["styles"] == 2
     scores = card["scores"]["validation"]
     assert 0 < scores["lora-rar"] < scores["sum"]
     # the same again is no better
-    assert not stage.train(known, base, tmp_path / "runs", asset, minutes=5, plan=SHORT)
+    assert not stage.train(known, place, minutes=5, plan=SHORT)
     monkeypatch.setattr(method, "ASSET", asset)
     pair = [load(known, kind, "test").adapters[0] for kind in ("subject", "style")]
     merged = merge(pair, method="lora-rar")
@@ -56,10 +58,11 @@ def test_what_is_no_better_than_the_sum_stays(zoo: tuple[Zoo, MicroBase], tmp_pa
     known, base = zoo
     wild = replace(SHORT, total=8, muon=5.0, adam=5.0, warmup=1)
     asset = tmp_path / "lora_rar.safetensors"
-    assert not stage.train(known, base, tmp_path / "runs", asset, minutes=5, plan=wild)
+    place = Workplace(base, tmp_path, tmp_path / "runs")
+    assert not stage.train(known, place, minutes=5, plan=wild)
     assert not asset.exists()
 
 
 def test_another_base_is_refused(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
     with pytest.raises(LorariumError, match="another base"):
-        stage.train(zoo[0], micro(seed=1), tmp_path, tmp_path / "x.safetensors")
+        stage.train(zoo[0], Workplace(micro(seed=1), tmp_path, tmp_path))

@@ -14,6 +14,7 @@ from lorarium import recipes
 from lorarium.bases.micro_base import MicroBase, load_micro
 from lorarium.recipes import __main__ as door
 from lorarium.recipes import base_stage, zoo
+from lorarium.recipes.workplace import Workplace
 from tests.bases.tiny import TINY, micro, saved
 
 pytestmark = pytest.mark.interop
@@ -48,9 +49,9 @@ def test_the_next_stage_is_the_first_that_is_due(monkeypatch: pytest.MonkeyPatch
     ran: list[tuple[str, float]] = []
     monkeypatch.setattr(base_stage, "due", lambda: False)
     monkeypatch.setattr(zoo, "due", lambda: True)
-    monkeypatch.setattr(zoo, "run", lambda device, minutes: ran.append((device, minutes)))
+    monkeypatch.setattr(zoo, "run", lambda place, minutes: ran.append((place.runs.name, minutes)))
     done = CliRunner().invoke(door.command, ["next", "--minutes", "3"])
-    assert done.exit_code == 0 and ran == [("cpu", 3.0)]
+    assert done.exit_code == 0 and ran == [("runs", 3.0)]
     monkeypatch.setattr(zoo, "due", lambda: False)
     assert "nothing is due" in CliRunner().invoke(door.command, ["next"]).output
 
@@ -60,6 +61,6 @@ def test_the_zoo_stage_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setenv("LORARIUM_MICRO", str(saved(tmp_path / "base.safetensors")))
     monkeypatch.setattr(zoo, "FOLDER", tmp_path / "zoo")
-    zoo.run("cpu", 0.0)
+    zoo.run(Workplace.shipped(), 0.0)
     assert zoo.due() and (tmp_path / "zoo" / "manifest.json").exists()
     assert "0 made" in capsys.readouterr().out

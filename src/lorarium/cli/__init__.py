@@ -22,7 +22,7 @@ from lorarium.errors import LorariumError, file_error, one_line, show_traceback
 ORDER = (
     "inspect", "metadata", "convert", "resize", "merge", "forecast", "extract", "bake",
     "index", "search", "duplicates", "tidy", "lineage", "cluster", "map", "studio",
-    "train", "synth", "render", "mint", "evaluate", "world", "tour", "examples",
+    "train", "synth", "render", "mint", "adopt", "bases", "evaluate", "world", "tour", "examples",
 )  # fmt: skip
 _COMMAND = re.compile(r'^def command\(.*?"""(.+?)(?:\n\s*\n|"""|[.:;] )', re.DOTALL | re.MULTILINE)
 

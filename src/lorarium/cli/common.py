@@ -99,6 +99,23 @@ def with_holding(command: Callable[..., Any]) -> Callable[..., Any]:
     return collected
 
 
+def adopted_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--adopted NAME of a command that uses what was trained for a base."""
+
+    @functools.wraps(command)
+    def borrowing(*args: Any, adopted: str | None = None, **more: Any) -> Any:
+        from lorarium.adopted import borrowed
+
+        with borrowed(adopted) as base:
+            if base is not None:
+                say_beside(f"warning: what is used was learned on {base.name}, not on this base")
+            return command(*args, **more)
+
+    return click.option(
+        "--adopted", metavar="NAME", help="Borrow what was learned for another, adopted base."
+    )(borrowing)
+
+
 def say_beside(words: str) -> None:
     """Words beside the results."""
     click.echo(plain(words), err=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from lorarium import formats
-from lorarium.cli.common import json_flag, need_torch, print_json, quiet_flag
+from lorarium.cli.common import adopted_option, json_flag, need_torch, print_json, quiet_flag
 from lorarium.errors import LorariumError
 from lorarium.forecasts.facts import forecast, forecast_lines
 from lorarium.forecasts.rates import PassRates, predict_rates, safest
@@ -18,6 +18,7 @@ from lorarium.forecasts.rates import PassRates, predict_rates, safest
 @click.command("forecast")
 @click.argument("inputs", nargs=-1, required=True, metavar="A B...")
 @click.option("--drafts", is_flag=True, help="Draw a few steps of each way first: surer.")
+@adopted_option
 @json_flag
 @quiet_flag
 def command(inputs: tuple[str, ...], drafts: bool, as_json: bool, quiet: bool) -> None:
@@ -29,8 +30,8 @@ def command(inputs: tuple[str, ...], drafts: bool, as_json: bool, quiet: bool) -
 
     Of each input: how much of it survives a merge, and how much others disturb it where it
     acts (0 as if alone, 1 when they do as much there as it does). Subjects first, the style last.
-    For a subject and a style of the embedded base, also the share of pictures to pass as either
-    and as both, by each way of merging; `merge --method auto` takes the best.
+    For a subject and a style of the embedded or an adopted base, also the share of pictures to
+    pass as either and as both, by each way of merging; `merge --method auto` takes the best.
     """
     if drafts:
         need_torch("forecast --drafts")

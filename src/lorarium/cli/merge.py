@@ -13,6 +13,7 @@ from lorarium.algebra import Rounding
 from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
     DTYPE_HELP,
+    adopted_option,
     checkpointing_flag,
     force_flag,
     json_flag,
@@ -101,6 +102,7 @@ LISTS = {"prompts", "pictures"}
 @click.option("--dtype", type=Choice([d for d in DTYPES if d]), help="Number type of the result.")
 @seed_option
 @force_flag
+@adopted_option
 @json_flag
 @quiet_flag
 def command(

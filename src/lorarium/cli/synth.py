@@ -9,6 +9,7 @@ import click
 
 from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.common import (
+    adopted_option,
     base_options,
     force_flag,
     json_flag,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 @click.option("--no-sheet", is_flag=True, help="Make no sheet of samples.")
 @seed_option
 @force_flag
+@adopted_option
 @json_flag
 @quiet_flag
 def command(

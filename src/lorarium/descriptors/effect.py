@@ -10,42 +10,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from lorarium import trained
 from lorarium.adapter import Adapter, Array, Module
+from lorarium.adopted import trained_file
 from lorarium.algebra.forms import apply, matrix_form
 from lorarium.descriptors.changes import changes
 from lorarium.descriptors.probes import address, probes, windows
 from lorarium.descriptors.select import MODULE_ROLES, role_of
+from lorarium.errors import LorariumError
 from lorarium.trained import FileKind
 
 KIND = FileKind("file of activations", "lorarium.recipes.activations", beside=False)
+ASSET = trained.asset("activations")
 DIRECTIONS = 4
 SLOT = 512  # numbers for all modules of a role
 SIZE = 2 * len(MODULE_ROLES) * SLOT
 
 
-def asset(family: str) -> Path:
-    return trained.asset(f"activations.{family}")
-
-
-@cache
-def activations(family: str) -> Mapping[str, Array] | None:
+def activations(family: str, base_hash: str | None = None) -> Mapping[str, Array] | None:
     """By path of the denoiser's modules (in, 1 + DIRECTIONS); None where they are not known."""
-    path = asset(family)
-    if family != Path(family).name or not path.is_file():
-        return None
+    try:
+        path = trained_file(ASSET, family, [base_hash])
+    except LorariumError:  # several bases of one family: nobody can say which is meant
+        path = None
+    return None if path is None else trained.read_once(_read, path)
+
+
+def _read(path: Path) -> Mapping[str, Array]:
     return trained.load(path, KIND).floats()
 
 
 def effect(adapter: Adapter) -> Array:
     """(SIZE,) a slot for each role, first of the means, then of the directions; empty where
     nothing is known of the base. Modules count alike."""
-    base_activations = activations(adapter.family)
+    base_activations = activations(adapter.family, adapter.metadata.get("lorarium.base_hash"))
     if base_activations is None:
         return np.zeros(0)
     slots = np.zeros((2, len(MODULE_ROLES), SLOT))

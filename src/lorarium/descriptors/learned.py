@@ -16,14 +16,16 @@ from typing import Any, Self
 import numpy as np
 
 from lorarium import trained
-from lorarium.adapter import Array
+from lorarium.adapter import Adapter, Array
+from lorarium.adopted import trained_file
 from lorarium.descriptors.effect import SIZE as EFFECT
 from lorarium.descriptors.facts import GENERAL
 from lorarium.descriptors.gram import unit
 from lorarium.descriptors.protocol import Item, as_sketch, check_family
 from lorarium.descriptors.select import SORTS
 from lorarium.descriptors.sketch import SKETCH_VERSION, Sketch, fold
-from lorarium.errors import LorariumError, missing_extra
+from lorarium.errors import LorariumError, missing_extra, quoted
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.trained import Card, FileKind
 
 ASSET = trained.asset("describe")
@@ -138,10 +140,19 @@ def _check(card: Card, path: Path) -> None:
         raise LorariumError(what, where=str(path), hint=KIND.again)
 
 
-@lru_cache(maxsize=1)
-def shipped() -> Learned:
-    """What comes with the package."""
-    return load_learned(ASSET)
+def learned_for(family: str = SHIPPED, base_hash: str | None = None) -> Learned:
+    """What was learned on the base that adapters of this family stand on."""
+    path = trained_file(ASSET, family, [base_hash])
+    if path is None:
+        raise LorariumError(
+            f"no descriptor was learned for {quoted(family)}", hint="make one: lorarium adopt BASE"
+        )
+    return trained.read_once(load_learned, path)
+
+
+def _of(item: Item) -> tuple[Learned, Sketch]:
+    base_hash = item.metadata.get("lorarium.base_hash") if isinstance(item, Adapter) else None
+    return learned_for(item.family, base_hash), as_sketch(item)
 
 
 def probe(item: Item) -> Array:
@@ -149,22 +160,24 @@ def probe(item: Item) -> Array:
 
     >>> probe(read("ink.safetensors")) @ probe(read("rain.safetensors"))  # doctest: +SKIP
     """
-    return shipped().probes([as_sketch(item)])[0]
+    learned, sketch = _of(item)
+    return learned.probes([sketch])[0]
 
 
 def aligned(item: Item) -> Array:
     """float32 (d,) of unit length, comparable with `aligned_words` and `aligned_pictures`."""
-    return shipped().aligned([as_sketch(item)])[0]
+    learned, sketch = _of(item)
+    return learned.aligned([sketch])[0]
 
 
-def aligned_words(text: str) -> Array:
+def aligned_words(text: str, family: str = SHIPPED) -> Array:
     """float32 (d,) of a text in the world's words, such as "a red ink"."""
-    return shipped().words([text])[0]
+    return learned_for(family).words([text])[0]
 
 
-def aligned_pictures(pictures: Array) -> Array:
+def aligned_pictures(pictures: Array, family: str = SHIPPED) -> Array:
     """float32 (d,) of pictures (n, h, w, 3) uint8 by one hand or of one individual."""
-    return shipped().pictures(pictures)
+    return learned_for(family).pictures(pictures)
 
 
 def picture_features(pictures: Array, mark: str | None = None) -> Array:
@@ -194,7 +207,7 @@ class _LearnedDescriptor:
     name: str
 
     def __init__(self, learned: Learned | None = None) -> None:
-        self._learned = learned or shipped()
+        self._learned = learned or learned_for()
 
     @property
     def size(self) -> int:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lorarium.encoders.muon import Muon
+from lorarium.errors import TimeIsOver
 from lorarium.files import open_regular
 
 
@@ -32,19 +33,22 @@ class FitConfig:
     seed: int = 1
 
 
+SAVED_EVERY = 45  # seconds: what a kill may cost
 Losses = dict[str, Tensor]
 Loss = Callable[[nn.Module], Losses]
 
 
 def fit(
     folder: Path, model: nn.Module, begin: Callable[[int], Loss], config: FitConfig,
-    minutes: float, device: str,
+    minutes: float, device: str, *, by_time: bool = True,
 ) -> tuple[nn.Module, dict[str, float]]:  # fmt: skip
     """Go on for so many minutes towards `config.total` pictures.
 
     `begin(step)` makes the loss of a run that goes on from that step, so that it need not draw
     again what was drawn before; the loss draws its own batches and its values are summed. Returns
-    the model with the running average of its weights, and how far it is.
+    the model with the running average of its weights, and how far it is. Rates fall towards the end
+    of the run, and `by_time` towards that of its minutes: without it only a run that is at its end
+    gives a model, which is the same however often it was interrupted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
@@ -68,9 +72,11 @@ def fit(
         muon.load_state_dict(state["muon"])
         adam.load_state_dict(state["adam"])
         step, seconds = state["step"], state["seconds"]
-    started = reported = time.time()
+    started = reported = saved = time.time()
 
     def save() -> None:
+        nonlocal saved
+        saved = time.time()
         state = {
             "model": model.state_dict(), "averaged": averaged, "muon": muon.state_dict(),
             "adam": adam.state_dict(), "step": step, "seconds": seconds + time.time() - started,
@@ -85,7 +91,7 @@ def fit(
     try:
         while step < steps and time.time() - started < minutes * 60:
             left = (steps - step) / steps
-            soon = 1 - (time.time() - started) / (minutes * 60)
+            soon = 1 - (time.time() - started) / (minutes * 60) if by_time else 1.0
             cool = max(0.01, min(1.0, left / config.decay, soon / config.decay))
             heat = min(1.0, (step + 1) / config.warmup) * cool
             muon.param_groups[0]["lr"] = config.muon * heat
@@ -114,12 +120,17 @@ def fit(
                 print(line, flush=True)
                 with open(folder / "log.jsonl", "a") as log:
                     log.write(line + "\n")
-            if step % 200 == 0:
+            if time.time() - saved > SAVED_EVERY:
                 save()
     finally:
         save()
     if step < steps:
-        print(f"the time is over: {step} of {steps} steps; run it again to go on", flush=True)
+        over = TimeIsOver(
+            f"the time is over: {step} of {steps} steps", hint="run it again to go on"
+        )
+        if not by_time:
+            raise over
+        print(str(over), flush=True)
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.copy_(averaged[name])

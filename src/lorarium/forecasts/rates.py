@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from lorarium import trained
 from lorarium.adapter import Adapter, Array
+from lorarium.adopted import adopted_bases, lender, trained_file
 from lorarium.descriptors.learned import aligned
 from lorarium.errors import LorariumError, need_packages
 from lorarium.forecasts.facts import Forecast, forecast
@@ -108,8 +108,9 @@ def predict_rates(
     if len(adapters) != 2:
         raise LorariumError("rates are foretold for pairs of a subject and a style only")
     pair = in_roles(adapters)
-    net = foreteller or shipped(DRAFTED if drafts else ASSET)
-    if any(a.metadata.get("lorarium.base_hash") != net.card.get("base_hash") for a in pair):
+    net = foreteller or _predictor(pair, DRAFTED if drafts else ASSET)
+    hashes = [a.metadata.get("lorarium.base_hash") for a in pair]
+    if lender() is None and any(h != net.card.get("base_hash") for h in hashes):
         raise LorariumError("rates are foretold for adapters of the embedded base only")
     report = forecast(pair, methods=("sum", "roles"))
     if report.left_out:
@@ -120,7 +121,7 @@ def predict_rates(
         from lorarium.bases.base import open_base
         from lorarium.forecasts.drafts import PreviewFeatures  # needs torch
 
-        facts += PreviewFeatures(open_base(), SETTINGS).facts(*pair)
+        facts += PreviewFeatures(open_base(_where(net)), SETTINGS).facts(*pair)
     subject, style = (aligned(a)[None] for a in pair)
     (rates,) = net.rates(np.array([facts], np.float32), (subject, style))
     expected = [
@@ -128,6 +129,12 @@ def predict_rates(
         for setting, row in zip(SETTINGS, rates, strict=True)
     ]
     return sorted(expected, key=lambda e: -e.both)
+
+
+def _where(net: RatePredictor) -> str | None:
+    """The base that a forecast was learned on; None for the one that ships."""
+    known = {base.base_hash: str(base.card["where"]) for base in adopted_bases()}
+    return known.get(str(net.card.get("base_hash")))
 
 
 def safest(report: Forecast) -> str:
@@ -140,9 +147,16 @@ def safest(report: Forecast) -> str:
     return report.outcomes[max(range(len(report.outcomes)), key=left)].method
 
 
-@lru_cache(maxsize=2)
-def shipped(path: Path) -> RatePredictor:
-    return load_predictor(path)
+def _predictor(pair: Sequence[Adapter], ships: Path) -> RatePredictor:
+    """The forecast for the base of a pair."""
+    hashes = [a.metadata.get("lorarium.base_hash") for a in pair]
+    path = trained_file(ships, pair[0].family, hashes)
+    if path is None:
+        raise LorariumError(
+            "rates are foretold for adapters of bases that were adopted",
+            hint="adopt theirs: lorarium adopt BASE",
+        )
+    return trained.read_once(load_predictor, path)
 
 
 def load_predictor(path: Path) -> RatePredictor:

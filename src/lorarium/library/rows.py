@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from lorarium.adapter import Adapter
+from lorarium.adopted import adopted_bases
 from lorarium.algebra import drop_magnitude, fingerprint, norm
 from lorarium.algebra.inner import exact_sum
+from lorarium.descriptors.effect import ASSET as ACTIVATIONS
 from lorarium.descriptors.sketch import SKETCH_VERSION, sketch
 from lorarium.errors import LorariumError, file_error
 from lorarium.files import is_regular, read_bytes
@@ -46,7 +48,8 @@ WRITTEN = ("description", "usage_hint", "comment", "notes", "text")  # in header
 
 def readers() -> dict[str, str]:
     """By suffix: which version of our code reads a file; rows of another one are read again."""
-    here = f"{ROW_VERSION}.{SKETCH_VERSION}"
+    known = [b.base_hash[:8] for b in adopted_bases() if b.file(ACTIVATIONS.stem).is_file()]
+    here = ".".join([str(ROW_VERSION), str(SKETCH_VERSION), *sorted(known)])
     torch = "" if importlib.util.find_spec("torch") else " without torch"
     return {s: here + (torch if s in TORCH_SUFFIXES else "") for s in LORA_SUFFIXES}
 

@@ -113,15 +113,22 @@ BUILT_IN = {
     "output": _of_sketch("output", lambda s: s.output, MOST),
     "input": _of_sketch("input", lambda s: s.input, MOST // 2),
 }
-# of the spaces that know the family of a query, the first is the one to search by adapter
-PREFERRED = ("style", "probe", "output")
+PROBE = "probe"
+# of the spaces that know the family of a query, the first is the one to search by adapter; an
+# adopted base's has the base's name besides
+PREFERRED = ("style", PROBE, "output")
 
 
 def for_adapters(
     encoders: Mapping[str, VectorSpace], family: str, tables: Collection[str]
 ) -> VectorSpace:
     """The first preferred space that is filled already, or else that knows the family."""
-    able = [encoders[n] for n in PREFERRED if n in encoders and encoders[n].knows(family)]
+    able = [
+        space
+        for preferred in PREFERRED
+        for name, space in encoders.items()
+        if (name == preferred or name.startswith(f"{preferred}-")) and space.knows(family)
+    ]
     if not able:
         raise LorariumError(f"no vector space knows the family {family}")
     return next((encoder for encoder in able if encoder.table(family) in tables), able[0])

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lorarium.adapter import Adapter, Delta, Module
+from lorarium.adopted import lender, trained_file
 from lorarium.algebra import add, recompress, rounded
 from lorarium.algebra.dtypes import DTypeLike, factor_dtype
 from lorarium.algebra.forms import arrays, matrix_shape
 from lorarium.errors import LorariumError
-from lorarium.formats.families.embedded import ships
 from lorarium.mergers.blocks import block_of, block_weights
 from lorarium.mergers.checks import (
     check_count,
@@ -248,14 +248,32 @@ def two_different(inputs: Inputs, first: str = "subject", second: str = "style")
         )
 
 
-def shipped_network(inputs: Inputs, asset: Path) -> Path:
-    """The network that comes along, where it was learned on the adapters' base."""
-    if not ships(inputs.family) or not asset.is_file():
+def trained_network(inputs: Inputs, shipped: Path) -> Path:
+    """The network that was learned on the adapters' base, or is borrowed for it."""
+    path = trained_file(shipped, inputs.family, _base_hashes(inputs))
+    if path is None:
         raise LorariumError(
-            f"the method {inputs.method!r} needs a trained network",
-            hint="name its file with --option network=FILE, or use np-lora, which needs none",
+            f"the method {inputs.method!r} needs a network that was trained on this base",
+            hint="make one with `lorarium adopt`, name its file with --option network=FILE, or use "
+            "np-lora, which needs none",
         )
-    return asset
+    if (base := lender()) is not None:
+        inputs.note(f"the network is borrowed: it was learned on {base.name}")
+    return path
+
+
+def check_base(inputs: Inputs, known: str | None) -> None:
+    """Refuse adapters of another base than a network was learned on, unless it is borrowed."""
+    for k, own in enumerate(_base_hashes(inputs)):
+        if known and own and own != known and lender() is None:
+            raise LorariumError(
+                f"adapter {k + 1} was trained on base {own[:12]}, the network for {known[:12]}",
+                hint="use np-lora, which needs no network",
+            )
+
+
+def _base_hashes(inputs: Inputs) -> list[str | None]:
+    return [adapter.metadata.get("lorarium.base_hash") for adapter in inputs.adapters]
 
 
 def _each(given: Any, numbers: list[float]) -> list[Any]:

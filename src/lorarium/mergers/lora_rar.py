@@ -12,7 +12,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +24,15 @@ from lorarium.errors import LorariumError
 from lorarium.files import file_hash
 from lorarium.formats import container
 from lorarium.mergers.columns import weigh_columns
-from lorarium.mergers.inputs import Inputs, module_errors, shipped_network, two_different
+from lorarium.mergers.inputs import (
+    Inputs,
+    check_base,
+    module_errors,
+    trained_network,
+    two_different,
+)
 from lorarium.mergers.registry import method
-from lorarium.trained import FileKind
+from lorarium.trained import FileKind, read_once
 
 TARGETS = (".to_q", ".to_out.0")  # of attention; keys, values and all else are added
 ASSET = trained.asset("lora_rar")  # of micro-1
@@ -78,9 +83,9 @@ def merge_lora_rar(
     """
     given = None if network is None else _opened(network)
     two_different(inputs)
-    net = given or _asset(shipped_network(inputs, ASSET))
+    net = given or read_once(load_network, trained_network(inputs, ASSET))
     inputs.record(network=net.sha256[:16] or None)
-    _check_base(inputs, net)
+    check_base(inputs, net.card.get("base_hash"))
     gains: dict[Module, Sequence[Array | None]] = {}
     for module, terms in inputs.modules.items():
         if len(terms) == 2 and net.reads(module, terms[0].delta):
@@ -100,24 +105,6 @@ def merge_lora_rar(
 
 def _opened(network: Network | str | Path) -> Network:
     return network if isinstance(network, Network) else load_network(network)
-
-
-@lru_cache(maxsize=1)
-def _asset(path: Path) -> Network:
-    return load_network(path)
-
-
-def _check_base(inputs: Inputs, net: Network) -> None:
-    """A network of ours knows adapters of one base only."""
-    known = net.card.get("base_hash")
-    for k, adapter in enumerate(inputs.adapters):
-        stands_on = adapter.metadata.get("lorarium.base_hash")
-        if known and stands_on and stands_on != known:
-            raise LorariumError(
-                f"adapter {k + 1} was trained on base {stands_on[:12]}, the network for "
-                f"{str(known)[:12]}",
-                hint="use np-lora, which needs no network",
-            )
 
 
 def load_network(path: str | Path) -> Network:

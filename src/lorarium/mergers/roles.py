@@ -8,9 +8,8 @@ overlaps of the two. Learned on true pictures, see `lorarium.recipes.roles`; exa
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,28 @@ import numpy as np
 
 from lorarium import trained
 from lorarium.adapter import Adapter, Array, Delta, Module
+from lorarium.adopted import lender
 from lorarium.algebra import factored_svd, factors_of, stored_factors
+from lorarium.descriptors.select import role_of
 from lorarium.errors import LorariumError, quoted
 from lorarium.files import file_hash
-from lorarium.mergers.inputs import Inputs, combine, module_errors, shipped_network, two_different
+from lorarium.mergers.inputs import (
+    Inputs,
+    check_base,
+    combine,
+    module_errors,
+    trained_network,
+    two_different,
+)
 from lorarium.mergers.registry import method
-from lorarium.trained import FileKind
+from lorarium.trained import FileKind, read_once
 
 ASSET = trained.asset("roles")  # of micro-1
 KIND = FileKind("network of the method 'roles'", "lorarium.recipes roles", prefix="lorarium.")
 ROLES = ("subject", "style")
 LITTLE = 4.0  # the share damped is sigmoid(what is said - 4): it begins at 2%
 TINY = 1e-8
+PER_MODULE = {"gains", "usual", "module"}  # tensors with a row for each module
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +74,9 @@ def merge_roles(
     two_different(inputs)
     net = network if isinstance(network, Roles) else _opened(inputs, network)
     inputs.record(network=net.sha256[:16] or None)
-    known = net.card.get("base_hash")
-    for k, adapter in enumerate(inputs.adapters):
-        own = adapter.metadata.get("lorarium.base_hash")
-        if known and own and own != known:
-            raise LorariumError(
-                f"adapter {k + 1} was trained on base {own[:12]}, the network for {known[:12]}",
-                hint="use np-lora, which needs no network",
-            )
+    check_base(inputs, net.card.get("base_hash"))
+    if lender() is not None:
+        net = carried(net, inputs.modules)
     changed: list[dict[Module, Delta]] = [dict(a.items()) for a in inputs.adapters]
     read = 0
     for module, terms in inputs.modules.items():
@@ -91,6 +95,23 @@ def merge_roles(
     inputs.note(f"{read} modules by the network, {len(inputs.modules) - read} added")
     made = [a.with_(deltas=deltas) for a, deltas in zip(inputs.adapters, changed, strict=True)]
     return combine(inputs, adapters=made)
+
+
+def carried(net: Roles, modules: Iterable[Module], base_hash: str = "") -> Roles:
+    """What a network says, for the modules of another base: each has the mean of the numbers of its
+    role, and counts any norm as usual."""
+    rows_of: dict[str, list[int]] = {}
+    for module, i in net.place.items():
+        rows_of.setdefault(role_of(module) or "", []).append(i)
+    rows = {m: rows_of[role] for m in modules if (role := role_of(m)) in rows_of and role}
+    tensors = dict(net.tensors)
+    for name in PER_MODULE & tensors.keys():
+        means = [tensors[name][i].mean(0) for i in rows.values()]
+        tensors[name] = np.stack(means) if means else tensors[name][:0]
+    if "usual" in tensors:
+        tensors["usual"] = np.zeros_like(tensors["usual"])
+    place = {module: i for i, module in enumerate(rows)}
+    return Roles(place, tensors, {**net.card, "base_hash": base_hash}, net.sha256)
 
 
 def damped_factors(
@@ -125,8 +146,8 @@ def coefficients(net: Roles, i: int, subject: _Reading, style: _Reading) -> Arra
     prediction = t["gains"][i]
     if "read.weight" not in t:
         return prediction
-    usual = t["usual"][i]
     norms = np.maximum([subject.norm, style.norm], TINY)
+    usual = np.where(t["usual"][i] > 0, t["usual"][i], norms)
     numbers = [*np.log(norms / usual), *_overlaps(subject, style), *t["module"][i]]
     hidden = t["read.weight"] @ np.asarray(numbers, np.float32) + t["read.bias"]
     return prediction + t["say.weight"] @ np.maximum(hidden, 0) + t["say.bias"]
@@ -163,12 +184,7 @@ def _roles_of(given: str | Sequence[str] | None, count: int) -> list[str]:
 def _opened(inputs: Inputs, network: str | Path | None) -> Roles:
     if network is not None:
         return load_roles(network)
-    return _asset(shipped_network(inputs, ASSET))
-
-
-@lru_cache(maxsize=1)
-def _asset(path: Path) -> Roles:
-    return load_roles(path)
+    return read_once(load_roles, trained_network(inputs, ASSET))
 
 
 def load_roles(path: str | Path) -> Roles:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-# in the order in which they stand on each other; each module has `run(device, minutes)` and may
-# have `due()`
+# in the order in which they stand on each other; each module has `run`, which takes a device, or a
+# workplace where it is in `OF_A_BASE`, and minutes, and may have `due()`
 STAGES = {
     "base": "lorarium.recipes.base_stage",
     "micro2": "lorarium.recipes.micro2",
     "judges": "lorarium.recipes.judges",
+    "inside": "lorarium.recipes.activations",
     "zoo": "lorarium.recipes.zoo",
     "describe": "lorarium.recipes.describe",
     "sample": "lorarium.recipes.sample",
@@ -17,3 +18,5 @@ STAGES = {
     "synth": "lorarium.recipes.synth",
     "lora_diffusion": "lorarium.recipes.lora_diffusion",
 }
+# those that can be run for any base
+OF_A_BASE = ("inside", "zoo", "describe", "merge", "roles", "forecast", "synth")

@@ -13,9 +13,9 @@ import click
 
 from lorarium.bases.device import resolve_device
 from lorarium.cli import fail
-from lorarium.errors import LorariumError
-from lorarium.recipes import STAGES
-from lorarium.recipes.timebox import TimeIsOver
+from lorarium.errors import LorariumError, TimeIsOver
+from lorarium.recipes import OF_A_BASE, STAGES
+from lorarium.recipes.workplace import Workplace
 
 
 @click.command()
@@ -31,7 +31,8 @@ def command(stage: str, device: str, minutes: float) -> None:
             return
         resolve_device(device)
         click.echo(f"stage {name} on {device} for {minutes:g} minutes")
-        module(name).run(device, minutes)
+        place = Workplace.shipped(device) if name in OF_A_BASE else device
+        module(name).run(place, minutes)
     except TimeIsOver as over:
         click.echo(str(over))
     except LorariumError as error:

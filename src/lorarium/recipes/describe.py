@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,6 @@ from torch import nn
 
 from lorarium import trained
 from lorarium.adapter import Array
-from lorarium.bases.micro_base import FAMILY
 from lorarium.descriptors.gram import unit
 from lorarium.descriptors.learned import (
     ASSET,
@@ -40,6 +40,7 @@ from lorarium.evaluation.describe.retrieved import figures, retrieve
 from lorarium.evaluation.describe.rows import FittedContender
 from lorarium.evaluation.describe.scenarios import texts_about
 from lorarium.evaluation.describe.zoo import Corpus, Zoo, load, read_zoo
+from lorarium.formats.families.embedded import SHIPPED
 from lorarium.library.calibrate import ALPHA
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe_data import SIZE, picture_table, read_examples, subset, text_examples
@@ -50,19 +51,21 @@ from lorarium.recipes.describe_maps import (
     role_weights,
 )
 from lorarium.recipes.timebox import ENDLESS, TimeBox
+from lorarium.recipes.workplace import Workplace
 
-RUN = Path("runs/describe")
+RUN = "describe"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHRINKS = (0.03, 0.1, 0.3, 1.0, 3.0)
 PICTURE_COUNTS = (1, 3, 12)  # pictures of an artist that somebody may search by
 WORDED = (40, 12)  # artists of a genre and individuals of a class that words are learned from
 
 
-def run(device: str, minutes: float) -> None:
-    """Train on `runs/zoo` and ship what wins."""
+def run(place: Workplace, minutes: float) -> None:
+    """Train on the zoo and ship what wins."""
     box = TimeBox(minutes)
-    zoo = read_zoo(zoo_stage.FOLDER)
-    train(zoo, encoder("judge_a").net, ASSET, runs=RUN, box=box)
+    zoo = read_zoo(place.runs / zoo_stage.FOLDER)
+    train(zoo, encoder("judge_a").net, place.asset(ASSET), runs=place.runs / RUN, box=box,
+          family=place.base.family)  # fmt: skip
 
 
 def due() -> bool:
@@ -77,11 +80,12 @@ def due() -> bool:
 
 
 def train(
-    zoo: Zoo, judge: nn.Module, asset: Path, *, words: tuple[int, int] = WORDED, runs: Path = RUN,
-    box: TimeBox = ENDLESS,
+    zoo: Zoo, judge: nn.Module, asset: Path, *, runs: Path, words: tuple[int, int] = WORDED,
+    box: TimeBox = ENDLESS, family: str = SHIPPED,
 ) -> bool:  # fmt: skip
     """Whether what was learned ships. Until all settings are scored, scores are kept in `runs`."""
-    raw = read_examples(zoo, box=box)
+    work = runs / mark(zoo)[:12]
+    raw = read_examples(zoo, box=box, kept=work)
     known = [c for c in (load(zoo, kind, "validation") for kind in ("style", "subject"))
              if c.entries and any(folds(c))]  # fmt: skip
     if not known:
@@ -91,12 +95,12 @@ def train(
     examples = replace(raw, vectors=weighed(raw.vectors, roles))
     settings = [(shrink, share) for shrink in SHRINKS for share in SHARES]
     axes = {s: projection(examples, s) | {"probe.roles": roles} for s in SHRINKS}
-    kept = runs / f"scores-{mark(zoo)[:12]}.json"
+    kept = work / "scores.json"
     scored: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
     for s, a in settings:
         if str((s, a)) not in scored:
             box.check(f"{len(scored)} of {len(settings)} settings are scored")
-            scored[str((s, a))] = validation(_learned(axes[s], a), known)
+            scored[str((s, a))] = validation(_learned(axes[s], a, family), known)
             trained.write_json(kept, scored)
     shrink, share = max(settings, key=lambda setting: scored[str(setting)]["score"])
     scores = scored[str((shrink, share))]
@@ -105,26 +109,27 @@ def train(
     maps = aligned_maps(
         unit(rest),
         examples.artist,
-        picture_table(examples.entries, judge, box=box),
-        text_examples(judge, *words, box=box),
+        picture_table(examples.entries, judge, box=box, kept=work / "pictures.npy"),
+        text_examples(judge, *words, box=box, kept=work / "texts.npy"),
     )
-    kept.unlink()
-    learned = _learned(axes[shrink] | maps, share)
+    learned = _learned(axes[shrink] | maps, share, family)
     card: dict[str, Any] = {
         "name": "describe",
         "data": "sketches of the zoo's train split, the drawn world's pictures and words",
-        "family": FAMILY, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
+        "family": family, "sketch": SKETCH_VERSION, "zoo": mark(zoo), "base_hash": zoo.base_hash,
         "recipe": {"shrink": shrink, "share": share, "words from": words},
         "artists": examples.artists, "adapters": len(examples.vectors) // 2,
         "judge": mark_of(judge), "least": min_cosines(learned, known, judge),
         "scores": {"validation": scores},
         "licence": "CC0-1.0",
     }  # fmt: skip
-    if not wins(card, asset):
+    better = wins(card, asset)
+    if not better:
         print("the shipped descriptors keep their place", flush=True)
-        return False
-    save_learned(asset, learned.weights, card)
-    return True
+    else:
+        save_learned(asset, learned.weights, card)
+    shutil.rmtree(work, ignore_errors=True)
+    return better
 
 
 def mark(zoo: Zoo) -> str:
@@ -167,9 +172,9 @@ def min_cosines(learned: Learned, known: Sequence[Corpus], judge: nn.Module) -> 
     return {kind: round(float(value), 4) for kind, value in quantiles.items()}
 
 
-def _learned(weights: Weights, share: float) -> Learned:
+def _learned(weights: Weights, share: float, family: str) -> Learned:
     held = {k: np.asarray(v, np.float32) for k, v in weights.items()}
-    return Learned(FAMILY, held | {"probe.share": np.array([share], np.float32)}, {})
+    return Learned(family, held | {"probe.share": np.array([share], np.float32)}, {})
 
 
 def wins(card: Mapping[str, Any], path: Path) -> bool:

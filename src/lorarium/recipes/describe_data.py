@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +12,15 @@ from torch import nn
 
 from lorarium.adapter import Adapter, Array, LowRank
 from lorarium.algebra import recompress
-from lorarium.descriptors.learned import recipe_facts
+from lorarium.descriptors.learned import FACTS, recipe_facts
 from lorarium.descriptors.select import MODULE_ROLES
-from lorarium.descriptors.sketch import Sketch, sketch
+from lorarium.descriptors.sketch import sketch
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.looks import aligned_inputs
 from lorarium.evaluation.describe.words import attribute_words, hues_of, texts_of
 from lorarium.evaluation.describe.zoo import Zoo
 from lorarium.formats import read
+from lorarium.recipes.kept import kept_rows
 from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.manifest import POOL, Entry, pool_cell
 from lorarium.training.mint import path_of
@@ -47,26 +49,33 @@ class Examples:
         return len(self.group)
 
 
-def read_examples(zoo: Zoo, split: str = "train", box: TimeBox = ENDLESS) -> Examples:
-    """Sketches of a split's adapters, and of each at half its rank."""
+def read_examples(
+    zoo: Zoo, split: str = "train", box: TimeBox = ENDLESS, kept: Path | None = None
+) -> Examples:
+    """Sketches of a split's adapters, and of each at half its rank; what was read is kept in a
+    folder."""
     chosen = [e for e in zoo.entries if e.split == split and e.kind in ("style", "subject")]
     names = list(dict.fromkeys((e.kind, *e.of) for e in chosen))
     if len(names) < MIN_ARTISTS or len(chosen) < 2 * len(names):
         what = f"{len(chosen)} adapters of {len(names)} artists in the split {split}"
         raise LorariumError(what, where=str(zoo.folder), hint="mint more of them first")
-    sketches: list[Sketch] = []
-    rows: list[Entry] = []
-    for entry in chosen:
-        box.check(f"{len(rows) // 2} of {len(chosen)} adapters were read")
-        adapter = read(path_of(zoo.folder, entry))
-        sketches += [sketch(adapter), sketch(halved(adapter))]
-        rows += [entry, entry]
+
+    def both(number: int) -> Array:
+        adapter = read(path_of(zoo.folder, chosen[number]))
+        some = sketch(adapter), sketch(halved(adapter))
+        return np.stack([np.concatenate([s.effect, recipe_facts(s)]) for s in some])
+
+    made = kept_rows(
+        kept and kept / "sketches.npy", len(chosen), both,
+        f"{{}} of {len(chosen)} adapters were read", box,
+    ).reshape(2 * len(chosen), -1)  # fmt: skip
+    rows = [entry for entry in chosen for _ in range(2)]
     place = {name: i for i, name in enumerate(names)}
     groups = {key: i for i, key in enumerate(dict.fromkeys(name[:2] for name in names))}
     first = {(e.kind, *e.of): e for e in reversed(chosen)}
     return Examples(
-        np.stack([s.effect for s in sketches]),
-        np.stack([recipe_facts(s) for s in sketches]),
+        made[:, :-FACTS],
+        made[:, -FACTS:],
         np.array([place[e.kind, *e.of] for e in rows]),
         np.array([e.recipe for e in rows]),
         np.array([groups[name[:2]] for name in names]),
@@ -96,16 +105,20 @@ def by_artist(x: Array, artist: Array, count: int) -> Array:
 
 
 def picture_table(
-    entries: Sequence[Entry], judge: nn.Module, count: int = POOL, box: TimeBox = ENDLESS
-) -> Array:
+    entries: Sequence[Entry], judge: nn.Module, count: int = POOL, box: TimeBox = ENDLESS,
+    kept: Path | None = None,
+) -> Array:  # fmt: skip
     """What judge A sees in pictures of each artist or individual, (artists, count, f)."""
-    vectors: list[Array] = []
-    for entry in entries:
-        box.check(f"pictures of {len(vectors)} of {len(entries)} artists were seen")
-        subjects, styles, views, _ = zip(*[pool_cell(entry, i) for i in range(count)], strict=True)
+
+    def seen(number: int) -> Array:
+        cells = [pool_cell(entries[number], i) for i in range(count)]
+        subjects, styles, views, _ = zip(*cells, strict=True)
         pictures = render(subjects, styles, views, SIZE)
-        vectors.append(aligned_inputs(list(pictures[:, None]), judge))
-    return np.stack(vectors)
+        return aligned_inputs(list(pictures[:, None]), judge)
+
+    return kept_rows(
+        kept, len(entries), seen, f"pictures of {{}} of {len(entries)} artists were seen", box
+    )
 
 
 class TextExamples(NamedTuple):
@@ -119,8 +132,9 @@ class TextExamples(NamedTuple):
 
 
 def text_examples(
-    judge: nn.Module, artists: int, individuals: int, pictures: int = 12, box: TimeBox = ENDLESS
-) -> TextExamples:
+    judge: nn.Module, artists: int, individuals: int, pictures: int = 12, box: TimeBox = ENDLESS,
+    kept: Path | None = None,
+) -> TextExamples:  # fmt: skip
     """Of train artists of each genre and train individuals of each class, for whom there are no
     adapters: words need none."""
     first = TRAIN_NUMBERS[0] + 100_000
@@ -130,7 +144,7 @@ def text_examples(
         Entry("", kind, (word, number), "train", "", None, 0, 0, ())  # type: ignore[arg-type]
         for kind, word, number in labels
     ]
-    seen = picture_table(entries, judge, pictures, box).mean(1)
+    seen = picture_table(entries, judge, pictures, box, kept).mean(1)
     bags, rows, genre, hues = [], [], [], []
     unknown = np.zeros(len(COLOURS))
     for i, entry in enumerate(entries):

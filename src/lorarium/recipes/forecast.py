@@ -14,6 +14,7 @@ import numpy as np
 
 from lorarium import trained
 from lorarium.adapter import Array
+from lorarium.adopted import files_of
 from lorarium.bases.base import Base, open_base
 from lorarium.descriptors.learned import aligned
 from lorarium.errors import LorariumError
@@ -44,10 +45,11 @@ from lorarium.mergers.roles import ASSET as ROLES_NET
 from lorarium.recipes.forecast_cells import judge_cells, pairs
 from lorarium.recipes.merge import FOLDER as MERGE_ZOO
 from lorarium.recipes.timebox import ENDLESS, TimeBox
+from lorarium.recipes.workplace import Workplace
 from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.world.mark import world_mark
 
-RUN = Path("runs/forecast")
+RUN = "forecast"
 # zoo, split, pairs: adapters of either zoo, so that more than one recipe is known
 LEARNED = ((MERGE_ZOO, "validation", 64), (MERGE_ZOO, "train", 150), (ZOO, "train", 80))
 PICTURES, SEED = 4, 5
@@ -84,11 +86,16 @@ def read_pairs(cells: Sequence[Cell], box: TimeBox = ENDLESS) -> Pairs:
 
 
 def with_drafts(
-    known: Pairs, cells: Sequence[Cell], base: Base, folder: Path = RUN, box: TimeBox = ENDLESS
+    known: Pairs,
+    cells: Sequence[Cell],
+    base: Base,
+    roles: Path,
+    folder: Path,
+    box: TimeBox = ENDLESS,
 ) -> Pairs:
     """The same and what drafts say; what was drawn is kept."""
     adapters = {path: read(path) for cell in cells for path in cell.paths}
-    net = file_hash(ROLES_NET)
+    net = file_hash(roles)
     ways = [way.name for way in SETTINGS]
     about = [base.hash, net, ways, DRAFTED_PICTURES, DRAFTED_STEPS]
     cache = folder / "drafts" / hashlib.sha256(json.dumps(about).encode()).hexdigest()[:12]
@@ -172,25 +179,34 @@ def choose_penalty(
     return ridge, axes, score
 
 
-def run(device: str, minutes: float) -> None:
-    """Draw what is missing, and fit once all is there."""
-    box = TimeBox(minutes)
-    base, judge = open_base(None, device), load_judge("a")
-    drawings = PictureCache(base, RUN / "drawn")
+def run(place: Workplace, minutes: float, share: float = 1.0) -> None:
+    """Draw what is missing, and fit once all is there; with a share of the pairs only."""
+    with files_of(place.files):
+        _run(place, TimeBox(minutes), share)
+
+
+def pairs_of(share: float, count: int) -> int:
+    """How many pairs a share of so many is: a handful says nothing."""
+    return max(min(count, 16), int(share * count))
+
+
+def _run(place: Workplace, box: TimeBox, share: float) -> None:
+    base, judge, folder = place.base, load_judge("a"), place.runs / RUN
+    drawings = PictureCache(base, folder / "drawn")
     cells: list[Cell] = []
     rates: list[Array] = []
     soft: list[Array] = []
-    for folder, split, count in LEARNED:
-        some = pairs(read_zoo(folder), split, count, SEED)
+    for zoo, split, count in LEARNED:
+        some = pairs(read_zoo(place.runs / zoo), split, pairs_of(share, count), SEED)
         cells += some
         margins = judge_cells(drawings, some, judge, PICTURES, box=box)
         rates.append(margins.rates)
         soft.append(margins.soft)
-        print(folder, split, rates[-1].mean(0).round(3).tolist(), flush=True)
+        print(zoo, split, rates[-1].mean(0).round(3).tolist(), flush=True)
     truth, wanted = np.concatenate(rates), np.concatenate(soft)
     known = read_pairs(cells, box)
-    drafted = with_drafts(known, cells, base, box=box)
-    for path, facts in ((ASSET, known), (DRAFTED, drafted)):
+    drafted = with_drafts(known, cells, base, place.asset(ROLES_NET), folder, box)
+    for path, facts in ((place.asset(ASSET), known), (place.asset(DRAFTED), drafted)):
         ridge, axes, held = choose_penalty(facts, wanted, truth, AXES)
         print(path.stem, {"ridge": ridge, "axes": axes, "spearman": held}, flush=True)
         prediction = held_out_rates(facts, wanted, ridge, axes)

@@ -22,35 +22,33 @@ from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
 from lorarium.mergers.lora_rar import ASSET, KIND, TARGETS, Network, load_network
 from lorarium.recipes.describe import mark
 from lorarium.recipes.timebox import TimeBox
+from lorarium.recipes.workplace import Workplace
+from lorarium.recipes.zoo import mint_into
 from lorarium.training.distil import DistillationSet
-from lorarium.training.manifest import read_manifest
+from lorarium.training.manifest import Manifest, read_manifest
 from lorarium.training.merger import CoefficientNet, Member, PairedAdapters, distance, train_merger
-from lorarium.training.mint import job_of, mint
+from lorarium.training.mint import job_of
 
-RUN = Path("runs/merge")
-FOLDER = RUN / "zoo"
+RUN = "merge"
+FOLDER = f"{RUN}/zoo"
 RECIPE = Path(__file__).with_name("merge.toml")
 PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=31)
 
 
-def run(device: str, minutes: float) -> None:
+def run(
+    place: Workplace, minutes: float, todo: Manifest | None = None, plan: FitConfig = PLAN
+) -> None:
     """Mint, train on it and ship what wins."""
-    base = open_base(None, device)
     box = TimeBox(minutes)
-    zoo = minted(base, minutes)
+    zoo = minted(place, minutes, todo)
     box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
-    train(zoo, base, RUN, ASSET, minutes=box.left)
+    train(zoo, place, minutes=box.left, plan=plan)
 
 
-def minted(base: Base, minutes: float) -> Zoo:
+def minted(place: Workplace, minutes: float, todo: Manifest | None = None) -> Zoo:
     """The adapters that merging is learned on, made where they are missing."""
-
-    def show(done: int, total: int, words: str) -> None:
-        print(f"{done}/{total} adapters, {words}", flush=True)
-
-    todo = read_manifest(RECIPE)
-    mint(todo, FOLDER, base, resume=True, minutes=minutes, quick=True, progress=show)
-    return read_zoo(FOLDER)
+    mint_into(place, FOLDER, todo or read_manifest(RECIPE), minutes, quick=True)
+    return read_zoo(place.runs / FOLDER)
 
 
 def due() -> bool:
@@ -62,10 +60,11 @@ def due() -> bool:
 
 
 def train(
-    zoo: Zoo, base: Base, runs: Path, asset: Path, *, minutes: float = 30, plan: FitConfig = PLAN,
+    zoo: Zoo, place: Workplace, *, minutes: float = 30, plan: FitConfig = PLAN,
     targets: Sequence[str] = TARGETS,
 ) -> bool:  # fmt: skip
     """Whether what was learned ships; goes on from its checkpoint."""
+    base, asset = place.base, place.asset(ASSET)
     if zoo.base_hash != base.hash:
         raise LorariumError("these adapters were trained on another base", where=str(zoo.folder))
     learned, known = (
@@ -73,10 +72,17 @@ def train(
         for split in ("train", "validation")
     )
     subjects, styles = learned
-    folder = runs / mark(zoo)[:12]
+    folder = place.runs / RUN / mark(zoo)[:12]
     with rounded(base):
         net, spent = train_merger(
-            base, subjects, styles, folder, plan=plan, minutes=minutes, targets=targets
+            base,
+            subjects,
+            styles,
+            folder,
+            plan=plan,
+            minutes=minutes,
+            targets=targets,
+            by_time=not place.to_the_end,
         )
     validation = PairedAdapters(base, *known)
     scores = {"lora-rar": distance(validation, net), "sum": distance(validation, None)}

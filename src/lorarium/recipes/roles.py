@@ -27,16 +27,17 @@ from lorarium.recipes.roles_drawn import PassLoss, both_rate
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_loss import Words
 from lorarium.recipes.timebox import TimeBox
+from lorarium.recipes.workplace import Workplace
 from lorarium.recipes.zoo import FOLDER as ZOO
 from lorarium.training.distil import DistillationSet
-from lorarium.training.manifest import Entry
+from lorarium.training.manifest import Entry, Manifest
 from lorarium.training.merger import AdapterBatch, Member
 from lorarium.training.roles import RoleBank, RoleNet, RolesConfig
 from lorarium.world.mark import world_mark
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, numbers
 
-RUN = Path("runs/roles")
+RUN = "roles"
 PLAN = FitConfig(
     total=400_000, batch=32, adam=5e-3, decay=0.6, warmup=20, ema=0.99, clip=1.0, seed=41
 )
@@ -156,7 +157,7 @@ def score(
 def train(
     role_pairs: RolePairs, known: RolePairs, folder: Path, plan: FitConfig, minutes: float, *,
     alone: float = ALONE, share: float = SHARE, drawn: float = DRAWN, watch: int = 100,
-    past: Path | None = None, **numbers: Any,
+    past: Path | None = None, by_time: bool = True, **numbers: Any,
 ) -> tuple[RoleNet, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder, or with a network that was shipped."""
     base = role_pairs.base
@@ -169,8 +170,6 @@ def train(
         inherit(net, past)
 
     def begin(step: int) -> Loss:
-        random = np.random.default_rng([plan.seed, step])
-        noise = torch.Generator().manual_seed(plan.seed + step)
         now = step
 
         def loss(net: nn.Module) -> Losses:
@@ -183,6 +182,8 @@ def train(
                 print(json.dumps(report), flush=True)
                 with open(folder / "validation.jsonl", "a") as log:
                     log.write(json.dumps(report) + "\n")
+            random = np.random.default_rng([plan.seed, now])
+            noise = torch.Generator().manual_seed(plan.seed * 1_000_003 + now)
             now += 1
             n, m = (len(entries) for entries in role_pairs.entries)
             pairs = [(int(random.integers(n)), int(random.integers(m))) for _ in range(PAIRS)]
@@ -197,22 +198,27 @@ def train(
         return loss
 
     with rounded(base):
-        fitted, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+        fitted, spent = fit(folder, net, begin, plan, minutes, str(base.device), by_time=by_time)
     assert isinstance(fitted, RoleNet)
     return fitted, spent
 
 
-def run(device: str, minutes: float) -> None:
+def run(
+    place: Workplace, minutes: float, todo: Manifest | None = None, plan: FitConfig = PLAN
+) -> None:
     """Go on with the run on the adapters of the stage `merge`; ship what wins on validation."""
-    base = open_base(None, device)
-    box = TimeBox(minutes)
-    zoo = minted(base, minutes)
+    base, box = place.base, TimeBox(minutes)
+    zoo = minted(place, minutes, todo)
     # of the stage `zoo`, if that ran
-    more = [read_zoo(ZOO)] if (ZOO / "manifest.json").is_file() else []
+    core = place.runs / ZOO
+    more = [read_zoo(core)] if (core / "manifest.json").is_file() else []
     learned, known = role_pairs_of(zoo, base, "train", more), role_pairs_of(zoo, base, "validation")
     box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
-    net, spent = train(learned, known, RUN, PLAN, box.left, past=ASSET)
-    ship(zoo, base, known, net, spent)
+    asset = place.asset(ASSET)
+    net, spent = train(
+        learned, known, place.runs / RUN, plan, box.left, past=asset, by_time=not place.to_the_end
+    )
+    ship(zoo, base, known, net, spent, asset)
 
 
 def due() -> bool:

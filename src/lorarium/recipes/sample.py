@@ -22,6 +22,7 @@ from lorarium.library.samples import CARD, FOLDER, FORMAT, Sample, sample
 from lorarium.recipes import zoo as zoo_stage
 from lorarium.recipes.describe import mark
 from lorarium.recipes.timebox import ENDLESS, TimeBox
+from lorarium.recipes.workplace import RUNS
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import path_of
 
@@ -32,7 +33,7 @@ OWN_START = 2  # the copy of the usual recipe that began at random numbers of it
 
 def run(device: str, minutes: float) -> None:
     """Pack `runs/zoo`, all of it or nothing; nothing of it runs on a device."""
-    pack_and_say(zoo_stage.FOLDER, TimeBox(minutes))
+    pack_and_say(RUNS / zoo_stage.FOLDER, TimeBox(minutes))
 
 
 def due() -> bool:
@@ -141,6 +142,6 @@ def _first_two(entries: Sequence[Entry], kind: str) -> dict[str, list[Copies]]:
 
 if __name__ == "__main__":
     try:
-        pack_and_say(Path(sys.argv[1]) if sys.argv[1:] else zoo_stage.FOLDER)
+        pack_and_say(Path(sys.argv[1]) if sys.argv[1:] else RUNS / zoo_stage.FOLDER)
     except LorariumError as error:
         fail(str(error))

@@ -36,12 +36,13 @@ from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
 from lorarium.recipes.synth_rollout import rollout_losses
 from lorarium.recipes.synth_ship import limits, memory, named_directions
 from lorarium.recipes.synth_strength import best_strengths, with_strengths
+from lorarium.recipes.workplace import Workplace
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import ASSET, Card, load_synth, save_synth
 from lorarium.synthesis.wishes import LAST
 from lorarium.world.mark import world_mark
 
-RUN = Path("runs/synth")
+RUN = "synth"
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.5  # share of individuals
 SHARE = 1.0  # share of what judge A sees in predictions
@@ -78,7 +79,7 @@ def initial_generator(base: Base, config: SynthConfig, seed: int) -> Generator:
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
     sources: int = SOURCES["cpu"], workers: int = 0, share: float = SHARE, drawn: float = DRAWN,
-    **numbers: int,
+    by_time: bool = True, **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder."""
     words = Words(base)
@@ -89,16 +90,14 @@ def train(
         data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
         start_basis(base, net, data, words, plan.seed)
 
-    last: list[tuple[list[int], Endless]] = []
+    last: list[Endless] = []
 
     def begin(step: int) -> Loss:
-        seed = [plan.seed, step]
         data = Endless(
-            base.size, net.eyes, seed, subjects=subjects, workers=workers,
+            base.size, net.eyes, [plan.seed], subjects=subjects, workers=workers, step=step,
             room=2048 if workers else 256,
         )  # fmt: skip
-        last.append((seed, data))
-        random = torch.Generator().manual_seed(plan.seed + step)
+        last.append(data)
         now = step
 
         def loss(net: nn.Module) -> Losses:
@@ -109,6 +108,7 @@ def train(
                 with open(folder / "validation.jsonl", "a") as log:
                     log.write(json.dumps({"step": now, **seen}) + "\n")
                 print(json.dumps(seen), flush=True)
+            random = torch.Generator().manual_seed(plan.seed * 1_000_003 + now)
             now += 1
             batch = data.batch(sources, plan.batch // sources)
             branches = generated_branches(base, net, batch)
@@ -127,10 +127,12 @@ def train(
 
     try:
         with rounded(base):
-            trained, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+            trained, spent = fit(
+                folder, net, begin, plan, minutes, str(base.device), by_time=by_time
+            )
     finally:
-        for seed, data in last:
-            about = {"seed": seed, "subjects": subjects, "count": data.asked}
+        for data in last:
+            about = {"seed": data.seed, "subjects": subjects, "count": data.asked}
             if data.asked:
                 (folder / LEARNED_FILE).write_text(json.dumps(about) + "\n")
     assert isinstance(trained, Generator)
@@ -151,13 +153,18 @@ def stopping() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run(device: str, minutes: float) -> None:
+def run(place: Workplace, minutes: float, plan: FitConfig | None = None) -> None:
     """Go on with the run; ship what it has when its pictures win on validation."""
-    base = open_base(None, device)
-    workers = 0 if device == "cpu" else max(1, (os.cpu_count() or 2) - 1)
+    base, folder, device = place.base, place.runs / RUN, place.base.device.type
+    plan = plan or PLANS[device]
+    # processes that render make no two runs alike
+    workers = 0 if device == "cpu" or place.to_the_end else max(1, (os.cpu_count() or 2) - 1)
     with stopping():
-        train(base, RUN, PLANS[device], minutes, sources=SOURCES[device], workers=workers)
-    ship(base, RUN / "checkpoint.pt")
+        train(
+            base, folder, plan, minutes, sources=SOURCES[device], workers=workers,
+            by_time=not place.to_the_end,
+        )  # fmt: skip
+    ship(base, folder / "checkpoint.pt", plan, place.asset(ASSET))
 
 
 def due() -> bool:
@@ -169,7 +176,7 @@ def due() -> bool:
     return False
 
 
-def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
+def ship(base: Base, checkpoint: Path, plan: FitConfig, asset: Path = ASSET) -> bool:
     """Write the averaged weights of a run as the asset if judge A likes what they draw better."""
     with open_regular(checkpoint) as file:
         state = torch.load(file, map_location="cpu", weights_only=True)
@@ -182,14 +189,12 @@ def ship(base: Base, checkpoint: Path, asset: Path = ASSET) -> bool:
     scores = {kind: exam.scores(net) for kind, exam in exams.items()}
     floor = {kind: exam.alone() for kind, exam in exams.items()}
     print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
-    device = base.device.type
-    plan = PLANS[device]
     card: Card = {
         "name": "synth",
         "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
         "recipe": {
             "plan": asdict(plan),
-            "sources": SOURCES[device],
+            "sources": SOURCES[base.device.type],
             "subjects": SUBJECTS,
             "judged": SHARE,
             "drawn": DRAWN,

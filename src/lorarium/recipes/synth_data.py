@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,7 +22,10 @@ POOL = MOST_REFERENCES + 16  # pictures that are drawn of one artist or individu
 OTHER_GENRES = 0.15  # share of an individual's targets that are not `photo`
 
 
+START = 32  # artists and individuals to choose among from the first step on
+
 Drawn = tuple[str, np.ndarray, tuple[str, ...], np.ndarray]  # the first fields of a Source
+Wish = tuple[str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -88,56 +90,66 @@ def look(eyes: Eyes, pictures: np.ndarray) -> Tensor:
 
 
 class Endless:
-    """New artists and individuals of the train split as it goes; each is seen a few times.
+    """New artists and individuals of the train split as it goes; each is met a few times.
 
-    With workers, other processes draw as fast as they can, which is what a GPU needs; else a
-    `fresh` share is drawn here.
+    Whom a step meets follows from the seed and the step's number alone, so that a run that goes on
+    meets whom it would have met. With workers, other processes draw the next ones meanwhile.
     """
 
     def __init__(
         self, size: int, eyes: Eyes, seed: Sequence[int], *, subjects: float, fresh: float = 0.25,
-        room: int = 256, workers: int = 0,
+        room: int = 256, workers: int = 0, step: int = 0,
     ) -> None:  # fmt: skip
-        self.size, self.eyes = size, eyes
-        self.fresh, self.room = fresh, room
-        self.random = np.random.default_rng([*seed, 1])
-        self.row, self.asked = wishes(seed, subjects), 0
-        self.pool: list[Source] = []
+        self.size, self.eyes, self.seed = size, eyes, list(seed)
+        self.fresh, self.room, self.step = fresh, room, step
+        self.asked = 0  # how many of the row were met by now
+        self.row = wishes(seed, subjects)
+        self.wishes: dict[int, Wish] = {}
+        self.first_wish = 0
+        self.pool: dict[int, Source] = {}
         self.workers = workers
         self.processes = ProcessPoolExecutor(workers, get_context("spawn")) if workers else None
-        self.coming: deque[Future[Drawn]] = deque()
+        self.coming: dict[int, Future[Drawn]] = {}
 
     def batch(self, sources: int, targets: int) -> Batch:
-        chosen = [self._next() for _ in range(sources)]
-        count = int(self.random.integers(1, MOST_REFERENCES + 1))
-        return assemble_batch(chosen, count, targets, self.random)
+        random = np.random.default_rng([*self.seed, 1, self.step])
+        before, self.asked = (
+            START + int(step * sources * self.fresh) for step in (self.step, self.step + 1)
+        )
+        self.step += 1
+        oldest = max(0, self.asked - self.room)
+        fresh = range(before, self.asked)
+        known = random.integers(oldest, self.asked, sources - len(fresh))
+        self._forget(oldest)
+        chosen = [self._source(int(i)) for i in (*fresh, *known)]
+        self._draw_ahead(4 * self.workers)
+        count = int(random.integers(1, MOST_REFERENCES + 1))
+        return assemble_batch(chosen, count, targets, random)
 
-    def _next(self) -> Source:
-        full = len(self.pool) >= 32
-        if self.processes is not None:
-            while len(self.coming) < 4 * self.workers:
-                self.coming.append(self.processes.submit(_drawn, *self._wish()))
-            if full and not self.coming[0].done():
-                return self._known()
-            return self._add(self.coming.popleft().result())
-        if full and self.random.random() >= self.fresh:
-            return self._known()
-        return self._add(_drawn(*self._wish()))
+    def _source(self, number: int) -> Source:
+        if number not in self.pool:
+            coming = self.coming.pop(number, None)
+            drawn = coming.result() if coming else _drawn(*self._wish(number), self.size)
+            self.pool[number] = embed_source(self.eyes, drawn)
+        return self.pool[number]
 
-    def _wish(self) -> tuple[str, str, int, int, int]:
-        self.asked += 1
-        return *next(self.row), self.size
+    def _wish(self, number: int) -> Wish:
+        while number >= self.first_wish + len(self.wishes):
+            self.wishes[self.first_wish + len(self.wishes)] = next(self.row)
+        return self.wishes[number]
 
-    def _known(self) -> Source:
-        return self.pool[int(self.random.integers(len(self.pool)))]
+    def _forget(self, oldest: int) -> None:
+        self._wish(oldest)
+        for number in range(self.first_wish, oldest):
+            self.wishes.pop(number)
+            self.pool.pop(number, None)
+        self.first_wish = oldest
 
-    def _add(self, drawn: Drawn) -> Source:
-        new = embed_source(self.eyes, drawn)
-        if len(self.pool) < self.room:
-            self.pool.append(new)
-        else:
-            self.pool[int(self.random.integers(self.room))] = new
-        return new
+    def _draw_ahead(self, count: int) -> None:
+        for number in range(self.asked, self.asked + count):
+            if number not in self.coming and self.processes is not None:
+                wish = self._wish(number)
+                self.coming[number] = self.processes.submit(_drawn, *wish, self.size)
 
 
 def _drawn(kind: str, name: str, number: int, seed: int, size: int) -> Drawn:

@@ -6,13 +6,7 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from lorarium.errors import LorariumError
-
-
-class TimeIsOver(LorariumError):
-    """A stage ends before it is done; nothing is wrong."""
-
-    code = 0
+from lorarium.errors import TimeIsOver
 
 
 @dataclass(frozen=True)
@@ -26,6 +20,11 @@ class TimeBox:
     def left(self) -> float:
         """Minutes, none below zero."""
         return max(0.0, self.minutes - (time.monotonic() - self.started) / 60)
+
+    @property
+    def deadline(self) -> float:
+        """On the monotonic clock."""
+        return self.started + 60 * self.minutes
 
     def check(self, progress: str) -> None:
         """End the stage here if its time is over; `progress` is how far it is."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from lorarium import trained
-from lorarium.adapter import Array
-from lorarium.bases.base import Base
+from lorarium.adapter import Array, Module
+from lorarium.adopted import lender, trained_file
+from lorarium.bases.base import Base, modules
 from lorarium.encoders.store import shipped
 from lorarium.errors import LorariumError
 from lorarium.synthesis.net import Eyes, Generator, SynthConfig
@@ -50,8 +51,8 @@ def save_synth(path: Path, net: Generator, extras: Mapping[str, Tensor], card: C
 
 
 def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
-    """A generator (the shipped one by default); refused on another world or base than its own."""
-    path = path or Path(os.environ.get("LORARIUM_SYNTH", ASSET))
+    """A generator (by default the one of the base); refused on another world or base."""
+    path = path or _usual(base)
     file = trained.load(path, KIND)
     weights = {name: np.array(array, np.float16) for name, array in file.tensors.items()}
     if "eyes" in file.card:
@@ -68,7 +69,9 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
         trained.fill(net, {k.removeprefix(NET): v for k, v in weights.items() if k.startswith(NET)})
     if world := file.card.get("world"):
         require_this_world(world, path, KIND.again)
-    if base is not None and base.hash != file.card.get("base_hash"):
+    if base is not None and lender() is not None:
+        _require_modules(net, base, path)
+    elif base is not None and base.hash != file.card.get("base_hash"):
         raise LorariumError(
             f"writes for base {str(file.card.get('base_hash'))[:12]}, this one is {base.hash[:12]}",
             where=str(path), hint=KIND.again,
@@ -76,6 +79,29 @@ def load_synth(path: Path | None = None, base: Base | None = None) -> Synth:
     net = net.to(base.device if base is not None else "cpu").eval().requires_grad_(False)
     extras = {name: torch.from_numpy(array) for name, array in file.floats(EXTRA).items()}
     return Synth(net, extras, file.card, trained.weights_mark(weights, config))
+
+
+def _usual(base: Base | None) -> Path:
+    """The generator for a base, as far as anybody trained one."""
+    if named := os.environ.get("LORARIUM_SYNTH"):
+        return Path(named)
+    if base is None:
+        return ASSET
+    path = trained_file(ASSET, base.family, [base.hash])
+    if path is None:
+        raise LorariumError(
+            f"no generator was trained for base {base.hash[:12]}", hint="make one: lorarium adopt"
+        )
+    return path
+
+
+def _require_modules(net: Generator, base: Base, path: Path) -> None:
+    """A borrowed generator writes for the modules that a base has."""
+    shapes = modules(base, "all", tuple(base.networks))
+    for part, name, out, into in net.config.modules:
+        if shapes.get(Module(part, name)) != (out, into):
+            what = f"writes for modules that this base has not, such as {name}"
+            raise LorariumError(what, where=str(path), hint="borrow from a base of this size")
 
 
 def _judges_eyes() -> dict[str, Array]:

@@ -85,6 +85,14 @@ class Manifest:
         return hashlib.sha256(self.text().encode()).hexdigest()
 
 
+def manifest_of(values: dict[str, Any], path: Path) -> Manifest:
+    """The manifest of what a recipe file says; `path` is its folder's, and its name in errors."""
+    manifest = _manifest(Table(values, str(path)), path)
+    if not manifest.entries:
+        raise LorariumError("the recipe makes no adapters", where=str(path))
+    return manifest
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest of a TOML recipe file."""
     where = str(path)
@@ -92,10 +100,7 @@ def read_manifest(path: Path) -> Manifest:
         values = tomllib.loads(read_text(path, "the recipe"))
     except (ValueError, RecursionError) as error:
         raise LorariumError(f"cannot read a recipe ({error})", where=where) from None
-    manifest = _manifest(Table(values, where), path)
-    if not manifest.entries:
-        raise LorariumError("the recipe makes no adapters", where=where)
-    return manifest
+    return manifest_of(values, path)
 
 
 def _manifest(table: Table, path: Path) -> Manifest:

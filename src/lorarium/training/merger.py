@@ -232,6 +232,7 @@ def train_merger(
     likeness: float = LIKENESS,
     strength: float = STRENGTH,
     minutes: float = 60,
+    by_time: bool = True,
 ) -> tuple[CoefficientNet, dict[str, float]]:
     """Learn on any base for so many minutes; goes on from the checkpoint in `folder`.
 
@@ -242,10 +243,13 @@ def train_merger(
     torch.manual_seed(plan.seed)
 
     def begin(step: int) -> Loss:
-        random = torch.Generator().manual_seed(plan.seed * 1_000_003 + step)
+        now = step
 
         def loss(model: nn.Module) -> Losses:
+            nonlocal now
             assert isinstance(model, CoefficientNet)
+            random = torch.Generator().manual_seed(plan.seed * 1_000_003 + now)
+            now += 1
             picks = (
                 torch.randint(len(paired.subjects), (plan.batch,), generator=random),
                 torch.randint(len(paired.styles), (plan.batch,), generator=random),
@@ -256,8 +260,9 @@ def train_merger(
         return loss
 
     net, spent = fit(
-        folder, paired.network(hidden, targets), begin, plan, minutes, str(base.device)
-    )
+        folder, paired.network(hidden, targets), begin, plan, minutes, str(base.device),
+        by_time=by_time,
+    )  # fmt: skip
     assert isinstance(net, CoefficientNet)
     return net, spent
 

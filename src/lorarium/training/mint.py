@@ -5,32 +5,34 @@ Each finished adapter is a file; a folder that already holds some is gone on wit
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
 from lorarium.bases.resting import shareable
 from lorarium.bases.rounded import rounded
 from lorarium.errors import LorariumError
-from lorarium.files import read_text
+from lorarium.files import open_regular, read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
 from lorarium.pictures import caption, picture_files, read_pictures
 from lorarium.training.fit import Fit
 from lorarium.training.manifest import Entry, Manifest, pool_cell
 from lorarium.training.recipe import Job
-from lorarium.training.run import fill_prompt
+from lorarium.training.run import fill_prompt, save_state
 from lorarium.world.scene import render
 
-MANIFEST = "manifest.json"
+MANIFEST, CHECKPOINT = "manifest.json", ".checkpoint"
+SAVED_EVERY = 45  # seconds: what a kill may cost
 MOST_MANIFEST = 2**28  # bytes
 BATCH = {"cpu": 8, "cuda": 192}  # adapters at once
 
@@ -64,21 +66,30 @@ def mint(
     """
     started = time.monotonic()
     _open(manifest, folder, base, resume)
-    todo = [e for e in manifest.entries if not path_of(folder, e).exists()]
-    there, made = len(manifest.entries) - len(todo), 0
     size = batch or BATCH.get(base.device.type, 8)
-    in_time = takewhile(
-        lambda _: minutes is None or time.monotonic() - started < minutes * 60, groups(todo, size)
-    )
-    shared = _workers(workers, base, len(todo), size)
-    for group, adapters in _train_groups(base, in_time, shared, quick):
+    # of all, not of those that are left: an adapter is the same whenever it was interrupted
+    missing = {e.id for e in manifest.entries if not path_of(folder, e).exists()}
+    batches = [
+        group
+        for group in groups(manifest.entries, size)
+        if any(entry.id in missing for entry in group)
+    ]
+    todo = len(missing)
+    there, made = len(manifest.entries) - todo, 0
+    deadline = math.inf if minutes is None else started + minutes * 60
+    in_time = takewhile(lambda _: time.monotonic() < deadline, batches)
+    shared = _workers(workers, base, todo, size)
+    kept = folder / CHECKPOINT
+    for group, adapters in _train_groups(base, in_time, shared, quick, kept, deadline):
         for entry, adapter in zip(group, adapters, strict=True):
-            write(adapter, path_of(folder, entry))
-        made += len(group)
+            if entry.id in missing:
+                write(adapter, path_of(folder, entry))
+                made += 1
+        kept.unlink(missing_ok=True)
         if progress is not None:
             per = (time.monotonic() - started) / made
             progress(there + made, len(manifest.entries), f"{per:.1f} s each")
-    return Minted(made, there, len(todo) - made, time.monotonic() - started)
+    return Minted(made, there, todo - made, time.monotonic() - started)
 
 
 def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
@@ -88,15 +99,18 @@ def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
 
 
 def _train_groups(
-    base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool
-) -> Iterator[tuple[list[Entry], list[Adapter]]]:
+    base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool, kept: Path,
+    deadline: float,
+) -> Iterator[tuple[list[Entry], list[Adapter]]]:  # fmt: skip
     if workers > 1:
         from lorarium.training.workers import train_in_workers
 
         yield from train_in_workers(workers, base, groups, quick)
     else:
         for group in groups:
-            yield group, train_group(base, group, quick)
+            adapters = train_group(base, group, quick, kept, deadline)
+            if adapters is not None:
+                yield group, adapters
 
 
 def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:
@@ -138,16 +152,48 @@ def _padded(rank: int) -> int:
     return 1 << (rank - 1).bit_length()
 
 
-def train_group(base: Base, group: Sequence[Entry], quick: bool = False) -> list[Adapter]:
-    """The adapters of entries that share a batch."""
-    run = Fit(base, [job_of(entry, base) for entry in group])
+def train_group(
+    base: Base, group: Sequence[Entry], quick: bool = False, kept: Path | None = None,
+    deadline: float = math.inf,
+) -> list[Adapter] | None:  # fmt: skip
+    """The adapters of entries that share a batch, None when the time is over before."""
     with rounded(base) if quick else nullcontext():
-        while run.done < run.steps:
-            losses = run.step()
-    if not bool(losses.isfinite().all()):
-        bad = [e.id for e, v in zip(group, losses.tolist(), strict=True) if not np.isfinite(v)]
-        raise LorariumError(f"the loss of {bad[0]} is no number", hint="use a smaller lr")
+        return train_jobs(base, [job_of(entry, base) for entry in group], kept, deadline)
+
+
+def train_jobs(
+    base: Base, jobs: Sequence[Job], kept: Path | None = None, deadline: float = math.inf
+) -> list[Adapter] | None:
+    """The adapters of jobs that share a batch, None when the time (monotonic) is over before. What
+    is there of them is kept now and then, and gone on with."""
+    run = Fit(base, jobs)
+    if kept is not None:
+        _go_on(run, kept)
+    saved = time.monotonic()
+    losses = torch.zeros(len(jobs))
+    while run.done < run.steps:
+        now = time.monotonic()
+        if kept is not None and (now > deadline or now - saved > SAVED_EVERY):
+            save_state(run, kept)
+            saved = now
+        if now > deadline:
+            return None
+        losses = run.step()
+    bad = (~losses.isfinite()).nonzero().flatten().tolist()
+    if bad:
+        name = jobs[bad[0]].about.get("lorarium.minted", f"adapter {bad[0] + 1}")
+        raise LorariumError(f"the loss of {name} is no number", hint="use a smaller lr")
     return run.adapters()
+
+
+def _go_on(run: Fit, kept: Path) -> None:
+    """From the state of these very jobs, if that is what is kept."""
+    if not kept.exists():
+        return
+    with open_regular(kept) as file:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    with suppress(LorariumError):
+        run.resume(state)
 
 
 def job_of(entry: Entry, base: Base) -> Job:

@@ -26,7 +26,9 @@ def _start_worker(base: Base) -> None:
 def _train(group: list[Entry], quick: bool) -> Trained:
     from lorarium.training.mint import train_group
 
-    return group, train_group(_base, group, quick)
+    adapters = train_group(_base, group, quick)
+    assert adapters is not None  # nothing stops it
+    return group, adapters
 
 
 def train_in_workers(

@@ -16,8 +16,7 @@ import lorarium.evaluation.describe.scenarios as scenarios
 from lorarium.adapter import Array
 from lorarium.bases.base import Base
 from lorarium.descriptors.gram import unit
-from lorarium.descriptors.learned import Aligned, Learned, Probe
-from lorarium.descriptors.learned import shipped as shipped_descriptor
+from lorarium.descriptors.learned import Aligned, Learned, Probe, learned_for
 from lorarium.errors import LorariumError
 from lorarium.evaluation.describe.behaviour import behaviour, effects
 from lorarium.evaluation.describe.folds import Fold, folds
@@ -70,7 +69,7 @@ def evaluate_describe(
     skipped: list[str] = [] if not zoo.missing else [f"{zoo.missing} adapters are not minted yet"]
     if learned is None:
         try:
-            learned = shipped_descriptor()
+            learned = learned_for()
         except LorariumError as error:
             skipped.append(f"probe, aligned: {error}")
     if options.samples and base is None:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.multiprocessing
 
+from lorarium.adopted import trained_file
 from lorarium.bases.base import Base
 from lorarium.bases.resting import shareable
 from lorarium.bases.rounded import rounded
@@ -66,7 +67,8 @@ class PictureCache:
         about = [self.base.hash, row, cell.prompt, cell.seed, numbers]
         about += [cell.entries, *(self._hash(path) for _, path in cell.everyone)]
         if row.method in NETWORKS:
-            about.append(self._hash(NETWORKS[row.method]))
+            path = trained_file(NETWORKS[row.method], self.base.family, [self.base.hash])
+            about.append(self._hash(path) if path else "")
         # as the class was called when the pictures that lie on disks were drawn
         text = repr(about).replace(MergeContender.__name__, "Row", 1)
         digest = hashlib.sha256(text.encode()).hexdigest()

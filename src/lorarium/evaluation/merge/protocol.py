@@ -73,6 +73,7 @@ def evaluate_merge(
     workers: int = 1,
     sheet: Path | None = None,
     force: bool = False,
+    more: Sequence[MergeContender] = (),
     judges: Callable[[str], Judge] = load_judge,
     progress: Progress = lambda *_: None,
     say: Callable[[str], None] = lambda words: None,
@@ -92,7 +93,7 @@ def evaluate_merge(
     )
     few = [[side[i] for i in spread(o.screened, len(side))] for side in (subjects, styles)]
     rows, skipped = rows_for(base.family)
-    rows = [row for row in rows if not o.only or row.name in o.only]
+    rows = [*(row for row in rows if not o.only or row.name in o.only), *more]
     if not rows:
         raise LorariumError("no row of these names can be drawn", hint="; ".join(skipped))
     judge, other = judges(o.judge), judges("a" if o.judge == "b" else "b")
@@ -139,9 +140,9 @@ def evaluate_merge(
     if o.crowd:
         some = [row for row in rows if row.name in CROWD]
         for name, kinds in CROWDS.items():
-            if more := crowded(zoo, fewer, kinds, o.split):
+            if crowd := crowded(zoo, fewer, kinds, o.split):
                 say(f"{len(some)} rows {name}")
-                document[name] = _section(measured(some, more, 3), o.seed)
+                document[name] = _section(measured(some, crowd, 3), o.seed)
     if o.near:
         some = [row for row in top if row.name in COMPARED]
         say(f"distances of {len(some)} rows to true pictures")

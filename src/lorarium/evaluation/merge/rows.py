@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lorarium.adapter import Adapter, Array
+from lorarium.adopted import trained_file
 from lorarium.bases.base import Base
 from lorarium.bases.sampling import sample
 from lorarium.bases.stack import Rule
@@ -76,11 +78,16 @@ def rows_for(family: str) -> tuple[list[MergeContender], list[str]]:
     for row in MERGES:
         if row.method == "b-lora" and family != "sdxl":
             skipped.append(f"b-lora: no blocks of {family} are known to hold content and style")
-        elif row.method in NETWORKS and not NETWORKS[row.method].is_file():
-            skipped.append(f"{row.method}: no network ships; python -m lorarium.recipes merge")
+        elif row.method in NETWORKS and not _there(NETWORKS[row.method], family):
+            skipped.append(f"{row.method}: no network was trained for {family}")
         else:
             rows.append(row)
     return rows, skipped
+
+
+def _there(network: Path, family: str) -> bool:
+    path = trained_file(network, family)
+    return path is not None and path.is_file()
 
 
 def draw(row: MergeContender, cell: Cell, base: Base, count: int, steps: int, noise: int) -> Drawn:

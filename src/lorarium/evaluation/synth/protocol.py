@@ -77,6 +77,7 @@ def evaluate_synth(
     options: Options,
     *,
     zoo: Zoo | None = None,
+    tuned: Mapping[str, Recipe] = TUNED,
     more: Callable[[str], Sequence[SynthContender]] | None = None,
     say: Say = print,
 ) -> Figures:
@@ -89,9 +90,9 @@ def evaluate_synth(
     }  # fmt: skip
     for kind in options.kinds:
         targets = _targets(kind, options, base.size)
-        tuned = TUNED[kind]
+        best = tuned[kind]
         if options.longest is not None:
-            tuned = replace(tuned, steps=options.longest)
+            best = replace(best, steps=options.longest)
         zoo_adapters = None if zoo is None else ZooAdapters(zoo, kind, base.size)
         rows = [
             *base_rows(),
@@ -102,7 +103,7 @@ def evaluate_synth(
             ),
             *(more(kind) if more is not None else []),
             *generated_rows(base, synth, options.refine),
-            *trained_rows(base, kind, options.trained, tuned),
+            *trained_rows(base, kind, options.trained, best),
         ]
         cells = {}
         for row in rows:

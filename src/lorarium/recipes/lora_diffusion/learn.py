@@ -32,6 +32,7 @@ from lorarium.recipes.lora_diffusion.descent import Schedule, descend, save_whol
 from lorarium.recipes.lora_diffusion.nets import CONDITIONINGS, Denoiser, Vae
 from lorarium.recipes.lora_diffusion.vectors import Space, space_of
 from lorarium.recipes.timebox import ENDLESS, TimeBox
+from lorarium.recipes.workplace import RUNS
 from lorarium.training.mint import path_of
 
 Array = np.ndarray
@@ -83,7 +84,7 @@ class Generators:
 def run(device: str, minutes: float) -> None:
     """Train on the zoo, one kind after the other."""
     box = TimeBox(minutes)
-    zoo = read_zoo(zoo_stage.FOLDER)
+    zoo = read_zoo(RUNS / zoo_stage.FOLDER)
     base = open_base()
     for kind in USUAL:
         folder = RUN / mark(zoo) / kind
@@ -94,7 +95,7 @@ def run(device: str, minutes: float) -> None:
 def due() -> bool:
     """While the zoo is whole and not learned from."""
     try:
-        zoo = read_zoo(zoo_stage.FOLDER)
+        zoo = read_zoo(RUNS / zoo_stage.FOLDER)
     except LorariumError:
         return False
     return not zoo.missing and any(
