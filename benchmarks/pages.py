@@ -39,6 +39,7 @@ BLOCK = re.compile(r"<!-- figures: ([a-z-]+) -->\n.*?<!-- end -->", re.S)
 
 # name -> what makes its lines, and the results that it reads
 TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
+    "adoption-plans": (training.adoption_plans, ("adoption",)),
     "attack": (judges.attack, ("attack",)),
     "base": (training.base, ("base",)),
     "calibrations": (descriptors.calibrations, ("calibrations",)),

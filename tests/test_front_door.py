@@ -14,8 +14,8 @@ from lorarium.library.samples import sample
 from tests.test_house import BLOCK, EXTRAS
 
 PUBLIC = {
-    "Adapter", "Library", "LorariumError", "__version__", "convert", "describe", "evaluate",
-    "forecast", "inspect", "merge", "read", "render", "resize", "synthesize", "train", "write",
+    "Adapter", "Library", "LorariumError", "__version__", "adopt", "adopted_bases", "convert",
+    "describe", "evaluate", "forecast", "inspect", "merge", "read", "render", "resize", "synthesize", "train", "write",
 }  # fmt: skip
 
 

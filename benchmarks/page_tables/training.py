@@ -128,3 +128,21 @@ def _full_size_cells(step: dict[str, Any] | None) -> tuple[str, str]:
         return f"not run here: {step['weights MiB'] / 1024:.1f} of weights alone", "-"
     peak, own = (step[name] / 1024 for name in ("peak MiB", "peak MiB, not mapped"))
     return f"{peak:.1f} ({own:.1f})", f"{step['cpu seconds']:.0f}"
+
+
+def adoption_plans(figures: dict[str, Any]) -> list[str]:
+    """What adoptions of families at their full size would take."""
+    plans = figures["plans"]
+    limit = float(plans["on"].split("GB")[0])
+    rows = []
+    for family, row in plans["families"].items():
+        fits = min(row["memory"].values()) <= limit
+        needs = f"{row['memory']['all']:g} GB, {row['memory']['offload']:g} GB"
+        took = (f"{row['share']:g}", str(row["adapters"]), f"{row['hours']:.0f}")
+        rows.append((
+            f"{family}, {row['size']} px", *(took if fits else ("does not fit", "-", "-")),
+            f"{row['a training step, s']:g}", needs,
+        ))  # fmt: skip
+    head = ("family", "share of a whole effort", "adapters", "hours", "a training step, s",
+            "memory in bfloat16, with `--offload`")  # fmt: skip
+    return table(head, rows)

@@ -68,7 +68,7 @@ def same(a: Adapter, b: Adapter) -> bool:
 def third(pair: list[Adapter], monkeypatch: pytest.MonkeyPatch) -> RatePredictor:
     net = foreteller(pair, 4)
     monkeypatch.setattr(rates, "aligned", lambda adapter: np.ones(4, np.float32))
-    monkeypatch.setattr(rates, "shipped", lambda path: net)
+    monkeypatch.setattr(rates, "_predictor", lambda pair, ships: net)
     return net
 
 

@@ -39,7 +39,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     splits = {"train": 18, "validation": 2, "test": 4}
     zoo = read_zoo(minted(home / "zoo", splits, copies=2, content=0.8))
     judge = shipped("judge_a").net
-    assert stage.train(zoo, judge, home / "a.safetensors", words=(1, 1))
+    assert stage.train(zoo, judge, home / "a.safetensors", words=(1, 1), runs=home / "runs")
     corpus = load(zoo, "style", "test")
     write(home / "loras", {e.id: a for e, a in zip(corpus.entries, corpus.adapters, strict=True)})
     library = Library(home / "library", default_encoders(home / "a.safetensors"))

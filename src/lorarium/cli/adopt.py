@@ -26,6 +26,10 @@ STAGES = (
     "--plan", "only_plan", is_flag=True, help="Measure for a minute and say what it takes."
 )
 @click.option(
+    "--on", "elsewhere", metavar="MACHINE",
+    help='Plan for a family (sd1, sdxl, flux1...) on another machine, like "24GB 70TFLOPS".',
+)  # fmt: skip
+@click.option(
     "--only", "topics", multiple=True, type=Choice(list(TOPICS)), help="Make no more than this."
 )
 @click.option("--stage", type=Choice(list(STAGES)), help="Go on with this stage alone.")
@@ -44,6 +48,7 @@ STAGES = (
 def command(
     base: str,
     only_plan: bool,
+    elsewhere: str | None,
     topics: tuple[str, ...],
     stage: str | None,
     minutes: float | None,
@@ -66,6 +71,8 @@ def command(
     lorarium adopt models/my-sdxl --only merge
     """
     need_torch("adopt")
+    if elsewhere is not None:
+        return _plan_elsewhere(base, elsewhere, topics, minutes, share, as_json)
     from lorarium.recipes.adoption.adopt import adopt, begin, plan_of
 
     adoption = begin(BaseToOpen(base, holding), Path(out) if out else None, name)
@@ -76,7 +83,7 @@ def command(
                 {"base_hash": adoption.base.hash, "folder": adoption.folder, **plan.as_json()}
             )
         else:
-            click.echo(_words(plan, adoption.folder))
+            click.echo("\n".join([*_words(plan), f"into {adoption.folder}"]))
         return
     silent = quiet or as_json
     adopted = adopt(
@@ -89,11 +96,37 @@ def command(
         click.echo(f"adopted: {adopted.folder / 'adopted.html'}")
 
 
-def _words(plan: Plan, folder: Path) -> str:
+def _plan_elsewhere(
+    family: str, where: str, topics: tuple[str, ...], minutes: float | None, share: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from lorarium.recipes.adoption import counting
+    from lorarium.recipes.adoption.stages import chosen
+
+    machine, counted_base = counting.machine(where), counting.count(family)
+    plan, _ = counting.plan_on(counted_base, machine, chosen(topics), minutes, share)
+    needs = counting.memory(counted_base)
+    least = min(needs.values())
+    if as_json:
+        about = {"family": family, "memory": needs, "fits in memory": least <= machine.memory}
+        print_json({**about, **plan.as_json()})
+        return
+    whole, offloaded = (f"{needs[way] / 1e9:.1f} GB" for way in ("all", "offload"))
+    lines = [
+        *_words(plan),
+        f"{counted_base.operations / 1e12:.2f} TFLOP a prediction at {counted_base.size} pixels",
+        f"memory in bfloat16: {whole}, with --offload {offloaded}",
+    ]
+    if least > machine.memory:
+        lines.append(f"that does not fit {machine.memory / 1e9:g} GB: it cannot be adopted there")
+    click.echo("\n".join(lines))
+
+
+def _words(plan: Plan) -> list[str]:
     lines = [f"{name:10}{seconds / 3600:7.2f} h" for name, seconds in plan.seconds.items()]
     gigabytes = plan.bytes / 1e9
     lines.append(f"{'in all':10}{plan.hours:7.2f} h, {plan.adapters} adapters, {gigabytes:.1f} GB")
-    lines.append(f"{plan.effort.share:g} of a whole effort, into {folder}")
+    lines.append(f"{plan.effort.share:g} of a whole effort")
     if not plan.fits:
         lines.append("that is more than the minutes allow; several calls make it")
-    return "\n".join(lines)
+    return lines

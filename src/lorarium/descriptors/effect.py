@@ -25,7 +25,7 @@ from lorarium.descriptors.select import MODULE_ROLES, role_of
 from lorarium.errors import LorariumError
 from lorarium.trained import FileKind
 
-KIND = FileKind("file of activations", "lorarium.recipes.activations", beside=False)
+KIND = FileKind("file of activations", "lorarium.recipes inside", beside=False)
 ASSET = trained.asset("activations")
 DIRECTIONS = 4
 SLOT = 512  # numbers for all modules of a role

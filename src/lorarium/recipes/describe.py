@@ -65,7 +65,7 @@ def run(place: Workplace, minutes: float) -> None:
     box = TimeBox(minutes)
     zoo = read_zoo(place.runs / zoo_stage.FOLDER)
     train(zoo, encoder("judge_a").net, place.asset(ASSET), runs=place.runs / RUN, box=box,
-          family=place.base.family)  # fmt: skip
+          words=WORDED, family=place.base.family)  # fmt: skip
 
 
 def due() -> bool:

@@ -36,18 +36,22 @@ PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=3
 
 
 def run(
-    place: Workplace, minutes: float, todo: Manifest | None = None, plan: FitConfig = PLAN
-) -> None:
+    place: Workplace, minutes: float, todo: Manifest | None = None, plan: FitConfig = PLAN,
+    batch: int | None = None,
+) -> None:  # fmt: skip
     """Mint, train on it and ship what wins."""
     box = TimeBox(minutes)
-    zoo = minted(place, minutes, todo)
+    zoo = minted(place, minutes, todo, batch)
     box.check(f"{len(zoo.entries)} adapters are minted, nothing was learned from them")
     train(zoo, place, minutes=box.left, plan=plan)
 
 
-def minted(place: Workplace, minutes: float, todo: Manifest | None = None) -> Zoo:
+def minted(
+    place: Workplace, minutes: float, todo: Manifest | None = None, batch: int | None = None
+) -> Zoo:
     """The adapters that merging is learned on, made where they are missing."""
-    mint_into(place, FOLDER, todo or read_manifest(RECIPE), minutes, quick=True)
+    manifest = todo or read_manifest(RECIPE)
+    mint_into(place, FOLDER, manifest, minutes, quick=True, batch=batch)
     return read_zoo(place.runs / FOLDER)
 
 

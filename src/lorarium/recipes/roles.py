@@ -186,8 +186,9 @@ def train(
             noise = torch.Generator().manual_seed(plan.seed * 1_000_003 + now)
             now += 1
             n, m = (len(entries) for entries in role_pairs.entries)
-            pairs = [(int(random.integers(n)), int(random.integers(m))) for _ in range(PAIRS)]
-            denoising = role_pairs.losses(net, pairs, EACH, words, random, alone, perceptual)
+            count, each = plan.batch // EACH or 1, min(EACH, plan.batch)
+            pairs = [(int(random.integers(n)), int(random.integers(m))) for _ in range(count)]
+            denoising = role_pairs.losses(net, pairs, each, words, random, alone, perceptual)
             losses = {"loss": denoising.mean()}
             if drawn:
                 index = torch.tensor(pairs)
@@ -204,11 +205,12 @@ def train(
 
 
 def run(
-    place: Workplace, minutes: float, todo: Manifest | None = None, plan: FitConfig = PLAN
-) -> None:
+    place: Workplace, minutes: float, todo: Manifest | None = None, plan: FitConfig = PLAN,
+    batch: int | None = None,
+) -> None:  # fmt: skip
     """Go on with the run on the adapters of the stage `merge`; ship what wins on validation."""
     base, box = place.base, TimeBox(minutes)
-    zoo = minted(place, minutes, todo)
+    zoo = minted(place, minutes, todo, batch)
     # of the stage `zoo`, if that ran
     core = place.runs / ZOO
     more = [read_zoo(core)] if (core / "manifest.json").is_file() else []

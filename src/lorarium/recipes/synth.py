@@ -153,18 +153,20 @@ def stopping() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def run(place: Workplace, minutes: float, plan: FitConfig | None = None) -> None:
+def run(
+    place: Workplace, minutes: float, plan: FitConfig | None = None, sources: int | None = None
+) -> None:
     """Go on with the run; ship what it has when its pictures win on validation."""
     base, folder, device = place.base, place.runs / RUN, place.base.device.type
-    plan = plan or PLANS[device]
+    plan, sources = plan or PLANS[device], sources or SOURCES[device]
     # processes that render make no two runs alike
     workers = 0 if device == "cpu" or place.to_the_end else max(1, (os.cpu_count() or 2) - 1)
     with stopping():
         train(
-            base, folder, plan, minutes, sources=SOURCES[device], workers=workers,
+            base, folder, plan, minutes, sources=sources, workers=workers,
             by_time=not place.to_the_end,
         )  # fmt: skip
-    ship(base, folder / "checkpoint.pt", plan, place.asset(ASSET))
+    ship(base, folder / "checkpoint.pt", plan, place.asset(ASSET), sources)
 
 
 def due() -> bool:
@@ -176,7 +178,9 @@ def due() -> bool:
     return False
 
 
-def ship(base: Base, checkpoint: Path, plan: FitConfig, asset: Path = ASSET) -> bool:
+def ship(
+    base: Base, checkpoint: Path, plan: FitConfig, asset: Path = ASSET, sources: int | None = None
+) -> bool:
     """Write the averaged weights of a run as the asset if judge A likes what they draw better."""
     with open_regular(checkpoint) as file:
         state = torch.load(file, map_location="cpu", weights_only=True)
@@ -194,7 +198,7 @@ def ship(base: Base, checkpoint: Path, plan: FitConfig, asset: Path = ASSET) -> 
         "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
         "recipe": {
             "plan": asdict(plan),
-            "sources": SOURCES[base.device.type],
+            "sources": sources or SOURCES[base.device.type],
             "subjects": SUBJECTS,
             "judged": SHARE,
             "drawn": DRAWN,

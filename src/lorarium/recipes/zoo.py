@@ -25,8 +25,9 @@ def run(place: Workplace, minutes: float) -> None:
 
 
 def mint_into(
-    place: Workplace, folder: str, todo: Manifest, minutes: float, *, quick: bool = False
-) -> int:
+    place: Workplace, folder: str, todo: Manifest, minutes: float, *, quick: bool = False,
+    batch: int | None = None,
+) -> int:  # fmt: skip
     """How many adapters are left to mint when the time is over."""
 
     def show(done: int, total: int, words: str) -> None:
@@ -34,7 +35,7 @@ def mint_into(
 
     done = mint(
         todo, place.runs / folder, place.base, resume=True, minutes=minutes, quick=quick,
-        workers=1 if place.to_the_end else None, progress=show,
+        workers=1 if place.to_the_end else None, batch=batch, progress=show,
     )  # fmt: skip
     print(f"{done.made} made, {done.left} left, {done.seconds:.0f} s", flush=True)
     return done.left

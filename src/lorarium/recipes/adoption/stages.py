@@ -77,8 +77,29 @@ def _inside(place: Workplace, effort: Effort, box: TimeBox) -> None:
     activations.run(place, box.left)
 
 
+@dataclass(frozen=True)
+class Batches:
+    """How much of each kind of learning is done at once, as far as it depends on the base."""
+
+    mint: int | None  # adapters; None is what the device is given usually
+    pairs: int  # of a step of LoRA.rar's network
+    roles: int  # pictures
+    synth: tuple[int, int]  # generated LoRAs, and pictures of all of them
+
+
+def batches(base: Base) -> Batches:
+    """A large picture fills the memory alone."""
+    if base.size > activations.SMALL:
+        return Batches(1, 1, 2, (1, 4))
+    device = base.device.type
+    plan = synth.PLANS[device if device in synth.PLANS else "cpu"]
+    return Batches(None, merge.PLAN.batch, roles.PLAN.batch, (synth.SOURCES[device], plan.batch))
+
+
 def _zoo(place: Workplace, effort: Effort, box: TimeBox) -> None:
-    left = zoo.mint_into(place, zoo.FOLDER, effort.zoo(), box.left, quick=True)
+    left = zoo.mint_into(
+        place, zoo.FOLDER, effort.zoo(), box.left, quick=True, batch=batches(place.base).mint
+    )
     if left:
         box.check(f"{left} adapters are left to mint")
 
@@ -88,13 +109,16 @@ def _describe(place: Workplace, effort: Effort, box: TimeBox) -> None:
 
 
 def _merge(place: Workplace, effort: Effort, box: TimeBox) -> None:
-    plan = replace(merge.PLAN, total=effort.amount(PAIRS, merge.PLAN.batch))
-    merge.run(place, box.left, effort.merge_zoo(), plan)
+    at_once = batches(place.base)
+    plan = replace(merge.PLAN, total=effort.amount(PAIRS, at_once.pairs), batch=at_once.pairs)
+    merge.run(place, box.left, effort.merge_zoo(), plan, at_once.mint)
 
 
 def _roles(place: Workplace, effort: Effort, box: TimeBox) -> None:
-    plan = replace(roles.PLAN, total=effort.amount(ROLE_PICTURES, roles.PLAN.batch))
-    roles.run(place, box.left, effort.merge_zoo(), plan)
+    at_once = batches(place.base)
+    total = effort.amount(ROLE_PICTURES, at_once.roles)
+    plan = replace(roles.PLAN, total=total, batch=at_once.roles)
+    roles.run(place, box.left, effort.merge_zoo(), plan, at_once.mint)
 
 
 def _forecast(place: Workplace, effort: Effort, box: TimeBox) -> None:
@@ -102,8 +126,12 @@ def _forecast(place: Workplace, effort: Effort, box: TimeBox) -> None:
 
 
 def _synth(place: Workplace, effort: Effort, box: TimeBox) -> None:
-    plan = synth.PLANS[place.base.device.type]
-    synth.run(place, box.left, replace(plan, total=effort.amount(SYNTH_PICTURES, plan.batch)))
+    sources, pictures = batches(place.base).synth
+    plan = replace(
+        synth.PLANS[place.base.device.type], total=effort.amount(SYNTH_PICTURES, pictures),
+        batch=pictures,
+    )  # fmt: skip
+    synth.run(place, box.left, plan, sources)
 
 
 def _examine(place: Workplace, effort: Effort, box: TimeBox) -> None:
@@ -170,9 +198,9 @@ def _forecast_seconds(base: Base, effort: Effort, t: Timing) -> float:
 
 
 def _synth_seconds(base: Base, effort: Effort, t: Timing) -> float:
-    plan = synth.PLANS[base.device.type]
-    pictures = effort.amount(SYNTH_PICTURES, plan.batch)
-    sources = pictures / plan.batch * synth.SOURCES[base.device.type] * 0.25
+    at_once, batch = batches(base).synth
+    pictures = effort.amount(SYNTH_PICTURES, batch)
+    sources = pictures / batch * at_once * 0.25
     looks = 5 * 16 * 8  # loudnesses, targets, cells
     return t.synth * pictures + 28 * sources * t.render + _drawing(t, looks)
 

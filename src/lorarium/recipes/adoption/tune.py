@@ -84,6 +84,6 @@ def job_of(target: Target, tuning: Tuning) -> Job:
 def tuned(recipe: Recipe, tuning: Tuning) -> Recipe:
     """A recipe of the embedded base as it is on another one."""
     return replace(
-        recipe, lr=tuning.rate * recipe.lr, steps=round(tuning.steps * recipe.steps),
+        recipe, lr=tuning.rate * recipe.lr, steps=max(1, round(tuning.steps * recipe.steps)),
         batch=tuning.batch,
     )  # fmt: skip

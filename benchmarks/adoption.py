@@ -1,0 +1,122 @@
+"""Adoptions: what plans say of families at their full size, and what kills cost.
+
+    python benchmarks/adoption.py plans [--on "24GB 70TFLOPS" --minutes 600]
+    python benchmarks/adoption.py kills --count 20
+
+`plans` counts operations from the configurations that come along. `kills` adopts a tiny base twice,
+once at a stretch and once killed (SIGKILL) at random moments, and compares what was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from machine import RESULTS, machine, save
+from safetensors.numpy import load_file
+
+FAMILIES = ("sd1", "sd2", "sdxl", "sd3", "flux1")
+ROOT = Path(__file__).parents[1]
+RESULT = RESULTS / "adoption.json"
+
+
+def plans(where: str, minutes: float) -> dict[str, Any]:
+    from lorarium.recipes.adoption import counting
+    from lorarium.recipes.adoption.stages import STAGES
+
+    rows: dict[str, Any] = {}
+    for family in FAMILIES:
+        base = counting.count(family)
+        plan, timing = counting.plan_on(base, counting.machine(where), STAGES, minutes, None)
+        needs = counting.memory(base)
+        rows[family] = {
+            "size": base.size, "TFLOP": round(base.operations / 1e12, 2), **plan.as_json(),
+            "memory": {way: round(size / 1e9, 1) for way, size in needs.items()},
+            "a training step, s": round(timing.mint, 2),
+        }  # fmt: skip
+        print(family, json.dumps(rows[family]), flush=True)
+    return {"on": where, "minutes": minutes, "families": rows}
+
+
+def kills(count: int, longest: float, seed: int) -> dict[str, Any]:
+    from tests.bases.tiny import micro, save_micro
+
+    with tempfile.TemporaryDirectory() as kept:
+        base = Path(kept) / "tiny.safetensors"
+        save_micro(micro().model, base)
+        began = time.monotonic()
+        _child(base, Path(kept) / "whole").wait()
+        whole = time.monotonic() - began
+        print(f"at a stretch: {whole:.0f} s", flush=True)
+        moments = np.random.default_rng(seed).uniform(2, longest, count)
+        killed_in = []
+        began = time.monotonic()
+        for moment in moments:
+            child = _child(base, Path(kept) / "killed")
+            try:
+                child.wait(float(moment))
+                break
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+            killed_in.append(_stage(Path(kept) / "killed"))
+            print(f"killed after {moment:.0f} s, in {killed_in[-1]}", flush=True)
+        code = _child(base, Path(kept) / "killed").wait()
+        spent = time.monotonic() - began
+        files = sorted((Path(kept) / "whole").glob("*.safetensors"))
+        equal = {f.stem: _equal(f, Path(kept) / "killed" / f.name) for f in files}
+    return {
+        "kills": len(killed_in), "in": killed_in, "exit code": code, "equal": equal,
+        "seconds at a stretch": round(whole), "seconds with kills": round(spent),
+    }  # fmt: skip
+
+
+def _child(base: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.recipes.tiny_adoption", str(base), str(folder)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
+
+
+def _stage(folder: Path) -> str:
+    progress = folder / "runs" / "progress.json"
+    if not progress.exists():
+        return "the plan"
+    values = json.loads(progress.read_text())
+    left = [name for name in values["stages"] if name not in values["done"]]
+    return left[0] if left else "the page"
+
+
+def _equal(one: Path, other: Path) -> bool:
+    a, b = load_file(one), load_file(other)
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["plans", "kills"])
+    parser.add_argument("--on", default="24GB 70TFLOPS")
+    parser.add_argument("--minutes", type=float, default=600)
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--longest", type=float, default=45, help="seconds until a kill, at most")
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    document = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    if asked.what == "plans":
+        document["plans"] = plans(asked.on, asked.minutes)
+    else:
+        sys.path.insert(0, str(ROOT))
+        document["kills"] = kills(asked.count, asked.longest, asked.seed)
+    document["machine"] = machine()
+    print(save("adoption", document))
+
+
+if __name__ == "__main__":
+    main()

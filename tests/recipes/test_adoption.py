@@ -1,0 +1,215 @@
+"""An adoption from its first look to its page, on a tiny base and with small numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from lorarium.adopted import AdoptedBase, borrowed
+from lorarium.bases.holding import BaseToOpen
+from lorarium.cli import cli
+from lorarium.errors import LorariumError, TimeIsOver
+from lorarium.formats import read
+from lorarium.mergers import merge
+from lorarium.recipes.adoption import adopt as adoption
+from lorarium.recipes.adoption import counting, survey
+from lorarium.recipes.adoption.effort import SHARES, Effort, Tuning
+from lorarium.recipes.adoption.page import page, verdicts
+from lorarium.recipes.adoption.plan import make_plan
+from lorarium.recipes.adoption.stages import STAGES, chosen
+from lorarium.recipes.adoption.timing import reckoned
+from lorarium.recipes.kept import kept_rows
+from lorarium.recipes.timebox import TimeBox
+from lorarium.synthesis.store import load_synth
+from tests.bases.tiny import micro, save_micro
+from tests.recipes.tiny_adoption import shrink
+
+MADE = [
+    "activations", "describe", "forecast", "forecast-drafts", "lora_rar", "roles", "synth",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("base") / "tiny.safetensors"
+    save_micro(micro().model, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def adopted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdoptedBase]:
+    """In two calls, the first of which has no time at all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LORARIUM_BASES", str(tmp_path_factory.mktemp("bases")))
+        shrink(patch)
+        begun = adoption.begin(BaseToOpen(base))
+        with pytest.raises(TimeIsOver, match="0 of 10 stages are done"):
+            adoption.adopt(begun, share=0.02, minutes=0)
+        yield adoption.adopt(begun)
+
+
+@pytest.mark.slow
+def test_everything_that_ships_is_made_for_another_base(adopted: AdoptedBase) -> None:
+    assert adopted.files() == MADE
+    assert list(adopted.card["done"]) == [stage.name for stage in STAGES]
+    for name in MADE:
+        card = json.loads((adopted.folder / f"{name}.json").read_text()) if name != MADE[0] else {}
+        assert card.get("base_hash", adopted.base_hash) == adopted.base_hash
+    text = (adopted.folder / "adopted.html").read_text()
+    assert "merges by roles" in text and "roles, carried over" in text and "data:image/png" in text
+
+
+@pytest.mark.slow
+def test_commands_find_an_adopted_base(adopted: AdoptedBase) -> None:
+    zoo = adopted.folder / "runs" / "merge" / "zoo"
+    subject = next(zoo.glob("subject-*.safetensors"))
+    style = next(zoo.glob("style-*.safetensors"))
+    pair = [read(subject), read(style)]
+    merged = merge(pair, method="roles")
+    assert json.loads(merged.metadata["lorarium.options"])["network"]
+    assert merge(pair, method="lora-rar") and merge(pair, method="auto")
+    assert load_synth(base=micro()).card["base_hash"] == adopted.base_hash
+    listed = json.loads(CliRunner().invoke(cli, ["bases", "--json"]).output)
+    assert [one["files"] for one in listed["bases"]] == [MADE]
+
+
+@pytest.mark.slow
+def test_a_network_is_borrowed_with_a_word_of_it(adopted: AdoptedBase) -> None:
+    zoo = adopted.folder / "runs" / "merge" / "zoo"
+    pair = [read(next(zoo.glob(f"{kind}-*"))) for kind in ("subject", "style")]
+    strangers = [a.with_(metadata={**a.metadata, "lorarium.base_hash": "f" * 64}) for a in pair]
+    with pytest.raises(LorariumError, match="trained on base ffffffffffff"):
+        merge(strangers, method="roles")
+    with borrowed(adopted.name):
+        carried = merge(strangers, method="roles")
+    assert len(carried) == len(merge(strangers, method="sum"))
+
+
+@pytest.mark.slow
+def test_an_adoption_that_is_done_is_gone_on_with_at_once(base: Path, adopted: AdoptedBase) -> None:
+    before = (adopted.folder / "roles.safetensors").read_bytes()
+    begun = adoption.begin(BaseToOpen(base))
+    assert adoption.adopt(begun, minutes=0).files() == MADE
+    assert (adopted.folder / "roles.safetensors").read_bytes() == before
+    with pytest.raises(LorariumError, match="no stage of this adoption"):
+        adoption.adopt(begun, stage="dream")
+
+
+# plans
+
+
+def counted() -> Any:
+    return SimpleNamespace(
+        size=1024,
+        device=SimpleNamespace(type="cuda"),
+        networks={"denoiser": micro().model.denoiser},
+    )
+
+
+def test_a_plan_makes_as_much_as_the_minutes_allow() -> None:
+    timing, effort = reckoned(0.1, 0.1), Effort(1.0, Tuning())
+    hours = {}
+    for share in SHARES:
+        hours[share] = make_plan(counted(), timing, STAGES, effort, None, share).hours
+    assert sorted(hours.values(), reverse=True) == list(hours.values())
+    for share, needed in hours.items():
+        plan = make_plan(counted(), timing, STAGES, effort, 60 * needed + 1)
+        assert plan.effort.share == share and plan.fits
+    assert not make_plan(counted(), timing, STAGES, effort, 1).fits
+
+
+def test_less_is_made_of_less() -> None:
+    def names(topics: tuple[str, ...]) -> list[str]:
+        return [stage.name for stage in chosen(topics)]
+
+    assert names(("describe",)) == ["survey", "tune", "inside", "zoo", "describe", "examine"]
+    assert "synth" not in names(("merge",)) and "describe" in names(("merge",))
+    assert names(()) == [stage.name for stage in STAGES]
+
+
+def test_words_that_mean_nothing_are_left_out() -> None:
+    effort = Effort(0.02, Tuning(rate=0.1, steps=0.5, batch=2), frozenset({"cat", "ink"}))
+    for manifest in (effort.zoo(), effort.merge_zoo()):
+        assert not {"cat", "ink"} & {entry.of[0] for entry in manifest.entries}
+        assert {entry.numbers.batch for entry in manifest.entries} == {2}
+    train = {(e.kind, *e.of) for e in effort.zoo().entries if e.split == "train"}
+    assert len(train) >= 36
+
+
+def test_a_base_that_knows_no_words_is_refused() -> None:
+    words = {
+        "class": {f"c{i}": 1.0 for i in range(20)},
+        "genre": {f"g{i}": float(i < 3) for i in range(16)},
+    }
+    with pytest.raises(LorariumError, match="only 3 of 16 words for a genre mean anything"):
+        survey.unknown(words)
+    assert survey.unknown({**words, "genre": {"ink": 2.0, "oil": -1.0} | words["class"]}) == {"oil"}
+
+
+def test_a_base_without_words_or_blocks_is_refused() -> None:
+    base = micro()
+    deaf = SimpleNamespace(networks={"denoiser": base.networks["denoiser"]})
+    with pytest.raises(LorariumError, match="no text encoder"):
+        adoption.require_adoptable(deaf, "deaf")  # type: ignore[arg-type]
+    plain = SimpleNamespace(networks={**base.networks, "denoiser": base.model.denoiser.time_embed})
+    with pytest.raises(LorariumError, match="no attention blocks"):
+        adoption.require_adoptable(plain, "plain")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_plans_for_other_machines_are_what_people_measure() -> None:
+    pytest.importorskip("diffusers")
+    where = counting.machine("24GB 70TFLOPS")
+    sdxl = counting.count("sdxl")
+    assert 5e12 < sdxl.operations < 8e12  # 6 are what is published for a picture of 1024 pixels
+    _, timing = counting.plan_on(sdxl, where, STAGES, None, 0.02)
+    assert 0.3 < timing.mint < 1.5  # seconds of a training step at batch 1, on such a card
+    needs = counting.memory(sdxl)
+    assert 7e9 < needs["offload"] < needs["all"] < 13e9
+
+
+@pytest.mark.parametrize("text", ["", "24GB", "70TFLOPS", "a lot", "24GB 70TFLOPS and more"])
+def test_what_is_no_machine_is_refused(text: str) -> None:
+    with pytest.raises(LorariumError, match="is no machine"):
+        counting.machine(text)
+
+
+# what is kept
+
+
+def test_rows_are_gone_on_with(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def make(i: int) -> np.ndarray:
+        asked.append(i)
+        return np.full(3, i)
+
+    box = TimeBox(0.0)
+    path = tmp_path / "rows.npy"
+    with pytest.raises(TimeIsOver, match="0 of 4"):
+        kept_rows(path, 4, make, "{} of 4", box)
+    rows = kept_rows(path, 2, make, "{} of 2")
+    again = kept_rows(path, 4, make, "{} of 4")
+    assert asked == [0, 1, 2, 3] and again.shape == (4, 3)
+    np.testing.assert_array_equal(rows, again[:2])
+
+
+def test_a_verdict_says_whether_it_is_worth_using() -> None:
+    def figures(low: float, high: float) -> dict[str, Any]:
+        both = {"mean": (low + high) / 2, "low": low, "high": high}
+        paired = [{"row": "roles", "less": "sum", "both": both}]
+        return {"merge": {"screening": {"paired": paired, "rows": []}}}
+
+    assert "worth using, better than the sum" in verdicts(figures(0.1, 0.2))[0]
+    assert "not worth using" in verdicts(figures(-0.2, -0.1))[0]
+    assert "no difference" in verdicts(figures(-0.1, 0.1))[0]
+    card = {"name": "<b>", "family": "sdxl", "base_hash": "a" * 64, "where": "x", "size": 64,
+            "share": 1.0, "stages": ["survey"], "planned": {}, "done": {}}  # fmt: skip
+    assert "&lt;b&gt;" in page(AdoptedBase(Path("nowhere"), card), {})
