@@ -15,7 +15,8 @@ from tests.test_house import BLOCK, EXTRAS
 
 PUBLIC = {
     "Adapter", "Library", "LorariumError", "__version__", "adopt", "adopted_bases", "convert",
-    "describe", "evaluate", "forecast", "inspect", "merge", "read", "render", "resize", "synthesize", "train", "write",
+    "describe", "evaluate", "forecast", "inspect", "merge", "read", "render", "resize",
+    "synthesize", "train", "write",
 }  # fmt: skip
 
 

@@ -57,13 +57,15 @@ def adopted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ad
 
 @pytest.mark.slow
 def test_everything_that_ships_is_made_for_another_base(adopted: AdoptedBase) -> None:
-    assert adopted.files() == MADE
+    assert set(MADE) - {"lora_rar"} <= set(adopted.files()) <= set(MADE)  # that must beat the sum
     assert list(adopted.card["done"]) == [stage.name for stage in STAGES]
-    for name in MADE:
-        card = json.loads((adopted.folder / f"{name}.json").read_text()) if name != MADE[0] else {}
+    for name in adopted.files():
+        beside = adopted.folder / f"{name}.json"
+        card = json.loads(beside.read_text()) if beside.exists() else {}
         assert card.get("base_hash", adopted.base_hash) == adopted.base_hash
     text = (adopted.folder / "adopted.html").read_text()
-    assert "merges by roles" in text and "roles, carried over" in text and "data:image/png" in text
+    assert "merges by roles: not worth using" in text  # such a base draws nothing
+    assert "roles, carried over" in text and text.count("data:image/png") == 2
 
 
 @pytest.mark.slow
@@ -74,10 +76,10 @@ def test_commands_find_an_adopted_base(adopted: AdoptedBase) -> None:
     pair = [read(subject), read(style)]
     merged = merge(pair, method="roles")
     assert json.loads(merged.metadata["lorarium.options"])["network"]
-    assert merge(pair, method="lora-rar") and merge(pair, method="auto")
+    assert merge(pair, method="auto")
     assert load_synth(base=micro()).card["base_hash"] == adopted.base_hash
     listed = json.loads(CliRunner().invoke(cli, ["bases", "--json"]).output)
-    assert [one["files"] for one in listed["bases"]] == [MADE]
+    assert [one["files"] for one in listed["bases"]] == [adopted.files()]
 
 
 @pytest.mark.slow
@@ -96,7 +98,7 @@ def test_a_network_is_borrowed_with_a_word_of_it(adopted: AdoptedBase) -> None:
 def test_an_adoption_that_is_done_is_gone_on_with_at_once(base: Path, adopted: AdoptedBase) -> None:
     before = (adopted.folder / "roles.safetensors").read_bytes()
     begun = adoption.begin(BaseToOpen(base))
-    assert adoption.adopt(begun, minutes=0).files() == MADE
+    assert adoption.adopt(begun, minutes=0).files() == adopted.files()
     assert (adopted.folder / "roles.safetensors").read_bytes() == before
     with pytest.raises(LorariumError, match="no stage of this adoption"):
         adoption.adopt(begun, stage="dream")
@@ -202,14 +204,16 @@ def test_rows_are_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_a_verdict_says_whether_it_is_worth_using() -> None:
-    def figures(low: float, high: float) -> dict[str, Any]:
+    def figures(low: float, high: float, rate: float = 0.5) -> dict[str, Any]:
         both = {"mean": (low + high) / 2, "low": low, "high": high}
         paired = [{"row": "roles", "less": "sum", "both": both}]
-        return {"merge": {"screening": {"paired": paired, "rows": []}}}
+        rows = [{"name": "roles", "both": rate}]
+        return {"merge": {"screening": {"paired": paired, "rows": rows}}}
 
     assert "worth using, better than the sum" in verdicts(figures(0.1, 0.2))[0]
     assert "not worth using" in verdicts(figures(-0.2, -0.1))[0]
     assert "no difference" in verdicts(figures(-0.1, 0.1))[0]
+    assert "accepts 0.01" in verdicts(figures(0.01, 0.01, 0.01))[0]
     card = {"name": "<b>", "family": "sdxl", "base_hash": "a" * 64, "where": "x", "size": 64,
             "share": 1.0, "stages": ["survey"], "planned": {}, "done": {}}  # fmt: skip
     assert "&lt;b&gt;" in page(AdoptedBase(Path("nowhere"), card), {})

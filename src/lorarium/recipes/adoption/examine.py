@@ -23,7 +23,6 @@ from lorarium.evaluation.merge.rows import MergeContender
 from lorarium.evaluation.synth.protocol import Options as SynthOptions
 from lorarium.evaluation.synth.protocol import evaluate_synth
 from lorarium.evaluation.synth.targets import Target, style_targets, subject_targets
-from lorarium.mergers.lora_rar import ASSET as LORA_RAR
 from lorarium.mergers.roles import ASSET as ROLES
 from lorarium.mergers.roles import KIND as ROLES_KIND
 from lorarium.mergers.roles import carried, load_roles
@@ -36,6 +35,7 @@ from lorarium.recipes.workplace import Workplace
 from lorarium.synthesis.store import ASSET as SYNTH
 from lorarium.synthesis.store import load_synth
 from lorarium.trained import write_json
+from lorarium.training.mint import MANIFEST
 
 REPORTER = "reporter"
 CELLS_OF_MERGES = 5, 4, 7  # subjects and styles, pictures of a cell, rows that are drawn
@@ -62,10 +62,12 @@ Figures = dict[str, Any]
 def examine(place: Workplace, effort: Effort, box: TimeBox) -> Figures:
     """Figures by topic, of what was made; each is kept once it is there."""
     figures: Figures = {}
-    for topic, file, measure in (
-        ("describe", DESCRIBE, _describe), ("merge", LORA_RAR, _merge), ("synth", SYNTH, _synth),
-    ):  # fmt: skip
-        if not place.asset(file).is_file():
+    for topic, made, measure in (
+        ("describe", place.asset(DESCRIBE), _describe),
+        ("merge", place.runs / merge.FOLDER / MANIFEST, _merge),
+        ("synth", place.asset(SYNTH), _synth),
+    ):
+        if not made.is_file():
             continue
         kept = place.runs / f"examined-{topic}.json"
         if not kept.exists():

@@ -15,6 +15,7 @@ from lorarium.recipes.adoption.examine import CARRIED, GENERATED_SHEET, MERGED_S
 
 PAGE = "adopted.html"
 Figures = Mapping[str, Any]
+SOME = 0.05  # of pictures must be accepted, or a difference is none of use
 STYLE = "img{max-width:100%;image-rendering:pixelated}"
 
 
@@ -55,15 +56,19 @@ def verdicts(figures: Figures) -> list[str]:
     """A sentence for each thing that was learned: whether it wins over what needs no learning."""
     lines = []
     if "merge" in figures:
-        paired = figures["merge"]["screening"]["paired"]
-        for row in ("roles", "lora-rar"):
-            for one in paired:
-                if (one["row"], one["less"]) == (row, "sum"):
-                    lines.append(f"merges by {row}: {_verdict(one['both'], 'the sum')}")
+        section = figures["merge"]["screening"]
+        rates = {row["name"]: row["both"] for row in section["rows"]}
+        for one in section["paired"]:
+            if one["less"] == "sum" and one["row"] in ("roles", "lora-rar"):
+                verdict = _verdict(rates[one["row"]], one["both"], "the sum")
+                lines.append(f"merges by {one['row']}: {verdict}")
     for kind, figure in figures.get("synth", {}).get("kinds", {}).items():
-        for one in figure["groups"]["seen"]["paired"]:
+        section = figure["groups"]["seen"]
+        rates = {row["name"]: row["passes"] for row in section["rows"]}
+        for one in section["paired"]:
             if one["less"] == "nearest by pictures":
-                lines.append(f"generated {kind}s: {_verdict(one, 'the nearest trained adapter')}")
+                verdict = _verdict(rates[one["row"]], one, "the nearest trained adapter")
+                lines.append(f"generated {kind}s: {verdict}")
     for kind, figure in figures.get("describe", {}).get("kinds", {}).items():
         rows = {row["name"]: _r_at_1(row) for row in figure["rows"]}
         free = [
@@ -77,7 +82,9 @@ def verdicts(figures: Figures) -> list[str]:
     return lines
 
 
-def _verdict(interval: Figures, other: str) -> str:
+def _verdict(rate: float, interval: Figures, other: str) -> str:
+    if rate < SOME:
+        return f"not worth using, the reporter accepts {rate:.2f} of its pictures"
     low, high = interval["low"], interval["high"]
     size = f"{interval['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
     if low > 0:
