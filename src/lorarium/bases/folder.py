@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,10 @@ from lorarium.bases.base import Base
 from lorarium.bases.holding import Holding
 from lorarium.errors import LorariumError, missing_extra, quoted
 from lorarium.files import exists, require_regular
+
+
+# parts of ours that a pipeline may name; diffusers takes them only from what is imported
+OURS = "lorarium.bases.micro2_parts"
 
 
 def open_named(name: str, holding: Holding) -> Base:
@@ -37,6 +42,8 @@ def open_named(name: str, holding: Holding) -> Base:
         if not folder.is_dir():
             folder = Path(DiffusionPipeline.download(name))
         index = _read(folder / "model_index.json")
+        if any(isinstance(part, list) and part[:1] == [OURS] for part in index.values()):
+            importlib.import_module(OURS)
         parts = networks_of(index)
         configs = {part: _read(folder / part / "config.json") for part in parts}
         assemble = partial(

@@ -75,7 +75,7 @@ def save_folder(base: Micro2Base, folder: Path, card: Mapping[str, Any]) -> None
     weights = {f"text_model.{k}": v for k, v in text.state_dict().items()}
     weights["text_model.embeddings.token_embedding.weight"] = table
     _part(folder / "text_encoder", "config.json", text_config, "model.safetensors", weights)
-    _tokenizer(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer")
     shipped = load_folder(folder, unsigned=True)
     index = {"family": FAMILY, "world": world_mark(), "hash": shipped.hash, **card}
     write_json(folder / "lorarium.json", index)
@@ -89,7 +89,7 @@ def _part(
     trained.save(folder / file, PART, arrays, header={"format": "pt"})
 
 
-def _tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path) -> None:
     """Words of the world as one token each, by the `tokenizers` library's own file."""
     names = {word or "<nothing>": i for i, word in enumerate(VOCABULARY)}
     names |= {"<start>": START, "<end>": END, "<unknown>": UNKNOWN}
