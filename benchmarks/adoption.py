@@ -1,10 +1,11 @@
 """Adoptions: what plans say of families at their full size, and what kills cost.
 
     python benchmarks/adoption.py plans [--on "24GB 70TFLOPS" --minutes 600]
-    python benchmarks/adoption.py kills --count 20
+    python benchmarks/adoption.py kills --each 2
 
 `plans` counts operations from the configurations that come along. `kills` adopts a tiny base twice,
-once at a stretch and once killed (SIGKILL) at random moments, and compares what was made.
+once at a stretch and once killed (SIGKILL) at random moments of every stage, and compares what was
+made.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,7 @@ def plans(where: str, minutes: float) -> dict[str, Any]:
     return {"on": where, "minutes": minutes, "families": rows}
 
 
-def kills(count: int, longest: float, seed: int) -> dict[str, Any]:
+def kills(each: int, longest: float, seed: int) -> dict[str, Any]:
     from tests.bases.tiny import micro, save_micro
 
     with tempfile.TemporaryDirectory() as kept:
@@ -57,27 +59,37 @@ def kills(count: int, longest: float, seed: int) -> dict[str, Any]:
         _child(base, Path(kept) / "whole").wait()
         whole = time.monotonic() - began
         print(f"at a stretch: {whole:.0f} s", flush=True)
-        moments = np.random.default_rng(seed).uniform(2, longest, count)
-        killed_in = []
+        random, killed_in = np.random.default_rng(seed), Counter[str]()
         began = time.monotonic()
-        for moment in moments:
-            child = _child(base, Path(kept) / "killed")
-            try:
-                child.wait(float(moment))
-                break
-            except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
-            killed_in.append(_stage(Path(kept) / "killed"))
-            print(f"killed after {moment:.0f} s, in {killed_in[-1]}", flush=True)
+        while _killed(base, Path(kept) / "killed", each, longest, random, killed_in):
+            print(f"killed: {dict(killed_in)}", flush=True)
         code = _child(base, Path(kept) / "killed").wait()
         spent = time.monotonic() - began
         files = sorted((Path(kept) / "whole").glob("*.safetensors"))
         equal = {f.stem: _equal(f, Path(kept) / "killed" / f.name) for f in files}
     return {
-        "kills": len(killed_in), "in": killed_in, "exit code": code, "equal": equal,
+        "kills": killed_in.total(), "in": dict(killed_in), "exit code": code, "equal": equal,
         "seconds at a stretch": round(whole), "seconds with kills": round(spent),
     }  # fmt: skip
+
+
+def _killed(
+    base: Path, folder: Path, each: int, longest: float, random: np.random.Generator,
+    killed_in: Counter[str],
+) -> bool:  # fmt: skip
+    """Kill it at a random moment of a stage in which it was killed less often than `each`; False
+    when it came to its end."""
+    child = _child(base, folder)
+    while child.poll() is None:
+        time.sleep(0.05)
+        if killed_in[_stage(folder)] < each:
+            time.sleep(float(random.uniform(0, longest)))
+            if child.poll() is None:
+                killed_in[_stage(folder)] += 1
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                return True
+    return False
 
 
 def _child(base: Path, folder: Path) -> subprocess.Popen[bytes]:
@@ -104,8 +116,8 @@ def main() -> None:
     parser.add_argument("what", choices=["plans", "kills"])
     parser.add_argument("--on", default="24GB 70TFLOPS")
     parser.add_argument("--minutes", type=float, default=600)
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--longest", type=float, default=45, help="seconds until a kill, at most")
+    parser.add_argument("--each", type=int, default=2, help="kills in a stage")
+    parser.add_argument("--longest", type=float, default=12, help="seconds until a kill, at most")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     document = json.loads(RESULT.read_text()) if RESULT.exists() else {}
@@ -113,7 +125,7 @@ def main() -> None:
         document["plans"] = plans(asked.on, asked.minutes)
     else:
         sys.path.insert(0, str(ROOT))
-        document["kills"] = kills(asked.count, asked.longest, asked.seed)
+        document["kills"] = kills(asked.each, asked.longest, asked.seed)
     document["machine"] = machine()
     print(save("adoption", document))
 
