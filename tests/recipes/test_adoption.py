@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lorarium import trained
 from lorarium.adopted import AdoptedBase, borrowed
 from lorarium.bases.holding import BaseToOpen
 from lorarium.cli import cli
+from lorarium.descriptors import learned
 from lorarium.errors import LorariumError, TimeIsOver
 from lorarium.formats import read
 from lorarium.mergers import merge
@@ -48,6 +50,7 @@ def adopted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ad
     """In two calls, the first of which has no time at all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LORARIUM_BASES", str(tmp_path_factory.mktemp("bases")))
+        patch.setattr(learned, "ASSET", trained.asset("describe"))  # other tests do without it
         shrink(patch)
         begun = adoption.begin(BaseToOpen(base))
         with pytest.raises(TimeIsOver, match="0 of 10 stages are done"):

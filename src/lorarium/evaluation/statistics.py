@@ -103,6 +103,8 @@ def spearman(a: Array, b: Array) -> float:
     """Correlation of the ranks of two rows; equals share the mean of their ranks."""
     from scipy.stats import spearmanr
 
+    if np.ptp(a) == 0 or np.ptp(b) == 0:  # nothing is in any order
+        return float("nan")
     return float(spearmanr(a, b).statistic)
 
 

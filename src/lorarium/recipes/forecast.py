@@ -162,7 +162,8 @@ def rank(prediction: Array, rates: Array) -> float:
     """Spearman of the rate that is foretold for the way chosen with what it turns out to be."""
     best = prediction[:, :, 2].argmax(1)
     rows = np.arange(len(prediction))
-    return round(float(spearman(prediction[rows, best, 2], rates[rows, best, 2])), 4)
+    value = float(spearman(prediction[rows, best, 2], rates[rows, best, 2]))
+    return round(value, 4) if np.isfinite(value) else 0.0
 
 
 def choose_penalty(
