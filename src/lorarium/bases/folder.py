@@ -14,7 +14,6 @@ from lorarium.bases.holding import Holding
 from lorarium.errors import LorariumError, missing_extra, quoted
 from lorarium.files import exists, require_regular
 
-
 # parts of ours that a pipeline may name; diffusers takes them only from what is imported
 OURS = "lorarium.bases.micro2_parts"
 
