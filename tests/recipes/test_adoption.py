@@ -33,6 +33,8 @@ from lorarium.synthesis.store import load_synth
 from tests.bases.tiny import micro, save_micro
 from tests.recipes.tiny_adoption import shrink
 
+# a base of random numbers draws one picture for all: what is measured of it has no spread
+pytestmark = pytest.mark.filterwarnings("default")
 MADE = [
     "activations", "describe", "forecast", "forecast-drafts", "lora_rar", "roles", "synth",
 ]  # fmt: skip
