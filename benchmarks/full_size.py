@@ -11,7 +11,6 @@ begun, or ended, and what it needs is said. What has figures in the result is no
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import shutil
 import subprocess
@@ -32,7 +31,7 @@ from lorarium.adapter import Adapter, LowRank
 from lorarium.bases.base import Base, modules, open_base
 from lorarium.bases.holding import Holding
 from lorarium.bases.memory import free_bytes, needed_bytes
-from lorarium.bases.pipeline import DENOISERS, networks_of
+from lorarium.bases.pipeline import DENOISERS, networks_of, weightless
 from lorarium.bases.single_file import CONFIGS
 from lorarium.bases.stored import in_folder
 from lorarium.encoders.training import FitConfig
@@ -75,25 +74,12 @@ def make(kind: str, folder: Path, tiny: bool) -> None:
         elif name == "scheduler":
             parts[name] = getattr(diffusers, class_name).from_config(configs[name])
         else:
-            network = shape_of(library, class_name, configs[name])
-            parts[name] = filled(torch.nn.Module.to(network, torch.float16).to_empty(device="cpu"))
+            network = weightless(library, class_name, configs[name], torch.float16)
+            parts[name] = filled(network.to_empty(device="cpu"))
     if kind == "sd1":
         parts |= {"safety_checker": None, "feature_extractor": None}
         parts["requires_safety_checker"] = False
     getattr(diffusers, configs["model_index"]["_class_name"])(**parts).save_pretrained(folder)
-
-
-def shape_of(library: str, class_name: str, config: dict[str, Any]) -> torch.nn.Module:
-    """A network without its weights."""
-    made = getattr(importlib.import_module(library), class_name)
-    config = {k: v for k, v in config.items() if k != "architectures"}
-    with torch.device("meta"):
-        network: torch.nn.Module
-        if library == "diffusers":
-            network = made.from_config(config)
-        else:
-            network = made(made.config_class(**config))
-    return network
 
 
 def needs(kind: str) -> dict[str, Any]:
@@ -101,7 +87,8 @@ def needs(kind: str) -> dict[str, Any]:
     configs = json.loads(CONFIGS.read_text())[kind]
     counts = {}
     for name in networks_of(configs["model_index"]):
-        network = shape_of(*configs["model_index"][name], configs[name])
+        library, kind_of = configs["model_index"][name]
+        network = weightless(library, kind_of, configs[name], torch.float32)
         part = "denoiser" if name in DENOISERS else name
         counts[part] = sum(weight.numel() for weight in network.parameters())
     row: dict[str, Any] = {"parameters": counts}

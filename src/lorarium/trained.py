@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ASSETS = Path(__file__).parent / "assets"  # what comes with the package
 Card = dict[str, Any]
 Read = TypeVar("Read")
+SAVED_EVERY = 45  # seconds between two states of long work that are kept: what a kill may cost
 READ_ONCE = 8  # files of which what was read is kept
 _READ: dict[object, object] = {}
 

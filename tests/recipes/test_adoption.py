@@ -16,6 +16,8 @@ from lorarium import trained
 from lorarium.adopted import AdoptedBase, borrowed
 from lorarium.bases.holding import BaseToOpen
 from lorarium.cli import cli
+from lorarium.cli.adopt import STAGES as command_stages
+from lorarium.cli.adopt import TOPICS as command_topics
 from lorarium.descriptors import learned
 from lorarium.errors import LorariumError, TimeIsOver
 from lorarium.formats import read
@@ -25,7 +27,7 @@ from lorarium.recipes.adoption import counting, survey
 from lorarium.recipes.adoption.effort import SHARES, Effort, Tuning
 from lorarium.recipes.adoption.page import page, verdicts
 from lorarium.recipes.adoption.plan import make_plan
-from lorarium.recipes.adoption.stages import STAGES, chosen
+from lorarium.recipes.adoption.stages import STAGES, TOPICS, chosen
 from lorarium.recipes.adoption.timing import reckoned
 from lorarium.recipes.kept import kept_rows
 from lorarium.recipes.timebox import TimeBox
@@ -139,6 +141,11 @@ def test_less_is_made_of_less() -> None:
     assert names(("describe",)) == ["survey", "tune", "inside", "zoo", "describe", "examine"]
     assert "synth" not in names(("merge",)) and "describe" in names(("merge",))
     assert names(()) == [stage.name for stage in STAGES]
+
+
+def test_the_command_names_the_stages_there_are() -> None:
+    assert list(command_stages) == [stage.name for stage in STAGES]
+    assert list(command_topics) == list(TOPICS)
 
 
 def test_words_that_mean_nothing_are_left_out() -> None:

@@ -90,7 +90,12 @@ def _shapes(stored: StoredPipeline, name: str, dtype: torch.dtype) -> nn.Module:
     library, kind = stored.index[name]
     if library not in ("diffusers", "transformers"):
         raise LorariumError(f"a {kind} of {library} cannot be offloaded", where=stored.where)
-    config = {k: v for k, v in stored.configs[name].items() if k != "architectures"}
+    return weightless(library, kind, stored.configs[name], dtype)
+
+
+def weightless(library: str, kind: str, config: Mapping[str, Any], dtype: torch.dtype) -> nn.Module:
+    """A network of diffusers or transformers by its configuration alone, on torch's `meta`."""
+    config = {k: v for k, v in config.items() if k != "architectures"}
     made = getattr(importlib.import_module(library), kind)
     with torch.device("meta"):
         network: nn.Module

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lorarium.encoders.muon import Muon
 from lorarium.errors import TimeIsOver
 from lorarium.files import open_regular
+from lorarium.trained import SAVED_EVERY
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,6 @@ class FitConfig:
     seed: int = 1
 
 
-SAVED_EVERY = 45  # seconds: what a kill may cost
 Losses = dict[str, Tensor]
 Loss = Callable[[nn.Module], Losses]
 

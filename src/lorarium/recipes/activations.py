@@ -23,13 +23,13 @@ from lorarium.descriptors.effect import ASSET, DIRECTIONS, KIND
 from lorarium.descriptors.select import role_of
 from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.recipes.workplace import Workplace
+from lorarium.trained import SAVED_EVERY
 from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
 PICTURES, BATCH, SEED = 512, 32, 17
 # a larger picture has more places, and more of it fits nowhere
 SMALL, LARGE_PICTURES, LARGE_BATCH = 64, 128, 4
-SAVED_EVERY = 45  # seconds
 Moments = tuple[Tensor, Tensor, Tensor]  # sums of x xᵀ and of x, and how many x
 
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from lorarium.adapter import Array
 from lorarium.recipes.timebox import ENDLESS, TimeBox
-
-SAVED_EVERY = 45  # seconds: what a kill may cost
+from lorarium.trained import SAVED_EVERY
 
 
 def kept_rows(

@@ -25,6 +25,7 @@ from lorarium.files import open_regular, read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
 from lorarium.pictures import caption, picture_files, read_pictures
+from lorarium.trained import SAVED_EVERY
 from lorarium.training.fit import Fit
 from lorarium.training.manifest import Entry, Manifest, pool_cell
 from lorarium.training.recipe import Job
@@ -32,7 +33,6 @@ from lorarium.training.run import fill_prompt, save_state
 from lorarium.world.scene import render
 
 MANIFEST, CHECKPOINT = "manifest.json", ".checkpoint"
-SAVED_EVERY = 45  # seconds: what a kill may cost
 MOST_MANIFEST = 2**28  # bytes
 BATCH = {"cpu": 8, "cuda": 192}  # adapters at once
 

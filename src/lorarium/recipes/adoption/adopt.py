@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lorarium import __version__
 from lorarium.adopted import AdoptedBase, folder_of, write_base
-from lorarium.bases.base import Base, at_hand
+from lorarium.bases.base import Base, at_hand, modules
 from lorarium.bases.holding import BaseToOpen
 from lorarium.errors import LorariumError, TimeIsOver
 from lorarium.files import exists
@@ -77,8 +77,6 @@ def plain_name(where: str) -> str:
 
 def require_adoptable(base: Base, where: str) -> None:
     """Refuse a base without words or without a denoiser that adapters change."""
-    from lorarium.bases.base import modules
-
     parts = [part for part in base.networks if part.startswith("text_encoder")]
     if not parts:
         raise LorariumError(
@@ -173,7 +171,3 @@ def finish(adoption: Adoption, progress: dict[str, Any]) -> AdoptedBase:
     )  # fmt: skip
     write_page(adopted)
     return adopted
-
-
-def left(progress: dict[str, Any]) -> Sequence[str]:
-    return [name for name in progress["stages"] if name not in progress["done"]]

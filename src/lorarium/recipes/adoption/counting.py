@@ -6,7 +6,6 @@ where shapes are computed and nothing else.
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from lorarium.bases.base import modules
 from lorarium.bases.holding import Holding
 from lorarium.bases.memory import needed_bytes
-from lorarium.bases.pipeline import DENOISERS, networks_of
+from lorarium.bases.pipeline import DENOISERS, networks_of, weightless
 from lorarium.bases.single_file import CONFIGS
 from lorarium.errors import LorariumError
 from lorarium.recipes.adoption.effort import Effort, Tuning
@@ -78,7 +77,8 @@ def count(family: str) -> CountedBase:
     networks = {}
     for name in networks_of(index):
         library, kind = index[name]
-        networks[name] = _network(library, kind, configs[name])
+        network = weightless(library, kind, configs[name], torch.bfloat16)
+        networks[name] = network.requires_grad_(False)
     denoiser = next(network for name, network in networks.items() if name in DENOISERS)
     saved = _Saved(denoiser)
     with FlopCounterMode(display=False) as counter, saved.hooks():
@@ -113,18 +113,6 @@ def memory(base: CountedBase) -> dict[str, float]:
         "all": needed_bytes(base.parameters, held) + rest,
         "offload": needed_bytes(base.parameters, replace(held, offload=True)) + rest,
     }
-
-
-def _network(library: str, kind: str, config: dict[str, Any]) -> nn.Module:
-    made = getattr(importlib.import_module(library), kind)
-    config = {k: v for k, v in config.items() if k != "architectures"}
-    with torch.device("meta"):
-        network: nn.Module = (
-            made.from_config(config)
-            if library == "diffusers"
-            else made(made.config_class(**config))
-        )
-    return nn.Module.to(network, torch.bfloat16).requires_grad_(False)  # diffusers' own warns
 
 
 def _inputs(configs: Mapping[str, Any], size: int) -> dict[str, Any]:

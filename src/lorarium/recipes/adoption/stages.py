@@ -4,7 +4,7 @@ it will take, and how it is run."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -245,6 +245,3 @@ def run_stage(stage: Stage, place: Workplace, effort: Effort, box: TimeBox) -> N
     """Run a stage to its end, or until the time is over."""
     with files_of(place.files):
         stage.run(place, settled(place, effort), box)
-
-
-Progress = Mapping[str, Any]
