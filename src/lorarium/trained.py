@@ -91,6 +91,8 @@ def load(path: Path, kind: FileKind) -> TrainedFile:
 
 def read_once(read: Callable[[Path], Read], path: Path) -> Read:
     """What a file holds, read again only when the file is another."""
+    if not exists(path):
+        return read(path)  # which says what is missing
     stat = path.stat()
     key = read, path, stat.st_mtime_ns, stat.st_size
     if key not in _READ:

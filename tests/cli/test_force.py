@@ -130,6 +130,8 @@ SILENT = {
     "inspect", "forecast", "index", "search", "duplicates", "lineage", "cluster",
     "studio",  # what its page writes is asked for there: tests/studio/test_answers.py
     "tidy",  # moves files to its trash, and back, by a journal: tests/library/test_tidy.py
+    "adopt",  # goes on with its folder
+    "bases",  # writes nothing, and deletes only with --force: tests/recipes/test_adoption_whole.py
     "mint",  # its folder is new, or gone on with by --resume: tests/training/test_mint.py
 }  # fmt: skip
 

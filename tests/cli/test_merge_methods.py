@@ -126,7 +126,7 @@ def test_option_values():
         (["--method", "ties", "--option", "colour=1"], "has no option 'colour'; it has density"),
         (["--method", "ties", "--option", "density=x"], "density 'x' is not a number"),
         (["--method", "dare-ties", "--option", "seed=3"], "has no option 'seed'"),
-        (["--method", "lora-rar"], "needs a trained network"),
+        (["--method", "lora-rar"], "needs a network that was trained on this base"),
         (["--method", "ssr", "--option", "prompts=a", "--option", "prompts=b"], "needs the base"),
         (["--method", "ssr", "--base", "nowhere", "--option", "prompts=a", "--option",
           "prompts=b"], "nowhere: no such base"),

@@ -6,6 +6,7 @@ python -m tests.recipes.tiny_adoption BASE FOLDER
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from lorarium.evaluation.synth import audit
 from lorarium.recipes import (
     activations,
     describe,
+    describe_data,
     forecast,
     kept,
     roles,
@@ -28,16 +30,25 @@ from lorarium.recipes import (
 )
 from lorarium.recipes.adoption import adopt as adoption
 from lorarium.recipes.adoption import effort, examine, stages, survey, tune
+from lorarium.recipes.describe_data import picture_table
+from lorarium.recipes.roles import score
 from lorarium.recipes.roles_drawn import both_rate
 from lorarium.training import mint
 from lorarium.training.recipe import Recipe
+from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
+GENRES, CLASSES = SEEN_GENRES[:6], SEEN_CLASSES[:6]
 NUMBERS = {
-    survey: {"PICTURES": 2, "LEAST": {"class": 4, "genre": 4}},
+    survey: {
+        "PICTURES": 2, "LEAST": {"class": 1, "genre": 1}, "SEEN_GENRES": GENRES,
+        "SEEN_CLASSES": CLASSES,
+    },
     tune: {
         "TARGETS": 1, "CELLS": 2, "STEPS": 2, "RATES": (1.0, 0.3),
         "RECIPES": {k: Recipe(rank=2, alpha=2.0, steps=2, batch=1) for k in ("style", "subject")},
     },
+    effort: {"SEEN_GENRES": GENRES, "SEEN_CLASSES": CLASSES, "LEARNED_FROM": 6},
+    describe_data: {"MIN_ARTISTS": 8},
     describe: {"SHARES": (0.5,), "SHRINKS": (1.0,), "WORDED": (1, 1)},
     forecast: {"PICTURES": 1, "AXES": (2,), "RIDGES": (30.0,), "FOLDS": 3, "FOLDINGS": 1},
     roles: {"PAIRS": 2},
@@ -61,6 +72,8 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
             patch.setattr(module, name, value)
     few = tuple((zoo, split, 4) for zoo, split, _ in forecast.LEARNED)
     patch.setattr(forecast, "LEARNED", few)
+    patch.setattr(describe, "picture_table", partial(picture_table, count=4))
+    patch.setattr(roles, "score", partial(score, pairs=2))
     patch.setattr(roles, "both_rate", lambda *a, **_: both_rate(*a, pairs=2, pictures=1))
     patch.setattr(effort.Tuning, "usual", staticmethod(lambda family: effort.Tuning(1.0, 0.01, 1)))
 

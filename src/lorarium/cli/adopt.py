@@ -80,7 +80,7 @@ def command(
         plan, _ = plan_of(adoption, topics, minutes, share)
         if as_json:
             print_json(
-                {"base_hash": adoption.base.hash, "folder": adoption.folder, **plan.as_json()}
+                {"base_hash": adoption.base.hash, "folder": str(adoption.folder), **plan.as_json()}
             )
         else:
             click.echo("\n".join([*_words(plan), f"into {adoption.folder}"]))
@@ -91,7 +91,7 @@ def command(
         say=(lambda words: None) if silent else click.echo,
     )  # fmt: skip
     if as_json:
-        print_json({"folder": adopted.folder, "files": adopted.files(), **adopted.card})
+        print_json({"folder": str(adopted.folder), "files": adopted.files(), **adopted.card})
     elif not quiet:
         click.echo(f"adopted: {adopted.folder / 'adopted.html'}")
 

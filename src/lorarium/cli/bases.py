@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from lorarium.adopted import AdoptedBase, adopted_bases, bases_folder, find_base, remove_base
-from lorarium.cli.common import force_flag, json_flag, print_json
+from lorarium.cli.common import json_flag, print_json
 from lorarium.errors import LorariumError
 
 
 @click.command("bases")
 @click.argument("name", required=False)
 @click.option("--remove", is_flag=True, help="Delete what was made for this base.")
-@force_flag
+@click.option("--force", is_flag=True, help="Delete it without asking again.")
 @json_flag
 def command(name: str | None, remove: bool, force: bool, as_json: bool) -> None:
     """List adopted bases: what was made for each, and how large it is.
@@ -26,7 +26,7 @@ def command(name: str | None, remove: bool, force: bool, as_json: bool) -> None:
         return _remove(name, force, as_json)
     chosen = adopted_bases() if name is None else [find_base(name)]
     if as_json:
-        print_json({"folder": bases_folder(), "bases": [_facts(base) for base in chosen]})
+        print_json({"folder": str(bases_folder()), "bases": [_facts(base) for base in chosen]})
     elif not chosen:
         click.echo(f"no base is adopted yet; they would lie in {bases_folder()}")
     for base in [] if as_json else chosen:
@@ -44,13 +44,13 @@ def _remove(name: str | None, force: bool, as_json: bool) -> None:
         )
     remove_base(base)
     if as_json:
-        print_json({"removed": base.folder})
+        print_json({"removed": str(base.folder)})
     else:
         click.echo(f"removed {base.folder}")
 
 
 def _facts(base: AdoptedBase) -> dict[str, object]:
-    return {**base.card, "folder": base.folder, "files": base.files(), "bytes": _size(base)}
+    return {**base.card, "folder": str(base.folder), "files": base.files(), "bytes": _size(base)}
 
 
 def _size(base: AdoptedBase) -> int:
