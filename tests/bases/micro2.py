@@ -8,7 +8,7 @@ from lorarium.bases.clip_text import TextConfig, TextModel
 from lorarium.bases.micro2 import TOKENS, Micro2Base
 from lorarium.bases.transformer import Transformer, TransformerConfig
 
-SMALL = TransformerConfig(width=32, layers=2, heads=2, text_width=32)
+SMALL = TransformerConfig(width=32, layers=2, heads=2, text_width=32, details=8)
 
 
 def random_base(seed: int = 0) -> Micro2Base:

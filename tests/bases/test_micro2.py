@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from lorarium.bases.levels import alphas_bar
 from lorarium.bases.micro2 import END, START, framed
 from lorarium.bases.micro2_folder import load_folder, save_folder
 from lorarium.bases.sampling import sample, starting_noise
+from lorarium.bases.transformer import Transformer
 from lorarium.errors import LorariumError
-from tests.bases.micro2 import random_base
+from tests.bases.micro2 import SMALL, random_base
 
 PROMPTS = ["a red cat in ink", "The dog, by sty1"]
 
@@ -32,6 +34,19 @@ def test_times_run_from_noise_to_the_picture() -> None:
     assert alpha[0] < 0.01 and alpha[-1] == 1 and sigma[-1] == 0
     assert torch.allclose(alpha**2 + sigma**2, torch.ones(5))
     assert bool((alpha.diff() > 0).all())
+
+
+def test_details_begin_by_adding_nothing() -> None:
+    torch.manual_seed(1)
+    net = Transformer(SMALL)
+    without = Transformer(replace(SMALL, details=0))
+    left = without.load_state_dict(net.state_dict(), strict=False)
+    assert not left.missing_keys and all("detailer." in key for key in left.unexpected_keys)
+    x, step, text = torch.randn(2, 3, 48, 48), torch.tensor([100, 900]), torch.randn(2, 16, 32)
+    assert torch.equal(net(x, step, text), without(x, step, text))
+    torch.nn.init.normal_(net.detailer.last.weight, std=0.1)
+    added = net(x, step, text) - without(x, step, text)
+    assert added.shape == x.shape and added.std() > 1e-3
 
 
 def test_a_folder_gives_the_same_base_back_and_is_refused_when_changed(tmp_path: Path) -> None:

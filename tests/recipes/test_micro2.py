@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from lorarium.bases.micro2 import base_of
 from lorarium.bases.sampling import sample
-from lorarium.recipes.micro2 import Micro2Recipe, go_on
+from lorarium.recipes.micro2 import Micro2Recipe, go_on, looked_at
 from lorarium.recipes.rendered_ahead import CHUNK, RenderedAhead
 from tests.bases.micro2 import SMALL
 
@@ -50,6 +51,20 @@ def test_other_processes_render_what_it_learns_from(tmp_path: Path) -> None:
     go_on(tmp_path / "run", 9, QUICK, SMALL, max_steps=2, workers=1)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert state["step"] == 2
+
+
+def test_the_look_counts_where_noise_leaves_something_to_see() -> None:
+    assert looked_at(QUICK) is None
+    look = looked_at(replace(QUICK, look=0.5, look_until=700))
+    assert look is not None
+    true = torch.rand(2, 3, 48, 48) * 2 - 1
+    made = torch.zeros_like(true, requires_grad=True)
+    one, other, both = (
+        look(made, true, torch.tensor(steps)) for steps in ([699, 700], [700, 699], [0, 10])
+    )
+    assert torch.allclose(one + other, both) and both > 0
+    one.backward()
+    assert made.grad is not None and made.grad[0].any() and not made.grad[1].any()
 
 
 def test_a_new_run_may_begin_with_the_weights_of_another(tmp_path: Path) -> None:

@@ -163,14 +163,22 @@ class Denoiser(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, text: Tensor, mask: Tensor | None = None) -> Tensor:
         """Noisy pictures (n, 3, s, s) in [-1, 1], times (n,) -> clean pictures."""
-        c = self.config
+        return Denoiser.put_together(self, Denoiser.patches(self, x, t, text, mask))
+
+    def patches(self, x: Tensor, t: Tensor, text: Tensor, mask: Tensor | None = None) -> Tensor:
+        """What the last block says of each patch, (n, patches, width)."""
         h = self.proj_in(x).flatten(2).transpose(1, 2) + self.pos_embed
         time = self.time_embed[1](F.silu(self.time_embed[0](time_features(t))))
         time = self.adaln_single(F.silu(time)).unflatten(1, (6, -1))
         for block in self.transformer_blocks:
             h = block(h, text, mask, time)
-        y = self.proj_out(self.norm_out(h)).transpose(1, 2)
+        return self.norm_out(h)
+
+    def put_together(self, patches: Tensor) -> Tensor:
+        """Pictures of overlapping patches."""
+        c = self.config
         reach = c.patch + 2 * c.overlap
+        y = self.proj_out(patches).transpose(1, 2)
         return self.bias_out + F.fold(y, c.size, reach, stride=c.patch, padding=c.overlap)
 
 

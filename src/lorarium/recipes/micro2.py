@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from lorarium.bases.micro2 import (
 )
 from lorarium.bases.micro2_folder import save_folder
 from lorarium.bases.transformer import Transformer, TransformerConfig
+from lorarium.encoders.look import Look
 from lorarium.encoders.muon import Muon
 from lorarium.recipes.base import PicturePool
 from lorarium.recipes.rendered_ahead import RenderedAhead
@@ -50,10 +52,12 @@ class Micro2Recipe:
     start_pool: int = 6_000  # rendered before the first step
     report: int = 50  # steps between two lines of the log
     seed: int = 2
+    look: float = 0.0  # what the look of clean pictures counts beside their squared error
+    look_until: int = 700  # the noise step above which it does not
 
 
 # weights that are no matrices between two hidden spaces
-AT_THE_EDGE = ("embed", "table", "unet.adaln", "unet.proj_")
+AT_THE_EDGE = ("embed", "table", "unet.adaln", "unet.proj_", "detailer.first", "detailer.last")
 
 
 class Pair(nn.Module):
@@ -74,7 +78,11 @@ def fresh_pair(unet: TransformerConfig, text: TextConfig) -> Pair:
     return pair
 
 
-def loss(pair: Pair, x: Tensor, tokens: Tensor, random: torch.Generator) -> Tensor:
+def loss(
+    pair: Pair, x: Tensor, tokens: Tensor, random: torch.Generator,
+    look: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+) -> Tensor:  # fmt: skip
+    """`look(made, true, step)` is added where it is given."""
     n, device = len(x), x.device
     t = torch.sigmoid(TIME_MEAN + TIME_SPREAD * torch.randn(n, generator=random, device=device))
     step = (t * STEPS).long().clamp(0, STEPS - 1)
@@ -83,7 +91,21 @@ def loss(pair: Pair, x: Tensor, tokens: Tensor, random: torch.Generator) -> Tens
     with _fast_numbers(device):
         prediction = pair(latents, step, tokens).float()
     weight = 1 / (1 - alphas_bar().to(device)[step]).clamp(min=LEAST_NOISE**2)
-    return (weight * (prediction - x).square().mean((1, 2, 3))).mean()
+    error = (weight * (prediction - x).square().mean((1, 2, 3))).mean()
+    return error if look is None else error + look(prediction, x, step)
+
+
+def looked_at(recipe: Micro2Recipe) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+    """What the recipe asks of the look of clean pictures."""
+    if not recipe.look:
+        return None
+    look = Look()
+
+    def counted(made: Tensor, true: Tensor, step: Tensor) -> Tensor:
+        clear = step < recipe.look_until
+        return recipe.look * look(made[clear], true[clear]).sum() / len(made)
+
+    return counted
 
 
 def _fast_numbers(device: torch.device) -> contextlib.AbstractContextManager[object]:
@@ -144,6 +166,7 @@ def go_on(
     rates = (recipe.muon, recipe.adam)
     random = torch.Generator(device).manual_seed(recipe.seed + step)
     log = TrainingLog(folder, recipe.batch, recipe.report)
+    look = looked_at(recipe)
     started = saved = time.time()
 
     def save() -> None:
@@ -168,7 +191,7 @@ def go_on(
             x, words = pool.batch(recipe.batch, recipe.fresh)
             x, words = x.to(device), words.to(device)
             keep = torch.rand(len(words), 1, generator=random, device=device) >= recipe.drop
-            value = loss(pair, x, framed(words * keep), random)
+            value = loss(pair, x, framed(words * keep), random, look)
             value.backward()
             nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
             for o in optims:
