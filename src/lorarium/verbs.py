@@ -53,12 +53,14 @@ def adopt(
     only: Sequence[str] = (),
     minutes: float | None = None,
     share: float | None = None,
+    pictures: PathLike | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     offload: bool = False,
 ) -> AdoptedBase:
     """Learn for a base what ships for the embedded one, for hours; call it again to go on. Every
-    other verb then finds what was made by the base.
+    other verb then finds what was made by the base. `pictures` is a folder of your own: styles/NAME
+    and subjects/NAME.
 
     >>> lo.adopt("models/my-sdxl", minutes=480, device="cuda").folder
     """
@@ -68,7 +70,8 @@ def adopt(
 
     todo = BaseToOpen(base, Holding(device, dtype, offload))
     adoption = begin(todo, Path(out) if out is not None else None)
-    return adopt(adoption, only=tuple(only), minutes=minutes, share=share)
+    own = Path(pictures) if pictures is not None else None
+    return adopt(adoption, only=tuple(only), minutes=minutes, share=share, pictures=own)
 
 
 @dataclass(frozen=True, eq=False)

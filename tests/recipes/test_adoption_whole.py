@@ -22,6 +22,7 @@ from lorarium.recipes.adoption.stages import STAGES
 from lorarium.synthesis.store import load_synth
 from tests.bases.tiny import micro, save_micro
 from tests.recipes.tiny_adoption import shrink
+from tests.training.own import own_folder
 
 # a base of random numbers draws one picture for all: what is measured of it has no spread
 pytestmark = pytest.mark.filterwarnings("default")
@@ -39,14 +40,15 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def adopted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AdoptedBase]:
-    """In two calls, the first of which has no time at all."""
+    """In two calls, the first of which has no time at all; with pictures of one's own."""
+    own = own_folder(tmp_path_factory.mktemp("own"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LORARIUM_BASES", str(tmp_path_factory.mktemp("bases")))
         patch.setattr(learned, "ASSET", trained.asset("describe"))  # other tests do without it
         shrink(patch)
         begun = adoption.begin(BaseToOpen(base))
         with pytest.raises(TimeIsOver, match="0 of 10 stages are done"):
-            adoption.adopt(begun, share=0.02, minutes=0)
+            adoption.adopt(begun, share=0.02, minutes=0, pictures=own)
         yield adoption.adopt(begun)
 
 
@@ -58,6 +60,7 @@ def test_everything_that_ships_is_made_for_another_base(adopted: AdoptedBase) ->
         beside = adopted.folder / f"{name}.json"
         card = json.loads(beside.read_text()) if beside.exists() else {}
         assert card.get("base_hash", adopted.base_hash) == adopted.base_hash
+    assert len(list((adopted.folder / "runs" / "zoo").glob("own-*.safetensors"))) == 6
     text = (adopted.folder / "adopted.html").read_text()
     assert "merges by roles: not worth using" in text  # such a base draws nothing
     assert "roles, carried over" in text and text.count("data:image/png") == 2
@@ -97,6 +100,8 @@ def test_an_adoption_that_is_done_is_gone_on_with_at_once(base: Path, adopted: A
     begun = adoption.begin(BaseToOpen(base))
     assert adoption.adopt(begun, minutes=0).files() == adopted.files()
     assert (adopted.folder / "roles.safetensors").read_bytes() == before
+    with pytest.raises(LorariumError, match="began with other pictures"):
+        adoption.adopt(begun, pictures=base.parent)
     with pytest.raises(LorariumError, match="no stage of this adoption"):
         adoption.adopt(begun, stage="dream")
 

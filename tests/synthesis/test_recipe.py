@@ -22,12 +22,15 @@ from lorarium.recipes.synth_data import (
     assemble_batch,
     embed_source,
     look,
+    own_source,
 )
 from lorarium.recipes.synth_loss import Words, batch_losses
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import load_synth
+from lorarium.training.own_pictures import own_pictures
 from tests.bases.tiny import WHOLE, micro, same_weights
 from tests.synthesis.tiny import pictures
+from tests.training.own import own_folder
 
 pytestmark = pytest.mark.interop
 torch.set_num_threads(1)
@@ -153,6 +156,21 @@ def test_references_and_targets_are_apart() -> None:
     net = Generator(SynthConfig.of(micro(), **SMALL))
     data = Endless(24, net.eyes, [1], subjects=0.5)
     _check(net, data.batch(4, 8))
+
+
+def test_pictures_of_ones_own_are_met_among_the_others(tmp_path: Path) -> None:
+    net = Generator(SynthConfig.of(micro(), **SMALL))
+    own = [own_source(one, 24) for one in own_pictures(own_folder(tmp_path))]
+    prompts: list[str] = []
+    for step in (0, 40):
+        data = Endless(24, net.eyes, [1], subjects=0.5, own=own, step=step)
+        for _ in range(8):
+            batch = data.batch(4, 8)
+            _check(net, batch)
+            prompts += batch.prompts
+    assert 0 < sum("green" in prompt for prompt in prompts) < len(prompts) / 3
+    again = Endless(24, net.eyes, [1], subjects=0.5, own=own, step=40)
+    assert again.batch(4, 8).prompts == tuple(prompts[8 * 32 : 9 * 32])
 
 
 @pytest.mark.slow

@@ -40,6 +40,10 @@ STAGES = (
     "--share", type=click.FloatRange(0.01, 1.0),
     help="How much to make: 1 as for the base that ships. [default: what the minutes allow]",
 )  # fmt: skip
+@click.option(
+    "--pictures", metavar="DIR",
+    help="Learn from pictures of your own too: DIR/styles/NAME, DIR/subjects/NAME.",
+)  # fmt: skip
 @click.option("-o", "--out", metavar="DIR", help="The base's folder. [default: among the adopted]")
 @click.option("--name", help="What to call it. [default: from the base's name]")
 @base_options
@@ -53,6 +57,7 @@ def command(
     stage: str | None,
     minutes: float | None,
     share: float | None,
+    pictures: str | None,
     out: str | None,
     name: str | None,
     holding: Holding,
@@ -76,8 +81,9 @@ def command(
     from lorarium.recipes.adoption.adopt import adopt, begin, plan_of
 
     adoption = begin(BaseToOpen(base, holding), Path(out) if out else None, name)
+    own = Path(pictures) if pictures is not None else None
     if only_plan:
-        plan, _ = plan_of(adoption, topics, minutes, share)
+        plan, _ = plan_of(adoption, topics, minutes, share, own)
         if as_json:
             print_json(
                 {"base_hash": adoption.base.hash, "folder": str(adoption.folder), **plan.as_json()}
@@ -87,7 +93,7 @@ def command(
         return
     silent = quiet or as_json
     adopted = adopt(
-        adoption, only=topics, stage=stage, minutes=minutes, share=share,
+        adoption, only=topics, stage=stage, minutes=minutes, share=share, pictures=own,
         say=(lambda words: None) if silent else click.echo,
     )  # fmt: skip
     if as_json:

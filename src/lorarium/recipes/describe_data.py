@@ -20,9 +20,10 @@ from lorarium.evaluation.describe.looks import aligned_inputs
 from lorarium.evaluation.describe.words import attribute_words, hues_of, texts_of
 from lorarium.evaluation.describe.zoo import Zoo
 from lorarium.formats import read
+from lorarium.pictures import picture_files, read_pictures
 from lorarium.recipes.kept import kept_rows
 from lorarium.recipes.timebox import ENDLESS, TimeBox
-from lorarium.training.manifest import POOL, Entry, pool_cell
+from lorarium.training.manifest import OWN, POOL, Entry, pool_cell
 from lorarium.training.mint import path_of
 from lorarium.world.scene import render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, TRAIN_NUMBERS
@@ -54,7 +55,8 @@ def read_examples(
 ) -> Examples:
     """Sketches of a split's adapters, and of each at half its rank; what was read is kept in a
     folder."""
-    chosen = [e for e in zoo.entries if e.split == split and e.kind in ("style", "subject")]
+    splits = (split, OWN) if split == "train" else (split,)
+    chosen = [e for e in zoo.entries if e.split in splits and e.kind in ("style", "subject")]
     names = list(dict.fromkeys((e.kind, *e.of) for e in chosen))
     if len(names) < MIN_ARTISTS or len(chosen) < 2 * len(names):
         what = f"{len(chosen)} adapters of {len(names)} artists in the split {split}"
@@ -111,14 +113,21 @@ def picture_table(
     """What judge A sees in pictures of each artist or individual, (artists, count, f)."""
 
     def seen(number: int) -> Array:
-        cells = [pool_cell(entries[number], i) for i in range(count)]
-        subjects, styles, views, _ = zip(*cells, strict=True)
-        pictures = render(subjects, styles, views, SIZE)
-        return aligned_inputs(list(pictures[:, None]), judge)
+        return aligned_inputs(list(pictures_of(entries[number], count)[:, None]), judge)
 
     return kept_rows(
         kept, len(entries), seen, f"pictures of {{}} of {len(entries)} artists were seen", box
     )
+
+
+def pictures_of(entry: Entry, count: int) -> Array:
+    """So many pictures of an artist or individual."""
+    if entry.split == OWN:
+        pictures = read_pictures(picture_files([entry.of[0]]), SIZE)
+        return pictures[np.arange(count) % len(pictures)]
+    cells = [pool_cell(entry, i) for i in range(count)]
+    subjects, styles, views, _ = zip(*cells, strict=True)
+    return render(subjects, styles, views, SIZE)
 
 
 class TextExamples(NamedTuple):

@@ -101,11 +101,11 @@ def looked_at(recipe: Micro2Recipe) -> Callable[[Tensor, Tensor, Tensor], Tensor
         return None
     look = Look()
 
-    def counted(made: Tensor, true: Tensor, step: Tensor) -> Tensor:
+    def seen(made: Tensor, true: Tensor, step: Tensor) -> Tensor:
         clear = step < recipe.look_until
         return recipe.look * look(made[clear], true[clear]).sum() / len(made)
 
-    return counted
+    return seen
 
 
 def _fast_numbers(device: torch.device) -> contextlib.AbstractContextManager[object]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,7 +30,7 @@ from lorarium.files import open_regular
 from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_basis import start_basis
-from lorarium.recipes.synth_data import Endless
+from lorarium.recipes.synth_data import Drawn, Endless, own_source
 from lorarium.recipes.synth_exam import Exam
 from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
 from lorarium.recipes.synth_rollout import rollout_losses
@@ -40,6 +40,7 @@ from lorarium.recipes.workplace import Workplace
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import ASSET, Card, load_synth, save_synth
 from lorarium.synthesis.wishes import LAST
+from lorarium.training.own_pictures import OwnPictures
 from lorarium.world.mark import world_mark
 
 RUN = "synth"
@@ -79,9 +80,9 @@ def initial_generator(base: Base, config: SynthConfig, seed: int) -> Generator:
 def train(
     base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
     sources: int = SOURCES["cpu"], workers: int = 0, share: float = SHARE, drawn: float = DRAWN,
-    by_time: bool = True, **numbers: int,
+    by_time: bool = True, own: Sequence[Drawn] = (), **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
-    """Go on with the run in a folder."""
+    """Go on with the run in a folder; `own` are pictures beside those of the world."""
     words = Words(base)
     net = initial_generator(base, SynthConfig.of(base, **numbers), plan.seed)
     perceptual, rollout = PerceptualLoss(base, share), Rollout(base)
@@ -95,7 +96,7 @@ def train(
     def begin(step: int) -> Loss:
         data = Endless(
             base.size, net.eyes, [plan.seed], subjects=subjects, workers=workers, step=step,
-            room=2048 if workers else 256,
+            room=2048 if workers else 256, own=own,
         )  # fmt: skip
         last.append(data)
         now = step
@@ -154,8 +155,9 @@ def stopping() -> Iterator[None]:
 
 
 def run(
-    place: Workplace, minutes: float, plan: FitConfig | None = None, sources: int | None = None
-) -> None:
+    place: Workplace, minutes: float, plan: FitConfig | None = None, sources: int | None = None,
+    own: Sequence[OwnPictures] = (),
+) -> None:  # fmt: skip
     """Go on with the run; ship what it has when its pictures win on validation."""
     base, folder, device = place.base, place.runs / RUN, place.base.device.type
     plan, sources = plan or PLANS[device], sources or SOURCES[device]
@@ -164,7 +166,7 @@ def run(
     with stopping():
         train(
             base, folder, plan, minutes, sources=sources, workers=workers,
-            by_time=not place.to_the_end,
+            by_time=not place.to_the_end, own=[own_source(one, base.size) for one in own],
         )  # fmt: skip
     ship(base, folder / "checkpoint.pt", plan, place.asset(ASSET), sources)
 

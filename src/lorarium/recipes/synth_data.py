@@ -14,13 +14,14 @@ from torch import Tensor
 from lorarium.encoders.encode import as_input
 from lorarium.synthesis.net import KINDS, Eyes
 from lorarium.synthesis.wishes import wishes
+from lorarium.training.own_pictures import OwnPictures
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
 MOST_REFERENCES = 12
 POOL = MOST_REFERENCES + 16  # pictures that are drawn of one artist or individual
 OTHER_GENRES = 0.15  # share of an individual's targets that are not `photo`
-
+OWN_SHARE = 0.15  # of somebody's own pictures, where there are some
 
 START = 32  # artists and individuals to choose among from the first step on
 
@@ -80,6 +81,12 @@ def individual(
     return "subject", pictures, prompts, np.array([g == PHOTO for g in genres])
 
 
+def own_source(own: OwnPictures, size: int) -> Drawn:
+    """All pictures of somebody's own artist or thing."""
+    pictures, prompts = own.read(size)
+    return own.kind, pictures, prompts, np.ones(len(pictures), bool)
+
+
 def embed_source(eyes: Eyes, drawn: Drawn) -> Source:
     return Source(*drawn, look(eyes, drawn[1]))
 
@@ -93,14 +100,16 @@ class Endless:
     """New artists and individuals of the train split as it goes; each is met a few times.
 
     Whom a step meets follows from the seed and the step's number alone, so that a run that goes on
-    meets whom it would have met. With workers, other processes draw the next ones meanwhile.
+    meets whom it would have met. With workers, other processes draw the next ones meanwhile. Where
+    there are pictures of somebody's `own`, they take the place of a share of the others.
     """
 
     def __init__(
         self, size: int, eyes: Eyes, seed: Sequence[int], *, subjects: float, fresh: float = 0.25,
-        room: int = 256, workers: int = 0, step: int = 0,
+        room: int = 256, workers: int = 0, step: int = 0, own: Sequence[Drawn] = (),
     ) -> None:  # fmt: skip
         self.size, self.eyes, self.seed = size, eyes, list(seed)
+        self.own = [embed_source(eyes, drawn) for drawn in own]
         self.fresh, self.room, self.step = fresh, room, step
         self.asked = 0  # how many of the row were met by now
         self.row = wishes(seed, subjects)
@@ -123,6 +132,9 @@ class Endless:
         self._forget(oldest)
         chosen = [self._source(int(i)) for i in (*fresh, *known)]
         self._draw_ahead(4 * self.workers)
+        if self.own:
+            for place in np.flatnonzero(random.random(sources) < OWN_SHARE):
+                chosen[place] = self.own[int(random.integers(len(self.own)))]
         count = int(random.integers(1, MOST_REFERENCES + 1))
         return assemble_batch(chosen, count, targets, random)
 
@@ -162,15 +174,20 @@ def _drawn(kind: str, name: str, number: int, seed: int, size: int) -> Drawn:
 def assemble_batch(
     sources: Sequence[Source], references: int, targets: int, random: np.random.Generator
 ) -> Batch:
-    """References and other pictures of each source."""
+    """References and other pictures of each source; where it has few, they come again."""
     inputs, wanted, prompts = [], [], []
     for source in sources:
-        may = random.permutation(np.flatnonzero(source.may))[:references]
-        known = random.choice(may, references) if len(may) < references else may
-        rest = random.permutation(np.setdiff1d(np.arange(len(source.pictures)), known))[:targets]
+        most = min(references, len(source.pictures) // 2)
+        known = _filled(random.permutation(np.flatnonzero(source.may))[:most], references, random)
+        others = random.permutation(np.setdiff1d(np.arange(len(source.pictures)), known))
+        rest = _filled(others[:targets], targets, random)
         inputs.append(source.seen[known])
         wanted.append(source.pictures[rest])
         prompts += [source.prompts[i] for i in rest]
     kind = torch.tensor([KINDS.index(s.kind) for s in sources])
     asked = torch.from_numpy(np.stack(wanted))
     return Batch(torch.stack(inputs), kind, asked, tuple(prompts))
+
+
+def _filled(numbers: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    return random.choice(numbers, count) if len(numbers) < count else numbers

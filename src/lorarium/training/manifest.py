@@ -30,12 +30,14 @@ MOST = 100_000  # adapters of a group
 FILE = ("name", "seed", "recipes", "random", "styles", "subjects", "adapters")
 GROUP = ("split", "of", "each", "most", "use", "copies", "others", "random", "word")
 ADAPTER = ("name", "pictures", "prompt", "recipe", "seed")
+OWN = "own"  # the split of folders of pictures, beside the world's
 UNSEEN = 1_000_000  # pictures from this number on are for no adapter
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One adapter to be. `of` is (genre or class, number), or a folder of pictures."""
+    """One adapter to be. `of` is (genre or class, number), or of the split `own` a folder of
+    pictures, whose kind may not be known."""
 
     id: str
     kind: str  # style, subject or folder
@@ -288,7 +290,7 @@ def _folder_entry(
         id,
         "folder",
         (folder, number),
-        "own",
+        OWN,
         name,
         recipes[name],
         entry_seed,

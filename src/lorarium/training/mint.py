@@ -24,12 +24,13 @@ from lorarium.errors import LorariumError
 from lorarium.files import open_regular, read_text
 from lorarium.formats import write
 from lorarium.formats.target import write_atomically
-from lorarium.pictures import caption, picture_files, read_pictures
+from lorarium.pictures import picture_files, read_pictures
 from lorarium.trained import SAVED_EVERY
 from lorarium.training.fit import Fit
-from lorarium.training.manifest import Entry, Manifest, pool_cell
+from lorarium.training.manifest import OWN, Entry, Manifest, pool_cell
+from lorarium.training.own_pictures import captioned
 from lorarium.training.recipe import Job
-from lorarium.training.run import fill_prompt, save_state
+from lorarium.training.run import save_state
 from lorarium.world.scene import render
 
 MANIFEST, CHECKPOINT = "manifest.json", ".checkpoint"
@@ -207,10 +208,11 @@ def job_of(entry: Entry, base: Base) -> Job:
     }
     if entry.numbers.prior > 0:
         raise LorariumError("prior pictures are for `train`, not for `mint`", where=entry.id)
-    if entry.kind == "folder":
-        files = picture_files([entry.of[0]])
-        pictures = read_pictures(files, base.size)
-        prompts = tuple(fill_prompt(entry.prompt, caption(file)) for file in files)
+    if entry.split == OWN:
+        folder = Path(entry.of[0])
+        files = picture_files([folder])
+        pictures, prompts = read_pictures(files, base.size), captioned(files, entry.prompt)
+        metadata["lorarium.of"] = folder.name
     else:
         cells = [pool_cell(entry, i) for i in entry.pictures]
         subjects, styles, views, words = zip(*cells, strict=True)

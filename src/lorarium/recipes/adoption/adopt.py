@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lorarium import __version__
 from lorarium.adopted import AdoptedBase, folder_of, write_base
 from lorarium.bases.base import Base, at_hand, modules
@@ -27,6 +29,7 @@ from lorarium.recipes.adoption.timing import Timing, measure
 from lorarium.recipes.timebox import TimeBox
 from lorarium.recipes.workplace import Workplace
 from lorarium.trained import write_json
+from lorarium.training.own_pictures import own_pictures
 from lorarium.world.mark import world_mark
 
 PROGRESS, LOG = "progress.json", "log.jsonl"
@@ -92,27 +95,42 @@ def require_adoptable(base: Base, where: str) -> None:
 
 def plan_of(
     adoption: Adoption, only: tuple[str, ...] = (), minutes: float | None = None,
-    share: float | None = None,
+    share: float | None = None, pictures: Path | None = None,
 ) -> tuple[Plan, Timing]:  # fmt: skip
     """What it will take, by a step of everything."""
-    start = Effort(1.0, Tuning.usual(adoption.base.family))
+    own = own_pictures(pictures) if pictures is not None else ()
+    for one in own:
+        with torch.no_grad():  # a base may refuse words, which is to be known before any work
+            adoption.base.encode([*dict.fromkeys(one.prompts())])
+    start = Effort(1.0, Tuning.usual(adoption.base.family), own=own)
     timing = measure(adoption.base, start)
     return make_plan(adoption.base, timing, chosen(only), start, minutes, share), timing
 
 
 def adopt(
     adoption: Adoption, *, only: tuple[str, ...] = (), stage: str | None = None,
-    minutes: float | None = None, share: float | None = None, say: Say = print,
+    minutes: float | None = None, share: float | None = None, pictures: Path | None = None,
+    say: Say = print,
 ) -> AdoptedBase:  # fmt: skip
-    """Go on until all is made; `TimeIsOver` when the minutes are over before."""
+    """Go on until all is made; `TimeIsOver` when the minutes are over before. `pictures` is a
+    folder of somebody's own, which the first call settles."""
     box = TimeBox() if minutes is None else TimeBox(minutes)
-    progress = adoption.progress() or _first_progress(adoption, only, minutes, share, say)
+    folder = None if pictures is None else pictures.resolve()
+    progress = adoption.progress() or _first_progress(adoption, only, minutes, share, folder, say)
+    own = progress.get("pictures")
+    if folder is not None and str(folder) != own:
+        raise LorariumError(
+            "this adoption began with other pictures", where=str(adoption.folder),
+            hint=f"they are {own}" if own else "name another --out",
+        )  # fmt: skip
     stages = [s for s in STAGES if s.name in progress["stages"]]
     if stage is not None:
         stages = [s for s in stages if s.name == stage]
         if not stages:
             raise LorariumError(f"{stage} is no stage of this adoption", where=str(adoption.folder))
-    effort = Effort(progress["share"], Tuning(**progress["tuning"]))
+    effort = Effort(
+        progress["share"], Tuning(**progress["tuning"]), own=own_pictures(Path(own)) if own else ()
+    )
     for one in stages:
         if one.name not in progress["done"]:
             _run(adoption, one, effort, progress, box, say)
@@ -120,15 +138,16 @@ def adopt(
 
 
 def _first_progress(
-    adoption: Adoption, only: tuple[str, ...], minutes: float | None, share: float | None, say: Say
-) -> dict[str, Any]:
+    adoption: Adoption, only: tuple[str, ...], minutes: float | None, share: float | None,
+    pictures: Path | None, say: Say,
+) -> dict[str, Any]:  # fmt: skip
     say("measuring what it will take")
-    plan, timing = plan_of(adoption, only, minutes, share)
+    plan, timing = plan_of(adoption, only, minutes, share, pictures)
     progress = {
         "share": plan.effort.share, "tuning": vars(plan.effort.tuning),
         "stages": list(plan.seconds), "done": {}, "spent": {},
         "planned": {name: round(seconds, 1) for name, seconds in plan.seconds.items()},
-        "timing": timing.as_json(),
+        "timing": timing.as_json(), "pictures": None if pictures is None else str(pictures),
     }  # fmt: skip
     adoption.note(progress, planned=plan.as_json())
     say(f"{plan.adapters} adapters, {plan.hours:.1f} hours, in {adoption.folder}")

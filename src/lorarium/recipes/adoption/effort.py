@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from lorarium.files import read_text
 from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.recipes import merge, zoo
 from lorarium.recipes.describe_data import MIN_ARTISTS
-from lorarium.training.manifest import Manifest, manifest_of
+from lorarium.training.manifest import OWN, Entry, Manifest, manifest_of
+from lorarium.training.own_pictures import PROMPTS, OwnPictures
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
 PAIRS, ROLE_PICTURES, SYNTH_PICTURES = 48_000, 60_000, 525_000  # of a whole effort
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.02)
 LEARNED_FROM = MIN_ARTISTS // 2 + 4  # artists, and individuals, at least
+OWN_RECIPES = {"style": ("R0", "R0", "R1"), "subject": ("S0", "S0", "S1")}
 FEW, LEAST = 0.5, 0.1  # below the one there are fewer adapters of a person, below the other fewest
 
 
@@ -44,9 +46,11 @@ class Effort:
     share: float
     tuning: Tuning
     left_out: frozenset[str] = frozenset()  # classes and genres that the base cannot draw
+    own: tuple[OwnPictures, ...] = ()  # of artists and things that the world does not have
 
     def zoo(self) -> Manifest:
-        return self._scaled(zoo.RECIPE)
+        drawn = self._scaled(zoo.RECIPE)
+        return replace(drawn, entries=(*drawn.entries, *own_entries(self.own, drawn)))
 
     def merge_zoo(self) -> Manifest:
         return self._scaled(merge.RECIPE)
@@ -101,3 +105,15 @@ class Effort:
             if train and words:  # maps of fewer people than that are not learned
                 group["each"] = max(group["each"], ceil(LEARNED_FROM / len(words)))
         return group
+
+
+def own_entries(own: Sequence[OwnPictures], zoo: Manifest) -> list[Entry]:
+    """The adapters of somebody's own pictures, as many of each as of an artist that is drawn."""
+    return [
+        Entry(
+            f"own-{i}-{name}-{copy}", one.kind, (str(one.folder), 0), OWN, name, zoo.recipes[name],
+            1 + 10 * i + copy, 1 + 10 * i + copy, (), PROMPTS[one.kind],
+        )
+        for i, one in enumerate(own)
+        for copy, name in enumerate(OWN_RECIPES[one.kind])
+    ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lorarium.bases.base import Base, modules
@@ -45,7 +45,7 @@ def make_plan(
     `share` is taken as it is."""
     shares = SHARES if share is None else (share,)
     for amount in shares:
-        some = Effort(amount, effort.tuning, effort.left_out)
+        some = replace(effort, share=amount)
         seconds = {stage.name: stage.seconds(base, some, timing) for stage in stages}
         fits = minutes is None or sum(seconds.values()) <= 60 * minutes
         if fits or amount == shares[-1]:

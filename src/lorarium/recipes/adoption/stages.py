@@ -131,7 +131,7 @@ def _synth(place: Workplace, effort: Effort, box: TimeBox) -> None:
         synth.PLANS[place.base.device.type], total=effort.amount(SYNTH_PICTURES, pictures),
         batch=pictures,
     )  # fmt: skip
-    synth.run(place, box.left, plan, sources)
+    synth.run(place, box.left, plan, sources, effort.own)
 
 
 def _examine(place: Workplace, effort: Effort, box: TimeBox) -> None:
