@@ -69,6 +69,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "papers": (papers.papers, ("describe", "merge", "votes/tally", "synth_audit")),
     "programs": (code.programs, ()),
     "pilots": (training.bases, ("pilots",)),
+    "bases": (training.bases, ("bases",)),
     "real-pictures": (training.real_pictures, ("real_pictures",)),
     "recompress": (formats.recompress, ("recompress",)),
     "recompress-file": (formats.recompress_file, ("recompress",)),

@@ -60,7 +60,7 @@ class WordTransformer(ModelMixin, ConfigMixin, PeftAdapterMixin):
     def __init__(
         self, size: int = 48, patch: int = 6, overlap: int = 2, width: int = 192,
         layers: int = 8, heads: int = 6, text_width: int = 128, sample_size: int = 48,
-        in_channels: int = 3, time_cond_proj_dim: int | None = None, details: int = 0,
+        in_channels: int = 3, time_cond_proj_dim: int | None = None, details: int = 48,
     ) -> None:  # fmt: skip
         super().__init__()
         shape = TransformerConfig(

@@ -25,7 +25,7 @@ CELL, DEEP = 2, 2  # pixels a side that details are made of, and steps in which 
 class TransformerConfig(Shape):
     width: int = 192
     layers: int = 8
-    details: int = 0  # channels of what looks at single pixels; 0 is without
+    details: int = 48  # channels of what looks at single pixels; 0 is without
 
     def for_diffusers(self) -> dict[str, Any]:
         """With what a pipeline asks of its UNet."""

@@ -4,8 +4,9 @@
     python -m lorarium.recipes micro2 --minutes 9 --device cuda
 
 The network says the clean latent (`sample` in diffusers' words); the squared error is weighted as
-one of velocities. Rates stay constant and the running average of the weights is what is used, so a
-run has no planned end; `cool` lets the rates fall over the minutes of one last call.
+one of velocities, and how unlike the true picture it looks counts beside it. Rates stay constant
+and the running average of the weights is what is used, so a run has no planned end; `cool` lets the
+rates fall over the minutes of one last call.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Micro2Recipe:
     start_pool: int = 6_000  # rendered before the first step
     report: int = 50  # steps between two lines of the log
     seed: int = 2
-    look: float = 0.0  # what the look of clean pictures counts beside their squared error
+    look: float = 0.3  # what the look of clean pictures counts beside their squared error
     look_until: int = 700  # the noise step above which it does not
 
 
@@ -95,11 +96,13 @@ def loss(
     return error if look is None else error + look(prediction, x, step)
 
 
-def looked_at(recipe: Micro2Recipe) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
+def looked_at(
+    recipe: Micro2Recipe, device: str = "cpu"
+) -> Callable[[Tensor, Tensor, Tensor], Tensor] | None:
     """What the recipe asks of the look of clean pictures."""
     if not recipe.look:
         return None
-    look = Look()
+    look = Look().to(device)
 
     def seen(made: Tensor, true: Tensor, step: Tensor) -> Tensor:
         clear = step < recipe.look_until
@@ -166,7 +169,7 @@ def go_on(
     rates = (recipe.muon, recipe.adam)
     random = torch.Generator(device).manual_seed(recipe.seed + step)
     log = TrainingLog(folder, recipe.batch, recipe.report)
-    look = looked_at(recipe)
+    look = looked_at(recipe, device)
     started = saved = time.time()
 
     def save() -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from .unet import Weight
 
 TEXT, TEXT_LAYERS, PATCH = 128, 2, 10
-MICRO_1, MICRO_2 = (168, 6), (192, 8)  # width and blocks
+MICRO_1, MICRO_2 = (168, 6), (192, 8, 48)  # width, blocks, channels of details
+CELL = 4  # pixels that details are made of at once
 
 
-def weights(width: int, layers: int) -> Iterator[Weight]:
+def weights(width: int, layers: int, details: int = 0) -> Iterator[Weight]:
     yield _same("proj_in", (width, 3, PATCH, PATCH))
     yield _same("time_embed.0", (width, 64))
     yield _same("time_embed.1", (width, width))
@@ -21,6 +22,12 @@ def weights(width: int, layers: int) -> Iterator[Weight]:
         yield from _attention(f"{block}.attn2", width, TEXT)
         yield from _feed_forward(f"{block}.ff", width, 4 * width)
     yield _same("proj_out", (3 * PATCH * PATCH, width))
+    if details:
+        yield _same("detailer.place", (details, width))
+        yield _same("detailer.first", (details, 6 * CELL, 3, 3))
+        for i in range(4):
+            yield _same(f"detailer.deep.{i}", (details, details, 3, 3))
+        yield _same("detailer.last", (3 * CELL, details, 3, 3))
 
 
 def text_weights() -> Iterator[Weight]:
