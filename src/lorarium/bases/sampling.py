@@ -19,6 +19,7 @@ from lorarium.bases.stack import Rule, Stack
 from lorarium.errors import LorariumError
 
 STEPS = 20
+Watch = Callable[[Tensor, Tensor, Tensor], None]
 
 
 @torch.no_grad()
@@ -35,12 +36,14 @@ def sample(
     size: int | None = None,
     batch: int = 16,
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> np.ndarray:
     """Pictures (n, s, s, 3) as uint8, one per prompt.
 
     The noise of a picture depends on its own seed only: `seed` is that of the first, or all of
     them. `branches` instead of `adapters` runs K adapters on K equal shares of the prompts (all
-    in one batch) or one set of branches on all.
+    in one batch) or one set of branches on all. `watch` is told at each step the noisy pictures,
+    their times, and the clean ones that their prompts alone, without guidance, make of them.
 
     >>> sample(base, ["a cat in ink"] * 4, adapters=[(lora, 0.8)]).shape
     (4, 48, 48, 3)
@@ -61,7 +64,7 @@ def sample(
         for start in range(0, len(prompts), batch):
             x = starting_noise(seeds[start : start + batch], shape).to(base.device)
             chunk = list(prompts[start : start + batch])
-            latents = _denoise(base, x, chunk, stack, steps, guidance, progress)
+            latents = _denoise(base, x, chunk, stack, steps, guidance, progress, watch)
             batches.append(base.to_pictures(latents).float().cpu())
     pictures = torch.cat(batches).clamp(-1, 1).permute(0, 2, 3, 1)
     return ((pictures + 1) * 127.5).round().to(torch.uint8).numpy()
@@ -82,6 +85,7 @@ def _denoise(
     steps: int,
     guidance: float,
     progress: Callable[[int], None] | None,
+    watch: Watch | None,
 ) -> Tensor:
     twice = guidance != 1 and not base.distilled
     # a prompt and its empty twin stand side by side, so that shares of the batch stay whole
@@ -101,9 +105,12 @@ def _denoise(
         if twice:
             two = x.repeat_interleave(2, 0)
             clean = base.predict(two, now.repeat_interleave(2), text).unflatten(0, (-1, 2))
-            x0 = clean[:, 1] + guidance * (clean[:, 0] - clean[:, 1])
+            worded = clean[:, 0]
+            x0 = clean[:, 1] + guidance * (worded - clean[:, 1])
         else:
-            x0 = base.predict(x, now, text)
+            x0 = worded = base.predict(x, now, text)
+        if watch is not None:
+            watch(x, now, worded)
         x = step(base, x, x0, now, then)
         if progress is not None:
             progress(i + 1)

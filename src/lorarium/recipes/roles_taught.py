@@ -1,0 +1,236 @@
+"""`roles` learned from teachers of true cells: adapters trained on true pictures of one individual
+in one artist's hand, which only the drawn world has.
+
+    python -m lorarium.recipes.roles_taught runs --minutes 60 -o roles.safetensors
+
+Where a prompt asks for one of the two alone, the teacher is that adapter alone: the other is to
+keep silent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lorarium.adapter import Adapter
+from lorarium.bases.base import Base, open_base
+from lorarium.bases.rounded import rounded
+from lorarium.encoders.training import FitConfig, Loss, Losses, fit
+from lorarium.errors import TimeIsOver
+from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
+from lorarium.mergers.roles import ROLES
+from lorarium.recipes import merge
+from lorarium.recipes.roles import PLAN, RolePairs, initial_net, role_pairs_of, save
+from lorarium.recipes.synth_loss import Words
+from lorarium.recipes.teachers import Places, Walk, missed, walked
+from lorarium.recipes.timebox import ENDLESS, TimeBox
+from lorarium.training.manifest import Entry
+from lorarium.training.mint import train_jobs
+from lorarium.training.recipe import Job, Recipe
+from lorarium.training.roles import RoleNet
+from lorarium.world.scene import PHOTO, Style, Subject, View, render
+from lorarium.world.splits import SEEN_CLASSES, numbers
+
+RUN = "taught"
+CELLS = 120  # teachers
+SHOWN, DRAWN = 12, 4  # pictures that a teacher learns from, and draws
+AT_ONCE = 8
+TEACHER = Recipe(rank=8, alpha=8.0, steps=300, batch=4, lr=1e-2)
+PAIRS, PLACES = 8, 4  # of a step
+ALONE = 0.3  # share of pairs that are asked for one of the two
+
+
+@dataclass(frozen=True, eq=False)
+class Teachers:
+    """Walks of cells and of single adapters, in a folder; made once."""
+
+    base: Base
+    folder: Path
+    sides: tuple[Sequence[tuple[Entry, Adapter]], Sequence[tuple[Entry, Adapter]]]
+    split: str = "train"
+
+    @cached_property
+    def cells(self) -> list[tuple[tuple[str, int], tuple[str, int]]]:
+        """Whom teachers show, each in whose hand."""
+        people, hands = (list(dict.fromkeys(e.of for e, _ in side)) for side in self.sides)
+        order = np.random.default_rng([5, len(people), len(hands)]).permutation(
+            len(people) * len(hands)
+        )
+        return [(people[o // len(hands)], hands[o % len(hands)]) for o in map(int, order[:CELLS])]
+
+    def make(self, box: TimeBox = ENDLESS) -> None:
+        """What is missing of the walks."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for start in range(0, len(self.cells), AT_ONCE):
+            cells = range(start, min(start + AT_ONCE, len(self.cells)))
+            paths = [self._cell(i) for i in cells]
+            if not all(path.exists() for path in paths):
+                self._teach([self._job(i) for i in cells], paths, box, start)
+        for role, side in enumerate(self.sides):
+            for start in range(0, len(side), AT_ONCE):
+                some = side[start : start + AT_ONCE]
+                paths = [self._alone(role, start + i) for i in range(len(some))]
+                if not all(path.exists() for path in paths):
+                    box.check(f"{start} of {len(side)} adapters drew alone")
+                    prompts = [self._asked(e, start + i) for i, (e, _) in enumerate(some)]
+                    self._keep([a for _, a in some], prompts, paths, 77_000 + start)
+
+    def _teach(
+        self, jobs: Sequence[Job], paths: Sequence[Path], box: TimeBox, start: int
+    ) -> None:  # fmt: skip
+        asked = f"{start} of {len(self.cells)} teachers were asked"
+        box.check(asked)
+        kept = self.folder / ".checkpoint"
+        taught = train_jobs(self.base, jobs, kept, box.deadline)
+        if taught is None:
+            raise TimeIsOver(f"the time is over: {asked}", hint="run it again to go on")
+        kept.unlink(missing_ok=True)
+        self._keep(taught, [[job.prompts[0]] * DRAWN for job in jobs], paths, 1000 * start)
+        print(f"{start + len(jobs)}/{len(self.cells)} teachers", flush=True)
+
+    def _keep(
+        self, adapters: Sequence[Adapter], prompts: Sequence[Sequence[str]], paths: Sequence[Path],
+        seed: int,
+    ) -> None:  # fmt: skip
+        with rounded(self.base):
+            walks = walked(self.base, adapters, prompts, seed)
+        for walk, path in zip(walks, paths, strict=True):
+            partial = path.with_suffix(".part.npz")
+            walk.save(partial)
+            partial.rename(path)
+
+    def _cell(self, number: int) -> Path:
+        return self.folder / f"cell-{number}.npz"
+
+    def _alone(self, role: int, number: int) -> Path:
+        return self.folder / f"{ROLES[role]}-{number}.npz"
+
+    def _job(self, number: int) -> Job:
+        person, hand = self.cells[number]
+        a, b = (
+            next(e for e, _ in side if e.of == of)
+            for side, of in zip(self.sides, (person, hand), strict=True)
+        )
+        random = np.random.default_rng([number, 9])
+        views = [View(n) for n in numbers(self.split, SHOWN, random)]
+        pictures = render([Subject(*person)] * SHOWN, [Style(*hand)] * SHOWN, views, self.base.size)
+        prompt = f"a {a.token} {person[0]} in {b.token}"
+        return Job(pictures, (prompt,) * SHOWN, TEACHER, number, number)
+
+    def _asked(self, entry: Entry, number: int) -> list[str]:
+        """What an adapter alone is asked for."""
+        if entry.kind == "subject":
+            return [f"a {entry.token} {entry.of[0]} in {PHOTO}"] * DRAWN
+        random = np.random.default_rng([number, 10])
+        return [f"a {kind} in {entry.token}" for kind in random.choice(SEEN_CLASSES, DRAWN)]
+
+    @cached_property
+    def cell_walks(self) -> list[Walk]:
+        return [Walk.load(self._cell(i)) for i in range(len(self.cells))]
+
+    @cached_property
+    def single_walks(self) -> tuple[list[Walk], list[Walk]]:
+        first, second = (
+            [Walk.load(self._alone(role, i)) for i in range(len(side))]
+            for role, side in enumerate(self.sides)
+        )
+        return first, second
+
+    def batch(self, random: np.random.Generator) -> tuple[list[tuple[int, int]], Places]:
+        """Adapters that meet, and places where a teacher of theirs answered."""
+        pairs, walks = [], []
+        for _ in range(PAIRS):
+            if random.random() < ALONE:
+                pair = tuple(int(random.integers(len(side))) for side in self.sides)
+                role = int(random.integers(2))
+                walks.append(self.single_walks[role][pair[role]])
+            else:
+                number = int(random.integers(len(self.cells)))
+                pair = tuple(
+                    int(random.choice(self._adapters_of(role, of)))
+                    for role, of in enumerate(self.cells[number])
+                )
+                walks.append(self.cell_walks[number])
+            pairs.append((pair[0], pair[1]))
+        return pairs, Places.of(walks, PLACES, random)
+
+    def _adapters_of(self, role: int, of: tuple[str, int]) -> list[int]:
+        return [i for i, (e, _) in enumerate(self.sides[role]) if e.of == of]
+
+
+def teachers_of(zoo: Zoo, base: Base, folder: Path, split: str = "train") -> Teachers:
+    """Of the adapters of a split, those of `photo` left out as `role_pairs_of` does."""
+    corpora = (load(zoo, kind, split) for kind in ROLES)
+    sides = [
+        [(e, a) for e, a in zip(c.entries, c.adapters, strict=True) if e.of[0] != PHOTO]
+        for c in corpora
+    ]
+    return Teachers(base, folder, (sides[0], sides[1]), split)
+
+
+def train(
+    role_pairs: RolePairs, teachers: Teachers, folder: Path, plan: FitConfig, minutes: float
+) -> tuple[RoleNet, dict[str, float]]:
+    """Go on with the run in a folder."""
+    base, words = role_pairs.base, Words(role_pairs.base)
+    torch.manual_seed(plan.seed)
+    net = initial_net(role_pairs)
+
+    def begin(step: int) -> Loss:
+        now = step
+
+        def loss(net: nn.Module) -> Losses:
+            nonlocal now
+            assert isinstance(net, RoleNet)
+            random = np.random.default_rng([plan.seed, now])
+            now += 1
+            return {"loss": taught_loss(role_pairs, teachers, net, words, random).mean()}
+
+        return loss
+
+    with rounded(base):
+        fitted, spent = fit(folder, net, begin, plan, minutes, str(base.device))
+    assert isinstance(fitted, RoleNet)
+    return fitted, spent
+
+
+def taught_loss(
+    role_pairs: RolePairs, teachers: Teachers, net: RoleNet, words: Words,
+    random: np.random.Generator,
+) -> Tensor:  # fmt: skip
+    """Of each place."""
+    pairs, places = teachers.batch(random)
+    index = torch.tensor(pairs)
+    merged = net([read.take(index[:, role]) for role, read in enumerate(role_pairs.read)])
+    return missed(role_pairs.base, merged, places, words(places.prompts))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--base")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    asked = parser.parse_args()
+    base, box = open_base(asked.base), TimeBox(asked.minutes)
+    zoo = read_zoo(asked.runs / merge.FOLDER)
+    teachers = teachers_of(zoo, base, asked.runs / RUN / "walks")
+    teachers.make(box)
+    role_pairs = role_pairs_of(zoo, base, "train")
+    plan = replace(PLAN, batch=PAIRS * PLACES)
+    net, spent = train(role_pairs, teachers, asked.runs / RUN, plan, box.left)
+    card = {"name": "roles", "family": base.family, "base_hash": base.hash, "spent": spent}
+    save(asked.out, net, card)
+    print(json.dumps(spent))
+
+
+if __name__ == "__main__":
+    main()

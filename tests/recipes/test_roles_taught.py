@@ -1,0 +1,121 @@
+"""Teachers of true cells: what they answered they answer again, and students come nearer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from lorarium.bases.base import Base  # noqa: E402
+from lorarium.bases.sampling import sample  # noqa: E402
+from lorarium.bases.stack import each  # noqa: E402
+from lorarium.errors import TimeIsOver  # noqa: E402
+from lorarium.evaluation.describe.zoo import Zoo, read_zoo  # noqa: E402
+from lorarium.recipes import roles_taught, teachers  # noqa: E402
+from lorarium.recipes.roles import PLAN, initial_net, role_pairs_of  # noqa: E402
+from lorarium.recipes.roles_taught import taught_loss, teachers_of, train  # noqa: E402
+from lorarium.recipes.synth_loss import Words  # noqa: E402
+from lorarium.recipes.teachers import Places, Walk, missed, walked  # noqa: E402
+from lorarium.recipes.timebox import TimeBox  # noqa: E402
+from lorarium.training.mint import train_jobs  # noqa: E402
+from lorarium.training.recipe import Recipe  # noqa: E402
+from tests.bases.tiny import micro  # noqa: E402
+from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, Base]:
+    base = micro()
+    return read_zoo(tiny_zoo(tmp_path_factory.mktemp("zoo"), base)), base
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teachers, "STEPS", 3)
+    for name, value in {
+        "CELLS": 3, "SHOWN": 2, "AT_ONCE": 2,
+        "TEACHER": Recipe(rank=2, alpha=2.0, steps=4, batch=2, lr=5e-2),
+    }.items():  # fmt: skip
+        monkeypatch.setattr(roles_taught, name, value)
+
+
+def test_who_drew_says_the_same_again(zoo: tuple[Zoo, Base], tmp_path: Path) -> None:
+    known, base = zoo
+    teaching = teachers_of(known, base, tmp_path)
+    pair = [teaching.sides[0][0][1], teaching.sides[1][0][1]]
+    prompts = [["a sub1 cat in photo", "a dog in oil"], ["a cat in sty1", "a house in sty1"]]
+    walks = walked(base, pair, prompts, seed=4)
+    assert [w.prompts for w in walks] == [tuple(p) for p in prompts]
+    assert walks[0].x.shape == (2, 3, *base.noise_shape(base.size))
+    places = Places.of(walks, 3, np.random.default_rng(0))
+    assert sorted(places.t[:3].tolist()) == sorted(walks[0].t[0].tolist())  # all levels alike
+    text = Words(base)(places.prompts)
+    again = missed(base, each(base, pair), places, text)
+    other = missed(base, each(base, pair[::-1]), places, text)
+    assert again.shape == (6,) and again.max() < 1e-9 < other.min()
+    walks[0].save(tmp_path / "w.npz")
+    kept = Walk.load(tmp_path / "w.npz")
+    assert kept.prompts == walks[0].prompts and torch.allclose(
+        kept.answers, walks[0].answers, atol=2e-3
+    )
+
+
+def test_watching_changes_nothing(zoo: tuple[Zoo, Base]) -> None:
+    _, base = zoo
+    seen: list[float] = []
+    watched = sample(base, ["a cat in ink"], steps=3, watch=lambda x, t, s: seen.append(float(t)))
+    assert np.array_equal(watched, sample(base, ["a cat in ink"], steps=3)) and len(seen) == 3
+
+
+def test_teachers_are_asked_once_and_gone_on_with(
+    zoo: tuple[Zoo, Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, base = zoo
+    teaching = teachers_of(known, base, tmp_path / "a")
+    with pytest.raises(TimeIsOver, match="0 of 3 teachers"):
+        teaching.make(TimeBox(0.0))
+    teaching.make()
+    files = {path.name: path.read_bytes() for path in sorted((tmp_path / "a").iterdir())}
+    assert len([name for name in files if name.startswith("cell-")]) == 3
+    assert len(files) == 3 + sum(len(side) for side in teaching.sides)
+    # a cell's teacher was trained on true pictures of that person in that hand
+    job = teaching._job(0)
+    taught = train_jobs(base, [job])
+    assert taught is not None
+    walk = Walk.load(tmp_path / "a" / "cell-0.npz")
+    assert set(walk.prompts) == {job.prompts[0]} and job.pictures.shape[0] == 2
+    (tmp_path / "a" / "cell-2.npz").unlink()
+    monkeypatch.setattr(roles_taught, "walked", _never)
+    with pytest.raises(AssertionError, match="asked again"):
+        teaching.make()
+    monkeypatch.undo()
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("asked again")
+
+
+def test_a_student_comes_nearer_to_its_teachers(zoo: tuple[Zoo, Base], tmp_path: Path) -> None:
+    known, base = zoo
+    teaching = teachers_of(known, base, tmp_path / "walks")
+    teaching.make()
+    pairs = role_pairs_of(known, base, "train")
+    words = Words(base)
+
+    def score(net: roles_taught.RoleNet) -> float:
+        with torch.no_grad():
+            losses = [
+                taught_loss(pairs, teaching, net, words, np.random.default_rng(i)) for i in range(4)
+            ]
+        return float(torch.cat(losses).mean())
+
+    before = score(initial_net(pairs))
+    plan = replace(PLAN, total=32 * 30, batch=32, adam=3e-2, ema=0.5, warmup=2)
+    net, _ = train(pairs, teaching, tmp_path / "run", plan, 5)
+    assert score(net) < 0.9 * before
