@@ -38,6 +38,7 @@ def test_sorts_are_those_of_attention_and_the_rest(family):
     other = {m.path for m in modules if sort_of(m) == "other"}
     # what is not attention, feed-forward or convolution: projections, times, norms, embeddings
     words = ("proj", "time", "emb", "norm", "adaln", "modulation", "in_layer", "out_layer")
+    words += ("detailer.place",)
     assert all(any(word in path for word in words) for path in other)
 
 

@@ -30,7 +30,7 @@ _SORTS = (
     ("feed-forward", r"(^|[._])(ff|mlp|ffn|feed_forward|DenseReluDense|proj_mlp)([._]|$)"),
     ("feed-forward", r"^single_transformer_blocks\.\d+\.proj_out$"),
     ("feed-forward", r"(_mlp|ff_context)\."),
-    ("conv", r"(^conv_(in|out)|\.conv\d?|\.conv_shortcut)$"),
+    ("conv", r"(^conv_(in|out)|^detailer\.(first|deep\.\d+|last)|\.conv\d?|\.conv_shortcut)$"),
 )
 _PATTERNS = tuple((sort, re.compile(pattern)) for sort, pattern in _SORTS)
 _CROSS = re.compile(r"\.attn2\.|add_|_context")
