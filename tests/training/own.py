@@ -21,4 +21,5 @@ def own_folder(folder: Path) -> Path:
             write_png(inside / f"{i}.png", drawn)
             if i < 3:
                 (inside / f"{i}.txt").write_text(f"a {COLOURS[i]} {kind}\n")
+    (folder / "styles" / ".thumbnails").mkdir()
     return folder

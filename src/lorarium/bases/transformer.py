@@ -49,8 +49,8 @@ class Transformer(Denoiser):
         bar = alphas_bar().to(x)[step]
         alpha, sigma = bar.sqrt(), (1 - bar).sqrt()
         whole = alpha + sigma
-        # by its class: diffusers' form of this network borrows the method
         x = x / rows(whole, x)
+        # by its class: diffusers' form of this network borrows the method
         patches = Denoiser.patches(self, x, sigma / whole, text)
         clean = Denoiser.put_together(self, patches)
         return clean + self.detailer(x, clean, patches) if self.config.details else clean

@@ -30,7 +30,7 @@ from lorarium.mergers.roles import ROLES
 from lorarium.recipes import merge
 from lorarium.recipes.roles import PLAN, RolePairs, initial_net, role_pairs_of, save
 from lorarium.recipes.synth_loss import Words
-from lorarium.recipes.teachers import Places, Walk, missed, walked
+from lorarium.recipes.teachers import Places, Walk, keep_walks, missed
 from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import train_jobs
@@ -81,7 +81,8 @@ class Teachers:
                 if not all(path.exists() for path in paths):
                     box.check(f"{start} of {len(side)} adapters drew alone")
                     prompts = [self._asked(e, start + i) for i, (e, _) in enumerate(some)]
-                    self._keep([a for _, a in some], prompts, paths, 77_000 + start)
+                    adapters = [a for _, a in some]
+                    keep_walks(self.base, adapters, prompts, paths, 77_000 + start)
 
     def _teach(
         self, jobs: Sequence[Job], paths: Sequence[Path], box: TimeBox, start: int
@@ -93,19 +94,9 @@ class Teachers:
         if taught is None:
             raise TimeIsOver(f"the time is over: {asked}", hint="run it again to go on")
         kept.unlink(missing_ok=True)
-        self._keep(taught, [[job.prompts[0]] * DRAWN for job in jobs], paths, 1000 * start)
+        asked_for = [[job.prompts[0]] * DRAWN for job in jobs]
+        keep_walks(self.base, taught, asked_for, paths, 1000 * start)
         print(f"{start + len(jobs)}/{len(self.cells)} teachers", flush=True)
-
-    def _keep(
-        self, adapters: Sequence[Adapter], prompts: Sequence[Sequence[str]], paths: Sequence[Path],
-        seed: int,
-    ) -> None:  # fmt: skip
-        with rounded(self.base):
-            walks = walked(self.base, adapters, prompts, seed)
-        for walk, path in zip(walks, paths, strict=True):
-            partial = path.with_suffix(".part.npz")
-            walk.save(partial)
-            partial.rename(path)
 
     def _cell(self, number: int) -> Path:
         return self.folder / f"cell-{number}.npz"
@@ -180,6 +171,9 @@ def train(
     role_pairs: RolePairs, teachers: Teachers, folder: Path, plan: FitConfig, minutes: float
 ) -> tuple[RoleNet, dict[str, float]]:
     """Go on with the run in a folder."""
+    met = [[entry for entry, _ in side] for side in teachers.sides]
+    if met != [list(side) for side in role_pairs.entries]:
+        raise ValueError("the teachers know other adapters")
     base, words = role_pairs.base, Words(role_pairs.base)
     torch.manual_seed(plan.seed)
     net = initial_net(role_pairs)

@@ -10,6 +10,7 @@ places. Beside that stands the base's own loss on endless new artists, since tea
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,9 @@ from lorarium.recipes.synth_data import (
     individual,
 )
 from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
-from lorarium.recipes.teachers import Places, Walk, missed, walked
+from lorarium.recipes.teachers import Places, Walk, keep_walks, missed
 from lorarium.recipes.timebox import ENDLESS, TimeBox
-from lorarium.synthesis.net import KINDS, Eyes, Generator, SynthConfig
+from lorarium.synthesis.net import Eyes, Generator, SynthConfig
 from lorarium.training.manifest import Entry
 from lorarium.world.scene import PHOTO, Style, Subject
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
@@ -70,10 +71,7 @@ class TaughtSources:
                 continue
             box.check(f"{start} of {len(self.teachers)} teachers were asked")
             prompts = [prompts_of(entry, start + i) for i, (entry, _) in enumerate(some)]
-            with rounded(self.base):
-                walks = walked(self.base, [a for _, a in some], prompts, 1000 * start)
-            for walk, path in zip(walks, paths, strict=True):
-                walk.save(path)
+            keep_walks(self.base, [a for _, a in some], prompts, paths, 1000 * start)
 
     def _path(self, entry: Entry) -> Path:
         return self.folder / f"{entry.id}.npz"
@@ -112,9 +110,8 @@ def teachers_of(zoo: Zoo) -> list[tuple[Entry, Adapter]]:
     chosen = []
     for kind, recipe in RECIPES.items():
         corpus = load(zoo, kind, "train")
-        some = [pair for pair in zip(corpus.entries, corpus.adapters, strict=True)]
-        strong = [pair for pair in some if pair[0].recipe == recipe]
-        chosen += strong or some
+        some = list(zip(corpus.entries, corpus.adapters, strict=True))
+        chosen += [pair for pair in some if pair[0].recipe == recipe] or some
     return chosen
 
 
@@ -174,7 +171,7 @@ def main() -> None:
     taught = TaughtSources(base, folder / "walks", teachers_of(read_zoo(asked.runs / merge.FOLDER)))
     taught.make(box)
     _, spent = train(taught, folder, PLANS[base.device.type], box.left)
-    print(spent, KINDS)
+    print(json.dumps(spent))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from torch import Tensor
 from lorarium.adapter import Adapter, Module
 from lorarium.bases.base import Base, Text
 from lorarium.bases.branches import Hook, applied
+from lorarium.bases.rounded import rounded
 from lorarium.bases.sampling import sample
 from lorarium.bases.stack import each
 
@@ -88,6 +89,19 @@ def walked(
         Walk(x[i : i + count], answers[i : i + count], t[i : i + count], tuple(own))
         for i, own in zip(range(0, len(x), count), prompts, strict=True)
     ]
+
+
+def keep_walks(
+    base: Base, adapters: Sequence[Adapter], prompts: Sequence[Sequence[str]],
+    paths: Sequence[Path], seed: int,
+) -> None:  # fmt: skip
+    """Draw with each adapter, and keep the ways as files, each whole or not there."""
+    with rounded(base):
+        walks = walked(base, adapters, prompts, seed)
+    for walk, path in zip(walks, paths, strict=True):
+        partial = path.with_suffix(".part.npz")
+        walk.save(partial)
+        partial.rename(path)
 
 
 def missed(base: Base, beside: Mapping[Module, Hook], places: Places, text: Text) -> Tensor:

@@ -50,7 +50,7 @@ def own_pictures(folder: Path) -> tuple[OwnPictures, ...]:
         for place, kind in PLACES.items()
         if exists(folder / place) and (folder / place).is_dir()
         for inside in sorted((folder / place).iterdir())
-        if inside.is_dir()
+        if inside.is_dir() and not inside.name.startswith(".")
     ]
     if not own:
         raise LorariumError(
