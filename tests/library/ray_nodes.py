@@ -2,8 +2,9 @@
 
 On a busy machine one of Ray's processes takes half a minute to start, and Ray gives up on it, in
 some places whatever it is told: on a node whose answer is late, and on agents that have to say
-which port they chose. So nodes are asked again until they are there, ports are chosen ahead, and
-a cluster that did not come up is made once more.
+which port they chose. So nodes are asked again until they are there, each time for a while only
+since an answer may be lost, ports are chosen ahead, and a cluster that did not come up is made
+once more. Where none comes up it ends with NO_CLUSTER: then nothing of ours was tried.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-ONE_START, ALL_STARTS = 300.0, 1200.0  # seconds
+ONE_START, ALL_STARTS = 240.0, 600.0  # seconds
+NO_CLUSTER = 3  # how the program ends
 PORTS = (
     *("metrics_agent_port", "metrics_export_port"),
     *("dashboard_agent_listen_port", "runtime_env_agent_port"),
@@ -25,7 +27,7 @@ PORTS = (
 LIMITS = {  # of Ray's own waiting, which read them when they start
     "RAY_agent_register_timeout_ms": 900_000,
     "RAY_gcs_rpc_server_connect_timeout_s": 900,
-    "RAY_gcs_server_request_timeout_seconds": 300,
+    "RAY_gcs_server_request_timeout_seconds": 20,
     "RAY_health_check_failure_threshold": 100,
     "RAY_health_check_initial_delay_ms": 300_000,
     "RAY_health_check_timeout_ms": 300_000,
@@ -86,7 +88,11 @@ def main(home: str, folder: str) -> None:
     from lorarium.library import Library
 
     services.get_node = patient(services.get_node)
-    cluster = two_nodes()
+    try:
+        cluster = two_nodes()
+    except Exception as e:
+        print(e, file=sys.stderr)
+        sys.exit(NO_CLUSTER)
     try:
         report = Library(home).index([folder], ray=cluster.address)
         print("files", report.new, "bad", len(report.bad))

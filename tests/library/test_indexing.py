@@ -468,6 +468,8 @@ def test_two_ray_nodes_agree_with_one_process(loras: Path, tmp_path: Path) -> No
         capture_output=True,
         text=True,
     )
+    if done.returncode == ray_nodes.NO_CLUSTER:
+        pytest.skip(f"Ray starts no two nodes here: {done.stderr[-500:]}")
     assert done.returncode == 0 and "files 45 bad 1" in done.stdout, done.stderr[-2000:]
     one = library(tmp_path / "one", loras)
     assert Library(tmp_path / "ray").to_arrow().equals(one.to_arrow())

@@ -6,8 +6,9 @@ with the style vectors of about twelve of the artist's pictures. Thresholds let 
 negatives of the validation split pass and are never touched after. Judge A may choose and tune;
 judge B, of another architecture and half other artists, reports.
 
-A judge of family 2 says yes only when the strokes agree too: an untrained distance of patches, from
-which nothing learns, must not be larger than nearly all true pictures have it.
+A judge of family 2 says yes only when the strokes agree too: untrained distances of patches, from
+which nothing learns, must not be larger than nearly all true pictures have them. One is from the
+references, the other from all pictures of the genre.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ import torch
 from torch import nn
 
 from lorarium import trained
-from lorarium.encoders.encode import encode
+from lorarium.encoders.encode import as_input, encode
 from lorarium.encoders.nets import JudgeNet
 from lorarium.encoders.store import Card, PictureEncoder, load_encoder
 from lorarium.errors import LorariumError, quoted
+from lorarium.evaluation.genre_banks import strangeness
 from lorarium.evaluation.patches import relative_distance
 from lorarium.evaluation.statistics import threshold_at
 from lorarium.evaluation.trials import Scores, Trials, score, style_trials, subject_trials, unit
@@ -42,6 +44,7 @@ FALSE_ACCEPTS = 0.05
 LEAST_STROKES = 3  # references, or their usual distance is unknown
 LEAST_FALSE = 100  # of a genre's pairs, or it has no threshold of its own
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
+USUAL_KEPT = 0.99  # share of true pictures that are like others of their genre
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Judge:
     thresholds: Thresholds
     card: Card = field(default_factory=dict)
     strokes: Thresholds | None = None  # the largest `relative_distance` of patches
+    strangest: float | None = None  # the largest `strangeness` in the genre that the judge sees
     # by the genre that a picture is in: how much higher a stranger's likeness comes there
     offsets: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,18 +98,29 @@ class Judge:
         return near & (scores >= getattr(self.thresholds, aspect))
 
     def strokes_left(self, aspect: Aspect, pictures: Array, references: Array) -> Array:
-        """The share of the strokes' limit that is left, (n,): below 0 they are too far. They count
-        for a style, and for a subject where the picture is in the references' genre, as the judge
-        sees it; elsewhere all of it is left."""
-        everything = np.full(len(pictures), np.inf)
+        """The lesser share of the strokes' limits that is left, (n,): below 0 they are too far.
+
+        The references' strokes count for a style, and for a subject where the picture is in the
+        references' genre, as the judge sees it."""
+        left = self.usual_left(pictures, references)
         if self.strokes is None or len(references) < LEAST_STROKES:
-            return everything
-        left = 1 - relative_distance(pictures, references) / getattr(self.strokes, aspect)
-        if aspect == "style":
             return left
-        genres = self.genre_of(references)
-        usual = max(sorted(set(genres)), key=genres.count)
-        return np.where(np.array(self.genre_of(pictures)) == usual, left, everything)
+        near = 1 - relative_distance(pictures, references) / getattr(self.strokes, aspect)
+        if aspect == "subject":
+            genres = self.genre_of(references)
+            usual = max(sorted(set(genres)), key=genres.count)
+            near = np.where(np.array(self.genre_of(pictures)) == usual, near, np.inf)
+        return np.minimum(left, near)
+
+    def usual_left(self, pictures: Array, references: Array) -> Array:
+        """The share that is left of the limit of strangeness, (n,). References of a genre that the
+        judge does not know are strange themselves, and then may be what is like them."""
+        if self.strangest is None:
+            return np.full(len(pictures), np.inf)
+        return 1 - self._strange(pictures) / max(self.strangest, self._strange(references).max())
+
+    def _strange(self, pictures: Array) -> Array:
+        return strangeness(_small(pictures), self.genre_of(pictures))
 
     def both_pass(self, pictures: Array, subject: Array, style: Array) -> Array:
         """Pictures that show this subject in this style."""
@@ -164,8 +179,15 @@ def as_judge(encoder: PictureEncoder) -> Judge:
     strokes = encoder.card.get("strokes")
     return Judge(
         encoder.net, Thresholds(**thresholds), encoder.card,
-        None if strokes is None else Thresholds(**strokes), encoder.card.get("offsets", {}),
+        None if strokes is None else Thresholds(**strokes), encoder.card.get("strangest"),
+        encoder.card.get("offsets", {}),
     )  # fmt: skip
+
+
+def _small(pictures: Array) -> Array:
+    """As judges see them, uint8 (n, 48, 48, 3)."""
+    x = as_input(pictures).permute(0, 2, 3, 1)
+    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
 def judge_file(name: str) -> Path:
@@ -208,6 +230,13 @@ def calibrate_strokes(*, seed: int = 1, per_genre: int = 12, per_class: int = 2)
 
     subjects = subject_trials("validation", per_class, 6, seed=seed, genres=(PHOTO,))
     return Thresholds(limit(subjects), limit(style_trials("validation", per_genre, 6, seed=seed)))
+
+
+def calibrate_strangest(judge: Judge, *, seed: int = 1, per_class: int = 4) -> float:
+    """The strangeness that nearly all true pictures of the validation split stay below."""
+    trials = subject_trials("validation", per_class, 6, seed=seed)
+    queries = trials.queries.reshape(-1, *trials.queries.shape[-3:])
+    return round(float(np.quantile(strangeness(queries, judge.genre_of(queries)), USUAL_KEPT)), 4)
 
 
 def calibrate(

@@ -16,6 +16,7 @@ SIDE = 7  # pixels of a patch
 DIRECTIONS = 96
 LEVELS = (np.arange(48) + 0.5) / 48
 SEED = 7
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def relative_distance(pictures: Array, references: Array, *, colour: bool = False) -> Array:
@@ -33,13 +34,23 @@ def relative_distance(pictures: Array, references: Array, *, colour: bool = Fals
 def shadows(pictures: Array, colour: bool) -> Array:
     """Quantiles of a picture's patches on every direction, (n, levels, directions)."""
     x = pictures.astype(np.float32) / 255
-    if not colour:
-        x = (x @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+    return _cast(x, keep_means=True) if colour else _cast((x @ GREY)[..., None])
+
+
+def tints(pictures: Array) -> Array:
+    """Those of lightness and of two differences of colours, means taken away, side by side."""
+    x = pictures.astype(np.float32) / 255
+    red, green, blue = np.moveaxis(x, -1, 0)
+    planes = (x @ GREY, red - green, blue - (red + green) / 2)
+    return np.concatenate([_cast(plane[..., None]) for plane in planes], 2)
+
+
+def _cast(x: Array, keep_means: bool = False) -> Array:
     quantiles = []
     for _ in range(2):
         patches = np.lib.stride_tricks.sliding_window_view(x, (SIDE, SIDE), (1, 2))[:, ::2, ::2]
         flat = patches.reshape(len(x), -1, SIDE * SIDE * x.shape[-1])
-        if not colour:
+        if not keep_means:
             flat = flat - flat.mean(-1, keepdims=True)
         cast = flat @ _directions(flat.shape[-1])
         cast.sort(axis=1)

@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -37,6 +38,7 @@ from lorarium.encoders.look import Look
 from lorarium.encoders.muon import Muon
 from lorarium.recipes.base import PicturePool
 from lorarium.recipes.rendered_ahead import RenderedAhead
+from lorarium.recipes.together import Together, processes, train_together
 from lorarium.recipes.training_log import TrainingLog
 
 
@@ -132,11 +134,14 @@ def go_on(
     folder: Path, minutes: float, recipe: Micro2Recipe | None = None,
     unet: TransformerConfig | None = None, cool: bool = False, start: Path | None = None,
     max_steps: int | None = None, device: str = "cpu", workers: int = 0,
+    peers: Together | None = None,
 ) -> None:  # fmt: skip
     """Go on with the run in a folder for so many minutes. A new one may begin with `start`, weights
     of an earlier run's checkpoint. `max_steps` are taken at the most; `workers` are processes that
-    render."""
+    render, `peers` those that train with this one."""
     recipe, unet = recipe or Micro2Recipe(), unet or TransformerConfig()
+    peers = peers or Together()
+    share = peers.share(recipe.batch)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.pt"
     torch.manual_seed(recipe.seed)
@@ -148,7 +153,8 @@ def go_on(
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
         step, seconds, before = state["step"], state["seconds"], state.get("before", 0)
-    pool_seed = recipe.seed + 1000 * step + before
+    own = OWN * peers.number  # nobody sees what another does
+    pool_seed = recipe.seed + 1000 * step + before + own
     pool = (
         RenderedAhead(unet.size, recipe.pool, pool_seed, workers)
         if workers
@@ -167,12 +173,14 @@ def go_on(
         for o, s in zip(optims, state["optimizers"], strict=True):
             o.load_state_dict(s)
     rates = (recipe.muon, recipe.adam)
-    random = torch.Generator(device).manual_seed(recipe.seed + step)
+    random = torch.Generator(device).manual_seed(recipe.seed + step + own)
     log = TrainingLog(folder, recipe.batch, recipe.report)
     look = looked_at(recipe, device)
     started = saved = time.time()
 
     def save() -> None:
+        if not peers.first:
+            return
         torch.save({
             "model": pair.state_dict(), "averaged": averaged,
             "optimizers": [o.state_dict() for o in optims], "step": step, "before": before,
@@ -183,28 +191,30 @@ def go_on(
 
     begun = step
     try:
-        while time.time() - started < minutes * 60 and (
-            max_steps is None or step - begun < max_steps
+        while peers.all_say(
+            time.time() - started < minutes * 60 and (max_steps is None or step - begun < max_steps)
         ):
             gone = (time.time() - started) / (minutes * 60)
             heat = min(1.0, (step + 1) / recipe.warmup, (step - begun + 1) / 20)
             heat *= max(0.02, 1 - gone) if cool else 1.0
             for o, rate in zip(optims, rates, strict=True):
                 o.param_groups[0]["lr"] = rate * heat
-            x, words = pool.batch(recipe.batch, recipe.fresh)
+            x, words = pool.batch(share, recipe.fresh)
             x, words = x.to(device), words.to(device)
             keep = torch.rand(len(words), 1, generator=random, device=device) >= recipe.drop
             value = loss(pair, x, framed(words * keep), random, look)
             value.backward()
+            peers.mean_gradients(pair.parameters())
             nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
             for o in optims:
                 o.step()
                 o.zero_grad()
             step += 1
             with torch.no_grad():
-                share = min(recipe.ema, (1 + step) / (10 + step))
-                torch._foreach_lerp_(list(averaged.values()), list(pair.parameters()), 1 - share)
-            log.add(step, before + step * recipe.batch, value)
+                old = min(recipe.ema, (1 + step) / (10 + step))
+                torch._foreach_lerp_(list(averaged.values()), list(pair.parameters()), 1 - old)
+            if peers.first:
+                log.add(step, before + step * recipe.batch, value)
             if time.time() - saved > 300:
                 save()
                 saved = time.time()
@@ -213,6 +223,11 @@ def go_on(
         pool.close()
 
 
+def _with_peers(folder: Path, minutes: float, start: Path, peers: Together) -> None:
+    go_on(folder, minutes, start=start, peers=peers)
+
+
+OWN = 1_000_003  # how far apart the seeds of peers are
 RUN = Path("runs/micro2")
 CUDA = Micro2Recipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
 
@@ -228,9 +243,11 @@ def run(device: str, minutes: float) -> None:
     if not start.exists():
         first_weights(start)
     fast = device != "cpu"
-    workers = max(1, (os.cpu_count() or 2) - 1) if fast else 0
-    recipe = CUDA if fast else Micro2Recipe()
-    go_on(RUN, minutes, recipe, cool=fast, start=start, device=device, workers=workers)
+    if fast:
+        workers = max(1, (os.cpu_count() or 2) - 1)
+        go_on(RUN, minutes, CUDA, cool=True, start=start, device=device, workers=workers)
+    else:
+        train_together(partial(_with_peers, RUN, minutes, start), processes())
     state = torch.load(RUN / "checkpoint.pt", map_location="cpu", weights_only=True)
     made = {name: state[name] for name in ("pictures", "seconds", "recipe")}
     made["grown_from"] = torch.load(start, map_location="cpu", weights_only=True)["grown_from"]

@@ -34,7 +34,13 @@ from lorarium.encoders.losses import against_prototypes
 from lorarium.encoders.nets import HIDDEN, MIDDLE, JudgeNet, NetConfig
 from lorarium.encoders.store import Card, inherit, save_encoder, with_past
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
-from lorarium.evaluation.judges import calibrate, calibrate_offsets
+from lorarium.evaluation.judges import (
+    Judge,
+    calibrate,
+    calibrate_offsets,
+    calibrate_strangest,
+    calibrate_strokes,
+)
 from lorarium.evaluation.verification import verification
 from lorarium.files import open_regular
 from lorarium.recipes.drawn_bank import DrawnBank
@@ -215,7 +221,7 @@ def averaged(name: str, folder: Path) -> JudgeNet:
 
 
 def card_of(name: str, net: JudgeNet, spent: dict[str, float]) -> Card:
-    """Thresholds from strangers of the validation split alone."""
+    """Thresholds from strangers of the validation split, limits of strokes from true pictures."""
     thresholds = calibrate(net)
     return {
         "name": f"judge_{name}",
@@ -226,6 +232,8 @@ def card_of(name: str, net: JudgeNet, spent: dict[str, float]) -> Card:
         "licence": "CC0-1.0",
         "thresholds": asdict(thresholds),
         "offsets": calibrate_offsets(net, thresholds.subject),
+        "strokes": asdict(calibrate_strokes()),
+        "strangest": calibrate_strangest(Judge(net, thresholds)),
         "scores": {split: verification(net, split) for split in ("validation", "test")},
     }  # fmt: skip
 

@@ -19,7 +19,7 @@ HEADS: dict[Aspect, str] = {"subject": "identity", "style": "style"}
 class WorldJudge:
     """The verdict on a picture is the one of `Judge`: the cosine with the references' mean
     direction against the threshold from validation strangers, and, for a judge of family 2, the
-    limit of its strokes.
+    limits of its strokes.
 
     A cosine with one reference is lower than one with their mean direction, by the length of the
     mean of the unit vectors; so is the threshold for one. The mean over the references then says
@@ -37,6 +37,7 @@ class WorldJudge:
             "thresholds": {"subject": thresholds.subject, "style": thresholds.style},
             "offsets": dict(self.judge.offsets),
             "strokes": None if self.judge.strokes is None else asdict(self.judge.strokes),
+            "strangest": self.judge.strangest,
         }  # fmt: skip
 
     def compare(self, aspect: Aspect, pictures: Array, references: Array) -> Comparison:
