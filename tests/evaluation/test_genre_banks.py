@@ -34,8 +34,8 @@ def test_a_genres_own_are_usual_and_a_lattice_is_not() -> None:
 
 def test_a_judge_may_ask_for_it() -> None:
     judge = replace(load_judge("b"), thresholds=Thresholds(-2.0, -2.0))
-    references = drawn(Style("watercolour", 3), 12, 100)
-    asked = np.concatenate([drawn(Style("watercolour", 3), 6, 200), gridded(references[:6])])
+    references = drawn(Style("photo", 3), 12, 100)
+    asked = np.concatenate([drawn(Style("photo", 3), 6, 200), gridded(references[:6])])
     asked = asked.repeat(2, 1).repeat(2, 2)  # judged at 48 pixels, whatever they come in
     assert judge.style_pass(asked, references).all()
     strict = replace(judge, strangest=1.5)
