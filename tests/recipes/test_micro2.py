@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from lorarium.bases.micro2 import base_of
+from lorarium.bases.micro2_folder import load_folder, save_folder
 from lorarium.bases.sampling import sample
+from lorarium.recipes import micro2
 from lorarium.recipes.micro2 import Micro2Recipe, go_on, looked_at
 from lorarium.recipes.rendered_ahead import CHUNK, RenderedAhead
 from tests.bases.micro2 import SMALL
@@ -74,3 +76,22 @@ def test_a_new_run_may_begin_with_the_weights_of_another(tmp_path: Path) -> None
     assert a["pictures"] > 0 and b["pictures"] == a["pictures"]
     for name, value in a["averaged"].items():
         assert torch.equal(value, b["averaged"][name])
+
+
+def test_a_run_begins_with_what_ships(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on(tmp_path / "a", 9, QUICK, SMALL, max_steps=2)
+    base = base_of(torch.load(tmp_path / "a" / "checkpoint.pt", weights_only=True))
+    made = {"pictures": 32, "recipe": {}, "grown_from": "somebody"}
+    save_folder(base, tmp_path / "shipped", {"trained": made})
+    monkeypatch.setattr(micro2, "ASSET", tmp_path / "shipped")
+    micro2.begin(tmp_path / "start.pt")
+    go_on(tmp_path / "b", 9, QUICK, SMALL, max_steps=0, start=tmp_path / "start.pt")
+    state = torch.load(tmp_path / "b" / "checkpoint.pt", weights_only=True)
+    assert state["pictures"] == 32
+    for name, value in load_folder(tmp_path / "shipped").unet.state_dict().items():
+        assert torch.equal(state["averaged"][f"unet.{name}"], value)
+    again = base_of(state)
+    words = ["a cat in ink"]
+    assert torch.allclose(
+        again.encode(words)["hidden"], load_folder(tmp_path / "shipped").encode(words)["hidden"]
+    )

@@ -22,7 +22,7 @@ from lorarium.bases.device import resolve_device
 from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.errors import LorariumError
 from lorarium.files import exists
-from lorarium.formats.families.embedded import SHIPPED, ships
+from lorarium.formats.families.embedded import HEIR, SHIPPED, ships
 
 Text = Mapping[str, Tensor]  # what the encoders say: tensors by name, one row per prompt
 
@@ -163,7 +163,7 @@ def _is_checkpoint(name: str) -> bool:
 KINDS = [
     BaseKind("single_file", _is_checkpoint),
     BaseKind("micro_base", lambda name: ships(name) or name.endswith(".safetensors")),
-    BaseKind("micro2_folder", lambda name: exists(Path(name) / "lorarium.json")),
+    BaseKind("micro2_folder", lambda name: name == HEIR or exists(Path(name) / "lorarium.json")),
     BaseKind("folder", lambda name: True),
 ]
 
@@ -177,8 +177,8 @@ def open_base(
     checkpointing: bool = False,
     say: Callable[[str], None] | None = None,
 ) -> Base:
-    """A base model: our own when nothing is said, a `.safetensors` file of it, or a folder or
-    hub name of diffusers.
+    """A base model: our own when nothing is said, `micro-2`, a `.safetensors` file of ours, or a
+    folder or hub name of diffusers.
 
     `dtype` (float32, bfloat16, float16) is of its weights; `offload` keeps each network in the
     device's memory only while it is needed; `checkpointing` is for training with less memory.

@@ -23,7 +23,9 @@ def open_named(name: str, holding: Holding) -> Base:
     folder = Path(name)
     if not folder.is_dir() and name.count("/") != 1:
         raise LorariumError(
-            "no such base", where=name, hint="give micro-1, a .safetensors of it, or a folder"
+            "no such base",
+            where=name,
+            hint="give micro-1, micro-2, a .safetensors of micro-1, or a folder",
         )
     if exists(folder):  # a pipe among its files would be waited for
         for file in folder.rglob("*") if folder.is_dir() else [folder]:

@@ -27,6 +27,7 @@ from lorarium.trained import FileKind, write_json
 from lorarium.world.mark import require_this_world, world_mark
 from lorarium.world.words import SILENT, VOCABULARY
 
+ASSET = trained.ASSETS / FAMILY
 T = TypeVar("T")
 PART = FileKind("part of a micro-2 base", card=False)
 UNKNOWN = END + 1
@@ -130,7 +131,7 @@ def write_tokenizer(folder: Path) -> None:
 
 def open_named(name: str, holding: Holding) -> Micro2Base:
     holding.require_float32(FAMILY)
-    return load_folder(Path(name), holding.device)
+    return load_folder(ASSET if name == FAMILY else Path(name), holding.device)
 
 
 def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) -> Micro2Base:
@@ -152,6 +153,11 @@ def load_folder(folder: Path, device: str = "cpu", *, unsigned: bool = False) ->
     if not unsigned and base.hash != index.get("hash"):
         raise LorariumError("its weights do not have the hash that it names", where=str(folder))
     return base
+
+
+def trained_with(folder: Path) -> dict[str, Any]:
+    """What the card of a folder says of its training."""
+    return dict(_read(folder / "lorarium.json")["trained"])
 
 
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:

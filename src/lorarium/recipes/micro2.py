@@ -15,7 +15,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,10 +32,11 @@ from lorarium.bases.micro2 import (
     base_of,
     framed,
 )
-from lorarium.bases.micro2_folder import save_folder
+from lorarium.bases.micro2_folder import ASSET, load_folder, save_folder, trained_with
 from lorarium.bases.transformer import Transformer, TransformerConfig
 from lorarium.encoders.look import Look
 from lorarium.encoders.muon import Muon
+from lorarium.files import exists
 from lorarium.recipes.base import PicturePool
 from lorarium.recipes.rendered_ahead import RenderedAhead
 from lorarium.recipes.together import Together, processes, train_together
@@ -59,6 +60,9 @@ class Micro2Recipe:
     look_until: int = 700  # the noise step above which it does not
 
 
+OWN = 1_000_003  # how far apart the seeds of peers are
+RUN = Path("runs/micro2")
+CUDA = Micro2Recipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
 # weights that are no matrices between two hidden spaces
 AT_THE_EDGE = ("embed", "table", "unet.adaln", "unet.proj_", "detailer.first", "detailer.last")
 
@@ -223,33 +227,44 @@ def go_on(
         pool.close()
 
 
-def _with_peers(folder: Path, minutes: float, start: Path, peers: Together) -> None:
-    go_on(folder, minutes, start=start, peers=peers)
+def _with_peers(folder: Path, minutes: float, start: Path, cool: bool, peers: Together) -> None:
+    go_on(folder, minutes, start=start, cool=cool, peers=peers)
 
 
-OWN = 1_000_003  # how far apart the seeds of peers are
-RUN = Path("runs/micro2")
-CUDA = Micro2Recipe(batch=1024, ema=0.998, warmup=200, pool=200_000, start_pool=20_000)
+def run(device: str, minutes: float, *, cool: bool = False, folder: Path = RUN) -> None:
+    """Go on with the run, which begins with what ships or else with what grows out of micro-1; what
+    its averaged weights are by then is written as a pipeline folder.
+
+    With `cool`, and always on a GPU, whose minutes are counted, the rates fall over this call."""
+    start = folder / "start.pt"
+    if not start.exists():
+        begin(start)
+    if device != "cpu":
+        workers = max(1, (os.cpu_count() or 2) - 1)
+        go_on(folder, minutes, CUDA, cool=True, start=start, device=device, workers=workers)
+    else:
+        train_together(partial(_with_peers, folder, minutes, start, cool), processes())
+    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+    made = {name: state[name] for name in ("pictures", "recipe")}
+    made["grown_from"] = torch.load(start, map_location="cpu", weights_only=True)["grown_from"]
+    save_folder(base_of(state), folder / "pipeline", {"trained": made})
+    print(f"{folder / 'pipeline'}: {state['pictures']:,} pictures", flush=True)
 
 
-def run(device: str, minutes: float) -> None:
-    """Go on with the run, which begins with what grows out of micro-1; what its averaged weights
-    are by then is written as a pipeline folder.
-
-    On a GPU, whose minutes are counted, the rates fall over this call."""
+def begin(start: Path) -> None:
+    """Write the weights that a run begins with."""
     from lorarium.recipes.grow import first_weights
 
-    start = RUN / "start.pt"
-    if not start.exists():
+    if not exists(ASSET):
         first_weights(start)
-    fast = device != "cpu"
-    if fast:
-        workers = max(1, (os.cpu_count() or 2) - 1)
-        go_on(RUN, minutes, CUDA, cool=True, start=start, device=device, workers=workers)
-    else:
-        train_together(partial(_with_peers, RUN, minutes, start), processes())
-    state = torch.load(RUN / "checkpoint.pt", map_location="cpu", weights_only=True)
-    made = {name: state[name] for name in ("pictures", "seconds", "recipe")}
-    made["grown_from"] = torch.load(start, map_location="cpu", weights_only=True)["grown_from"]
-    save_folder(base_of(state), RUN / "pipeline", {"trained": made})
-    print(f"{RUN / 'pipeline'}: {state['pictures']:,} pictures", flush=True)
+        return
+    base, card = load_folder(ASSET), trained_with(ASSET)
+    pair = fresh_pair(
+        base.unet.config, replace(base.text_encoder.text_model.config, vocab_size=TOKENS)
+    )
+    weights = dict(pair.named_parameters())
+    for name, part in (("unet", base.unet), ("text", base.text_encoder.text_model)):
+        for key, value in part.named_parameters():
+            weights[f"{name}.{key}"].data[: len(value)] = value  # the table that ships is shorter
+    start.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({"averaged": weights, **{k: card[k] for k in ("pictures", "grown_from")}}, start)
