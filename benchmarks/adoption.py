@@ -26,7 +26,10 @@ import numpy as np
 from machine import RESULTS, machine, save
 from safetensors.numpy import load_file
 
-FAMILIES = ("sd1", "sd2", "sdxl", "sd3", "flux1")
+PLANNED = (  # families, and pixels where it is not their own size
+    ("sd1", None), ("sd2", None), ("sdxl", None), ("sdxl", 512), ("sd3", None), ("sd3", 512),
+    ("flux1", None),
+)  # fmt: skip
 ROOT = Path(__file__).parents[1]
 RESULT = RESULTS / "adoption.json"
 
@@ -36,16 +39,17 @@ def plans(where: str, minutes: float) -> dict[str, Any]:
     from lorarium.recipes.adoption.stages import STAGES
 
     rows: dict[str, Any] = {}
-    for family in FAMILIES:
-        base = counting.count(family)
+    for family, size in PLANNED:
+        base = counting.count(family, size)
         plan, timing = counting.plan_on(base, counting.machine(where), STAGES, minutes, None)
         needs = counting.memory(base)
-        rows[family] = {
+        name = family if size is None else f"{family} at {size}"
+        rows[name] = {
             "size": base.size, "TFLOP": round(base.operations / 1e12, 2), **plan.as_json(),
             "memory": {way: round(size / 1e9, 1) for way, size in needs.items()},
             "a training step, s": round(timing.mint, 2),
         }  # fmt: skip
-        print(family, json.dumps(rows[family]), flush=True)
+        print(name, json.dumps(rows[name]), flush=True)
     return {"on": where, "minutes": minutes, "families": rows}
 
 

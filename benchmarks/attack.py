@@ -4,7 +4,8 @@
     python benchmarks/attack.py make    # a sealed sheet for voters, and its key
     python benchmarks/attack.py tally   # judges' rates, and the votes' where there are any
 
-Artists and individuals are of the validation split. Controls are true renders and strangers.
+Artists and individuals are of the validation split, others with another `--seed`. Controls are true
+renders and strangers. Tallies of several seeds stand side by side.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import machine, save
+from machine import RESULTS, machine, save
 from pages import fill_pages
 
 from lorarium.bases.base import open_base
@@ -39,41 +40,46 @@ from lorarium.evaluation.vote.targets import strangers_of
 from lorarium.evaluation.vote.verdicts import judge_ballots
 from lorarium.formats import read, write
 
-FOLDER = Path("runs/attack")
 SAMPLING, PICTURES, EACH = 12, 3, 5
 SPLIT, SEED = "validation", 31
+RESULT = RESULTS / "attack.json"
 ATTACK = "optimised against judge {}"
 
 
-def targets(size: int) -> list[Target]:
-    artists = style_targets(SPLIT, 1, PICTURES, size, seed=SEED, max_artists=EACH)
-    people = subject_targets(SPLIT, EACH, PICTURES, size, seed=SEED)
+def folder_of(seed: int) -> Path:
+    return Path(f"runs/attack/{seed}")
+
+
+def targets(size: int, seed: int) -> list[Target]:
+    artists = style_targets(SPLIT, 1, PICTURES, size, seed=seed, max_artists=EACH)
+    people = subject_targets(SPLIT, EACH, PICTURES, size, seed=seed)
     turns = zip([a for a in artists if not a.hard], people, strict=True)
     return [t for pair in turns for t in pair]
 
 
-def draw(trainer: str) -> None:
+def draw(trainer: str, seed: int) -> None:
     base = open_base()
-    net, everyone = load_judge(trainer).net, targets(base.size)
-    store = PictureStore(FOLDER / "drawn", base, SAMPLING)
-    (FOLDER / "loras").mkdir(parents=True, exist_ok=True)
+    net, everyone = load_judge(trainer).net, targets(base.size, seed)
+    folder = folder_of(seed)
+    store = PictureStore(folder / "drawn", base, SAMPLING)
+    (folder / "loras").mkdir(parents=True, exist_ok=True)
     for i, t in enumerate(everyone):
         store.keep(t.name, TRUE, np.asarray, t.true)
         store.keep(t.name, STRANGER, strangers_of, t, range(PICTURES))
-        path = FOLDER / "loras" / f"{t.name}-{trainer}.safetensors"
+        path = folder / "loras" / f"{t.name}-{trainer}.safetensors"
         if not path.exists():
             started = time.process_time()
-            made = attacked(base, net, t, seed=SEED + i, say=lambda w: print(w, flush=True))
+            made = attacked(base, net, t, seed=seed + i, say=lambda w: print(w, flush=True))
             write(made, path)
             print(f"{t.name}: {time.process_time() - started:.0f} s", flush=True)
         store.keep(t.name, ATTACK.format(trainer), lambda t=t, p=path: store.sampled(t, read(p)))
 
 
-def ballots(trainer: str) -> list[Ballot]:
+def ballots(trainer: str, seed: int) -> list[Ballot]:
     base = open_base()
-    store = PictureStore(FOLDER / "drawn", base, SAMPLING)
+    store = PictureStore(folder_of(seed) / "drawn", base, SAMPLING)
     made = []
-    for t in targets(base.size):
+    for t in targets(base.size, seed):
         names = (TRUE, STRANGER, ATTACK.format(trainer))
         rows = [(n, store.get(t.name, n)) for n in names]
         if any(pictures is None for _, pictures in rows):
@@ -83,14 +89,14 @@ def ballots(trainer: str) -> list[Ballot]:
     return made
 
 
-def make(trainer: str) -> None:
-    folder, key = FOLDER / f"sheets-{trainer}", FOLDER / f"key-{trainer}.json"
-    sheets = make_sheets(ballots(trainer), folder, key, prefix=f"attack-{trainer}-")
+def make(trainer: str, seed: int) -> None:
+    folder, key = (folder_of(seed) / name for name in (f"sheets-{trainer}", f"key-{trainer}.json"))
+    sheets = make_sheets(ballots(trainer, seed), folder, key, prefix=f"attack-{trainer}-")
     print(f"{len(sheets)} sheets in {folder}, the key is {key}")
 
 
-def tally(trainer: str, reporters: list[str]) -> None:
-    drawn = ballots(trainer)
+def tally(trainer: str, seed: int, reporters: list[str]) -> None:
+    drawn, folder = ballots(trainer, seed), folder_of(seed)
     verdicts = [judge_ballots(n, load_judge(n), drawn) for n in (trainer, *reporters)]
     rows: dict[str, Any] = {}
     for said in verdicts:
@@ -99,19 +105,21 @@ def tally(trainer: str, reporters: list[str]) -> None:
             for source in of_kind[0] if of_kind else ():
                 rate = np.mean([v for target in of_kind for v in target[source]])
                 rows.setdefault(f"{kind}: {source}", {})[said.judge] = round(float(rate), 4)
-    document: dict[str, Any] = {
-        "machine": machine(), "trainer": trainer, "reporters": reporters, "steps": STEPS,
+    audit: dict[str, Any] = {
+        "trainer": trainer, "reporters": reporters, "steps": STEPS,
         "targets": [b.target for b in drawn], "pictures": PICTURES, "rows": rows,
     }  # fmt: skip
-    key, answers = FOLDER / f"key-{trainer}.json", FOLDER / "answers"
+    key, answers = folder / f"key-{trainer}.json", folder / "answers"
     if key.exists() and answers.is_dir() and any(answers.iterdir()):
-        public = read_sheets(FOLDER / f"sheets-{trainer}")
+        public = read_sheets(folder / f"sheets-{trainer}")
         votes = read_votes([answers], public)
-        document["votes"] = vote_document(votes, read_key(key, public), judges=verdicts)
-        document["answers"] = [v.as_json() for v in votes]
-        document["verdicts"] = [asdict(v) for v in verdicts]
+        audit["votes"] = vote_document(votes, read_key(key, public), judges=verdicts)
+        audit["answers"] = [v.as_json() for v in votes]
+        audit["verdicts"] = [asdict(v) for v in verdicts]
     print(json.dumps(rows, indent=1))
-    print("written to", save("attack", document))
+    document = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    document["audits"] = {**document.get("audits", {}), str(seed): audit}
+    print("written to", save("attack", {"machine": machine(), "audits": document["audits"]}))
     fill_pages()
 
 
@@ -119,13 +127,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["draw", "make", "tally"])
     parser.add_argument("--trainer", default="a", help="the judge that is learned from")
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--reporter", action="append", dest="reporters")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "tally":
-        tally(asked.trainer, asked.reporters or ["b", "reporter"])
+        tally(asked.trainer, asked.seed, asked.reporters or ["b", "reporter"])
     else:
-        {"draw": draw, "make": make}[asked.what](asked.trainer)
+        {"draw": draw, "make": make}[asked.what](asked.trainer, asked.seed)
 
 
 if __name__ == "__main__":

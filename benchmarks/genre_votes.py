@@ -23,6 +23,7 @@ from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.vote import (
     Ballot,
     Candidates,
+    JudgeVerdicts,
     make_sheets,
     read_key,
     read_sheets,
@@ -68,14 +69,18 @@ def tally() -> None:
     }
     for judge in verdicts:
         for source in rates:
-            passed = [v for target in judge.verdicts.values() for v in target.get(source, ())]
-            rates[source][judge.judge] = round(float(np.mean(passed)), 4)
+            rates[source][judge.judge] = round(float(np.mean(_verdicts(judge, source))), 4)
     document: dict[str, Any] = {
         "machine": machine(), "individuals": INDIVIDUALS, "judges": JUDGES, "rates": rates,
+        "cells": {source: len(_verdicts(verdicts[0], source)) for source in rates},
         "votes": said, "answers": [v.as_json() for v in votes],
     }  # fmt: skip
     print("written to", save("genre_votes", document))
     fill_pages()
+
+
+def _verdicts(judge: JudgeVerdicts, source: str) -> list[bool]:
+    return [v for target in judge.verdicts.values() for v in target.get(source, ())]
 
 
 def main() -> None:

@@ -51,6 +51,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "forecast-others": (merges.forecast, ("forecast-others",)),
     "full-size": (training.full_size, ("full_size",)),
     "full-size-needs": (training.full_size_needs, ("full_size",)),
+    "genre-votes": (judges.genre_votes, ("genre_votes",)),
     "headroom": (descriptors.headroom, ("headroom",)),
     "lineage": (library.lineage, ("lineage",)),
     "merge-rank": (merges.merge_rank, ("merge_rank",)),

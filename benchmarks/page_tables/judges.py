@@ -78,16 +78,37 @@ def reporters(document: dict[str, Any]) -> list[str]:
 
 def attack(document: dict[str, Any]) -> list[str]:
     """Rates of pictures that were optimised against a trainer, by every judge and by votes."""
-    judges = [document["trainer"], *document["reporters"]]
-    votes = {
-        f"{kind}: {row['source']}": row["mean"]
-        for kind, figures in document.get("votes", {}).get("kinds", {}).items()
-        for row in figures["rows"]
-    }
-    lines = ["| | votes | " + " | ".join(f"judge {name}" for name in judges) + " |"]
-    lines.append("|---" * (2 + len(judges)) + "|")
-    for row, rates in document["rows"].items():
-        cells = ["" if row not in votes else f"{votes[row]:.2f}"]
-        cells += [f"{rates[name]:.2f}" for name in judges]
-        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    lines: list[str] = []
+    for seed, audit in document["audits"].items():
+        judges = [audit["trainer"], *audit["reporters"]]
+        votes = {
+            f"{kind}: {row['source']}": row["mean"]
+            for kind, figures in audit.get("votes", {}).get("kinds", {}).items()
+            for row in figures["rows"]
+        }
+        head = [f"seed {seed}", "votes", *(f"judge {name}" for name in judges)]
+        lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+        for row, rates in audit["rows"].items():
+            cells = ["" if row not in votes else f"{votes[row]:.2f}"]
+            cells += [f"{rates[name]:.2f}" for name in judges]
+            lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return lines[1:]
+
+
+def genre_votes(document: dict[str, Any]) -> list[str]:
+    """Individuals in each genre: true ones and strangers that voters and judges accept."""
+    who = ["votes", *(f"judge {name}" for name in document["judges"])]
+    lines = ["| | " + " | ".join(who) + " |", "|---" * (1 + len(who)) + "|"]
+    rates, names = document["rates"], ["votes", *document["judges"]]
+    for what in ("true", "strangers"):
+        some = [(s, row) for s, row in rates.items() if s.startswith(what)]
+        counts = [document["cells"][source] for source, _ in some]
+        means = [
+            sum(row[name] * n for (_, row), n in zip(some, counts, strict=True)) / sum(counts)
+            for name in names
+        ]
+        lines.append(f"| {what}, all | " + " | ".join(f"{x:.2f}" for x in means) + " |")
+    for source in sorted(s for s in rates if s.startswith("true")):
+        cells = [f"{rates[source][name]:.2f}" for name in names]
+        lines.append(f"| {source} | " + " | ".join(cells) + " |")
     return lines

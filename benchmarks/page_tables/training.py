@@ -131,16 +131,17 @@ def _full_size_cells(step: dict[str, Any] | None) -> tuple[str, str]:
 
 
 def adoption_plans(figures: dict[str, Any]) -> list[str]:
-    """What adoptions of families at their full size would take."""
+    """What adoptions of families would take, at their full size and smaller."""
     plans = figures["plans"]
     limit = float(plans["on"].split("GB")[0])
     rows = []
     for family, row in plans["families"].items():
         fits = min(row["memory"].values()) <= limit
+        name = f"{family.split(' at ')[0]}, {row['size']} px"
         needs = f"{row['memory']['all']:g} GB, {row['memory']['offload']:g} GB"
         took = (f"{row['share']:g}", str(row["adapters"]), f"{row['hours']:.0f}")
         rows.append((
-            f"{family}, {row['size']} px", *(took if fits else ("does not fit", "-", "-")),
+            name, *(took if fits else ("does not fit", "-", "-")),
             f"{row['a training step, s']:g}", needs,
         ))  # fmt: skip
     head = ("family", "share of a whole effort", "adapters", "hours", "a training step, s",

@@ -54,13 +54,14 @@ def adopt(
     minutes: float | None = None,
     share: float | None = None,
     pictures: PathLike | None = None,
+    size: int | None = None,
     device: str = "cpu",
     dtype: str = "float32",
     offload: bool = False,
 ) -> AdoptedBase:
     """Learn for a base what ships for the embedded one, for hours; call it again to go on. Every
     other verb then finds what was made by the base. `pictures` is a folder of your own: styles/NAME
-    and subjects/NAME.
+    and subjects/NAME. `size`, in pixels, is of all pictures meanwhile, if not the base's own.
 
     >>> lo.adopt("models/my-sdxl", minutes=480, device="cuda").folder
     """
@@ -69,7 +70,7 @@ def adopt(
     from lorarium.recipes.adoption.adopt import adopt, begin
 
     todo = BaseToOpen(base, Holding(device, dtype, offload))
-    adoption = begin(todo, Path(out) if out is not None else None)
+    adoption = begin(todo, Path(out) if out is not None else None, size=size)
     own = Path(pictures) if pictures is not None else None
     return adopt(adoption, only=tuple(only), minutes=minutes, share=share, pictures=own)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from lorarium.adopted import AdoptedBase
+from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.adopt import STAGES as command_stages
 from lorarium.cli.adopt import TOPICS as command_topics
 from lorarium.errors import LorariumError, TimeIsOver
@@ -88,6 +89,35 @@ def test_a_base_without_words_or_blocks_is_refused() -> None:
     plain = SimpleNamespace(networks={**base.networks, "denoiser": base.model.denoiser.time_embed})
     with pytest.raises(LorariumError, match="no attention blocks"):
         adoption.require_adoptable(plain, "plain")  # type: ignore[arg-type]
+
+
+def test_the_first_call_settles_the_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base, todo = micro(), BaseToOpen("any", Holding("cpu"))
+    monkeypatch.setattr(adoption, "at_hand", lambda todo: base)
+    with pytest.raises(LorariumError, match="pictures of 24 pixels, not 96"):
+        adoption.begin(todo, tmp_path, size=96)
+    monkeypatch.setattr(base, "noise_shape", lambda size: (3, size, size))
+    begun = adoption.begin(todo, tmp_path, size=96)
+    assert base.size == 96
+    begun.note({"size": 96})
+    base.size = 48
+    adoption.begin(todo, tmp_path)
+    assert base.size == 96
+    with pytest.raises(LorariumError, match="began at 96 pixels"):
+        adoption.begin(todo, tmp_path, size=48)
+
+
+@pytest.mark.slow
+def test_smaller_pictures_take_less() -> None:
+    pytest.importorskip("diffusers")
+    where, hours = counting.machine("24GB 70TFLOPS"), {}
+    for size in (512, 1024):
+        base = counting.count("sdxl", size)
+        hours[size] = counting.plan_on(base, where, STAGES, None, 0.02)[0].hours
+        assert base.size == size
+    assert 3 < hours[1024] / hours[512] < 5
+    with pytest.raises(LorariumError, match="pictures of 500 pixels"):
+        counting.count("sdxl", 500)
 
 
 @pytest.mark.slow

@@ -44,6 +44,10 @@ STAGES = (
     "--pictures", metavar="DIR",
     help="Learn from pictures of your own too: DIR/styles/NAME, DIR/subjects/NAME.",
 )  # fmt: skip
+@click.option(
+    "--size", type=click.IntRange(8), metavar="PIXELS",
+    help="Learn from pictures of this size, which takes less. [default: the base's own]",
+)  # fmt: skip
 @click.option("-o", "--out", metavar="DIR", help="The base's folder. [default: among the adopted]")
 @click.option("--name", help="What to call it. [default: from the base's name]")
 @base_options
@@ -58,6 +62,7 @@ def command(
     minutes: float | None,
     share: float | None,
     pictures: str | None,
+    size: int | None,
     out: str | None,
     name: str | None,
     holding: Holding,
@@ -77,10 +82,10 @@ def command(
     """
     need_torch("adopt")
     if elsewhere is not None:
-        return _plan_elsewhere(base, elsewhere, topics, minutes, share, as_json)
+        return _plan_elsewhere(base, elsewhere, size, topics, minutes, share, as_json)
     from lorarium.recipes.adoption.adopt import adopt, begin, plan_of
 
-    adoption = begin(BaseToOpen(base, holding), Path(out) if out else None, name)
+    adoption = begin(BaseToOpen(base, holding), Path(out) if out else None, name, size)
     own = Path(pictures) if pictures is not None else None
     if only_plan:
         plan, _ = plan_of(adoption, topics, minutes, share, own)
@@ -103,13 +108,13 @@ def command(
 
 
 def _plan_elsewhere(
-    family: str, where: str, topics: tuple[str, ...], minutes: float | None, share: float | None,
-    as_json: bool,
+    family: str, where: str, size: int | None, topics: tuple[str, ...], minutes: float | None,
+    share: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     from lorarium.recipes.adoption import counting
     from lorarium.recipes.adoption.stages import chosen
 
-    machine, counted_base = counting.machine(where), counting.count(family)
+    machine, counted_base = counting.machine(where), counting.count(family, size)
     plan, _ = counting.plan_on(counted_base, machine, chosen(topics), minutes, share)
     needs = counting.memory(counted_base)
     least = min(needs.values())

@@ -2,6 +2,7 @@
 
     python -m lorarium.recipes.second_judges train reporter FOLDER --shards S --redrawn R --fakes F
     python -m lorarium.recipes.second_judges ship reporter FOLDER -o judge_reporter.safetensors
+    python -m lorarium.recipes.second_judges limits reporter -o judge_reporter.safetensors
 
 They learn from rendered shards (`lorarium.recipes.shards`) who is who and by whose hand; from what
 lies behind each picture, where to look; and from three kinds of pictures what is *not* somebody:
@@ -40,6 +41,7 @@ from lorarium.evaluation.judges import (
     calibrate_offsets,
     calibrate_strangest,
     calibrate_strokes,
+    load_judge,
 )
 from lorarium.evaluation.verification import verification
 from lorarium.files import open_regular
@@ -232,17 +234,22 @@ def card_of(name: str, net: JudgeNet, spent: dict[str, float]) -> Card:
         "licence": "CC0-1.0",
         "thresholds": asdict(thresholds),
         "offsets": calibrate_offsets(net, thresholds.subject),
-        "strokes": asdict(calibrate_strokes()),
-        "strangest": calibrate_strangest(Judge(net, thresholds)),
+        **limits_of_strokes(Judge(net, thresholds)),
         "scores": {split: verification(net, split) for split in ("validation", "test")},
+    }  # fmt: skip
+
+
+def limits_of_strokes(judge: Judge) -> Card:
+    return {
+        "strokes": asdict(calibrate_strokes()), "strangest": calibrate_strangest(judge),
     }  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["train", "ship"])
+    parser.add_argument("what", choices=["train", "ship", "limits"])
     parser.add_argument("name", choices=list(MEMBERS_OF_FAMILY))
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--shards", type=Path)
     parser.add_argument("--redrawn", type=Path)
     parser.add_argument("--fakes", type=Path)
@@ -251,6 +258,9 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.what == "train":
         train(asked.name, asked.folder, asked.shards, asked.redrawn, asked.fakes, asked.minutes)
+    elif asked.what == "limits":  # of strokes, for the judge that ships
+        judge = load_judge(asked.name)
+        save_encoder(asked.out, judge.net, {**judge.card, **limits_of_strokes(judge)})
     else:
         net = averaged(asked.name, asked.folder)
         spent = json.loads((asked.folder / "spent.json").read_text())

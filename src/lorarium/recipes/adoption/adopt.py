@@ -60,16 +60,28 @@ class Adoption:
             log.write(json.dumps({"time": round(time.time()), **line}) + "\n")
 
 
-def begin(todo: BaseToOpen, out: Path | None = None, name: str | None = None) -> Adoption:
-    """Open the base and find its folder; refused where it cannot be adopted."""
+def begin(
+    todo: BaseToOpen, out: Path | None = None, name: str | None = None, size: int | None = None
+) -> Adoption:
+    """Open the base and find its folder; refused where it cannot be adopted. `size` is of its
+    pictures while it learns, if not the base's own; the first call settles it."""
     base = at_hand(todo)
     where = str(todo.where) if todo.where is not None else base.family
     require_adoptable(base, where)
     if exists(Path(where)):
         where = str(Path(where).resolve())
     name = name or plain_name(where)
-    folder = out or folder_of(name, base.hash)
-    return Adoption(base, name, where, folder)
+    adoption = Adoption(base, name, where, out or folder_of(name, base.hash))
+    settled = adoption.progress().get("size")
+    if size is not None and settled not in (None, size):
+        raise LorariumError(
+            f"this adoption began at {settled} pixels", where=str(adoption.folder),
+            hint="name another --out",
+        )  # fmt: skip
+    size = size or settled or base.size
+    base.noise_shape(size)  # which refuses what it cannot draw
+    base.size = size
+    return adoption
 
 
 def plain_name(where: str) -> str:
@@ -144,7 +156,7 @@ def _first_progress(
     say("measuring what it will take")
     plan, timing = plan_of(adoption, only, minutes, share, pictures)
     progress = {
-        "share": plan.effort.share, "tuning": vars(plan.effort.tuning),
+        "share": plan.effort.share, "tuning": vars(plan.effort.tuning), "size": adoption.base.size,
         "stages": list(plan.seconds), "done": {}, "spent": {},
         "planned": {name: round(seconds, 1) for name, seconds in plan.seconds.items()},
         "timing": timing.as_json(), "pictures": None if pictures is None else str(pictures),

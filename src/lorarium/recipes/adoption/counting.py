@@ -26,6 +26,7 @@ from lorarium.recipes.adoption.plan import Plan, make_plan
 from lorarium.recipes.adoption.stages import Stage
 from lorarium.recipes.adoption.timing import Timing, reckoned
 
+SIDE = 64  # pixels that a family's sizes are multiples of
 SIZES = {"sd1": 512, "sd2": 768}  # pixels; the others 1024
 REACHED = 0.35  # of a device's peak, as trainings of such networks usually reach
 DRAWN_AT_512 = 0.06  # seconds of a picture of the world, on one core
@@ -62,8 +63,8 @@ class CountedBase:
     device: torch.device
 
 
-def count(family: str) -> CountedBase:
-    """The base of a family, by its configuration."""
+def count(family: str, size: int | None = None) -> CountedBase:
+    """The base of a family, by its configuration, at a size in pixels or its own."""
     from torch.utils.flop_counter import FlopCounterMode
 
     families = json.loads(CONFIGS.read_text("utf-8"))
@@ -72,7 +73,9 @@ def count(family: str) -> CountedBase:
             f"no configuration of the family {family!r} comes along",
             hint=f"there are {', '.join(families)}",
         )
-    configs, size = families[family], SIZES.get(family, 1024)
+    configs, size = families[family], size or SIZES.get(family, 1024)
+    if size % SIDE:
+        raise LorariumError(f"pictures of {size} pixels", hint=f"a multiple of {SIDE}")
     index = configs["model_index"]
     networks = {}
     for name in networks_of(index):
