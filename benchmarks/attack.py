@@ -4,8 +4,8 @@
     python benchmarks/attack.py make    # a sealed sheet for voters, and its key
     python benchmarks/attack.py tally   # judges' rates, and the votes' where there are any
 
-Artists and individuals are of the validation split, others with another `--seed`. Controls are true
-renders and strangers. Tallies of several seeds stand side by side.
+Artists and individuals are of the validation split, or of `--split test` for what no limit was set
+on. Controls are true renders and strangers. Tallies of several seeds stand side by side.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from lorarium.evaluation.vote.verdicts import judge_ballots
 from lorarium.formats import read, write
 
 SAMPLING, PICTURES, EACH = 12, 3, 5
-SPLIT, SEED = "validation", 31
+SEED = 31
 RESULT = RESULTS / "attack.json"
 ATTACK = "optimised against judge {}"
 
@@ -50,16 +50,16 @@ def folder_of(seed: int) -> Path:
     return Path(f"runs/attack/{seed}")
 
 
-def targets(size: int, seed: int) -> list[Target]:
-    artists = style_targets(SPLIT, 1, PICTURES, size, seed=seed, max_artists=EACH)
-    people = subject_targets(SPLIT, EACH, PICTURES, size, seed=seed)
+def targets(size: int, seed: int, split: str) -> list[Target]:
+    artists = style_targets(split, 1, PICTURES, size, seed=seed, max_artists=EACH)
+    people = subject_targets(split, EACH, PICTURES, size, seed=seed)
     turns = zip([a for a in artists if not a.hard], people, strict=True)
     return [t for pair in turns for t in pair]
 
 
-def draw(trainer: str, seed: int) -> None:
+def draw(trainer: str, seed: int, split: str) -> None:
     base = open_base()
-    net, everyone = load_judge(trainer).net, targets(base.size, seed)
+    net, everyone = load_judge(trainer).net, targets(base.size, seed, split)
     folder = folder_of(seed)
     store = PictureStore(folder / "drawn", base, SAMPLING)
     (folder / "loras").mkdir(parents=True, exist_ok=True)
@@ -75,11 +75,11 @@ def draw(trainer: str, seed: int) -> None:
         store.keep(t.name, ATTACK.format(trainer), lambda t=t, p=path: store.sampled(t, read(p)))
 
 
-def ballots(trainer: str, seed: int) -> list[Ballot]:
+def ballots(trainer: str, seed: int, split: str) -> list[Ballot]:
     base = open_base()
     store = PictureStore(folder_of(seed) / "drawn", base, SAMPLING)
     made = []
-    for t in targets(base.size, seed):
+    for t in targets(base.size, seed, split):
         names = (TRUE, STRANGER, ATTACK.format(trainer))
         rows = [(n, store.get(t.name, n)) for n in names]
         if any(pictures is None for _, pictures in rows):
@@ -89,14 +89,14 @@ def ballots(trainer: str, seed: int) -> list[Ballot]:
     return made
 
 
-def make(trainer: str, seed: int) -> None:
+def make(trainer: str, seed: int, split: str) -> None:
     folder, key = (folder_of(seed) / name for name in (f"sheets-{trainer}", f"key-{trainer}.json"))
-    sheets = make_sheets(ballots(trainer, seed), folder, key, prefix=f"attack-{trainer}-")
+    sheets = make_sheets(ballots(trainer, seed, split), folder, key, prefix=f"attack-{trainer}-")
     print(f"{len(sheets)} sheets in {folder}, the key is {key}")
 
 
-def tally(trainer: str, seed: int, reporters: list[str]) -> None:
-    drawn, folder = ballots(trainer, seed), folder_of(seed)
+def tally(trainer: str, seed: int, split: str, reporters: list[str]) -> None:
+    drawn, folder = ballots(trainer, seed, split), folder_of(seed)
     verdicts = [judge_ballots(n, load_judge(n), drawn) for n in (trainer, *reporters)]
     rows: dict[str, Any] = {}
     for said in verdicts:
@@ -106,7 +106,7 @@ def tally(trainer: str, seed: int, reporters: list[str]) -> None:
                 rate = np.mean([v for target in of_kind for v in target[source]])
                 rows.setdefault(f"{kind}: {source}", {})[said.judge] = round(float(rate), 4)
     audit: dict[str, Any] = {
-        "trainer": trainer, "reporters": reporters, "steps": STEPS,
+        "trainer": trainer, "split": split, "reporters": reporters, "steps": STEPS,
         "targets": [b.target for b in drawn], "pictures": PICTURES, "rows": rows,
     }  # fmt: skip
     key, answers = folder / f"key-{trainer}.json", folder / "answers"
@@ -128,13 +128,14 @@ def main() -> None:
     parser.add_argument("what", choices=["draw", "make", "tally"])
     parser.add_argument("--trainer", default="a", help="the judge that is learned from")
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--split", choices=["validation", "test"], default="validation")
     parser.add_argument("--reporter", action="append", dest="reporters")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     if asked.what == "tally":
-        tally(asked.trainer, asked.seed, asked.reporters or ["b", "reporter"])
+        tally(asked.trainer, asked.seed, asked.split, asked.reporters or ["b", "reporter"])
     else:
-        {"draw": draw, "make": make}[asked.what](asked.trainer, asked.seed)
+        {"draw": draw, "make": make}[asked.what](asked.trainer, asked.seed, asked.split)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "methods": (code.methods, ()),
     "mint": (training.mint, ("mint",)),
     "only-here": (papers.only_here, ("lineage", "duplicates", "families")),
+    "papers-said": (papers.papers_said, ("describe", "merge", "votes/tally", "synth")),
     "papers": (papers.papers, ("describe", "merge", "votes/tally", "synth_audit")),
     "programs": (code.programs, ()),
     "pilots": (training.bases, ("pilots",)),

@@ -86,7 +86,7 @@ def attack(document: dict[str, Any]) -> list[str]:
             for kind, figures in audit.get("votes", {}).get("kinds", {}).items()
             for row in figures["rows"]
         }
-        head = [f"seed {seed}", "votes", *(f"judge {name}" for name in judges)]
+        head = [f"{audit['split']}, seed {seed}", "votes", *(f"judge {name}" for name in judges)]
         lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
         for row, rates in audit["rows"].items():
             cells = ["" if row not in votes else f"{votes[row]:.2f}"]

@@ -56,6 +56,51 @@ def papers(
     return table(("paper", "our system", "figure", "limit"), rows)
 
 
+def papers_said(
+    describe: dict[str, Any], merge: dict[str, Any], votes: dict[str, Any], synth: dict[str, Any]
+) -> list[str]:
+    """What the papers report, where it is known, and the same question here."""
+    artists = {row["name"]: row["splits"] for row in describe["kinds"]["style"]["rows"]}
+
+    def found(name: str) -> str:
+        both = (artists[name].get(split, {}).get("r_at_1") for split in ("same", "cross"))
+        return ", ".join("-" if rate is None else f"{rate:.2f}" for rate in both)
+
+    screened = {row["name"]: row for row in merge["screening"]["rows"]}
+    voted = {row["source"]: row["mean"] for row in votes["parts"]["all"]["kinds"]["merge"]["rows"]}
+    times = screened["ziplora"]["merge seconds"] / screened["lora-rar"]["merge seconds"]
+
+    def merged(name: str) -> str:
+        seen = "-" if name not in voted else f"{voted[name]:.2f}"
+        return f"{screened[name]['both']:.3f}; votes {seen}"
+
+    def gains(kind: str, group: str) -> str:
+        rows = {row["name"]: row for row in synth["kinds"][kind]["groups"][group]["rows"]}
+        return ", ".join(
+            f"{rows[f'diffusion, x0, {block}']['gain']['mean']:.2f}"
+            for block in ("adalora", "adanorm")
+        )
+
+    thousand, rar, faces = "A LoRA is Worth...", "LoRA.rar", "LoRA Diffusion"
+    rows = [
+        (thousand, "weights find the artist better than pictures' features (no values at hand)",
+         "the nearest adapter is by the artist, same and other recipes: "
+         f"`probe` {found('probe')}; products of factors {found('product')}; "
+         f"CLIP-like {found('CLIP-like, samples')}; DINO-like {found('DINO-like, samples')}"),
+        (rar, "MARS² average 0.71 (second-hand)", f"both seen: {merged('lora-rar')}"),
+        (rar, "ZipLoRA's MARS² average 0.58 (second-hand)", f"both seen: {merged('ziplora')}"),
+        (rar, "the plain sum", f"both seen: {merged('sum')}"),
+        (rar, "true pictures", f"both seen: {merged('true renders')}"),
+        (rar, "merges more than 4,000 times faster than ZipLoRA",
+         f"{times:.0f} times, on one core and a base that is small"),
+        (faces, "ADALoRA is about 30% more alike than AdaNorm (faces, second-hand)",
+         "share of the tuned training's gain, ADALoRA and AdaNorm: "
+         f"artists {gains('style', 'seen')}, of unseen genres "
+         f"{gains('style', 'held-out genres')}, individuals {gains('subject', 'seen')}"),
+    ]  # fmt: skip
+    return table(("paper", "reported there", "here"), rows)
+
+
 def only_here(
     lineage: dict[str, Any], duplicates: dict[str, Any], families: dict[str, Any]
 ) -> list[str]:

@@ -17,7 +17,7 @@ from lorarium.world.scene import Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES, numbers
 
 Array = np.ndarray
-BANK = 64  # pictures of a genre
+BANK = 200  # pictures of a genre
 NEAREST = 3
 SEED = 5
 

@@ -44,7 +44,7 @@ FALSE_ACCEPTS = 0.05
 LEAST_STROKES = 3  # references, or their usual distance is unknown
 LEAST_FALSE = 100  # of a genre's pairs, or it has no threshold of its own
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
-USUAL_KEPT = 0.99  # share of true pictures that are like others of their genre
+USUAL_KEPT = 0.98  # share of true pictures that are like others of their genre
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,8 @@ class Judge:
         judge does not know are strange themselves, and then may be what is like them."""
         if self.strangest is None:
             return np.full(len(pictures), np.inf)
-        return 1 - self._strange(pictures) / max(self.strangest, self._strange(references).max())
+        usual = max(1.0, float(np.median(self._strange(references))))
+        return 1 - self._strange(pictures) / (self.strangest * usual)
 
     def _strange(self, pictures: Array) -> Array:
         return strangeness(_small(pictures), self.genre_of(pictures))
