@@ -1,7 +1,7 @@
 """Bases to choose from, side by side: do they follow words, have they the true strokes?
 
-    python benchmarks/bases.py draw micro-1 runs/micro2/checkpoint.pt [--sheet FILE]
-    python benchmarks/bases.py speed micro-1 runs/micro2/checkpoint.pt  # of training a LoRA on it
+    python benchmarks/bases.py draw micro-1 micro-2 [--sheet FILE]
+    python benchmarks/bases.py speed micro-1 micro-2  # of training a LoRA on it
     python benchmarks/bases.py tally    # of results/bases_answers.json: a letter a row and voter
 
 A base is a name, a folder, or the checkpoint of a training that is going on. Same prompts, same
@@ -26,11 +26,13 @@ from pages import fill_pages
 from lorarium.bases.base import Base, open_base
 from lorarium.bases.micro import Micro
 from lorarium.bases.micro2 import base_of
+from lorarium.bases.micro2_folder import ASSET as HEIR_ASSET
+from lorarium.bases.micro2_folder import trained_with
 from lorarium.bases.micro_base import ASSET, MicroBase
 from lorarium.bases.sampling import sample
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.patches import relative_distance
-from lorarium.formats.families.embedded import ships
+from lorarium.formats.families.embedded import HEIR, ships
 from lorarium.formats.header import load_header
 from lorarium.pictures import enlarged, grid, labelled, write_png
 from lorarium.recipes.base_stage import config_of
@@ -56,6 +58,8 @@ def opened(name: str) -> tuple[Base, dict[str, Any]]:
         pictures = state["step"] * recipe["recipe"]["batch"]
         return MicroBase(model), {"pictures": pictures, "hours": hours}
     base = open_base(name)
+    if name == HEIR:
+        return base, {"pictures": trained_with(HEIR_ASSET)["pictures"]}
     if not ships(name):
         return base, {}
     card = load_header(ASSET).metadata

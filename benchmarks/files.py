@@ -1,6 +1,7 @@
 """Does `evaluate files` put LoRAs of 10, 30, 100 and 400 steps in order, and say what it can tell?
 
     python benchmarks/files.py [--judge b] [--judge chat:MODEL@URL] [--targets 1] [--aspect style]
+    python benchmarks/files.py --base micro-2 --name files-micro-2 --judge reporter --targets 3
 
 Artists and individuals of the test split, each learned from twelve pictures by the ordinary
 trainer; the judges see other pictures of them. Trained files and drawn pictures are kept under
@@ -105,14 +106,15 @@ def main() -> None:
     parser.add_argument("--aspect", choices=list(TARGETS), help="only these")
     parser.add_argument("--prompts", type=int, default=48, help="they are the units")
     parser.add_argument("--each", type=int, default=1, help="pictures of each prompt")
+    parser.add_argument("--base", help="what draws, if not micro-1")
     parser.add_argument("--cache", type=Path, default=Path("runs/files"))
     parser.add_argument("--name", default="files", help="of the result")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    base = open_base()
+    base = open_base(asked.base)
     results = [
         measured(base, aspect, of, asked.judges or ["b"], asked.prompts, asked.each,
-                 asked.cache / f"{aspect}-{of[0]}-{of[1]}")
+                 asked.cache / (asked.base or "") / f"{aspect}-{of[0]}-{of[1]}")
         for aspect, members in TARGETS.items()
         if asked.aspect in (None, aspect)
         for of in members[: asked.targets]
