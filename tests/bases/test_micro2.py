@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from lorarium.bases.base import mixed
+from lorarium.bases.base import mixed, open_base
 from lorarium.bases.levels import alphas_bar
 from lorarium.bases.micro2 import END, START, framed
-from lorarium.bases.micro2_folder import load_folder, save_folder
+from lorarium.bases.micro2_folder import ASSET, load_folder, save_folder, trained_with
 from lorarium.bases.sampling import sample, starting_noise
 from lorarium.bases.transformer import Transformer
 from lorarium.errors import LorariumError
+from lorarium.evaluation.judges import load_judge
 from tests.bases.micro2 import SMALL, random_base
 
 PROMPTS = ["a red cat in ink", "The dog, by sty1"]
@@ -34,6 +35,17 @@ def test_times_run_from_noise_to_the_picture() -> None:
     assert alpha[0] < 0.01 and alpha[-1] == 1 and sigma[-1] == 0
     assert torch.allclose(alpha**2 + sigma**2, torch.ones(5))
     assert bool((alpha.diff() > 0).all())
+
+
+@pytest.mark.slow
+def test_it_comes_along_and_follows_words() -> None:
+    base = open_base("micro-2")
+    assert base.family == "micro-2" and trained_with(ASSET)["pictures"] > 300_000
+    words = [("cat", "ink"), ("castle", "photo"), ("fish", "neon"), ("tree", "mosaic")] * 2
+    pictures = sample(base, [f"a {kind} in {genre}" for kind, genre in words], steps=8)
+    judge = load_judge("reporter")
+    kinds, genres = judge.class_of(pictures), judge.genre_of(pictures)
+    assert sum((k, g) == w for k, g, w in zip(kinds, genres, words, strict=True)) >= 6
 
 
 def test_details_begin_by_adding_nothing() -> None:
@@ -164,7 +176,6 @@ def test_an_adapter_trained_here_draws_the_same_in_diffusers(tmp_path: Path) -> 
     from diffusers import DiffusionPipeline
 
     import lorarium.bases.micro2_parts  # noqa: F401
-    from lorarium.bases.base import open_base
     from lorarium.formats import read
     from lorarium.formats.inspection.inspect import inspect_file
     from lorarium.pictures import write_png
