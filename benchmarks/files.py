@@ -48,7 +48,7 @@ def checkpoints(base: Base, aspect: Aspect, of: tuple[str, int], folder: Path) -
     folder.mkdir(parents=True, exist_ok=True)
     pictures, prompts = pool(aspect, of, "test", range(SHOWN), base.size)
     for i, (picture, prompt) in enumerate(zip(pictures, prompts, strict=True)):
-        write_png(folder / f"{i:02}.png", picture)
+        write_png(folder / f"{i:02}.png", picture, force=True)
         (folder / f"{i:02}.txt").write_text(prompt)
     paths = []
     for steps in STEPS:
