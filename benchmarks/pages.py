@@ -47,6 +47,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "duplicates": (library.duplicates, ("duplicates",)),
     "families": (formats.families, ("families",)),
     "files": (judges.files, ("files",)),
+    "files-heir": (judges.files, ("files-micro-2",)),
     "forecast": (merges.forecast, ("forecast",)),
     "forecast-others": (merges.forecast, ("forecast-others",)),
     "full-size": (training.full_size, ("full_size",)),
