@@ -54,6 +54,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "full-size-needs": (training.full_size_needs, ("full_size",)),
     "genre-votes": (judges.genre_votes, ("genre_votes",)),
     "headroom": (descriptors.headroom, ("headroom",)),
+    "limits": (judges.limits, ("votes/limits",)),
     "lineage": (library.lineage, ("lineage",)),
     "merge-rank": (merges.merge_rank, ("merge_rank",)),
     "merge-speed": (

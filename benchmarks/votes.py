@@ -4,6 +4,7 @@
     python benchmarks/votes.py make    # sheets of what is drawn and on no sheet yet, and their key
     python benchmarks/votes.py judge   # what the judges say of the same pictures
     python benchmarks/votes.py tally   # figures from runs/votes/answers
+    python benchmarks/votes.py limits  # the reporter with other limits, on the half for building
 
 With `make --key benchmarks/results/votes/key-1.json` sheets that were voted on are made again.
 """
@@ -26,6 +27,7 @@ from lorarium.bases.base import open_base
 from lorarium.evaluation.judges import load_judge
 from lorarium.evaluation.vote import (
     Ballot,
+    Vote,
     make_sheets,
     read_key,
     read_sheets,
@@ -49,7 +51,7 @@ JUDGES = ("a", "b", "reporter")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["draw", "make", "judge", "tally"])
+    parser.add_argument("what", choices=["draw", "make", "judge", "tally", "limits"])
     parser.add_argument("--only", choices=JUDGES, help="let this judge judge")
     parser.add_argument("--key", type=Path, help="make the sheets of this key again")
     asked = parser.parse_args()
@@ -58,7 +60,7 @@ def main() -> None:
     elif asked.what == "judge":
         judge([asked.only] if asked.only else JUDGES)
     else:
-        {"draw": draw, "tally": tally}[asked.what]()
+        {"draw": draw, "tally": tally, "limits": limits}[asked.what]()
 
 
 def draw() -> None:
@@ -181,6 +183,51 @@ def tally() -> None:
     (KEPT / "tally.json").write_text(json.dumps(document, indent=1) + "\n")
     print(summary(document["parts"]["all"]))
     fill_pages()
+
+
+def limits() -> None:
+    """What votes say of the reporter's limits: those of strokes left out, likeness asked higher."""
+    judge, ballots = load_judge("reporter"), drawn_ballots()
+    usual = judge.thresholds
+    others = {
+        "as it ships": judge,
+        "no limits of strokes": replace(judge, strokes=None, strangest=None),
+        "0.02 more for artists": replace(
+            judge, thresholds=replace(usual, style=usual.style + 0.02)
+        ),
+        "0.02 more for individuals": replace(
+            judge, thresholds=replace(usual, subject=usual.subject + 0.02)
+        ),
+    }
+    votes, sealed = kept_votes()
+    rows = {
+        name: vote_document(votes, sealed, part="free", judges=[judge_ballots(name, one, ballots)])
+        for name, one in others.items()
+    }
+    document = {
+        name: {
+            kind: {what: figures[what] for what in ("kappa with the majority", "mean difference")}
+            for kind, figures in row["judges"][0]["kinds"].items()
+        }
+        for name, row in rows.items()
+    }
+    print(json.dumps(document, indent=1))
+    (KEPT / "limits.json").write_text(
+        json.dumps({"command": "python benchmarks/votes.py limits", "machine": machine(),
+                    "part": "free", "rows": document}, indent=1) + "\n"
+    )  # fmt: skip
+    fill_pages()
+
+
+def kept_votes() -> tuple[list[Vote], dict[str, Any]]:
+    """What was voted, and the keys, from the results."""
+    public: dict[str, Any] = {}
+    sealed: dict[str, Any] = {}
+    for path in sorted(KEPT.glob("sheets-*.json")):
+        public |= {sheet["sheet"]: sheet for sheet in json.loads(path.read_text())["sheets"]}
+    for path in sorted(KEPT.glob("key-*.json")):
+        sealed |= json.loads(path.read_text())["sheets"]
+    return read_votes([KEPT / "answers.json"], public), sealed
 
 
 if __name__ == "__main__":

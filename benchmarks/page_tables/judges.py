@@ -112,3 +112,15 @@ def genre_votes(document: dict[str, Any]) -> list[str]:
         cells = [f"{rates[source][name]:.2f}" for name in names]
         lines.append(f"| {source} | " + " | ".join(cells) + " |")
     return lines
+
+
+def limits(document: dict[str, Any]) -> list[str]:
+    """Kappa with the voters' majority, and how much more is accepted, by limits."""
+    lines = ["| the reporter | artists | individuals | merges |", "|---|---|---|---|"]
+    for name, kinds in document["rows"].items():
+        cells = [
+            f"{kinds[kind]['kappa with the majority']:.2f} ({kinds[kind]['mean difference']:+.2f})"
+            for kind in ("style", "subject", "merge")
+        ]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
