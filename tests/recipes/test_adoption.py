@@ -99,7 +99,7 @@ def test_the_first_call_settles_the_size(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(base, "noise_shape", lambda size: (3, size, size))
     begun = adoption.begin(todo, tmp_path, size=96)
     assert base.size == 96
-    begun.note({"size": 96})
+    begun.note({"size": 96, "done": {}, "spent": {}})
     base.size = 48
     adoption.begin(todo, tmp_path)
     assert base.size == 96
@@ -156,6 +156,19 @@ def test_rows_are_gone_on_with(tmp_path: Path) -> None:
     again = kept_rows(path, 4, make, "{} of 4")
     assert asked == [0, 1, 2, 3] and again.shape == (4, 3)
     np.testing.assert_array_equal(rows, again[:2])
+
+
+def test_calls_at_other_stages_keep_each_others_progress(tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    one = adoption.Adoption(micro(), "x", "x", tmp_path)
+    first: dict[str, Any] = {"done": {}, "spent": {}}
+    one.note(first)
+    second = one.progress()
+    second["spent"]["merge"] = 2.0
+    one.note(second, stage="merge", stopped_after=2.0)
+    first["done"]["zoo"] = first["spent"]["zoo"] = 1.0
+    one.note(first, stage="zoo", seconds=1.0)
+    assert one.progress() == {"done": {"zoo": 1.0}, "spent": {"merge": 2.0, "zoo": 1.0}}
 
 
 def test_a_verdict_says_whether_it_is_worth_using() -> None:

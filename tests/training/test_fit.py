@@ -16,7 +16,7 @@ from lorarium.bases.stack import Stack
 from lorarium.errors import LorariumError
 from lorarium.training import chance
 from lorarium.training.fit import Fit, fit, heat_at
-from lorarium.training.recipe import Job, Recipe, recipe_from
+from lorarium.training.recipe import OPTIMIZERS, Job, Recipe, recipe_from
 from lorarium.world.scene import Style, Subject, View, render
 from tests.bases.tiny import TINY, micro
 
@@ -48,13 +48,15 @@ def changed(adapter: Adapter, module: object) -> np.ndarray:
     return delta.scale * up.reshape(len(up), -1) @ down.reshape(len(down), -1)
 
 
-def test_a_batch_equals_each_alone() -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_batch_equals_each_alone(optimizer: str) -> None:
     jobs = [
         job(3, 1),
         job(5, 2, rank=2, lr=1e-3),
         job(4, 3, targets="attention", alpha=2.0),
         job(6, 4, targets="all", text_encoder=True, clip=0.1, drop=0.5),
     ]
+    jobs = [replace(j, recipe=replace(j.recipe, optimizer=optimizer)) for j in jobs]
     for together, one in zip(fit(BASE, jobs), jobs, strict=True):
         alone = fit(BASE, [one])[0]
         assert apart(alone, together) < 1e-4
@@ -69,8 +71,9 @@ def test_equal_seeds_start_equally_whatever_else_differs() -> None:
         assert not one[module].up.any()  # type: ignore[union-attr]
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_stopped() -> None:
-    one = job(3, 1)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(optimizer: str) -> None:
+    one = job(3, 1, optimizer=optimizer)
     uninterrupted = fit(BASE, [one])[0]
     first = Fit(BASE, [one])
     for _ in range(3):
@@ -90,9 +93,10 @@ def test_a_state_of_something_else_is_refused() -> None:
         Fit(micro(seed=1), [job(3, 1)]).resume(state)
 
 
-def test_it_learns_and_the_base_stays_as_it_was() -> None:
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_it_learns_and_the_base_stays_as_it_was(optimizer: str) -> None:
     before = BASE.hash
-    one = job(4, 1, steps=80, lr=1e-2, targets="all")
+    one = job(4, 1, steps=80, lr=1e-2, targets="all", optimizer=optimizer)
     adapter = fit(BASE, [one])[0]
     assert micro().hash == before
     assert error(one, adapter) < 0.8 * error(one, None)
@@ -150,5 +154,8 @@ def test_numbers_out_of_range_are_sentences() -> None:
         recipe_from({"rank": "four"})
     with pytest.raises(LorariumError, match="no targets"):
         recipe_from({"targets": "nothing"})
-    with pytest.raises(LorariumError, match="equal `steps`"):
-        Fit(BASE, [job(3, 1), job(3, 1, steps=7)])
+    with pytest.raises(LorariumError, match="no optimizer"):
+        recipe_from({"optimizer": "luck"})
+    for other in ({"steps": 7}, {"optimizer": "muon"}):
+        with pytest.raises(LorariumError, match="equal steps, batch, optimizer"):
+            Fit(BASE, [job(3, 1), job(3, 1, **other)])

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -20,6 +26,7 @@ from lorarium.world.splits import split_of
 from tests.bases.tiny import WHOLE, micro
 
 pytestmark = pytest.mark.interop
+T = TypeVar("T")
 SMALL = """
 name = "small"
 seed = 3
@@ -79,6 +86,51 @@ def test_minting_equals_training_alone_and_resumes(tmp_path: Path) -> None:
             np.testing.assert_allclose(
                 one.scale * one.up @ one.down, two.scale * two.up @ two.down, atol=2e-6
             )  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="looks at processes as Linux shows them"
+)
+def test_what_is_killed_leaves_no_worker_behind(tmp_path: Path) -> None:
+    """Or the next call would do the same work beside it."""
+    path = recipe(tmp_path, SMALL.replace("steps = 2", "steps = 100000"))
+    assert "100000" in path.read_text()
+    parent = subprocess.Popen([sys.executable, "-c", ENDLESS, str(path), str(tmp_path / "zoo")])
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    try:
+        workers = eventually(lambda: {p for p in children.read_text().split() if busy(p)})
+    finally:
+        parent.kill()
+        parent.wait()
+    eventually(lambda: not any(busy(p) for p in workers))
+
+
+ENDLESS = """
+import sys
+from pathlib import Path
+from lorarium.training.manifest import read_manifest
+from lorarium.training.mint import mint
+from tests.bases.tiny import WHOLE, micro
+if __name__ == "__main__":
+    mint(read_manifest(Path(sys.argv[1])), Path(sys.argv[2]), micro(WHOLE), batch=4, workers=2)
+"""
+
+
+def busy(process: str) -> bool:
+    """Whether it is there and has worked for two seconds."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] != "Z" and int(fields[11]) > 2 * os.sysconf("SC_CLK_TCK")
+
+
+def eventually(true: Callable[[], T], seconds: float = 60.0) -> T:
+    end = time.monotonic() + seconds
+    while not (value := true()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return value
 
 
 def test_another_base_or_recipe_is_refused(tmp_path: Path) -> None:

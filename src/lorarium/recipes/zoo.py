@@ -35,7 +35,7 @@ def mint_into(
 
     done = mint(
         todo, place.runs / folder, place.base, resume=True, minutes=minutes, quick=quick,
-        workers=1 if place.to_the_end else None, batch=batch, progress=show,
+        batch=batch, progress=show,
     )  # fmt: skip
     print(f"{done.made} made, {done.left} left, {done.seconds:.0f} s", flush=True)
     return done.left

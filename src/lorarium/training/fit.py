@@ -21,12 +21,15 @@ from lorarium import __version__
 from lorarium.adapter import Adapter, Delta, LowRank, Module
 from lorarium.bases.base import Base, Text, joined, losses, modules, take
 from lorarium.bases.branches import Branch, applied
+from lorarium.encoders.muon import orthogonalised
 from lorarium.errors import LorariumError
 from lorarium.training import chance
 from lorarium.training.recipe import Job
 from lorarium.training.trigger import PHRASE, kind_named, trigger_phrase
 
 BETA1, BETA2, EPS = 0.9, 0.99, 1e-8
+MOMENTUM, FAINT = 0.9, 1e-4  # of Muon
+TOGETHER = ("steps", "batch", "optimizer")  # one for all adapters of a batch
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Fit:
     def __init__(self, base: Base, jobs: Sequence[Job]) -> None:
         first = jobs[0].recipe
         for job in jobs:
-            if (job.recipe.steps, job.recipe.batch) != (first.steps, first.batch):
-                raise LorariumError("adapters of one batch need equal `steps` and `batch`")
+            if any(getattr(job.recipe, name) != getattr(first, name) for name in TOGETHER):
+                raise LorariumError(f"adapters of one batch need equal {', '.join(TOGETHER)}")
         self.base, self.jobs = base, list(jobs)
         self.steps, self.done = first.steps, 0
         self.adapts_text = any(job.recipe.text_encoder for job in jobs)
@@ -129,14 +132,18 @@ class Fit:
 
     def branches(self, table: Tensor | None = None) -> dict[Module, Branch]:
         """What runs beside the base's layers: differentiable views of the table."""
-        sizes = [n for slot in self.slots for n in (prod(slot.down), prod(slot.up))]
-        pieces = (self.table if table is None else table).split(sizes, 1)
+        pieces = self._factors(self.table if table is None else table)
         branches = {}
         for i, slot in enumerate(self.slots):
-            down = pieces[2 * i].unflatten(1, slot.down)
-            up = pieces[2 * i + 1].unflatten(1, slot.up)
+            down, up = pieces[2 * i], pieces[2 * i + 1]
             branches[slot.module] = Branch(down, up, self.scales[slot.module])
         return branches
+
+    def _factors(self, table: Tensor) -> list[Tensor]:
+        """Views of a table's rows: of each slot down and up."""
+        shapes = [shape for slot in self.slots for shape in (slot.down, slot.up)]
+        pieces = table.split([prod(shape) for shape in shapes], 1)
+        return [piece.unflatten(1, shape) for piece, shape in zip(pieces, shapes, strict=True)]
 
     def step(self) -> Tensor:
         """One step of every adapter; the losses (K,) before it."""
@@ -174,8 +181,7 @@ class Fit:
         return (rows.view(len(self.jobs), each) * weight).sum(1)
 
     def _update(self, gradient: Tensor) -> None:
-        """Adam, a rate and a clip for each row."""
-        n = self.done + 1
+        """A rate and a clip for each row."""
         heat = [
             heat_at(self.done, j.recipe.steps, j.recipe.warmup, j.recipe.cooldown)
             for j in self.jobs
@@ -183,11 +189,38 @@ class Fit:
         with torch.no_grad():
             norm = gradient.norm(dim=1, keepdim=True)
             gradient.mul_((self.clips / (norm + 1e-6)).clamp(max=1.0))
-            self.moment1.lerp_(gradient, 1 - BETA1)
-            self.moment2.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-            size = self.moment2.div(1 - BETA2**n).sqrt_().add_(EPS)
             rate = self.rates * torch.tensor(heat, device=self.rates.device)[:, None]
-            self.table.sub_(self.moment1.div(1 - BETA1**n).div_(size).mul_(rate))
+            muon = self.jobs[0].recipe.optimizer == "muon"
+            move = self._muon(gradient) if muon else self._adam(gradient)
+            self.table.sub_(move.mul_(rate))
+
+    def _adam(self, gradient: Tensor) -> Tensor:
+        n = self.done + 1
+        self.moment1.lerp_(gradient, 1 - BETA1)
+        self.moment2.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+        size = self.moment2.div(1 - BETA2**n).sqrt_().add_(EPS)
+        return self.moment1.div(1 - BETA1**n).div_(size)
+
+    def _muon(self, gradient: Tensor) -> Tensor:
+        """Each factor's momentum made orthogonal, as large as Adam's moves are: a root mean square
+        of one. Ranks that are padding stay zero, and what is but the rounding of zero stays faint.
+        """
+        self.moment1.lerp_(gradient, 1 - MOMENTUM)
+        ahead = gradient.lerp(self.moment1, MOMENTUM)
+        ahead /= ahead.norm(dim=1, keepdim=True) + EPS
+        factors = self._factors(ahead)
+        moves = [factors[0]] * len(factors)
+        by_shape: dict[tuple[int, int], list[int]] = {}
+        for i, factor in enumerate(factors):
+            rows, columns = factor.flatten(2).shape[1:]
+            by_shape.setdefault((rows, columns), []).append(i)
+        for (rows, columns), same in by_shape.items():
+            some = torch.cat([factors[i].flatten(2) for i in same])
+            loud = some.norm(dim=(1, 2), keepdim=True)
+            move = orthogonalised(some) * (max(rows, columns) ** 0.5 * loud / (loud + FAINT))
+            for i, part in zip(same, move.split(len(self.jobs)), strict=True):
+                moves[i] = part
+        return torch.cat([move.flatten(1) for move in moves], 1)
 
     def adapters(self) -> list[Adapter]:
         """The adapters as they are now."""
@@ -342,7 +375,7 @@ def metadata(base: Base, job: Job, done: int) -> dict[str, str]:
         "ss_batch_size_per_device": str(r.batch),
         "ss_num_train_images": str(len(job.pictures)),
         "ss_resolution": str(job.pictures.shape[1]),
-        "ss_optimizer": "Adam",
+        "ss_optimizer": r.optimizer.capitalize(),
         "ss_seed": str(job.seed),
         **{key: text for key, text in words.items() if text},
         **job.about,

@@ -26,7 +26,7 @@ from lorarium.formats import write
 from lorarium.formats.target import write_atomically
 from lorarium.pictures import picture_files, read_pictures
 from lorarium.trained import SAVED_EVERY
-from lorarium.training.fit import Fit
+from lorarium.training.fit import TOGETHER, Fit
 from lorarium.training.manifest import OWN, Entry, Manifest, pool_cell
 from lorarium.training.own_pictures import captioned
 from lorarium.training.recipe import Job
@@ -79,14 +79,13 @@ def mint(
     there, made = len(manifest.entries) - todo, 0
     deadline = math.inf if minutes is None else started + minutes * 60
     in_time = takewhile(lambda _: time.monotonic() < deadline, batches)
-    shared = _workers(workers, base, todo, size)
-    kept = folder / CHECKPOINT
-    for group, adapters in _train_groups(base, in_time, shared, quick, kept, deadline):
+    shared = _workers(workers, base, len(manifest.entries), size)
+    for group, adapters in _train_groups(base, in_time, shared, quick, folder, deadline):
         for entry, adapter in zip(group, adapters, strict=True):
             if entry.id in missing:
                 write(adapter, path_of(folder, entry))
                 made += 1
-        kept.unlink(missing_ok=True)
+        checkpoint_of(folder, group).unlink(missing_ok=True)
         if progress is not None:
             per = (time.monotonic() - started) / made
             progress(there + made, len(manifest.entries), f"{per:.1f} s each")
@@ -94,24 +93,31 @@ def mint(
 
 
 def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
+    """Of all adapters, not of those that are left: threads change the last bits."""
     if not shareable(base):
         return 1
     return min(asked or len(os.sched_getaffinity(0)), max(1, -(-count // size)))
 
 
 def _train_groups(
-    base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool, kept: Path,
+    base: Base, groups: Iterator[list[Entry]], workers: int, quick: bool, folder: Path,
     deadline: float,
 ) -> Iterator[tuple[list[Entry], list[Adapter]]]:  # fmt: skip
     if workers > 1:
         from lorarium.training.workers import train_in_workers
 
-        yield from train_in_workers(workers, base, groups, quick)
+        yield from train_in_workers(workers, base, groups, quick, folder, deadline)
     else:
         for group in groups:
+            kept = checkpoint_of(folder, group)
             adapters = train_group(base, group, quick, kept, deadline)
             if adapters is not None:
                 yield group, adapters
+
+
+def checkpoint_of(folder: Path, group: Sequence[Entry]) -> Path:
+    """What is there of a group that is not finished."""
+    return folder / f"{CHECKPOINT}-{group[0].id}"
 
 
 def _open(manifest: Manifest, folder: Path, base: Base, resume: bool) -> None:
@@ -141,7 +147,13 @@ def groups(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
     alike: dict[tuple[object, ...], list[Entry]] = {}
     for entry in entries:
         r = entry.numbers
-        key = (r.steps, r.batch, r.targets, r.text_encoder, _padded(r.rank), r.prior > 0)
+        key = (
+            *(getattr(r, name) for name in TOGETHER),
+            r.targets,
+            r.text_encoder,
+            _padded(r.rank),
+            r.prior > 0,
+        )
         alike.setdefault(key, []).append(entry)
     batches = [same[i : i + size] for same in alike.values() for i in range(0, len(same), size)]
     place = {entry.id: i for i, entry in enumerate(entries)}

@@ -17,6 +17,8 @@ from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.training.table import Table
 from lorarium.world.words import SUBJECT_TOKENS
 
+OPTIMIZERS = ("adam", "muon")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -26,6 +28,7 @@ class Recipe:
     alpha: float = 8.0  # the change is alpha / rank times the factors' product
     targets: str = "linear"  # attention, linear (all linears inside blocks) or all
     text_encoder: bool = False
+    optimizer: str = "adam"  # or muon
     steps: int = 400
     batch: int = 8
     lr: float = 1e-2
@@ -41,10 +44,11 @@ class Recipe:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise LorariumError(f"{name} is {value}", hint=f"use {low} to {high}")
-        if self.targets not in TARGETS:
-            raise LorariumError(
-                f"no targets are called {self.targets!r}", hint=f"there are {', '.join(TARGETS)}"
-            )
+        for name, choices in (("targets", TARGETS), ("optimizer", OPTIMIZERS)):
+            if (value := getattr(self, name)) not in choices:
+                raise LorariumError(
+                    f"no {name} called {value!r}", hint=f"there are {', '.join(choices)}"
+                )
 
     @property
     def parts(self) -> tuple[str, ...]:

@@ -53,8 +53,12 @@ class Adoption:
         file = self.folder / "runs" / PROGRESS
         return json.loads(file.read_text("utf-8")) if file.exists() else {}
 
-    def note(self, progress: dict[str, Any], **line: object) -> None:
-        """Keep how far it is, and a line of the log."""
+    def note(self, progress: dict[str, Any], **line: Any) -> None:
+        """Keep how far it is, and a line of the log. Another call may be at another stage."""
+        there, stage = self.progress(), line.get("stage")
+        for name in ("done", "spent"):
+            mine = {stage: progress[name][stage]} if stage in progress[name] else {}
+            progress[name] = there.get(name, {}) | mine
         write_json(self.folder / "runs" / PROGRESS, progress)
         with open(self.folder / "runs" / LOG, "a", encoding="utf-8") as log:
             log.write(json.dumps({"time": round(time.time()), **line}) + "\n")
