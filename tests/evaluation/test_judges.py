@@ -7,6 +7,7 @@ torch = pytest.importorskip("torch")
 
 from lorarium.encoders.encode import encode  # noqa: E402
 from lorarium.encoders.nets import JudgeNet, NetConfig  # noqa: E402
+from lorarium.encoders.panel import Panel  # noqa: E402
 from lorarium.encoders.store import mark_of, save_encoder  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.ceilings import ceilings  # noqa: E402
@@ -17,6 +18,7 @@ from lorarium.evaluation.judges import (  # noqa: E402
     Judge,
     Thresholds,
     calibrate_offsets,
+    heard_with,
     judge_file,
     load_judge,
     prototype,
@@ -75,6 +77,27 @@ def test_verdicts_are_scores_against_thresholds(judge, pictures):
 def test_the_order_of_references_does_not_matter(judge, pictures):
     one = judge.subject_scores(pictures, pictures[:3])
     assert one == pytest.approx(judge.subject_scores(pictures, pictures[:3][::-1]), abs=1e-5)
+
+
+def test_two_networks_are_heard_by_their_shares(judge, pictures):
+    torch.manual_seed(1)
+    other = JudgeNet(judge.net.config).eval()
+    panel = Panel(judge.net, other, {"style": 0.4})
+    (one,), (two,), (both,) = (encode(n, pictures, "style") for n in (judge.net, other, panel))
+    assert both @ both.T == pytest.approx(0.6 * one @ one.T + 0.4 * two @ two.T, abs=1e-5)
+    (alone,), (heard,) = (encode(n, pictures, "identity") for n in (judge.net, panel))
+    assert np.array_equal(alone, heard)
+    assert Judge(panel, judge.thresholds).alignment(pictures, ["a cat"]).shape == (6, 1)
+
+
+def test_a_second_network_that_is_another_one_is_refused(judge, tmp_path):
+    file = tmp_path / "second.safetensors"
+    save_encoder(file, judge.net, {"name": "second", "world": world_mark()})
+    second = {"name": str(file), "shares": {"style": 0.4}, "mark": mark_of(judge.net)}
+    assert heard_with(judge.net, None) is judge.net
+    assert isinstance(heard_with(judge.net, second), Panel)
+    with pytest.raises(LorariumError, match="not the judge that is heard"):
+        heard_with(judge.net, second | {"mark": "0" * 64})
 
 
 def test_prototype_is_the_direction_of_the_mean_of_directions():

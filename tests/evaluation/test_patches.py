@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
+from lorarium.encoders.nets import JudgeNet
 from lorarium.evaluation.judges import Judge, Thresholds
-from lorarium.evaluation.patches import relative_distance
+from lorarium.evaluation.patches import fineness, relative_distance
+from lorarium.recipes.judges import CONFIGS
 from lorarium.world.scene import Style, Subject, View, render
 
 
@@ -21,6 +24,11 @@ def blurred(pictures: np.ndarray) -> np.ndarray:
     return x.round().astype(np.uint8)
 
 
+def untrained() -> JudgeNet:
+    torch.manual_seed(0)
+    return JudgeNet(CONFIGS["judge_b"]).eval()
+
+
 def test_the_own_hand_is_nearest_and_blur_is_seen() -> None:
     for genre in ("ink", "mosaic", "watercolour", "hatching"):
         references = drawn(Style(genre, 3), 12, 100)
@@ -29,6 +37,24 @@ def test_the_own_hand_is_nearest_and_blur_is_seen() -> None:
         assert 0.6 < own < 1.6
         assert relative_distance(drawn(Style(other, 4), 12, 200), references).mean() > 1.3 * own
         assert relative_distance(blurred(drawn(Style(genre, 3), 12, 200)), references).mean() > own
+
+
+def test_blur_is_less_fine_and_noise_finer() -> None:
+    pictures = drawn(Style("oil", 3), 8, 100)
+    noise = np.random.default_rng(0).normal(0, 12, pictures.shape)
+    noisy = np.clip(pictures + noise, 0, 255).astype(np.uint8)
+    assert (fineness(blurred(pictures)) < fineness(pictures)).all()
+    assert (fineness(noisy) > fineness(pictures)).all()
+    assert np.isfinite(fineness(np.full((1, 48, 48, 3), 90, np.uint8))).all()
+
+
+def test_an_artist_is_known_by_how_fine_the_strokes_are() -> None:
+    references, asked = drawn(Style("oil", 3), 12, 100), drawn(Style("oil", 3), 8, 200)
+    all_alike = Thresholds(-2.0, -2.0), {}, Thresholds(9.0, 9.0)
+    judge = Judge(untrained(), *all_alike, fineness=0.14)
+    assert judge.style_pass(asked, references).mean() > 0.7
+    assert judge.style_pass(blurred(asked), references).mean() < 0.3
+    assert judge.subject_pass(blurred(asked), references).all()
 
 
 def test_lightness_alone_does_not_count_without_colour() -> None:
@@ -47,13 +73,7 @@ def test_lightness_alone_does_not_count_without_colour() -> None:
 
 
 def test_a_judge_with_strokes_is_never_more_lenient() -> None:
-    import torch
-
-    from lorarium.encoders.nets import JudgeNet
-    from lorarium.recipes.judges import CONFIGS
-
-    torch.manual_seed(0)
-    net = JudgeNet(CONFIGS["judge_b"]).eval()
+    net = untrained()
     references, asked = drawn(Style("ink", 3), 12, 100), drawn(Style("ink", 3), 12, 200)
     open_to_all = Thresholds(-2.0, -2.0)
     lenient, strict = (

@@ -16,7 +16,7 @@ from lorarium.bases.stack import Stack
 from lorarium.errors import LorariumError
 from lorarium.training import chance
 from lorarium.training.fit import Fit, fit, heat_at
-from lorarium.training.recipe import OPTIMIZERS, Job, Recipe, recipe_from
+from lorarium.training.recipe import OPTIMIZERS, Job, Recipe, defaults, recipe_from
 from lorarium.world.scene import Style, Subject, View, render
 from tests.bases.tiny import TINY, micro
 
@@ -142,6 +142,18 @@ def test_heat_rises_and_falls() -> None:
     assert heat_at(20, 100, 10, 0.5) == 1.0
     assert heat_at(75, 100, 10, 0.5) == pytest.approx(0.5)
     assert heat_at(99, 100, 0, 0.0) == 1.0
+
+
+def test_a_rate_goes_with_its_optimizer() -> None:
+    def usual(*asked: str) -> tuple[str, float]:
+        recipe = defaults(*asked)
+        return recipe.optimizer, recipe.lr
+
+    assert usual("micro-2", "a {} in sty1") == ("muon", 2.5e-3)
+    assert usual("micro-2", "a {} in sty1", "adam") == ("adam", 1e-2)
+    assert usual("micro-2", "a sub1 cat") == ("adam", 5e-3)
+    assert usual("micro-1", "a {} in sty1") == ("adam", 1e-2)
+    assert usual("sdxl", "a {} in sty1", "muon") == ("muon", 1e-4)
 
 
 def test_numbers_out_of_range_are_sentences() -> None:

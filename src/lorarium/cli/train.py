@@ -34,8 +34,10 @@ from lorarium.cli.common import (
 @click.option("--alpha", type=float, help="Strength: alpha / rank. [default: the rank]")
 @click.option("--steps", type=int, help="Training steps. [default: 400]")
 @click.option("--batch", type=int, help="Pictures of a step. [default: 8]")
-@click.option("--lr", type=float, help="Learning rate. [default: 0.01, a subject 0.005]")
-@click.option("--optimizer", help="adam or muon. [default: muon on the embedded base, else adam]")
+@click.option(
+    "--lr", type=float, help="Learning rate. [default: 0.01, a subject 0.005, muon 0.0025]"
+)
+@click.option("--optimizer", help="adam or muon. [default: muon for styles of micro-2]")
 @click.option("--targets", help="Modules: attention, linear or all. [default: linear]")
 @click.option("--text-encoder", is_flag=True, help="Adapt the text encoder too.")
 @click.option("--prior", type=float, help="Weight of pictures that keep the class as it was.")

@@ -6,9 +6,9 @@ with the style vectors of about twelve of the artist's pictures. Thresholds let 
 negatives of the validation split pass and are never touched after. Judge A may choose and tune;
 judge B, of another architecture and half other artists, reports.
 
-A judge of family 2 says yes only when the strokes agree too: untrained distances of patches, from
-which nothing learns, must not be larger than nearly all true pictures have them. One is from the
-references, the other from all pictures of the genre.
+A judge of family 2 says yes only when the strokes agree too: untrained distances, from which
+nothing learns, must not be larger than nearly all true pictures have them. Patches are to be like
+the references' and like those of the genre; an artist's strokes as fine as the references'.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,10 +26,11 @@ from torch import nn
 from lorarium import trained
 from lorarium.encoders.encode import as_input, encode
 from lorarium.encoders.nets import JudgeNet
-from lorarium.encoders.store import Card, PictureEncoder, load_encoder
+from lorarium.encoders.panel import Panel
+from lorarium.encoders.store import Card, PictureEncoder, load_encoder, mark_of
 from lorarium.errors import LorariumError, quoted
 from lorarium.evaluation.genre_banks import strangeness
-from lorarium.evaluation.patches import relative_distance
+from lorarium.evaluation.patches import fineness, relative_distance
 from lorarium.evaluation.statistics import threshold_at
 from lorarium.evaluation.trials import Scores, Trials, score, style_trials, subject_trials, unit
 from lorarium.files import exists, files_inside, is_folder
@@ -45,6 +46,7 @@ LEAST_STROKES = 3  # references, or their usual distance is unknown
 LEAST_FALSE = 100  # of a genre's pairs, or it has no threshold of its own
 STROKES_KEPT = 0.975  # share of true pictures whose strokes are near enough
 USUAL_KEPT = 0.98  # share of true pictures that are like others of their genre
+FINE_KEPT = 0.95  # share of true pictures whose strokes are about as fine as the artist's others
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Judge:
     card: Card = field(default_factory=dict)
     strokes: Thresholds | None = None  # the largest `relative_distance` of patches
     strangest: float | None = None  # the largest `strangeness` in the genre that the judge sees
+    fineness: float | None = None  # the largest difference from an artist's `fineness`
     # by the genre that a picture is in: how much higher a stranger's likeness comes there
     offsets: Mapping[str, float] = field(default_factory=dict)
 
@@ -110,6 +113,8 @@ class Judge:
             genres = self.genre_of(references)
             usual = max(sorted(set(genres)), key=genres.count)
             near = np.where(np.array(self.genre_of(pictures)) == usual, near, np.inf)
+        elif self.fineness is not None:
+            near = np.minimum(near, 1 - less_fine(pictures, references) / self.fineness)
         return np.minimum(left, near)
 
     def usual_left(self, pictures: Array, references: Array) -> Array:
@@ -153,7 +158,7 @@ class Judge:
 
     def alignment(self, pictures: Array, prompts: Sequence[str]) -> Array:
         """Cosines (n, prompts) between pictures and words."""
-        assert isinstance(self.net, JudgeNet)
+        assert isinstance(self.net, JudgeNet | Panel)
         (vectors,) = encode(self.net, pictures, "picture")
         with torch.no_grad():
             device = next(self.net.parameters()).device
@@ -164,6 +169,11 @@ class Judge:
         (queries,) = encode(self.net, pictures, head)
         (known,) = encode(self.net, references, head)
         return unit(queries) @ prototype(known)
+
+
+def less_fine(pictures: Array, references: Array) -> Array:
+    """How far, either way, strokes are from being as fine as the references', (n,)."""
+    return np.abs(fineness(_small(pictures)) - fineness(_small(references)).mean())
 
 
 def prototype(vectors: Array) -> Array:
@@ -179,10 +189,22 @@ def as_judge(encoder: PictureEncoder) -> Judge:
         )
     strokes = encoder.card.get("strokes")
     return Judge(
-        encoder.net, Thresholds(**thresholds), encoder.card,
+        heard_with(encoder.net, encoder.card.get("second")), Thresholds(**thresholds), encoder.card,
         None if strokes is None else Thresholds(**strokes), encoder.card.get("strangest"),
+        encoder.card.get("fineness"),
         encoder.card.get("offsets", {}),
     )  # fmt: skip
+
+
+def heard_with(net: JudgeNet, second: Mapping[str, Any] | None) -> JudgeNet | Panel:
+    """A judge's network with the one that its card names beside it."""
+    if second is None:
+        return net
+    path = judge_file(second["name"])
+    other = load_encoder(path, str(next(net.parameters()).device)).net
+    if not isinstance(other, JudgeNet) or mark_of(other) != second["mark"]:
+        raise LorariumError("not the judge that is heard with this one", where=str(path))
+    return Panel(net, other, second["shares"])
 
 
 def _small(pictures: Array) -> Array:
@@ -231,6 +253,13 @@ def calibrate_strokes(*, seed: int = 1, per_genre: int = 12, per_class: int = 2)
 
     subjects = subject_trials("validation", per_class, 6, seed=seed, genres=(PHOTO,))
     return Thresholds(limit(subjects), limit(style_trials("validation", per_genre, 6, seed=seed)))
+
+
+def calibrate_fineness(*, seed: int = 1, per_genre: int = 12) -> float:
+    """The difference that nearly all true pictures of the validation split stay below."""
+    trials = style_trials("validation", per_genre, 6, seed=seed)
+    apart = [less_fine(q, r) for q, r in zip(trials.queries, trials.references, strict=True)]
+    return round(float(np.quantile(np.concatenate(apart), FINE_KEPT)), 4)
 
 
 def calibrate_strangest(judge: Judge, *, seed: int = 1, per_class: int = 4) -> float:

@@ -45,6 +45,23 @@ def tints(pictures: Array) -> Array:
     return np.concatenate([_cast(plane[..., None]) for plane in planes], 2)
 
 
+def fineness(pictures: Array) -> Array:
+    """How much more changes from pixel to pixel than from two pixels to the next two, (n,), as a
+    logarithm: wide strokes have little, grain has much."""
+    x = pictures.astype(np.float32) @ GREY
+    return np.log(_steps(x)) - np.log(_steps(_halved(x[..., None])[..., 0]))
+
+
+def _steps(x: Array) -> Array:
+    sizes = [np.abs(np.diff(x, axis=axis)).mean((1, 2)) for axis in (1, 2)]
+    return np.mean(sizes, axis=0) + 0.5  # a flat picture has steps of nothing
+
+
+def _halved(x: Array) -> Array:
+    n, h, w, c = x.shape
+    return x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
 def _cast(x: Array, keep_means: bool = False) -> Array:
     quantiles = []
     for _ in range(2):
@@ -56,8 +73,7 @@ def _cast(x: Array, keep_means: bool = False) -> Array:
         cast.sort(axis=1)
         place = LEVELS * (cast.shape[1] - 1)
         quantiles.append(cast[:, place.round().astype(int)])
-        n, h, w, c = x.shape
-        x = x[:, : h // 2 * 2, : w // 2 * 2].reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
+        x = _halved(x)
     return np.concatenate(quantiles, 2)
 
 

@@ -130,7 +130,8 @@ def refined(
     rank = max(int(d.rank or 0) for _, d in made.adapter.items())
     recipe = replace(recipe, rank=rank, alpha=float(rank), steps=steps)
     if not ships(base.family):
-        recipe = replace(recipe, lr=defaults(base.family, prompts[0]).lr, batch=1)
+        usual = defaults(base.family, prompts[0])
+        recipe = replace(recipe, optimizer=usual.optimizer, lr=usual.lr, batch=1)
     job = Job(pictures, tuple(prompts), recipe, seed, begin=made.adapter)
     started = time.perf_counter()
     (adapter,) = fit(base, [job])

@@ -71,12 +71,17 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
-def defaults(family: str, prompt: str) -> Recipe:
-    """The recipe on a base of this family when nothing is asked for. On an embedded one a
-    prompt that names a subject learns half as fast, or the subject would bring its paper along."""
+def defaults(family: str, prompt: str, optimizer: str | None = None) -> Recipe:
+    """The recipe on a base of this family when nothing else is asked for. On an embedded one a
+    prompt that names a subject learns more gently, or the subject would bring its paper along."""
     if family not in EMBEDDED:
-        return Recipe(rank=16, alpha=16.0, steps=1000, batch=1, lr=1e-4, warmup=50)
-    return Recipe(lr=5e-3) if names_subject(prompt) else Recipe()
+        optimizer = optimizer or "adam"
+        return Recipe(optimizer=optimizer, rank=16, alpha=16.0, steps=1000, batch=1, lr=1e-4,
+                      warmup=50)  # fmt: skip
+    subject = names_subject(prompt)
+    optimizer = optimizer or ("adam" if subject or family == "micro-1" else "muon")
+    adam = 5e-3 if subject else 1e-2
+    return Recipe(optimizer=optimizer, lr=2.5e-3 if optimizer == "muon" else adam)
 
 
 def names_subject(prompt: str) -> bool:

@@ -72,7 +72,8 @@ def train(
     files = picture_files(pictures)
     model = at_hand(base, device)
     if not isinstance(recipe, Recipe):
-        recipe = recipe_from(recipe or {}, defaults(model.family, prompt))
+        asked = recipe or {}
+        recipe = recipe_from(asked, defaults(model.family, prompt, asked.get("optimizer")))
     prompts = tuple(fill_prompt(prompt, caption(file)) for file in files)
     job = Job(
         read_pictures(files, model.size),

@@ -38,6 +38,7 @@ class WorldJudge:
             "offsets": dict(self.judge.offsets),
             "strokes": None if self.judge.strokes is None else asdict(self.judge.strokes),
             "strangest": self.judge.strangest,
+            "fineness": self.judge.fineness, "second": self.judge.card.get("second"),
         }  # fmt: skip
 
     def compare(self, aspect: Aspect, pictures: Array, references: Array) -> Comparison:
