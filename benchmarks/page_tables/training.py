@@ -52,6 +52,25 @@ def bases(figures: dict[str, Any]) -> list[str]:
     return table(head, rows)
 
 
+def lora_recipes(figures: dict[str, Any]) -> list[str]:
+    """Optimizers and rates of LoRAs side by side."""
+    kinds = {"style": ("artist", "class"), "subject": ("individual", "genre")}
+    head = ("validation", "optimizer", "rate", "steps", "theirs", "shows the other word", "both",
+            "seconds each")  # fmt: skip
+    rows = []
+    for aspect, (who, other) in kinds.items():
+        if (part := figures.get(aspect)) is None:
+            continue
+        true = sum(part["true renders"]) / len(part["of"])
+        label = f"{len(part['of'])} {who}s, the other word a {other}"
+        rows.append((label, "true renders", "", "", f"{true:.2f}", "", "", ""))
+        for r in part["rows"]:
+            shares = [f"{r[name]:.2f}" for name in ("theirs", "the other word", "both")]
+            rows.append((who, r["optimizer"], f"{r['rate']:g}", f"{r['steps']}", *shares,
+                         f"{r['seconds']:.0f}"))  # fmt: skip
+    return table(head, rows)
+
+
 def real_pictures(figures: dict[str, Any]) -> list[str]:
     """Losses on pictures from outside of the drawn world."""
     icons, photos = figures["icons"], figures["photos"]

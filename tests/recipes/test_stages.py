@@ -56,6 +56,16 @@ def test_the_next_stage_is_the_first_that_is_due(monkeypatch: pytest.MonkeyPatch
     assert "nothing is due" in CliRunner().invoke(door.command, ["next"]).output
 
 
+def test_only_micro2_cools(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, bool]] = []
+    monkeypatch.setattr("lorarium.recipes.micro2.run", lambda *_, **more: calls.append(more))
+    for asked in (["micro2"], ["micro2", "--cool"]):
+        assert CliRunner().invoke(door.command, asked).exit_code == 0
+    assert calls == [{}, {"cool": True}]
+    refused = CliRunner().invoke(door.command, ["roles", "--cool"])
+    assert refused.exit_code == 2 and "roles has no --cool" in refused.output
+
+
 def test_the_zoo_stage_goes_on_where_it_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,7 +22,8 @@ from lorarium.recipes.workplace import Workplace
 @click.argument("stage", type=click.Choice([*STAGES, "next"]))
 @click.option("--device", default="cpu", type=click.Choice(["cpu", "cuda"]), help="Where to run.")
 @click.option("--minutes", default=30.0, show_default=True, help="Time box; run again to go on.")
-def command(stage: str, device: str, minutes: float) -> None:
+@click.option("--cool", is_flag=True, help="Let micro2's rates fall over this call, its last.")
+def command(stage: str, device: str, minutes: float, cool: bool) -> None:
     """Make what ships, stage by stage; each goes on where it stopped."""
     try:
         name = following() if stage == "next" else stage
@@ -32,7 +33,9 @@ def command(stage: str, device: str, minutes: float) -> None:
         resolve_device(device)
         click.echo(f"stage {name} on {device} for {minutes:g} minutes")
         place = Workplace.shipped(device) if name in OF_A_BASE else device
-        module(name).run(place, minutes)
+        if cool and name != "micro2":
+            raise LorariumError(f"{name} has no --cool")
+        module(name).run(place, minutes, **({"cool": True} if cool else {}))
     except TimeIsOver as over:
         click.echo(str(over))
     except LorariumError as error:

@@ -1,6 +1,7 @@
 """Train micro-2, a Stable-Diffusion-type base, on the drawn world, resumable.
 
     python -m lorarium.recipes micro2 --minutes 170
+    python -m lorarium.recipes micro2 --minutes 40 --cool
     python -m lorarium.recipes micro2 --minutes 9 --device cuda
 
 The network says the clean latent (`sample` in diffusers' words); the squared error is weighted as
