@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ballot_rates import ballots_of, rates
 from machine import RESULTS, machine, save
 from pages import fill_pages
 
@@ -34,8 +35,7 @@ from lorarium.evaluation.vote import (
     read_votes,
     vote_document,
 )
-from lorarium.evaluation.vote.ballots import Candidates
-from lorarium.evaluation.vote.sources import CONTROLS, STRANGER, TRUE, PictureStore
+from lorarium.evaluation.vote.sources import STRANGER, TRUE, PictureStore
 from lorarium.evaluation.vote.targets import strangers_of
 from lorarium.evaluation.vote.verdicts import judge_ballots
 from lorarium.formats import read, write
@@ -78,15 +78,8 @@ def draw(trainer: str, seed: int, split: str) -> None:
 def ballots(trainer: str, seed: int, split: str) -> list[Ballot]:
     base = open_base()
     store = PictureStore(folder_of(seed) / "drawn", base, SAMPLING)
-    made = []
-    for t in targets(base.size, seed, split):
-        names = (TRUE, STRANGER, ATTACK.format(trainer))
-        rows = [(n, store.get(t.name, n)) for n in names]
-        if any(pictures is None for _, pictures in rows):
-            continue
-        candidates = tuple(Candidates(n, p, CONTROLS[t.kind].get(n)) for n, p in rows)
-        made.append(Ballot(t.name, t.kind, {t.kind: t.references}, candidates, False))
-    return made
+    names = (TRUE, STRANGER, ATTACK.format(trainer))
+    return ballots_of(store, targets(base.size, seed, split), names)
 
 
 def make(trainer: str, seed: int, split: str) -> None:
@@ -98,13 +91,7 @@ def make(trainer: str, seed: int, split: str) -> None:
 def tally(trainer: str, seed: int, split: str, reporters: list[str]) -> None:
     drawn, folder = ballots(trainer, seed, split), folder_of(seed)
     verdicts = [judge_ballots(n, load_judge(n), drawn) for n in (trainer, *reporters)]
-    rows: dict[str, Any] = {}
-    for said in verdicts:
-        for kind in ("style", "subject"):
-            of_kind = [said.verdicts[b.target] for b in drawn if b.kind == kind]
-            for source in of_kind[0] if of_kind else ():
-                rate = np.mean([v for target in of_kind for v in target[source]])
-                rows.setdefault(f"{kind}: {source}", {})[said.judge] = round(float(rate), 4)
+    rows = rates(drawn, verdicts)
     audit: dict[str, Any] = {
         "trainer": trainer, "split": split, "reporters": reporters, "steps": STEPS,
         "targets": [b.target for b in drawn], "pictures": PICTURES, "rows": rows,

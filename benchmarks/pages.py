@@ -56,6 +56,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "headroom": (descriptors.headroom, ("headroom",)),
     "limits": (judges.limits, ("votes/limits",)),
     "lineage": (library.lineage, ("lineage",)),
+    "lora-votes": (judges.lora_votes, ("lora_votes",)),
     "lora-recipes": (training.lora_recipes, ("lora_recipes",)),
     "merge-rank": (merges.merge_rank, ("merge_rank",)),
     "merge-speed": (

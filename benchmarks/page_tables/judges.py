@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from page_tables.form import table
+
 
 def world_checks(document: dict[str, Any]) -> list[str]:
     """Judges, baselines and shortcuts, and what was to hold."""
@@ -81,18 +83,29 @@ def attack(document: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for seed, audit in document["audits"].items():
         judges = [audit["trainer"], *audit["reporters"]]
-        votes = {
-            f"{kind}: {row['source']}": row["mean"]
-            for kind, figures in audit.get("votes", {}).get("kinds", {}).items()
-            for row in figures["rows"]
-        }
-        head = [f"{audit['split']}, seed {seed}", "votes", *(f"judge {name}" for name in judges)]
-        lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-        for row, rates in audit["rows"].items():
-            cells = ["" if row not in votes else f"{votes[row]:.2f}"]
-            cells += [f"{rates[name]:.2f}" for name in judges]
-            lines.append(f"| {row} | " + " | ".join(cells) + " |")
+        title = f"{audit['split']}, seed {seed}"
+        lines += ["", *_beside_votes(title, audit["rows"], judges, audit.get("votes", {}))]
     return lines[1:]
+
+
+def lora_votes(document: dict[str, Any]) -> list[str]:
+    """What LoRAs of the usual recipe draw, by votes and by judges."""
+    return _beside_votes("", document["rows"], document["judges"], document["votes"])
+
+
+def _beside_votes(
+    title: str, rows: dict[str, Any], judges: list[str], votes: dict[str, Any]
+) -> list[str]:
+    voted = {
+        f"{kind}: {row['source']}": row["mean"]
+        for kind, figures in votes.get("kinds", {}).items()
+        for row in figures["rows"]
+    }
+    body = [
+        (row, f"{voted[row]:.2f}" if row in voted else "", *(f"{rates[j]:.2f}" for j in judges))
+        for row, rates in rows.items()
+    ]
+    return table((title, "votes", *(f"judge {name}" for name in judges)), body)
 
 
 def genre_votes(document: dict[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ RUN = "taught"
 CELLS = 120  # teachers
 SHOWN, DRAWN = 12, 4  # pictures that a teacher learns from, and draws
 AT_ONCE = 8
-TEACHER = Recipe(rank=8, alpha=8.0, steps=300, batch=4, lr=1e-2)
+TEACHER = Recipe(optimizer="muon", rank=8, alpha=8.0, steps=200, batch=4, lr=5e-3)
 PAIRS, PLACES = 8, 4  # of a step
 ALONE = 0.3  # share of pairs that are asked for one of the two
 
