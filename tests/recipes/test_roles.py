@@ -70,19 +70,30 @@ def near(a: Adapter, b: Adapter, tolerance: float = 1e-4) -> bool:
     )
 
 
-def test_numpy_merges_what_torch_learned(zoo: tuple[Zoo, MicroBase], stirred: Path) -> None:
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 1), (0, 0, 1), (0, 0, 1, 1), (1, 1)])
+def test_numpy_merges_what_torch_learned(
+    zoo: tuple[Zoo, MicroBase], stirred: Path, order: tuple[int, ...]
+) -> None:
     known, base = zoo
-    merged = merge(pair(known), method="roles", network=stirred)
-    role_pairs = stage.role_pairs_of(known, base, "test")
+    banks = stage.role_pairs_of(known, base, "test").read
+    places = [order[:i].count(role) for i, role in enumerate(order)]
+    adapters = [
+        load(known, stage.ROLES[role], "test").adapters[place]
+        for role, place in zip(order, places, strict=True)
+    ]
+    sides = [banks[r].take(torch.tensor([p])) for r, p in zip(order, places, strict=True)]
     with torch.no_grad():
-        expected = any_net(known, base)([r.take(torch.tensor([0])) for r in role_pairs.read])
+        expected = any_net(known, base)(sides)
+    named = [stage.ROLES[role] for role in order]
+    merged = merge(adapters, method="roles", network=stirred, roles=named)
     assert set(expected) == set(merged)
     for module, values in dense(merged).items():
         branch = expected[module]
         assert branch.up is not None and branch.down is not None
         wanted = (branch.up[0] @ branch.down[0]).numpy()
         assert np.abs(values - wanted).max() < 2e-4 * np.abs(wanted).max()
-    assert not near(merged, merge(pair(known), method="sum"), 1e-2)
+    if len(set(order)) == 2:
+        assert not near(merged, merge(adapters, method="sum"), 1e-2)
 
 
 def test_it_begins_nearly_as_the_sum(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:

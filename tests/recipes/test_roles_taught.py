@@ -94,6 +94,36 @@ def test_teachers_are_asked_once_and_gone_on_with(zoo: tuple[Zoo, Base], tmp_pat
     assert {name for name in files if again[name] != times[name]} == {"cell-2.npz"}
 
 
+def test_others_that_nobody_asks_for_are_there(
+    zoo: tuple[Zoo, Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, base = zoo
+    teaching = teachers_of(known, base, tmp_path)
+    random = np.random.default_rng(0)
+    monkeypatch.setattr(roles_taught, "CROWD", 1.0)
+    pairs = [(0, 1), (1, 0)]
+    assert teaching.others(pairs, random) == []  # all answer to one word
+    first, second = ([e.of for e, _ in side] for side in teaching.sides)
+    assert first[0] != first[1] and second[0] != second[1]
+    # the second of either side answers to another word
+    sides = [
+        [(replace(e, word=1 + i), a) for i, (e, a) in enumerate(side)] for side in teaching.sides
+    ]
+    crowded = replace(teaching, sides=(sides[0], sides[1]))
+    assert crowded.others(pairs, random) == [(0, [1, 0]), (1, [0, 1])]
+    crowded.make()
+    role_pairs, words = role_pairs_of(known, base, "train"), Words(base)
+    net = initial_net(role_pairs)
+
+    def loss() -> torch.Tensor:
+        with torch.no_grad():
+            return taught_loss(role_pairs, crowded, net, words, np.random.default_rng(1))
+
+    among_others = loss()
+    monkeypatch.setattr(roles_taught, "CROWD", 0.0)
+    assert not torch.allclose(among_others, loss())
+
+
 def test_a_student_comes_nearer_to_its_teachers(zoo: tuple[Zoo, Base], tmp_path: Path) -> None:
     known, base = zoo
     teaching = teachers_of(known, base, tmp_path / "walks")

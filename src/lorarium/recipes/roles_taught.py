@@ -4,7 +4,7 @@ in one artist's hand, which only the drawn world has.
     python -m lorarium.recipes.roles_taught runs --minutes 60 -o roles.safetensors
 
 Where a prompt asks for one of the two alone, the teacher is that adapter alone: the other is to
-keep silent.
+keep silent. So are others that answer to other words, in crowds of three and four.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ AT_ONCE = 8
 TEACHER = Recipe(optimizer="muon", rank=8, alpha=8.0, steps=200, batch=4, lr=5e-3)
 PAIRS, PLACES = 8, 4  # of a step
 ALONE = 0.3  # share of pairs that are asked for one of the two
+CROWD = 0.3  # share of steps in which one more of a role is there, for either role
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +155,29 @@ class Teachers:
         return pairs, Places.of(walks, PLACES, random)
 
     def _adapters_of(self, role: int, of: tuple[str, int]) -> list[int]:
-        return [i for i, (e, _) in enumerate(self.sides[role]) if e.of == of]
+        """Those that answer to the word by which their teacher was asked."""
+        entries = [entry for entry, _ in self.sides[role]]
+        word = next(e.word for e in entries if e.of == of)
+        return [i for i, e in enumerate(entries) if (e.of, e.word) == (of, word)]
+
+    def others(
+        self, pairs: Sequence[tuple[int, int]], random: np.random.Generator
+    ) -> list[tuple[int, list[int]]]:
+        """Roles, and one more adapter of each pair's, of somebody else, that its prompt does not
+        ask for."""
+        met = []
+        for role in range(2):
+            if random.random() >= CROWD:
+                continue
+            entries = [entry for entry, _ in self.sides[role]]
+            asked = [entries[pair[role]] for pair in pairs]
+            strangers = [
+                [i for i, e in enumerate(entries) if e.word != one.word and e.of != one.of]
+                for one in asked
+            ]
+            if all(strangers):
+                met.append((role, [int(random.choice(some)) for some in strangers]))
+        return met
 
 
 def teachers_of(zoo: Zoo, base: Base, folder: Path, split: str = "train") -> Teachers:
@@ -202,8 +225,9 @@ def taught_loss(
 ) -> Tensor:  # fmt: skip
     """Of each place."""
     pairs, places = teachers.batch(random)
-    index = torch.tensor(pairs)
-    merged = net([read.take(index[:, role]) for role, read in enumerate(role_pairs.read)])
+    met = [(role, [pair[role] for pair in pairs]) for role in range(2)]
+    met += teachers.others(pairs, random)
+    merged = net([role_pairs.read[role].take(torch.tensor(rows)) for role, rows in met])
     return missed(role_pairs.base, merged, places, words(places.prompts))
 
 

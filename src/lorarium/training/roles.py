@@ -48,10 +48,12 @@ class RoleNet(nn.Module):
             nn.init.zeros_(self.say.bias)
 
     def forward(self, sides: Sequence[RoleBatch]) -> Branches:
-        """Branches of each pair, merged; a side may be missing."""
-        shared = [m for m in self.place if all(m in side.branches for side in sides)]
-        shared = shared if len(sides) == 2 else []
-        coefficients = self._coefficients(sides, shared)
+        """Branches of each row's adapters, merged; any number of them may meet. What is said of
+        one is the mean of what is said of it beside each of the other role."""
+        subjects, styles = ([side for side in sides if side.role == role] for role in (0, 1))
+        of_pair = {
+            frozenset((id(a), id(b))): self._predictions(a, b) for a in subjects for b in styles
+        }
         merged: Branches = {}
         for module in dict.fromkeys(m for side in sides for m in side.branches):
             downs, ups = [], []
@@ -60,28 +62,31 @@ class RoleNet(nn.Module):
                     continue
                 down, up = side.branches[module].down, side.branches[module].up
                 assert down is not None and up is not None
-                r = side.role
-                if module in coefficients:
-                    gain, damp = (
-                        coefficients[module][:, r, None, None],
-                        coefficients[module][:, 2 + r, None, None],
-                    )
-                    rows = sides[1 - r].reading[module].rows
-                    down = down - damp * ((down @ rows.mT) @ rows)
-                    up = gain * up
+                others = [
+                    other for other in (subjects if side.role else styles)
+                    if module in of_pair[frozenset((id(side), id(other)))]
+                ]  # fmt: skip
+                if others:
+                    raw = [of_pair[frozenset((id(side), id(other)))][module] for other in others]
+                    gain, share = torch.stack(raw).mean(0)[:, side.role :: 2, None, None].unbind(1)
+                    share = torch.sigmoid(share - LITTLE) / len(others)
+                    for other in others:
+                        rows = other.reading[module].rows
+                        down = down - share * ((down @ rows.mT) @ rows)
+                    up = gain.clamp(-4, 2).exp() * up
                 downs.append(down)
                 ups.append(up)
             merged[module] = Branch(torch.cat(downs, 1), torch.cat(ups, 2))
         return merged
 
-    def _coefficients(
-        self, sides: Sequence[RoleBatch], modules: list[Module]
-    ) -> dict[Module, Tensor]:
-        """Of each module (pairs, 4): gains of both, and which share of each is damped."""
+    def _predictions(self, subject: RoleBatch, style: RoleBatch) -> dict[Module, Tensor]:
+        """Of each module that both change (rows, 4): logarithms of both gains, and what says which
+        share of each is damped."""
+        modules = [m for m in self.place if m in subject.branches and m in style.branches]
         if not modules:
             return {}
         index = torch.tensor([self.place[m] for m in modules])
-        pairs = [[side.reading[m] for side in sides] for m in modules]
+        pairs = [(subject.reading[m], style.reading[m]) for m in modules]
         norms = torch.stack([torch.stack([a.norm, b.norm], -1) for a, b in pairs])
         raw = self.gains[index][:, None].expand(-1, norms.shape[1], -1)
         if self.config.hidden:
@@ -90,9 +95,7 @@ class RoleNet(nn.Module):
             module_features = self.module[index][:, None].expand(-1, log_norms.shape[1], -1)
             rows = torch.cat([log_norms, overlaps, module_features], -1)
             raw = raw + self.say(torch.relu(self.read(rows)))
-        shares = torch.sigmoid(raw[..., 2:] - LITTLE)
-        gains = torch.cat([raw[..., :2].clamp(-4, 2).exp(), shares], -1)
-        return dict(zip(modules, gains, strict=True))
+        return dict(zip(modules, raw, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
