@@ -29,16 +29,12 @@ RECIPES = {
     "style": [
         Recipe(optimizer="adam", lr=1e-2, steps=100),
         Recipe(optimizer="muon", lr=5e-3, steps=100),
-        Recipe(optimizer="muon", lr=2.5e-3, steps=100),
-        Recipe(optimizer="muon", lr=5e-3, steps=200),
         Recipe(optimizer="adam", lr=1e-2, steps=400),
         Recipe(optimizer="muon", lr=2.5e-3, steps=400),
     ],
     "subject": [
         Recipe(optimizer="adam", lr=5e-3, steps=100),
-        Recipe(optimizer="muon", lr=2.5e-3, steps=100),
         Recipe(optimizer="muon", lr=1e-2, steps=100),
-        Recipe(optimizer="adam", lr=5e-3, steps=400),
     ],
 }
 GENRES = ("photo", "comic", "watercolour", "pastel", "ink", "chalk", "neon", "oil")

@@ -4,7 +4,7 @@
     python benchmarks/lora_votes.py make                     # sealed sheets, and their key
     python benchmarks/lora_votes.py tally                    # judges' rates beside the votes'
 
-Seven artists and seven individuals of the test split, twelve pictures each, what `lorarium train`
+Five artists and five individuals of the test split, twelve pictures each, what `lorarium train`
 does with them when nothing else is asked for. Controls are true renders and strangers.
 """
 
@@ -34,7 +34,7 @@ from lorarium.training.fit import fit
 from lorarium.training.recipe import Job, defaults, mirrors
 
 FOLDER = Path("runs/lora-votes")
-EACH, PICTURES, STEPS, SEED = 7, 3, 20, 41
+EACH, PICTURES, STEPS, SEED = 5, 3, 20, 41
 JUDGES = ["b", "reporter"]
 LORA = "a LoRA of the usual recipe"
 

@@ -191,7 +191,7 @@ def limits() -> None:
     usual = judge.thresholds
     others = {
         "as it ships": judge,
-        "strokes as fine as may be": replace(judge, fineness=None),
+        "fineness not asked for": replace(judge, fineness=None),
         "no limits of strokes": replace(judge, strokes=None, strangest=None),
         "0.02 more for artists": replace(
             judge, thresholds=replace(usual, style=usual.style + 0.02)

@@ -13,7 +13,7 @@ from lorarium.adapter import Adapter
 from lorarium.algebra import fingerprint
 from lorarium.bases.base import TARGETS
 from lorarium.errors import LorariumError
-from lorarium.formats.families.embedded import EMBEDDED
+from lorarium.formats.families.embedded import EMBEDDED, ships
 from lorarium.training.table import Table
 from lorarium.world.words import SUBJECT_TOKENS
 
@@ -79,7 +79,7 @@ def defaults(family: str, prompt: str, optimizer: str | None = None) -> Recipe:
         return Recipe(optimizer=optimizer, rank=16, alpha=16.0, steps=1000, batch=1, lr=1e-4,
                       warmup=50)  # fmt: skip
     subject = names_subject(prompt)
-    optimizer = optimizer or ("adam" if subject or family == "micro-1" else "muon")
+    optimizer = optimizer or ("adam" if subject or ships(family) else "muon")
     adam = 5e-3 if subject else 1e-2
     return Recipe(optimizer=optimizer, lr=2.5e-3 if optimizer == "muon" else adam)
 
