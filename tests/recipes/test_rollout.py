@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,17 +9,12 @@ torch = pytest.importorskip("torch")
 
 from lorarium.bases.branches import applied  # noqa: E402
 from lorarium.bases.sampling import sample  # noqa: E402
-from lorarium.evaluation.describe.zoo import read_zoo  # noqa: E402
-from lorarium.evaluation.judges import load_judge  # noqa: E402
-from lorarium.recipes import roles as stage  # noqa: E402
-from lorarium.recipes.roles_drawn import PassLoss, both_rate  # noqa: E402
 from lorarium.recipes.rollout import Rollout, wrong_kind  # noqa: E402
 from lorarium.recipes.synth_data import assemble_batch, embed_source  # noqa: E402
 from lorarium.recipes.synth_loss import Words, generated_branches  # noqa: E402
 from lorarium.recipes.synth_rollout import apart, rollout_losses  # noqa: E402
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig  # noqa: E402
 from tests.bases.tiny import micro  # noqa: E402
-from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 from tests.synthesis.tiny import pictures  # noqa: E402
 
 torch.set_num_threads(1)
@@ -82,28 +75,3 @@ def test_sets_alike_are_not_apart_and_a_mean_is() -> None:
     assert abs(float(apart(alike, other).mean())) < 0.02
     assert apart(alike + 1, other).mean() > 0.3
     assert apart(torch.zeros_like(alike), other).mean() > 0.3
-
-
-def test_a_merger_is_pulled_towards_both(tmp_path: Path) -> None:
-    base = micro()
-    zoo = read_zoo(tiny_zoo(tmp_path, base))
-    role_pairs = stage.role_pairs_of(zoo, base, "train")
-    net, judge = stage.initial_net(role_pairs, hidden=4), load_judge("a")
-    pass_loss, words = PassLoss(Rollout(base), judge, role_pairs.entries), Words(base)
-    pairs = [(0, 1), (1, 0)]
-    sides = [
-        r.take(torch.tensor([pair[i] for pair in pairs])) for i, r in enumerate(role_pairs.read)
-    ]
-    optimizer = torch.optim.AdamW(net.parameters(), 3e-2)
-    values = []
-    for _ in range(10):
-        loss = pass_loss(net, sides, pairs, 2, words, chance())
-        optimizer.zero_grad()
-        loss.mean().backward()
-        optimizer.step()
-        values.append(float(loss.detach().mean()))
-    assert loss.shape == (2,) and values[-1] < values[0]
-    rates = [
-        both_rate(base, role_pairs.entries, role_pairs.read, net, judge, 2, 2) for _ in range(2)
-    ]
-    assert rates[0] == rates[1] and 0 <= rates[0] <= 1

@@ -17,6 +17,7 @@ from lorarium.encoders import training
 from lorarium.evaluation.synth import audit
 from lorarium.recipes import (
     activations,
+    cell_teachers,
     describe,
     describe_data,
     forecast,
@@ -27,16 +28,16 @@ from lorarium.recipes import (
     synth_exam,
     synth_ship,
     synth_strength,
+    teachers,
 )
 from lorarium.recipes.adoption import adopt as adoption
 from lorarium.recipes.adoption import effort, examine, stages, survey, tune
 from lorarium.recipes.describe_data import picture_table
-from lorarium.recipes.roles import score
-from lorarium.recipes.roles_drawn import both_rate
 from lorarium.training import mint
 from lorarium.training.recipe import Recipe
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
+TEACHER = Recipe(rank=2, alpha=2.0, steps=2, batch=1)
 GENRES, CLASSES = SEEN_GENRES[:6], SEEN_CLASSES[:6]
 NUMBERS = {
     survey: {
@@ -51,7 +52,9 @@ NUMBERS = {
     describe_data: {"MIN_ARTISTS": 8},
     describe: {"SHARES": (0.5,), "SHRINKS": (1.0,), "WORDED": (1, 1)},
     forecast: {"PICTURES": 1, "AXES": (2,), "RIDGES": (30.0,), "FOLDS": 3, "FOLDINGS": 1},
-    roles: {"PAIRS": 2},
+    roles: {"ASKED": 1},
+    cell_teachers: {"SHOWN": 2, "TEACHER": TEACHER},
+    teachers: {"STEPS": 2},
     synth: {"WATCH": 10_000},
     synth_basis: {"ROUNDS": 1},
     synth_exam: {"COUNT": 1},
@@ -73,8 +76,6 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
     few = tuple((zoo, split, 4) for zoo, split, _ in forecast.LEARNED)
     patch.setattr(forecast, "LEARNED", few)
     patch.setattr(describe, "picture_table", partial(picture_table, count=4))
-    patch.setattr(roles, "score", partial(score, pairs=2))
-    patch.setattr(roles, "both_rate", lambda *a, **_: both_rate(*a, pairs=2, pictures=1))
     patch.setattr(effort.Tuning, "usual", staticmethod(lambda family: effort.Tuning(1.0, 0.01, 1)))
 
 

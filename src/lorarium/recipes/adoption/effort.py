@@ -12,6 +12,7 @@ from typing import Any
 from lorarium.files import read_text
 from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.recipes import merge, zoo
+from lorarium.recipes.cell_teachers import CELLS
 from lorarium.recipes.describe_data import MIN_ARTISTS
 from lorarium.training.manifest import OWN, Entry, Manifest, manifest_of
 from lorarium.training.own_pictures import PROMPTS, OwnPictures
@@ -54,6 +55,10 @@ class Effort:
 
     def merge_zoo(self) -> Manifest:
         return self._scaled(merge.RECIPE)
+
+    def cells(self) -> int:
+        """How many teachers `roles` learns from."""
+        return max(2, round(self.share * CELLS))
 
     def amount(self, whole: int, batch: int) -> int:
         """A share of a whole number of pictures, in whole steps."""

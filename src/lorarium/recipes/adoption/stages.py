@@ -26,6 +26,7 @@ from lorarium.recipes.adoption.examine import CELLS_OF_MERGES, examine
 from lorarium.recipes.adoption.survey import PICTURES as ASKED
 from lorarium.recipes.adoption.survey import survey, unknown
 from lorarium.recipes.adoption.timing import Timing
+from lorarium.recipes.cell_teachers import DRAWN, TEACHER
 from lorarium.recipes.timebox import TimeBox
 from lorarium.recipes.workplace import Workplace
 from lorarium.synthesis.store import ASSET as SYNTH
@@ -118,7 +119,7 @@ def _roles(place: Workplace, effort: Effort, box: TimeBox) -> None:
     at_once = batches(place.base)
     total = effort.amount(ROLE_PICTURES, at_once.roles)
     plan = replace(roles.PLAN, total=total, batch=at_once.roles)
-    roles.run(place, box.left, effort.merge_zoo(), plan, at_once.mint)
+    roles.run(place, box.left, effort.merge_zoo(), plan, at_once.mint, effort.cells())
 
 
 def _forecast(place: Workplace, effort: Effort, box: TimeBox) -> None:
@@ -184,10 +185,11 @@ def _merge_seconds(base: Base, effort: Effort, t: Timing) -> float:
 
 
 def _roles_seconds(base: Base, effort: Effort, t: Timing) -> float:
-    looks = effort.amount(ROLE_PICTURES, 32) / 32 / 100 + 2  # at the validation pairs
-    return t.roles * effort.amount(ROLE_PICTURES, 32) + looks * (
-        _drawing(t, 256) + 256 * 2 * t.predict
-    )
+    cells = (1 + roles.KNOWN) * effort.cells()
+    taught = cells * TEACHER.steps * TEACHER.batch * t.mint
+    drawn = cells + sum(entry.split != "test" for entry in effort.merge_zoo().entries)
+    learned = effort.amount(ROLE_PICTURES, 32) + 2 * roles.ASKED * 32
+    return taught + _drawing(t, drawn * DRAWN) + t.roles * learned
 
 
 def _forecast_seconds(base: Base, effort: Effort, t: Timing) -> float:
@@ -223,8 +225,8 @@ STAGES = (
           _describe, _describe_seconds, "describe"),
     Stage("merge", "stronger adapters, and LoRA.rar's network", (LORA_RAR,), _merge,
           _merge_seconds, "merge"),
-    Stage("roles", "the merger that learns from true pictures", (ROLES,), _roles, _roles_seconds,
-          "merge"),
+    Stage("roles", "the merger that learns from teachers of true pictures", (ROLES,), _roles,
+          _roles_seconds, "merge"),
     Stage("forecast", "what a merge will show", (FORECAST, DRAFTED), _forecast, _forecast_seconds,
           "merge"),
     Stage("synth", "the generator of LoRAs from pictures", (SYNTH,), _synth, _synth_seconds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,15 +15,16 @@ from lorarium.adapter import Adapter
 from lorarium.bases.base import Base
 from lorarium.bases.rounded import rounded
 from lorarium.descriptors.sketch import sketch
-from lorarium.evaluation.judges import load_judge
+from lorarium.mergers.roles import ROLES
 from lorarium.recipes import roles, synth
 from lorarium.recipes.adoption.effort import Effort
+from lorarium.recipes.cell_teachers import Teachers
 from lorarium.recipes.perceptual import PerceptualLoss
-from lorarium.recipes.roles_drawn import PassLoss
 from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
 from lorarium.recipes.synth_rollout import rollout_losses
+from lorarium.recipes.teachers import Walk
 from lorarium.synthesis.net import SynthConfig
 from lorarium.training.distil import DistillationSet
 from lorarium.training.fit import Fit
@@ -63,7 +65,7 @@ def measure(base: Base, effort: Effort) -> Timing:
     if predict > SLOW:
         return reckoned(predict, drawing)
     entries = effort.merge_zoo().entries
-    sides = [[e for e in entries if e.kind == k and e.split == "train"][:2] for k in roles.ROLES]
+    sides = [[e for e in entries if e.kind == k and e.split == "train"][:2] for k in ROLES]
     with rounded(base):
         return Timing(
             drawing, predict, _mint(base, entries), *_networks(base, sides), _read(base, sides)
@@ -120,26 +122,31 @@ def _networks(base: Base, sides: list[list[Entry]]) -> tuple[float, float, float
         parts = paired.losses(net, picks, torch.full((pairs, 1), 0.5), random)
         _backward(torch.stack(list(parts.values())).sum(), net)
 
-    named = [list(zip(side, some, strict=True)) for side, some in zip(sides, those, strict=True)]
-    role_pairs = roles.RolePairs.of(base, named, "train")
-    role_net, words = roles.initial_net(role_pairs), Words(base)
-    perceptual = PerceptualLoss(base, roles.SHARE)
-    pass_loss = PassLoss(Rollout(base), load_judge("a"), role_pairs.entries)
-    asked = [(0, 0), (1, 1)]
+    words = Words(base)
+    return _seconds(merging, pairs), _roles(base, sides, those, words), _generator(base, words)
 
-    def role_step() -> None:
-        random, noise = np.random.default_rng(1), torch.Generator().manual_seed(1)
-        loss = role_pairs.losses(role_net, asked, roles.EACH, words, random, 0.0, perceptual).mean()
-        index = torch.tensor(asked)
-        branches = [read.take(index[:, r]) for r, read in enumerate(role_pairs.read)]
-        drawn = pass_loss(role_net, branches, asked, roles.PICTURES, words, noise).mean()
-        _backward(loss + roles.DRAWN * drawn, role_net)
 
-    return (
-        _seconds(merging, pairs),
-        _seconds(role_step, len(asked) * roles.EACH),
-        _generator(base, words),
+def _roles(
+    base: Base, sides: list[list[Entry]], those: list[list[Member]], words: Words, pairs: int = 2
+) -> float:
+    """Of a place, with teachers that have answered nothing."""
+    first, second = (
+        [(entry, member.adapter) for entry, member in zip(side, some, strict=True)]
+        for side, some in zip(sides, those, strict=True)
     )
+    teachers = Teachers(base, Path(), (first, second), most=1)
+    x, t = torch.zeros(1, 1, *base.noise_shape(base.size)), torch.full((1, 1), 0.5)
+    walk = Walk(x, x, t, ("a cat in ink",))
+    vars(teachers)["cell_walks"] = [walk]
+    vars(teachers)["single_walks"] = [walk] * len(first), [walk] * len(second)
+    role_pairs = roles.RolePairs.of(teachers)
+    net = roles.initial_net(role_pairs.read)
+
+    def step() -> None:
+        random = np.random.default_rng(1)
+        _backward(role_pairs.losses(net, words, random, pairs).mean(), net)
+
+    return _seconds(step, pairs * roles.PLACES)
 
 
 def _generator(base: Base, words: Words, sources: int = 2, targets: int = 8) -> float:

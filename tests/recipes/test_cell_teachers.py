@@ -15,9 +15,9 @@ from lorarium.bases.sampling import sample  # noqa: E402
 from lorarium.bases.stack import each  # noqa: E402
 from lorarium.errors import TimeIsOver  # noqa: E402
 from lorarium.evaluation.describe.zoo import Zoo, read_zoo  # noqa: E402
-from lorarium.recipes import roles_taught, teachers  # noqa: E402
-from lorarium.recipes.roles import PLAN, initial_net, role_pairs_of  # noqa: E402
-from lorarium.recipes.roles_taught import taught_loss, teachers_of, train  # noqa: E402
+from lorarium.recipes import cell_teachers, teachers  # noqa: E402
+from lorarium.recipes.cell_teachers import teachers_of  # noqa: E402
+from lorarium.recipes.roles import RolePairs, initial_net  # noqa: E402
 from lorarium.recipes.synth_loss import Words  # noqa: E402
 from lorarium.recipes.teachers import Places, Walk, missed, walked  # noqa: E402
 from lorarium.recipes.timebox import TimeBox  # noqa: E402
@@ -38,15 +38,15 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, Base]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teachers, "STEPS", 3)
     for name, value in {
-        "CELLS": 3, "SHOWN": 2, "AT_ONCE": 2,
+        "SHOWN": 2, "AT_ONCE": 2,
         "TEACHER": Recipe(rank=2, alpha=2.0, steps=4, batch=2, lr=5e-2),
     }.items():  # fmt: skip
-        monkeypatch.setattr(roles_taught, name, value)
+        monkeypatch.setattr(cell_teachers, name, value)
 
 
 def test_who_drew_says_the_same_again(zoo: tuple[Zoo, Base], tmp_path: Path) -> None:
     known, base = zoo
-    teaching = teachers_of(known, base, tmp_path)
+    teaching = teachers_of(known, base, tmp_path, most=3)
     pair = [teaching.sides[0][0][1], teaching.sides[1][0][1]]
     prompts = [["a sub1 cat in photo", "a dog in oil"], ["a cat in sty1", "a house in sty1"]]
     walks = walked(base, pair, prompts, seed=4)
@@ -74,7 +74,7 @@ def test_watching_changes_nothing(zoo: tuple[Zoo, Base]) -> None:
 
 def test_teachers_are_asked_once_and_gone_on_with(zoo: tuple[Zoo, Base], tmp_path: Path) -> None:
     known, base = zoo
-    teaching = teachers_of(known, base, tmp_path / "a")
+    teaching = teachers_of(known, base, tmp_path / "a", most=3)
     with pytest.raises(TimeIsOver, match="0 of 3 teachers"):
         teaching.make(TimeBox(0.0))
     teaching.make()
@@ -98,11 +98,11 @@ def test_others_that_nobody_asks_for_are_there(
     zoo: tuple[Zoo, Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known, base = zoo
-    teaching = teachers_of(known, base, tmp_path)
+    teaching = teachers_of(known, base, tmp_path, most=3)
     random = np.random.default_rng(0)
-    monkeypatch.setattr(roles_taught, "CROWD", 1.0)
-    pairs = [(0, 1), (1, 0)]
-    assert teaching.others(pairs, random) == []  # all answer to one word
+    monkeypatch.setattr(cell_teachers, "CROWD", 1.0)
+    met = [(0, 1), (1, 0)]
+    assert teaching.others(met, random) == []  # all answer to one word
     first, second = ([e.of for e, _ in side] for side in teaching.sides)
     assert first[0] != first[1] and second[0] != second[1]
     # the second of either side answers to another word
@@ -110,35 +110,15 @@ def test_others_that_nobody_asks_for_are_there(
         [(replace(e, word=1 + i), a) for i, (e, a) in enumerate(side)] for side in teaching.sides
     ]
     crowded = replace(teaching, sides=(sides[0], sides[1]))
-    assert crowded.others(pairs, random) == [(0, [1, 0]), (1, [0, 1])]
+    assert crowded.others(met, random) == [(0, [1, 0]), (1, [0, 1])]
     crowded.make()
-    role_pairs, words = role_pairs_of(known, base, "train"), Words(base)
-    net = initial_net(role_pairs)
+    pairs, words = RolePairs.of(crowded), Words(base)
+    net = initial_net(pairs.read)
 
     def loss() -> torch.Tensor:
         with torch.no_grad():
-            return taught_loss(role_pairs, crowded, net, words, np.random.default_rng(1))
+            return pairs.losses(net, words, np.random.default_rng(1))
 
     among_others = loss()
-    monkeypatch.setattr(roles_taught, "CROWD", 0.0)
+    monkeypatch.setattr(cell_teachers, "CROWD", 0.0)
     assert not torch.allclose(among_others, loss())
-
-
-def test_a_student_comes_nearer_to_its_teachers(zoo: tuple[Zoo, Base], tmp_path: Path) -> None:
-    known, base = zoo
-    teaching = teachers_of(known, base, tmp_path / "walks")
-    teaching.make()
-    pairs = role_pairs_of(known, base, "train")
-    words = Words(base)
-
-    def score(net: roles_taught.RoleNet) -> float:
-        with torch.no_grad():
-            losses = [
-                taught_loss(pairs, teaching, net, words, np.random.default_rng(i)) for i in range(4)
-            ]
-        return float(torch.cat(losses).mean())
-
-    before = score(initial_net(pairs))
-    plan = replace(PLAN, total=32 * 30, batch=32, adam=3e-2, ema=0.5, warmup=2)
-    net, _ = train(pairs, teaching, tmp_path / "run", plan, 5)
-    assert score(net) < 0.9 * before

@@ -1,7 +1,5 @@
-"""`roles` learned from teachers of true cells: adapters trained on true pictures of one individual
-in one artist's hand, which only the drawn world has.
-
-    python -m lorarium.recipes.roles_taught runs --minutes 60 -o roles.safetensors
+"""Teachers of true cells: adapters trained on true pictures of one individual in one artist's hand,
+which only the drawn world has.
 
 Where a prompt asks for one of the two alone, the teacher is that adapter alone: the other is to
 keep silent. So are others that answer to other words, in crowds of three and four.
@@ -9,42 +7,30 @@ keep silent. So are others that answer to other words, in crowds of three and fo
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from lorarium.adapter import Adapter
-from lorarium.bases.base import Base, open_base
-from lorarium.bases.rounded import rounded
-from lorarium.encoders.training import FitConfig, Loss, Losses, fit
+from lorarium.bases.base import Base
 from lorarium.errors import TimeIsOver
-from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo
+from lorarium.evaluation.describe.zoo import Zoo, load
 from lorarium.mergers.roles import ROLES
-from lorarium.recipes import merge
-from lorarium.recipes.roles import PLAN, RolePairs, initial_net, role_pairs_of, save
-from lorarium.recipes.synth_loss import Words
-from lorarium.recipes.teachers import Places, Walk, keep_walks, missed
+from lorarium.recipes.teachers import Places, Walk, keep_walks
 from lorarium.recipes.timebox import ENDLESS, TimeBox
 from lorarium.training.manifest import Entry
 from lorarium.training.mint import train_jobs
 from lorarium.training.recipe import Job, Recipe
-from lorarium.training.roles import RoleNet
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, numbers
 
-RUN = "taught"
-CELLS = 120  # teachers
+CELLS = 120
 SHOWN, DRAWN = 12, 4  # pictures that a teacher learns from, and draws
 AT_ONCE = 8
 TEACHER = Recipe(optimizer="muon", rank=8, alpha=8.0, steps=200, batch=4, lr=5e-3)
-PAIRS, PLACES = 8, 4  # of a step
 ALONE = 0.3  # share of pairs that are asked for one of the two
 CROWD = 0.3  # share of steps in which one more of a role is there, for either role
 
@@ -57,6 +43,7 @@ class Teachers:
     folder: Path
     sides: tuple[Sequence[tuple[Entry, Adapter]], Sequence[tuple[Entry, Adapter]]]
     split: str = "train"
+    most: int = CELLS
 
     @cached_property
     def cells(self) -> list[tuple[tuple[str, int], tuple[str, int]]]:
@@ -65,7 +52,9 @@ class Teachers:
         order = np.random.default_rng([5, len(people), len(hands)]).permutation(
             len(people) * len(hands)
         )
-        return [(people[o // len(hands)], hands[o % len(hands)]) for o in map(int, order[:CELLS])]
+        return [
+            (people[o // len(hands)], hands[o % len(hands)]) for o in map(int, order[: self.most])
+        ]
 
     def make(self, box: TimeBox = ENDLESS) -> None:
         """What is missing of the walks."""
@@ -136,10 +125,12 @@ class Teachers:
         )
         return first, second
 
-    def batch(self, random: np.random.Generator) -> tuple[list[tuple[int, int]], Places]:
+    def batch(
+        self, random: np.random.Generator, count: int, places: int
+    ) -> tuple[list[tuple[int, int]], Places]:
         """Adapters that meet, and places where a teacher of theirs answered."""
         pairs, walks = [], []
-        for _ in range(PAIRS):
+        for _ in range(count):
             if random.random() < ALONE:
                 pair = tuple(int(random.integers(len(side))) for side in self.sides)
                 role = int(random.integers(2))
@@ -152,7 +143,7 @@ class Teachers:
                 )
                 walks.append(self.cell_walks[number])
             pairs.append((pair[0], pair[1]))
-        return pairs, Places.of(walks, PLACES, random)
+        return pairs, Places.of(walks, places, random)
 
     def _adapters_of(self, role: int, of: tuple[str, int]) -> list[int]:
         """Those that answer to the word by which their teacher was asked."""
@@ -180,75 +171,13 @@ class Teachers:
         return met
 
 
-def teachers_of(zoo: Zoo, base: Base, folder: Path, split: str = "train") -> Teachers:
-    """Of the adapters of a split, those of `photo` left out as `role_pairs_of` does."""
+def teachers_of(
+    zoo: Zoo, base: Base, folder: Path, split: str = "train", most: int = CELLS
+) -> Teachers:
+    """For the adapters of a split; `photo` is what subjects come in, and no style of its own."""
     corpora = (load(zoo, kind, split) for kind in ROLES)
     sides = [
         [(e, a) for e, a in zip(c.entries, c.adapters, strict=True) if e.of[0] != PHOTO]
         for c in corpora
     ]
-    return Teachers(base, folder, (sides[0], sides[1]), split)
-
-
-def train(
-    role_pairs: RolePairs, teachers: Teachers, folder: Path, plan: FitConfig, minutes: float
-) -> tuple[RoleNet, dict[str, float]]:
-    """Go on with the run in a folder."""
-    met = [[entry for entry, _ in side] for side in teachers.sides]
-    if met != [list(side) for side in role_pairs.entries]:
-        raise ValueError("the teachers know other adapters")
-    base, words = role_pairs.base, Words(role_pairs.base)
-    torch.manual_seed(plan.seed)
-    net = initial_net(role_pairs)
-
-    def begin(step: int) -> Loss:
-        now = step
-
-        def loss(net: nn.Module) -> Losses:
-            nonlocal now
-            assert isinstance(net, RoleNet)
-            random = np.random.default_rng([plan.seed, now])
-            now += 1
-            return {"loss": taught_loss(role_pairs, teachers, net, words, random).mean()}
-
-        return loss
-
-    with rounded(base):
-        fitted, spent = fit(folder, net, begin, plan, minutes, str(base.device))
-    assert isinstance(fitted, RoleNet)
-    return fitted, spent
-
-
-def taught_loss(
-    role_pairs: RolePairs, teachers: Teachers, net: RoleNet, words: Words,
-    random: np.random.Generator,
-) -> Tensor:  # fmt: skip
-    """Of each place."""
-    pairs, places = teachers.batch(random)
-    met = [(role, [pair[role] for pair in pairs]) for role in range(2)]
-    met += teachers.others(pairs, random)
-    merged = net([role_pairs.read[role].take(torch.tensor(rows)) for role, rows in met])
-    return missed(role_pairs.base, merged, places, words(places.prompts))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", type=Path)
-    parser.add_argument("--minutes", type=float, default=60.0)
-    parser.add_argument("--base")
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    asked = parser.parse_args()
-    base, box = open_base(asked.base), TimeBox(asked.minutes)
-    zoo = read_zoo(asked.runs / merge.FOLDER)
-    teachers = teachers_of(zoo, base, asked.runs / RUN / "walks")
-    teachers.make(box)
-    role_pairs = role_pairs_of(zoo, base, "train")
-    plan = replace(PLAN, batch=PAIRS * PLACES)
-    net, spent = train(role_pairs, teachers, asked.runs / RUN, plan, box.left)
-    card = {"name": "roles", "family": base.family, "base_hash": base.hash, "spent": spent}
-    save(asked.out, net, card)
-    print(json.dumps(spent))
-
-
-if __name__ == "__main__":
-    main()
+    return Teachers(base, folder, (sides[0], sides[1]), split, most)
