@@ -30,6 +30,7 @@ from tests.bases.tiny import micro
 
 def counted() -> Any:
     return SimpleNamespace(
+        family="sdxl",
         size=1024,
         device=SimpleNamespace(type="cuda"),
         networks={"denoiser": micro().model.denoiser},

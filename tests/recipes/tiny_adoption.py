@@ -28,6 +28,7 @@ from lorarium.recipes import (
     synth_exam,
     synth_ship,
     synth_strength,
+    synth_teachers,
     teachers,
 )
 from lorarium.recipes.adoption import adopt as adoption
@@ -54,6 +55,7 @@ NUMBERS = {
     forecast: {"PICTURES": 1, "AXES": (2,), "RIDGES": (30.0,), "FOLDS": 3, "FOLDINGS": 1},
     roles: {"ASKED": 1},
     cell_teachers: {"SHOWN": 2, "TEACHER": TEACHER},
+    synth_teachers: {"DRAWN": 2},
     teachers: {"STEPS": 2},
     synth: {"WATCH": 10_000},
     synth_basis: {"ROUNDS": 1},

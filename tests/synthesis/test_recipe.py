@@ -13,6 +13,7 @@ import torch
 
 from lorarium.adapter import Module
 from lorarium.bases.base import Base
+from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.recipes import synth as stage
 from lorarium.recipes.synth_data import (
     POOL,
@@ -25,10 +26,12 @@ from lorarium.recipes.synth_data import (
     own_source,
 )
 from lorarium.recipes.synth_loss import Words, batch_losses
+from lorarium.recipes.synth_teachers import Teachers
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import load_synth
 from lorarium.training.own_pictures import own_pictures
 from tests.bases.tiny import WHOLE, micro, same_weights
+from tests.evaluation.merge.tiny_zoo import tiny_zoo
 from tests.synthesis.tiny import pictures
 from tests.training.own import own_folder
 
@@ -222,9 +225,12 @@ def test_it_goes_on_and_ships_what_wins(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(f"lorarium.recipes.synth_strength.{name}", small)
     plan = replace(stage.PLANS["cpu"], total=4, batch=2)
     run, asset = tmp_path / "run", tmp_path / "synth.safetensors"
-    first, _ = stage.train(base, run, replace(plan, total=4), 5, sources=1)
-    held, _ = stage.train(base, run, replace(plan, total=8), 0, sources=1)
-    learned, spent = stage.train(base, run, replace(plan, total=8), 5, sources=1)
+    monkeypatch.setattr("lorarium.recipes.teachers.STEPS", 2)
+    taught = Teachers.of(read_zoo(tiny_zoo(tmp_path, base)), base, tmp_path / "walks")
+    taught.make()
+    first, _ = stage.train(taught, run, replace(plan, total=4), 5, sources=1)
+    held, _ = stage.train(taught, run, replace(plan, total=8), 0, sources=1)
+    learned, spent = stage.train(taught, run, replace(plan, total=8), 5, sources=1)
     assert spent["pictures"] == 8
     assert same_weights(held, first) and not same_weights(learned, first)
     seen = [json.loads(line) for line in (run / "validation.jsonl").read_text().splitlines()]

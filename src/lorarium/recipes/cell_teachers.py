@@ -27,7 +27,7 @@ from lorarium.training.recipe import Job, Recipe
 from lorarium.world.scene import PHOTO, Style, Subject, View, render
 from lorarium.world.splits import SEEN_CLASSES, numbers
 
-CELLS = 120
+CELLS = 80
 SHOWN, DRAWN = 12, 4  # pictures that a teacher learns from, and draws
 AT_ONCE = 8
 TEACHER = Recipe(optimizer="muon", rank=8, alpha=8.0, steps=200, batch=4, lr=5e-3)

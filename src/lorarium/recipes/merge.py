@@ -32,7 +32,7 @@ from lorarium.training.mint import job_of
 RUN = "merge"
 FOLDER = f"{RUN}/zoo"
 RECIPE = Path(__file__).with_name("merge.toml")
-PLAN = FitConfig(total=8 * 6000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=31)
+PLAN = FitConfig(total=8 * 3000, batch=8, muon=2e-3, adam=2e-3, ema=0.99, seed=31)
 
 
 def run(

@@ -35,7 +35,7 @@ from lorarium.world.mark import world_mark
 RUN = "roles"
 PAIRS, PLACES = 8, 4  # of a step
 PLAN = FitConfig(
-    total=60_000, batch=PAIRS * PLACES, adam=5e-3, decay=0.6, warmup=20, ema=0.99, clip=1.0, seed=41
+    total=40_000, batch=PAIRS * PLACES, adam=5e-3, decay=0.6, warmup=20, ema=0.99, clip=1.0, seed=41
 )
 KNOWN = 0.2  # cells of the validation split, as a share of those learned from
 ASKED = 24  # steps' worth of places at which a network is tried

@@ -1,9 +1,9 @@
 """The stage `synth`: the generator, end to end through the frozen base in `runs/synth`.
 
-No adapter teaches it. It sees some pictures of an artist or an individual and writes a LoRA; the
-base runs with that LoRA on other pictures of the same hand, with other content. Three signals: the
-base's own denoising loss, what judge A sees in the predictions, and what it sees in whole pictures
-drawn in a few steps. Artists and individuals are drawn endlessly as it goes.
+It sees some pictures of an artist or an individual and writes a LoRA; the base runs with that LoRA.
+Two signals, no judge among them: what LoRAs trained on such pictures answered on their way to
+others of the same hand (`synth_teachers`), and, since teachers are few, the base's own denoising
+loss on true pictures of artists and individuals that are drawn endlessly as it goes.
 """
 
 from __future__ import annotations
@@ -26,30 +26,32 @@ from lorarium.bases.rounded import rounded
 from lorarium.encoders.store import shipped
 from lorarium.encoders.training import FitConfig, Loss, Losses, fit
 from lorarium.errors import LorariumError
+from lorarium.evaluation.describe.zoo import read_zoo
 from lorarium.files import open_regular
-from lorarium.recipes.perceptual import PerceptualLoss
-from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_basis import start_basis
 from lorarium.recipes.synth_data import Drawn, Endless, own_source
 from lorarium.recipes.synth_exam import Exam
 from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
-from lorarium.recipes.synth_rollout import rollout_losses
 from lorarium.recipes.synth_ship import limits, memory, named_directions
 from lorarium.recipes.synth_strength import best_strengths, with_strengths
+from lorarium.recipes.synth_teachers import Teachers
+from lorarium.recipes.teachers import missed
+from lorarium.recipes.timebox import TimeBox
 from lorarium.recipes.workplace import Workplace
+from lorarium.recipes.zoo import mint_into
 from lorarium.synthesis.net import KINDS, Generator, SynthConfig
 from lorarium.synthesis.store import ASSET, Card, load_synth, save_synth
 from lorarium.synthesis.wishes import LAST
+from lorarium.training.manifest import Manifest, read_manifest
 from lorarium.training.own_pictures import OwnPictures
 from lorarium.world.mark import world_mark
 
 RUN = "synth"
+FOLDER = f"{RUN}/zoo"
+RECIPE = Path(__file__).with_name("synth.toml")
 SOURCES = {"cpu": 8, "cuda": 32}  # generated LoRAs of a step
 SUBJECTS = 0.5  # share of individuals
-SHARE = 1.0  # share of what judge A sees in predictions
-DRAWN = 0.5  # and in whole pictures
-APART = 0.3  # and in their distance to true pictures
-EACH = 2  # pictures drawn with each LoRA
+FREE = 0.5  # what the base's own loss counts beside what teachers say
 _PLAN = FitConfig(
     total=525_000,
     batch=64,
@@ -78,15 +80,17 @@ def initial_generator(base: Base, config: SynthConfig, seed: int) -> Generator:
 
 
 def train(
-    base: Base, folder: Path, plan: FitConfig, minutes: float, *, subjects: float = SUBJECTS,
-    sources: int = SOURCES["cpu"], workers: int = 0, share: float = SHARE, drawn: float = DRAWN,
+    teachers: Teachers, folder: Path, plan: FitConfig, minutes: float, *,
+    subjects: float = SUBJECTS, sources: int = SOURCES["cpu"], workers: int = 0,
     by_time: bool = True, own: Sequence[Drawn] = (), **numbers: int,
 ) -> tuple[Generator, dict[str, float]]:  # fmt: skip
     """Go on with the run in a folder; `own` are pictures beside those of the world."""
+    base = teachers.base
     words = Words(base)
     net = initial_generator(base, SynthConfig.of(base, **numbers), plan.seed)
-    perceptual, rollout = PerceptualLoss(base, share), Rollout(base)
-    exam = [Exam(base, kind, words, net.eyes, perceptual) for kind in KINDS]
+    exam = [Exam(base, kind, words, net.eyes) for kind in KINDS]
+    lessons = teachers.lessons(net.eyes)
+    half, each = max(1, sources // 2), plan.batch // sources
     if not (folder / "checkpoint.pt").exists():
         data = Endless(base.size, net.eyes, [plan.seed, 0], subjects=subjects)
         start_basis(base, net, data, words, plan.seed)
@@ -110,18 +114,15 @@ def train(
                     log.write(json.dumps({"step": now, **seen}) + "\n")
                 print(json.dumps(seen), flush=True)
             random = torch.Generator().manual_seed(plan.seed * 1_000_003 + now)
+            chosen = np.random.default_rng([plan.seed, 2, now])
             now += 1
-            batch = data.batch(sources, plan.batch // sources)
-            branches = generated_branches(base, net, batch)
-            if not drawn:
-                values = losses_with(base, branches, batch, words, random, perceptual)
-                return {"loss": values.mean()}
-            some = batch.first(max(1, plan.batch // sources // 2))
-            unlike, apart = rollout_losses(rollout, branches, batch, EACH, words, random)
+            shown, places = lessons.batch(half, each, chosen)
+            beside = generated_branches(base, net, shown)
+            new = data.batch(half, each)
+            free = losses_with(base, generated_branches(base, net, new), new, words, random)
             return {
-                "loss": losses_with(base, branches, some, words, random, perceptual).mean(),
-                "drawn": drawn * unlike.mean(),
-                "apart": APART * apart.mean(),
+                "taught": missed(base, beside, places, words(places.prompts)).mean(),
+                "free": FREE * free.mean(),
             }
 
         return loss
@@ -156,16 +157,24 @@ def stopping() -> Iterator[None]:
 
 def run(
     place: Workplace, minutes: float, plan: FitConfig | None = None, sources: int | None = None,
-    own: Sequence[OwnPictures] = (),
+    own: Sequence[OwnPictures] = (), todo: Manifest | None = None, at_once: int | None = None,
 ) -> None:  # fmt: skip
-    """Go on with the run; ship what it has when its pictures win on validation."""
+    """Mint the teachers, go on with the run; ship what it has when its pictures win on
+    validation."""
+    box = TimeBox(minutes)
     base, folder, device = place.base, place.runs / RUN, place.base.device.type
     plan, sources = plan or PLANS[device], sources or SOURCES[device]
     # processes that render make no two runs alike
     workers = 0 if device == "cpu" or place.to_the_end else max(1, (os.cpu_count() or 2) - 1)
     with stopping():
+        manifest = todo or read_manifest(RECIPE)
+        left = mint_into(place, FOLDER, manifest, minutes, quick=True, batch=at_once)
+        if left:
+            box.check(f"{left} teachers are left to mint")
+        teachers = Teachers.of(read_zoo(place.runs / FOLDER), base, folder / "walks")
+        teachers.make(box)
         train(
-            base, folder, plan, minutes, sources=sources, workers=workers,
+            teachers, folder, plan, box.left, sources=sources, workers=workers,
             by_time=not place.to_the_end, own=[own_source(one, base.size) for one in own],
         )  # fmt: skip
     ship(base, folder / "checkpoint.pt", plan, place.asset(ASSET), sources)
@@ -190,21 +199,19 @@ def ship(
     net.load_state_dict(state["model"] | state["averaged"])
     net = net.half().float().eval().requires_grad_(False)  # as its file holds it
     words = Words(base)
-    perceptual = PerceptualLoss(base, SHARE)
-    exams = {kind: Exam(base, kind, words, net.eyes, perceptual) for kind in KINDS}
+    exams = {kind: Exam(base, kind, words, net.eyes) for kind in KINDS}
     scores = {kind: exam.scores(net) for kind, exam in exams.items()}
     floor = {kind: exam.alone() for kind, exam in exams.items()}
     print(json.dumps({"validation": scores, "base alone": floor}), flush=True)
     card: Card = {
         "name": "synth",
-        "data": "the drawn world: seen classes and genres of the train split, drawn endlessly",
+        "data": "the drawn world: seen classes and genres of the train split, drawn endlessly, and "
+        "what LoRAs of some of them (synth.toml) answer",
         "recipe": {
             "plan": asdict(plan),
             "sources": sources or SOURCES[base.device.type],
             "subjects": SUBJECTS,
-            "judged": SHARE,
-            "drawn": DRAWN,
-            "apart": APART,
+            "free": FREE,
         },
         "spent": {"pictures": float(state["step"] * plan.batch), "seconds": state["seconds"]},
         "world": world_mark(),

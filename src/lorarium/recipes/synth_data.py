@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
@@ -47,12 +47,6 @@ class Batch:
     kind: Tensor  # (b,)
     targets: Tensor  # (b, m, s, s, 3) uint8
     prompts: tuple[str, ...]  # b m
-
-    def first(self, count: int) -> Batch:
-        """The same with the first targets of each source only."""
-        b, m = self.targets.shape[:2]
-        prompts = tuple(self.prompts[i * m + k] for i in range(b) for k in range(count))
-        return replace(self, targets=self.targets[:, :count], prompts=prompts)
 
 
 def artist(style: Style, split: str, count: int, size: int, random: np.random.Generator) -> Drawn:

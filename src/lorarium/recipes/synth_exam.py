@@ -11,7 +11,6 @@ from lorarium.adapter import Module
 from lorarium.bases.base import Base
 from lorarium.bases.branches import Hook
 from lorarium.bases.stack import each
-from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.synth_data import Batch, Source, artist, embed_source, individual
 from lorarium.recipes.synth_loss import Words, batch_losses, losses_with
 from lorarium.synthesis.net import KINDS, Eyes, Generator
@@ -33,9 +32,8 @@ class Exam:
         kind: str,
         words: Words,
         eyes: Eyes,
-        perceptual: PerceptualLoss | None = None,
     ) -> None:
-        self.base, self.kind, self.words, self.perceptual = base, kind, words, perceptual
+        self.base, self.kind, self.words = base, kind, words
         self.sources = _sources(kind, base.size, eyes)
 
     @torch.no_grad()
@@ -44,9 +42,7 @@ class Exam:
         losses = {}
         for count in SETS:
             rows = [
-                batch_losses(
-                    self.base, net, self._batch(s, count), self.words, _chance(i), self.perceptual
-                )
+                batch_losses(self.base, net, self._batch(s, count), self.words, _chance(i))
                 for i, s in enumerate(self.sources)
             ]
             losses[str(count)] = _mean(rows)
@@ -70,7 +66,7 @@ class Exam:
     def _with(self, branches: Sequence[Mapping[Module, Hook]]) -> float:
         return _mean([
             losses_with(
-                self.base, hooks, self._batch(s, 1), self.words, _chance(i), self.perceptual
+                self.base, hooks, self._batch(s, 1), self.words, _chance(i)
             )
             for i, (s, hooks) in enumerate(zip(self.sources, branches, strict=True))
         ])  # fmt: skip

@@ -1,5 +1,4 @@
-"""The signal: the base's own denoising loss on pictures that the generator has not seen, and what
-judge A sees in its predictions."""
+"""The base's own denoising loss on pictures that the generator has not seen."""
 
 from __future__ import annotations
 
@@ -11,7 +10,6 @@ from torch import Tensor
 from lorarium.adapter import Module
 from lorarium.bases.base import Base, Text, joined, losses, take
 from lorarium.bases.branches import Hook, applied
-from lorarium.recipes.perceptual import PerceptualLoss
 from lorarium.recipes.synth_data import Batch
 from lorarium.synthesis.net import Generator, branches
 
@@ -37,11 +35,10 @@ class Words:
 
 
 def batch_losses(
-    base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator,
-    perceptual: PerceptualLoss | None = None,
-) -> Tensor:  # fmt: skip
+    base: Base, net: Generator, batch: Batch, words: Words, random: torch.Generator
+) -> Tensor:
     """The loss with the generated LoRAs, of each target (b, m)."""
-    return losses_with(base, generated_branches(base, net, batch), batch, words, random, perceptual)
+    return losses_with(base, generated_branches(base, net, batch), batch, words, random)
 
 
 def generated_branches(base: Base, net: Generator, batch: Batch) -> Mapping[Module, Hook]:
@@ -51,7 +48,7 @@ def generated_branches(base: Base, net: Generator, batch: Batch) -> Mapping[Modu
 
 def losses_with(
     base: Base, branches: Mapping[Module, Hook], batch: Batch, words: Words,
-    random: torch.Generator, perceptual: PerceptualLoss | None = None,
+    random: torch.Generator,
 ) -> Tensor:  # fmt: skip
     """The same with any LoRAs, one for each share of the targets, or none."""
     device = base.device
@@ -64,6 +61,4 @@ def losses_with(
     t = base.sample_time(share.clamp(1e-4, 1 - 1e-4).flatten().to(device))
     noise = torch.randn(x.shape, generator=random).to(device)
     with applied(base, branches):
-        text = words(batch.prompts)
-        values = perceptual(x, text, t, noise) if perceptual else losses(base, x, text, t, noise)
-    return values.view(b, m)
+        return losses(base, x, words(batch.prompts), t, noise).view(b, m)

@@ -11,14 +11,14 @@ from typing import Any
 
 from lorarium.files import read_text
 from lorarium.formats.families.embedded import EMBEDDED
-from lorarium.recipes import merge, zoo
+from lorarium.recipes import merge, synth, zoo
 from lorarium.recipes.cell_teachers import CELLS
 from lorarium.recipes.describe_data import MIN_ARTISTS
 from lorarium.training.manifest import OWN, Entry, Manifest, manifest_of
 from lorarium.training.own_pictures import PROMPTS, OwnPictures
 from lorarium.world.splits import SEEN_CLASSES, SEEN_GENRES
 
-PAIRS, ROLE_PICTURES, SYNTH_PICTURES = 48_000, 60_000, 525_000  # of a whole effort
+PAIRS, ROLE_PICTURES, SYNTH_PICTURES = 24_000, 40_000, 525_000  # of a whole effort
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.02)
 LEARNED_FROM = MIN_ARTISTS // 2 + 4  # artists, and individuals, at least
 OWN_RECIPES = {"style": ("R0", "R0", "R1"), "subject": ("S0", "S0", "S1")}
@@ -55,6 +55,9 @@ class Effort:
 
     def merge_zoo(self) -> Manifest:
         return self._scaled(merge.RECIPE)
+
+    def synth_zoo(self) -> Manifest:
+        return self._scaled(synth.RECIPE)
 
     def cells(self) -> int:
         """How many teachers `roles` learns from."""
@@ -107,7 +110,7 @@ class Effort:
         if of != "held":
             words = [word for word in (seen if of == "seen" else of) if word not in self.left_out]
             group["of"] = words if train or self.share >= LEAST else words[::2]
-            if train and words:  # maps of fewer people than that are not learned
+            if train and words and self.share < 1:  # maps of fewer people are not learned
                 group["each"] = max(group["each"], ceil(LEARNED_FROM / len(words)))
         return group
 

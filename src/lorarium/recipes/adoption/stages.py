@@ -17,6 +17,7 @@ from lorarium.forecasts.drafts import PICTURES as DRAFTS
 from lorarium.forecasts.drafts import STEPS as DRAFTED_STEPS
 from lorarium.forecasts.rates import ASSET as FORECAST
 from lorarium.forecasts.rates import DRAFTED, SETTINGS
+from lorarium.formats.families.embedded import EMBEDDED
 from lorarium.mergers.lora_rar import ASSET as LORA_RAR
 from lorarium.mergers.roles import ASSET as ROLES
 from lorarium.recipes import activations, describe, forecast, merge, roles, synth, zoo
@@ -27,6 +28,7 @@ from lorarium.recipes.adoption.survey import PICTURES as ASKED
 from lorarium.recipes.adoption.survey import survey, unknown
 from lorarium.recipes.adoption.timing import Timing
 from lorarium.recipes.cell_teachers import DRAWN, TEACHER
+from lorarium.recipes.synth_teachers import DRAWN as DRAWN_BY_TEACHERS
 from lorarium.recipes.timebox import TimeBox
 from lorarium.recipes.workplace import Workplace
 from lorarium.synthesis.store import ASSET as SYNTH
@@ -55,7 +57,9 @@ def _survey(place: Workplace, effort: Effort, box: TimeBox) -> None:
 
 
 def _tune(place: Workplace, effort: Effort, box: TimeBox) -> None:
-    chosen = tuning.tune(place.base, effort.tuning, place.runs / "rates.json", box)
+    chosen = effort.tuning
+    if place.base.family not in EMBEDDED:  # whose recipes are of its own measure
+        chosen = tuning.tune(place.base, chosen, place.runs / "rates.json", box)
     write_json(place.runs / TUNING, vars(chosen))
 
 
@@ -132,7 +136,8 @@ def _synth(place: Workplace, effort: Effort, box: TimeBox) -> None:
         synth.PLANS[place.base.device.type], total=effort.amount(SYNTH_PICTURES, pictures),
         batch=pictures,
     )  # fmt: skip
-    synth.run(place, box.left, plan, sources, effort.own)
+    todo, at_once = effort.synth_zoo(), batches(place.base).mint
+    synth.run(place, box.left, plan, sources, effort.own, todo, at_once)
 
 
 def _examine(place: Workplace, effort: Effort, box: TimeBox) -> None:
@@ -156,6 +161,8 @@ def _survey_seconds(base: Base, effort: Effort, t: Timing) -> float:
 
 
 def _tune_seconds(base: Base, effort: Effort, t: Timing) -> float:
+    if base.family in EMBEDDED:
+        return 0.0
     recipe = tuning.tuned(tuning.RECIPES["style"], effort.tuning)
     one = tuning.TARGETS * 2 * recipe.steps * recipe.batch * t.mint
     return 3 * (one + _drawing(t, 2 * tuning.TARGETS * tuning.CELLS))
@@ -202,9 +209,11 @@ def _forecast_seconds(base: Base, effort: Effort, t: Timing) -> float:
 def _synth_seconds(base: Base, effort: Effort, t: Timing) -> float:
     at_once, batch = batches(base).synth
     pictures = effort.amount(SYNTH_PICTURES, batch)
-    sources = pictures / batch * at_once * 0.25
-    looks = 5 * 16 * 8  # loudnesses, targets, cells
-    return t.synth * pictures + 28 * sources * t.render + _drawing(t, looks)
+    teachers = effort.synth_zoo()
+    sources = pictures / batch * at_once / 2 * 0.25 + len(teachers.entries)
+    looks = 5 * 16 * 8 + DRAWN_BY_TEACHERS * len(teachers.entries)  # loudnesses, targets, cells
+    learned = t.synth * pictures + 28 * sources * t.render
+    return _training(teachers, t) + learned + _drawing(t, looks)
 
 
 def _examine_seconds(base: Base, effort: Effort, t: Timing) -> float:

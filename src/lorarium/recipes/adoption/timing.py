@@ -19,11 +19,8 @@ from lorarium.mergers.roles import ROLES
 from lorarium.recipes import roles, synth
 from lorarium.recipes.adoption.effort import Effort
 from lorarium.recipes.cell_teachers import Teachers
-from lorarium.recipes.perceptual import PerceptualLoss
-from lorarium.recipes.rollout import Rollout
 from lorarium.recipes.synth_data import Endless
 from lorarium.recipes.synth_loss import Words, generated_branches, losses_with
-from lorarium.recipes.synth_rollout import rollout_losses
 from lorarium.recipes.teachers import Walk
 from lorarium.synthesis.net import SynthConfig
 from lorarium.training.distil import DistillationSet
@@ -153,14 +150,12 @@ def _generator(base: Base, words: Words, sources: int = 2, targets: int = 8) -> 
     net = synth.initial_generator(base, SynthConfig.of(base), 1)
     data = Endless(base.size, net.eyes, [1], subjects=0.5, fresh=0.0)
     batch = data.batch(sources, targets)
-    perceptual, rollout = PerceptualLoss(base, synth.SHARE), Rollout(base)
 
     def step() -> None:
         random = torch.Generator().manual_seed(1)
         branches = generated_branches(base, net, batch)
-        unlike, apart = rollout_losses(rollout, branches, batch, synth.EACH, words, random)
-        some = losses_with(base, branches, batch.first(targets // 2), words, random, perceptual)
-        _backward(some.mean() + unlike.mean() + apart.mean(), net)
+        # what teachers answered costs the same as what is true
+        _backward(losses_with(base, branches, batch, words, random).mean(), net)
 
     return _seconds(step, sources * targets)
 
