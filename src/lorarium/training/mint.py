@@ -96,7 +96,12 @@ def _workers(asked: int | None, base: Base, count: int, size: int) -> int:
     """Of all adapters, not of those that are left: threads change the last bits."""
     if not shareable(base):
         return 1
-    return min(asked or len(os.sched_getaffinity(0)), max(1, -(-count // size)))
+    return min(asked or usual_workers(base), max(1, -(-count // size)))
+
+
+def usual_workers(base: Base) -> int:
+    """A process for each core; one where the base lies on a GPU or in other hands."""
+    return len(os.sched_getaffinity(0)) if shareable(base) else 1
 
 
 def _train_groups(

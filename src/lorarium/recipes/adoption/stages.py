@@ -152,7 +152,8 @@ def _drawing(t: Timing, pictures: float, steps: int = 12) -> float:
 
 
 def _training(manifest: Manifest, t: Timing) -> float:
-    return t.mint * sum(e.numbers.steps * e.numbers.batch for e in manifest.entries)
+    pictures = sum(e.numbers.steps * e.numbers.batch for e in manifest.entries)
+    return t.mint * pictures / t.workers
 
 
 def _survey_seconds(base: Base, effort: Effort, t: Timing) -> float:

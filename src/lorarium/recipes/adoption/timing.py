@@ -27,9 +27,10 @@ from lorarium.training.distil import DistillationSet
 from lorarium.training.fit import Fit
 from lorarium.training.manifest import Entry
 from lorarium.training.merger import Member, PairedAdapters
-from lorarium.training.mint import BATCH, groups, job_of
+from lorarium.training.mint import BATCH, groups, job_of, usual_workers
 from lorarium.world.scene import Style, Subject, View, render
 
+GAIN = 0.75  # of one more process that mints, as a share of the first
 SLOW = 2.0  # seconds of a picture from which the rest is reckoned, not measured
 
 
@@ -37,7 +38,7 @@ SLOW = 2.0  # seconds of a picture from which the rest is reckoned, not measured
 class Timing:
     """Seconds: of a picture of the world, of one prediction; of a picture in a training of
     adapters, of a pair of LoRA.rar's network, of a picture of `roles` and of the generator; of
-    reading an adapter."""
+    reading an adapter. `workers` is how much faster all processes mint together than one."""
 
     render: float
     predict: float
@@ -46,6 +47,7 @@ class Timing:
     roles: float
     synth: float
     sketch: float
+    workers: float = 1.0
 
     def as_json(self) -> dict[str, float]:
         return {name: round(value, 5) for name, value in asdict(self).items()}
@@ -65,8 +67,9 @@ def measure(base: Base, effort: Effort) -> Timing:
     sides = [[e for e in entries if e.kind == k and e.split == "train"][:2] for k in ROLES]
     with rounded(base):
         return Timing(
-            drawing, predict, _mint(base, entries), *_networks(base, sides), _read(base, sides)
-        )
+            drawing, predict, _mint(base, entries), *_networks(base, sides), _read(base, sides),
+            1 + GAIN * (usual_workers(base) - 1),
+        )  # fmt: skip
 
 
 def reckoned(predict: float, drawing: float) -> Timing:
@@ -172,9 +175,9 @@ def _read(base: Base, sides: list[list[Entry]]) -> float:
 
 
 def _seconds(work: Callable[[], object], items: int) -> float:
-    """Of an item, the better of two times, the first of which warms up."""
+    """Of an item, the best of three times, the first of which warms up."""
     times = []
-    for _ in range(2):
+    for _ in range(3):
         began = time.perf_counter()
         work()
         if torch.cuda.is_available():
