@@ -11,7 +11,7 @@ import torch
 
 from lorarium.adapter import Adapter, Bias, Dense, Dora, Hadamard, Kronecker, LowRank, Module
 from lorarium.bases.branches import applied, layer_of
-from lorarium.bases.micro_base import MicroBase
+from lorarium.bases.micro2 import Micro2Base
 from lorarium.bases.sampling import sample
 from lorarium.bases.stack import Rule, Stack, each, read_schedule
 from lorarium.errors import LorariumError
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.interop
 PROMPTS = ["a cat in ink", "a house in neon"]
 
 
-def predicted(base: MicroBase, prompts: list[str] = PROMPTS) -> torch.Tensor:
+def predicted(base: Micro2Base, prompts: list[str] = PROMPTS) -> torch.Tensor:
     generator = torch.Generator().manual_seed(3)
     x = torch.randn(len(prompts), *base.noise_shape(base.size), generator=generator)
     t = torch.linspace(0.3, 0.8, len(prompts))
@@ -30,7 +30,7 @@ def predicted(base: MicroBase, prompts: list[str] = PROMPTS) -> torch.Tensor:
         return base.predict(x, t, base.encode(prompts))
 
 
-def changed(base: MicroBase, changes: dict[Module, torch.Tensor]) -> torch.Tensor:
+def changed(base: Micro2Base, changes: dict[Module, torch.Tensor]) -> torch.Tensor:
     """What the base says with changed weights."""
     weights = {m: layer_of(base, m).weight.data.clone() for m in changes}
     for m, change in changes.items():
@@ -80,7 +80,7 @@ def test_every_kind_of_delta_is_applied(kind: str) -> None:
     module = Module("denoiser", "transformer_blocks.0.attn1.to_q")
     weight = layer_of(base, module).weight
     delta = kinds(tuple(weight.shape))[kind]
-    with applied(base, Stack(base, [(Adapter({module: delta}, "micro-1"), 1.0)]).branches):
+    with applied(base, Stack(base, [(Adapter({module: delta}, "micro-2"), 1.0)]).branches):
         beside = predicted(base)
     t = {n: torch.from_numpy(a) for n, a in vars(delta).items() if isinstance(a, np.ndarray)}
     if kind == "hadamard":
@@ -105,7 +105,7 @@ def test_convolutions_and_biases() -> None:
     down = random.normal(size=(2, *shape[1:])).astype(np.float32) * 0.1
     bias = random.normal(size=shape[0]).astype(np.float32)
     deltas = {module: LowRank(up, down), Module("denoiser", "proj_in.bias"): Bias(bias)}
-    with applied(base, Stack(base, [(Adapter(deltas, "micro-1"), 2.0)]).branches):
+    with applied(base, Stack(base, [(Adapter(deltas, "micro-2"), 2.0)]).branches):
         beside = predicted(base)
     layer = layer_of(base, module)
     layer.bias.data += 2 * torch.from_numpy(bias)
@@ -182,7 +182,7 @@ def test_what_does_not_fit_is_refused() -> None:
             Stack(base, [(lora, weight)])
     with pytest.raises(LorariumError, match="no module"):
         Stack(base, [(Adapter({Module("denoiser", "nowhere"): lora.deltas[next(iter(lora))]},
-                              "micro-1"), 1.0)])  # fmt: skip
+                              "micro-2"), 1.0)])  # fmt: skip
     with pytest.raises(LorariumError, match="changes a weight of"):
         Stack(micro(WHOLE), [(lora.with_(metadata={}), 1.0)])
     with pytest.raises(LorariumError, match="LoRA 3 of 1"):
@@ -208,5 +208,5 @@ def test_peft_draws_the_same_pictures(tmp_path: Path) -> None:
 
 
 def folders(home: Path) -> dict[str, str]:
-    names = {"transformer": "denoiser", "denoiser": "denoiser", "text_encoder": "text_encoder"}
+    names = {"unet": "denoiser", "denoiser": "denoiser", "text_encoder": "text_encoder"}
     return {names[f.name]: f.name for f in sorted(home.iterdir()) if f.is_dir()}

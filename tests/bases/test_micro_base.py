@@ -13,17 +13,17 @@ from lorarium.bases.micro_base import load_micro, save_micro
 from lorarium.errors import LorariumError
 from lorarium.formats.container import load, save
 from lorarium.formats.families import FAMILIES
-from tests.bases.tiny import TINY, WHOLE, micro
+from tests.bases.tiny import FIRST, WHOLE_FIRST, first_micro
 
 pytestmark = pytest.mark.interop
 
 
 def test_file_round_trip_keeps_the_hash(tmp_path: Path) -> None:
-    base = micro()
+    base = first_micro()
     digest = save_micro(base.model, tmp_path / "base.safetensors")
     back = open_base(tmp_path / "base.safetensors")
     assert back.hash == base.hash == digest
-    assert back.size == TINY.size
+    assert back.size == FIRST.size
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_file_round_trip_keeps_the_hash(tmp_path: Path) -> None:
 )
 def test_what_does_not_match_is_refused(tmp_path: Path, entry: str, words: str) -> None:
     path = tmp_path / "base.safetensors"
-    save_micro(micro().model, path)
+    save_micro(first_micro().model, path)
     raw = load(path)
     tensors = {name: np.array(array) for name, array in raw.tensors.items()}
     save(path, tensors, {**raw.metadata, entry: "0" * 64}, force=True)
@@ -55,7 +55,7 @@ def test_no_file_and_no_safetensors_are_sentences(tmp_path: Path) -> None:
 
 
 def test_the_family_table_is_the_network() -> None:
-    base = micro(WHOLE)
+    base = first_micro(WHOLE_FIRST)
     table = FAMILIES["micro-1"].parts
     for part in ("denoiser", "text_encoder"):
         shapes = {m.path: shape for m, shape in modules(base, "all", (part,)).items()}
@@ -65,7 +65,7 @@ def test_the_family_table_is_the_network() -> None:
 
 
 def test_targets_nest() -> None:
-    base = micro()
+    base = first_micro()
     attention, linear, everything = (set(modules(base, t)) for t in ("attention", "linear", "all"))
     assert attention < linear < everything
     with pytest.raises(LorariumError, match="targets"):
@@ -75,15 +75,15 @@ def test_targets_nest() -> None:
 def test_the_loss_is_the_one_of_the_recipe() -> None:
     from lorarium.recipes.base import BaseRecipe, loss
 
-    base, recipe = micro(), BaseRecipe(drop=0.0)
-    x = torch.rand(4, 3, TINY.size, TINY.size, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    base, recipe = first_micro(), BaseRecipe(drop=0.0)
+    x = torch.rand(4, 3, FIRST.size, FIRST.size, generator=torch.Generator().manual_seed(1)) * 2 - 1
     words = ["a cat in ink"] * 4
     from lorarium.world.words import tokens
 
     rows = torch.tensor([tokens(w) for w in words])
     theirs = loss(base.model, x, rows, recipe, torch.Generator().manual_seed(2))
     random = torch.Generator().manual_seed(2)
-    t = torch.sigmoid(TINY.time_mean + TINY.time_spread * torch.randn(4, generator=random))
+    t = torch.sigmoid(FIRST.time_mean + FIRST.time_spread * torch.randn(4, generator=random))
     noise = torch.randn(x.shape, generator=random)
     ours = losses(base, x, base.encode(words), t, noise).mean()
     torch.testing.assert_close(ours, theirs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,33 +11,50 @@ from torch import nn
 
 from lorarium.adapter import Adapter, LowRank
 from lorarium.bases.base import Base, modules
+from lorarium.bases.clip_text import TextConfig, TextModel
 from lorarium.bases.micro import Micro, MicroConfig
+from lorarium.bases.micro2 import TOKENS, Micro2Base
 from lorarium.bases.micro_base import MicroBase, save_micro
+from lorarium.bases.transformer import Transformer, TransformerConfig
 from lorarium.world.words import LONGEST, VOCABULARY
 
 torch.set_num_threads(1)
 
-TINY = MicroConfig(
+TINY = TransformerConfig(size=24, width=32, layers=2, heads=2, text_width=32, details=8)
+WHOLE = TransformerConfig()
+FIRST = MicroConfig(
     words=len(VOCABULARY), size=24, width=32, layers=2, heads=2,
     text_width=32, text_layers=1, text_heads=2, tokens=LONGEST,
 )  # fmt: skip
-WHOLE = MicroConfig(words=len(VOCABULARY), tokens=LONGEST)
+WHOLE_FIRST = MicroConfig(words=len(VOCABULARY), tokens=LONGEST)
 
 
-def micro(config: MicroConfig = TINY, seed: int = 0) -> MicroBase:
-    """Random weights, none of them zero."""
-    generator = torch.Generator().manual_seed(seed)
+def micro(config: TransformerConfig = TINY, seed: int = 0) -> Micro2Base:
+    """micro-2 with random weights, none of them zero."""
+    words = TextConfig(TOKENS) if config == WHOLE else TextConfig(TOKENS, 32, 64, 2, 2)
+    unet, text = Transformer(config), TextModel(words)
+    _stir([unet, text], seed)
+    return Micro2Base(unet, text)
+
+
+def first_micro(config: MicroConfig = FIRST, seed: int = 0) -> MicroBase:
+    """micro-1 in the same way."""
     model = Micro(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            fan = parameter.shape[-1] if parameter.ndim > 1 else 100
-            parameter.normal_(0, fan**-0.5, generator=generator)
+    _stir([model], seed)
     return MicroBase(model.half().float())  # as its file holds it
+
+
+def _stir(networks: Sequence[nn.Module], seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in (p for network in networks for p in network.parameters()):
+            fan = parameter[0].numel() if parameter.ndim > 1 else 100
+            parameter.normal_(0, fan**-0.5, generator=generator)
 
 
 def saved(path: Path) -> Path:
     """A base file of the whole size, so that LoRAs of it are of the family's shapes."""
-    save_micro(micro(WHOLE).model, path)
+    save_micro(first_micro(WHOLE_FIRST).model, path)
     return path
 
 

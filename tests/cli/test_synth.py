@@ -21,7 +21,7 @@ from lorarium.formats import read
 from lorarium.pictures import write_png
 from lorarium.synthesis.make import synthesize
 from lorarium.synthesis.store import load_synth, save_synth
-from tests.bases.tiny import WHOLE, micro, saved
+from tests.bases.tiny import WHOLE_FIRST, first_micro, saved
 from tests.synthesis.tiny import pictures, synth
 
 pytestmark = pytest.mark.interop
@@ -145,7 +145,7 @@ def test_what_is_wrong_is_a_sentence(home: Path, tmp_path: Path) -> None:
 
 
 def test_another_base_or_file_is_refused(home: Path, tmp_path: Path) -> None:
-    other = micro(WHOLE, seed=9)
+    other = first_micro(WHOLE_FIRST, seed=9)
     with pytest.raises(LorariumError, match="writes for base"):
         load_synth(home / "generator.safetensors", other)
     with pytest.raises(LorariumError, match="no such generator"):

@@ -40,9 +40,9 @@ pytestmark = pytest.mark.interop
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pytest.importorskip("torch")
-    from tests.bases.tiny import WHOLE, micro
+    from tests.bases.tiny import WHOLE_FIRST, first_micro
 
-    base = micro(WHOLE).hash
+    base = first_micro(WHOLE_FIRST).hash
     held = tmp_path / "held"
     held.mkdir()
     names = [("neon", 0), ("neon", 1), *((f"g{i}", 0) for i in range(9)), ("cat", 3)]

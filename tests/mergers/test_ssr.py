@@ -153,7 +153,7 @@ def test_bases_that_do_not_fit():
 
     base = micro()
     a, b = (random_adapter(base, 2, s) for s in range(2))
-    with pytest.raises(LorariumError, match="adapters are for sd1, the base is micro-1"):
+    with pytest.raises(LorariumError, match="adapters are for sd1, the base is micro-2"):
         merge([a.with_(family="sd1"), b.with_(family="sd1")], method="ssr", base=base,
               prompts=PROMPTS)  # fmt: skip
     with pytest.raises(LorariumError, match="the world has no word"):

@@ -52,12 +52,12 @@ def reference(base, adapters, lessons, steps, lr, weight, seed):
             {f"{m.path}.weight": W for m, W in changed.items() if m.part == part}
             for part in ("denoiser", "text_encoder")
         )
-        from lorarium.bases.micro import text_mask
+        from lorarium.bases.micro2 import framed
         from lorarium.world.words import tokens
 
-        words = torch.tensor([tokens(prompt)])
+        words = framed(torch.tensor([tokens(prompt)]))
         hidden = functional_call(base.networks["text_encoder"], encoder, (words,))
-        args = (x, t, hidden, text_mask(words))
+        args = (x, base._step(t), hidden)
         return functional_call(base.networks["denoiser"], denoiser, args)
 
     for _ in range(steps):
@@ -119,7 +119,7 @@ def test_it_comes_nearer_than_the_sum(micro_pair):
     base, adapters = micro_pair
     adapters = [algebra.scale(a, 15.0) for a in adapters]
     lessons = lessons_of(base)
-    gains, _ = fit_gains(base, adapters, lessons, steps=40, lr=0.02, weight=0.0, batch=2)
+    gains, _ = fit_gains(base, adapters, lessons, steps=80, lr=0.02, weight=0.0, batch=2)
     ensemble = AdapterEnsemble(base, adapters)
     learned = {m: [torch.from_numpy(g) for g in row] for m, row in gains.items()}
     with torch.no_grad():

@@ -33,7 +33,7 @@ def counted() -> Any:
         family="sdxl",
         size=1024,
         device=SimpleNamespace(type="cuda"),
-        networks={"denoiser": micro().model.denoiser},
+        networks={"denoiser": micro().unet},
     )
 
 
@@ -87,7 +87,7 @@ def test_a_base_without_words_or_blocks_is_refused() -> None:
     deaf = SimpleNamespace(networks={"denoiser": base.networks["denoiser"]})
     with pytest.raises(LorariumError, match="no text encoder"):
         adoption.require_adoptable(deaf, "deaf")  # type: ignore[arg-type]
-    plain = SimpleNamespace(networks={**base.networks, "denoiser": base.model.denoiser.time_embed})
+    plain = SimpleNamespace(networks={**base.networks, "denoiser": base.unet.time_embed})
     with pytest.raises(LorariumError, match="no attention blocks"):
         adoption.require_adoptable(plain, "plain")  # type: ignore[arg-type]
 

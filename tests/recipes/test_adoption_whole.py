@@ -20,7 +20,7 @@ from lorarium.mergers import merge
 from lorarium.recipes.adoption import adopt as adoption
 from lorarium.recipes.adoption.stages import STAGES
 from lorarium.synthesis.store import load_synth
-from tests.bases.tiny import micro, save_micro
+from tests.bases.tiny import first_micro, save_micro
 from tests.recipes.tiny_adoption import shrink
 from tests.training.own import own_folder
 
@@ -34,7 +34,7 @@ MADE = [
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("base") / "tiny.safetensors"
-    save_micro(micro().model, path)
+    save_micro(first_micro().model, path)
     return path
 
 
@@ -75,7 +75,7 @@ def test_commands_find_an_adopted_base(adopted: AdoptedBase) -> None:
     merged = merge(pair, method="roles")
     assert json.loads(merged.metadata["lorarium.options"])["network"]
     assert merge(pair, method="auto")
-    assert load_synth(base=micro()).card["base_hash"] == adopted.base_hash
+    assert load_synth(base=first_micro()).card["base_hash"] == adopted.base_hash
     listed = json.loads(CliRunner().invoke(cli, ["bases", "--json"]).output)
     named = CliRunner().invoke(cli, ["bases", adopted.name]).output
     assert adopted.name in named and "adopted.html" in named

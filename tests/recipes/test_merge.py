@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lorarium.bases.micro_base import MicroBase  # noqa: E402
+from lorarium.bases.micro2 import Micro2Base  # noqa: E402
 from lorarium.encoders.training import FitConfig  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.describe.zoo import Zoo, load, read_zoo  # noqa: E402
@@ -22,18 +22,16 @@ from tests.bases.tiny import micro  # noqa: E402
 from tests.evaluation.merge.tiny_zoo import tiny_zoo  # noqa: E402
 
 torch.set_num_threads(1)
-SHORT = FitConfig(total=4 * 20, batch=4, muon=5e-3, adam=5e-3, ema=0.9, warmup=5, seed=3)
+SHORT = FitConfig(total=320, batch=4, muon=3e-4, adam=3e-4, ema=0.9, warmup=5, seed=3)
 
 
 @pytest.fixture(scope="module")
-def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, MicroBase]:
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Zoo, Micro2Base]:
     base = micro()
     return read_zoo(tiny_zoo(tmp_path_factory.mktemp("zoo"), base)), base
 
 
-def test_it_ships_once_and_merges(
-    zoo: tuple[Zoo, MicroBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_ships_once_and_merges(zoo: tuple[Zoo, Micro2Base], tmp_path: Path) -> None:
     known, base = zoo
     place = Workplace(base, tmp_path, tmp_path / "runs")
     asset = tmp_path / "lora_rar.safetensors"
@@ -44,17 +42,16 @@ def test_it_ships_once_and_merges(
     assert 0 < scores["lora-rar"] < scores["sum"]
     # the same again is no better
     assert not stage.train(known, place, minutes=5, plan=SHORT)
-    monkeypatch.setattr(method, "ASSET", asset)
     pair = [load(known, kind, "test").adapters[0] for kind in ("subject", "style")]
-    merged = merge(pair, method="lora-rar")
+    merged = merge(pair, method="lora-rar", network=asset)
     options = json.loads(merged.metadata["lorarium.options"])
     assert options["network"] == method.load_network(asset).sha256[:16]
     other = [a.with_(metadata={**a.metadata, "lorarium.base_hash": "f" * 64}) for a in pair]
     with pytest.raises(LorariumError, match="trained on base ffffffffffff"):
-        merge(other, method="lora-rar")
+        merge(other, method="lora-rar", network=asset)
 
 
-def test_what_is_no_better_than_the_sum_stays(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
+def test_what_is_no_better_than_the_sum_stays(zoo: tuple[Zoo, Micro2Base], tmp_path: Path) -> None:
     known, base = zoo
     wild = replace(SHORT, total=8, muon=5.0, adam=5.0, warmup=1)
     asset = tmp_path / "lora_rar.safetensors"
@@ -63,6 +60,6 @@ def test_what_is_no_better_than_the_sum_stays(zoo: tuple[Zoo, MicroBase], tmp_pa
     assert not asset.exists()
 
 
-def test_another_base_is_refused(zoo: tuple[Zoo, MicroBase], tmp_path: Path) -> None:
+def test_another_base_is_refused(zoo: tuple[Zoo, Micro2Base], tmp_path: Path) -> None:
     with pytest.raises(LorariumError, match="another base"):
         stage.train(zoo[0], Workplace(micro(seed=1), tmp_path, tmp_path))

@@ -15,14 +15,14 @@ from lorarium.bases.micro_base import MicroBase, load_micro
 from lorarium.recipes import __main__ as door
 from lorarium.recipes import base_stage, zoo
 from lorarium.recipes.workplace import Workplace
-from tests.bases.tiny import TINY, micro, saved
+from tests.bases.tiny import FIRST, first_micro, saved
 
 pytestmark = pytest.mark.interop
 
 
 def checkpoint(folder: Path, base: MicroBase) -> Path:
     folder.mkdir(exist_ok=True)
-    (folder / "recipe.json").write_text(json.dumps({"config": asdict(TINY), "total": 64}))
+    (folder / "recipe.json").write_text(json.dumps({"config": asdict(FIRST), "total": 64}))
     state = {"averaged": base.model.state_dict(), "step": 7, "seconds": 1.5}
     torch.save(state, folder / "checkpoint.pt")
     return folder / "checkpoint.pt"
@@ -30,7 +30,7 @@ def checkpoint(folder: Path, base: MicroBase) -> Path:
 
 def test_a_base_ships_only_when_it_wins(tmp_path: Path) -> None:
     asset = tmp_path / "assets" / "micro-1.safetensors"
-    worse, better = micro(), micro()
+    worse, better = first_micro(), first_micro()
     with torch.no_grad():
         better.model.denoiser.proj_out.weight.mul_(0.05)
         better.model.denoiser.proj_out.bias.mul_(0.05)

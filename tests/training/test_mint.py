@@ -79,7 +79,7 @@ def test_minting_equals_training_alone_and_resumes(tmp_path: Path) -> None:
         assert abs(len(path.read_bytes()) - len(bytes_)) < 64
     for entry in manifest.entries:
         minted = read(tmp_path / "zoo" / f"{entry.id}.safetensors")
-        assert minted.family == "micro-1"
+        assert minted.family == "micro-2"
         alone = fit(base, [job_of(entry, base)])[0]
         for module in alone:
             one, two = alone[module], minted[module]

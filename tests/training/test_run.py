@@ -40,10 +40,10 @@ def test_an_ordinary_file_with_its_story_and_a_sheet(folder: Path, tmp_path: Pat
     )  # fmt: skip
     assert seen == [1, 2, 3]
     back = read(out)
-    assert back.family == "micro-1" and back.dialect == "diffusers"
+    assert back.family == "micro-2" and back.dialect == "diffusers"
     facts = training(back.metadata)
     assert facts["rank"] == 2 and facts["steps"] == 3 and facts["pictures"] == 2
-    assert facts["seed"] == 5 and facts["base_model"] == "micro-1" if "base_model" in facts else 1
+    assert facts["seed"] == 5 and facts["base_model"] == "micro-2" if "base_model" in facts else 1
     assert '"a cat in sty1"' in back.metadata["lorarium.prompts"]
     with Image.open(out.with_suffix(".png")) as sheet:
         assert sheet.width > 6 * 144

@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from lorarium.bases.micro_base import MicroBase  # noqa: E402
+from lorarium.bases.micro2 import Micro2Base  # noqa: E402
 from lorarium.bases.sampling import sample  # noqa: E402
 from lorarium.errors import LorariumError  # noqa: E402
 from lorarium.evaluation.describe.zoo import read_zoo  # noqa: E402
@@ -47,14 +47,14 @@ SMALL = Options(side=2, screened=1, pictures=2, near=2, true=8, steps=2, only=ON
 
 
 @pytest.fixture(scope="module")
-def minted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MicroBase]:
+def minted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Micro2Base]:
     base = micro()
     return tiny_zoo(tmp_path_factory.mktemp("zoo"), base), base
 
 
 @pytest.mark.slow
 def test_one_document_and_nothing_is_drawn_twice(
-    minted: tuple[Path, MicroBase], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    minted: tuple[Path, Micro2Base], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, base = minted
     sheet = tmp_path / "sheet.png"
@@ -101,7 +101,7 @@ def test_every_method_is_a_row_or_says_why_not() -> None:
     assert set(NETWORKS) == {"lora-rar", "roles"}
 
 
-def test_rows_share_noise_and_say_what_they_draw(minted: tuple[Path, MicroBase]) -> None:
+def test_rows_share_noise_and_say_what_they_draw(minted: tuple[Path, Micro2Base]) -> None:
     folder, base = minted
     zoo = read_zoo(folder)
     cells = table(zoo, *(members(zoo, kind, "test", 2) for kind in ("subject", "style")))
@@ -118,7 +118,7 @@ def test_rows_share_noise_and_say_what_they_draw(minted: tuple[Path, MicroBase])
     assert not np.array_equal(true_pictures(cell, 1, 24), strangers(cell, 1, 24))
 
 
-def test_a_crowd_is_merged_and_a_pair_is_asked_for(minted: tuple[Path, MicroBase]) -> None:
+def test_a_crowd_is_merged_and_a_pair_is_asked_for(minted: tuple[Path, Micro2Base]) -> None:
     folder, base = minted
     zoo = read_zoo(folder)
     cells = table(zoo, *(members(zoo, kind, "test", 2) for kind in ("subject", "style")))
@@ -133,7 +133,7 @@ def test_a_crowd_is_merged_and_a_pair_is_asked_for(minted: tuple[Path, MicroBase
     assert crowded(zoo, cells, ["style"], "validation") == []
 
 
-def test_members_take_each_genre_before_a_second_artist(minted: tuple[Path, MicroBase]) -> None:
+def test_members_take_each_genre_before_a_second_artist(minted: tuple[Path, Micro2Base]) -> None:
     zoo = read_zoo(minted[0])
     assert [e.of[0] for e in members(zoo, "style", "test", 5)] == ["ink", "oil"]
     assert len(members(zoo, "style", "test", 1)) == 1
@@ -142,7 +142,7 @@ def test_members_take_each_genre_before_a_second_artist(minted: tuple[Path, Micr
     assert spread(3, 9) == [0, 4, 8] and spread(9, 2) == [0, 1]
 
 
-def test_damaged_files_are_drawn_again(minted: tuple[Path, MicroBase], tmp_path: Path) -> None:
+def test_damaged_files_are_drawn_again(minted: tuple[Path, Micro2Base], tmp_path: Path) -> None:
     folder, base = minted
     zoo = read_zoo(folder)
     cells = table(zoo, *(members(zoo, kind, "test", 1) for kind in ("subject", "style")))
@@ -155,7 +155,7 @@ def test_damaged_files_are_drawn_again(minted: tuple[Path, MicroBase], tmp_path:
     np.testing.assert_array_equal(gallery[task].pictures, before)
 
 
-def test_errors(minted: tuple[Path, MicroBase], tmp_path: Path) -> None:
+def test_errors(minted: tuple[Path, Micro2Base], tmp_path: Path) -> None:
     folder, base = minted
     with pytest.raises(LorariumError, match="another base"):
         evaluate_merge(folder, tmp_path, micro(seed=3))
