@@ -32,7 +32,7 @@ from page_tables import (
     words,
 )
 from page_tables.speed import speed_before
-from page_tables.votes import votes
+from page_tables.votes import merge_votes, votes
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"<!-- figures: ([a-z-]+) -->\n.*?<!-- end -->", re.S)
@@ -63,6 +63,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
         merges.merge_speed,
         ("merge_speed_lora_rar", "merge_speed_modules", "zip_speed"),
     ),
+    "merge-votes": (merge_votes, ("merge_votes",)),
     "merges": (merges.merges, ("merge",)),
     "merges-crowd": (merges.merges_crowd, ("merge",)),
     "merges-distance": (merges.merges_distance, ("merge",)),

@@ -34,3 +34,20 @@ def votes(document: dict[str, Any]) -> list[str]:
 
 def _two(share: float | None) -> str:
     return "" if share is None else f"{share:.2f}"
+
+
+def merge_votes(document: dict[str, Any]) -> list[str]:
+    """Rows of pairs and of crowds by votes and by judges; who is seen, and in whose hand."""
+    judged = {
+        judge["judge"]: {row["source"]: row["judge"] for row in judge["kinds"]["merge"]["rows"]}
+        for judge in document["votes"]["judges"]
+    }
+    head = ["row", "votes: both", "the individual", "the artist", *(f"judge {j}" for j in judged)]
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    rows = document["votes"]["kinds"]["merge"]["rows"]
+    for row in sorted(rows, key=lambda row: -row["mean"]):
+        cells = [row["source"], f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"]
+        cells += [_two(row["subject"]), _two(row["style"])]
+        cells += [_two(by.get(row["source"])) for by in judged.values()]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
