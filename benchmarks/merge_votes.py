@@ -6,7 +6,8 @@
 
 Cells of the test split of a merge zoo, every subject and style once. In the crowds one more style's
 adapter is merged in, under another word, that nobody asks for. Controls are true renders,
-strangers, and the one right with the other wrong.
+strangers, and the one right with the other wrong. The networks are the base's, as `lorarium adopt`
+made them: where its folder does not lie among the adopted, LORARIUM_BASES names the one above it.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ TABLES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "lineage": (library.lineage, ("lineage",)),
     "lora-votes": (judges.lora_votes, ("lora_votes",)),
     "lora-recipes": (training.lora_recipes, ("lora_recipes",)),
+    "merge-optimum": (merges.merge_optimum, ("merge_optimum",)),
     "merge-rank": (merges.merge_rank, ("merge_rank",)),
     "merge-speed": (
         merges.merge_speed,

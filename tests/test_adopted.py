@@ -29,7 +29,7 @@ ONE, OTHER = "a" * 64, "b" * 64
 @pytest.fixture(autouse=True)
 def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LORARIUM_BASES", str(tmp_path / "bases"))
-    monkeypatch.setattr("lorarium.adopted.SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr("lorarium.adopted.ALONG", tmp_path / "shipped")
     return tmp_path / "bases"
 
 
@@ -131,20 +131,3 @@ def test_a_field_of_another_type_is_no_card(bases: Path) -> None:
     one = adopted("one", ONE)
     (one.folder / "base.json").write_text(json.dumps({**one.card, "size": "large"}))
     assert adopted_bases() == []
-
-
-def test_what_ships_for_micro_2_is_of_the_micro_2_that_ships(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("torch")
-    from lorarium.bases.base import open_base
-    from lorarium.mergers.lora_rar import load_network
-    from lorarium.mergers.roles import load_roles
-
-    monkeypatch.undo()
-    (shipped,) = [base for base in adopted_bases() if base.ships]
-    assert shipped.name == "micro-2" and shipped.base_hash == open_base("micro-2").hash
-    found = trained_file(ROLES, "micro-2", [shipped.base_hash])
-    assert found == trained_file(ROLES, "micro-2", [None]) and found is not None
-    assert load_roles(found).card["base_hash"] == shipped.base_hash
-    assert load_network(shipped.file("lora_rar")).card["base_hash"] == shipped.base_hash

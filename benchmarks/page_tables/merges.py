@@ -126,3 +126,10 @@ def forecast(document: dict[str, Any]) -> list[str]:
     regret = document["regret of the best fixed way"]
     rows.append((f"always {fixed}, the best fixed way", "", "", "", f"{rate:.3f}", f"{regret:.3f}"))
     return table(("", "both", "subject", "style", "foretold, found", "regret"), rows)
+
+
+def merge_optimum(document: dict[str, Any]) -> list[str]:
+    """How far ways of merging are from what each adapter says alone, and whose gain that is."""
+    shares = document["share of the optimum's gain"]
+    lines = ["| merge | distance | share of the optimum's gain |", "|---|---|---|"]
+    return [*lines, *(f"| {n} | {v:.3f} | {shares[n]:.2f} |" for n, v in document["means"].items())]

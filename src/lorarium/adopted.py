@@ -25,7 +25,7 @@ from lorarium.formats.families.embedded import ships
 
 CARD = "base.json"
 FORMAT = "lorarium-base/1"
-SHIPPED = trained.ASSETS / "adopted"  # bases whose files come along
+ALONG = trained.ASSETS / "adopted"  # bases whose files come along
 MOST_CARD = 2**24  # bytes
 HASH = 12  # letters of a base's hash in the name of its folder
 FIELDS = {"name": str, "family": str, "base_hash": str, "where": str, "size": int}
@@ -55,7 +55,7 @@ class AdoptedBase:
 
     @property
     def ships(self) -> bool:
-        return self.folder.parent == SHIPPED
+        return self.folder.parent == ALONG
 
     def file(self, name: str) -> Path:
         """Where the trained file of this name lies, if it was made."""
@@ -104,7 +104,7 @@ def adopted_bases() -> list[AdoptedBase]:
 
 
 def _readable() -> Iterator[AdoptedBase]:
-    for place in (bases_folder(), SHIPPED):
+    for place in (bases_folder(), ALONG):
         try:
             folders = sorted(place.iterdir())
         except OSError:

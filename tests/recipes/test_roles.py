@@ -192,13 +192,14 @@ def test_the_stage_learns_ships_and_merges(
     before, after = (stage.score(learned, n, words, 4) for n in (None, net))
     assert after < 0.9 * before
     asset, net = tmp_path / "roles.safetensors", net.half().float()  # as its file holds it
-    # what is farther from the teachers of people whom it has not met than the sum is does not ship
+    # what is farther from the teachers than what is there does not ship
     loud = stage.initial_net(other.read, hidden=4)
     with torch.no_grad():
         loud.gains.add_(3.0)
-    assert not stage.ship(known, other, loud, spent, asset) and not asset.exists()
+    assert stage.ship(known, learned, loud, spent, asset)
     assert stage.ship(known, learned, net, spent, asset)
     assert not stage.ship(known, learned, net, spent, asset)  # no better than itself
+    assert not stage.ship(known, learned, loud, spent, asset)
     _, report = merge_with_report(pair(known), method="roles", network=asset)
     assert any("by the network" in note for note in report.notes)
 

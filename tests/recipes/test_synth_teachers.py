@@ -46,9 +46,9 @@ def test_a_generator_comes_nearer_to_what_its_teachers_said(
             tuple(prompts_of(e, i)) for i, (e, _) in enumerate(taught.adapters)
         ]
         for i in range(3):
-            shown, places = lessons.batch(4, 3, np.random.default_rng(i))
+            references, places = lessons.batch(4, 3, np.random.default_rng(i))
             with torch.no_grad():
-                beside = generated_branches(base, net, shown)
+                beside = generated_branches(base, net, references)
                 values.append(missed(base, beside, places, words(places.prompts)).mean())
         return float(torch.stack(values).mean())
 

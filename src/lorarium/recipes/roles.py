@@ -164,15 +164,15 @@ def ship(
     zoo: Zoo, known: RolePairs, net: RoleNet, spent: Mapping[str, float], asset: Path = ASSET,
     plan: FitConfig = PLAN,
 ) -> bool:  # fmt: skip
-    """Write the asset if it is nearer to teachers of validation cells than the sum is, and than
-    what is there."""
+    """Write the asset if it is nearer to teachers of validation cells than what is there. Whether
+    merges by it are worth having `examine` and voters say, not this distance."""
     base = known.teachers.base
     words, before = Words(base), initial_net(known.read, hidden=net.config.hidden)
     rivals = {"roles": net, "sum": None} | ({"before": before} if inherit(before, asset) else {})
     with rounded(base):
         scores = {name: round(score(known, one, words), 6) for name, one in rivals.items()}
     print(f"validation: {scores}", flush=True)
-    if scores["roles"] >= min(far for name, far in scores.items() if name != "roles"):
+    if scores["roles"] >= scores.get("before", float("inf")):
         print("no better than what is there: nothing ships", flush=True)
         return False
     card: dict[str, Any] = {

@@ -116,8 +116,8 @@ def train(
             random = torch.Generator().manual_seed(plan.seed * 1_000_003 + now)
             chosen = np.random.default_rng([plan.seed, 2, now])
             now += 1
-            shown, places = lessons.batch(half, each, chosen)
-            beside = generated_branches(base, net, shown)
+            references, places = lessons.batch(half, each, chosen)
+            beside = generated_branches(base, net, references)
             new = data.batch(half, each)
             free = losses_with(base, generated_branches(base, net, new), new, words, random)
             return {

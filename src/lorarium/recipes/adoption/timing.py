@@ -175,9 +175,9 @@ def _read(base: Base, sides: list[list[Entry]]) -> float:
 
 
 def _seconds(work: Callable[[], object], items: int) -> float:
-    """Of an item, the best of three times, the first of which warms up."""
+    """Of an item, the better of two times, the first of which warms up."""
     times = []
-    for _ in range(3):
+    for _ in range(2):
         began = time.perf_counter()
         work()
         if torch.cuda.is_available():
