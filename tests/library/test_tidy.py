@@ -20,7 +20,8 @@ from lorarium.algebra import cast, recompress, scale
 from lorarium.errors import LorariumError
 from lorarium.formats.example import example
 from lorarium.library import Library
-from lorarium.library.journal import Journal
+from lorarium.library.journal import AWAY, SUFFIX, Journal
+from lorarium.library.tidy import TRASH
 from lorarium.library.tidy_plan import Item, Plan
 from tests.library.zoo import each, ink, library, write
 
@@ -340,11 +341,12 @@ def test_a_copy_goes_though_its_keeper_gets_another_name(tmp_path: Path) -> None
     assert set(disk(loras)) == {"better.safetensors"}
 
 
+@pytest.mark.parametrize("written", [True, False])
 def test_what_a_kill_left_half_done_is_done_by_the_same_plan(
-    other: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    written: bool, other: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A conversion whose file is away and whose result is not there yet; a name of which only the
-    description was changed."""
+    description was changed. The kill came before the move was `written` down, or after it."""
     loras, before = tmp_path / "loras", disk(tmp_path / "loras")
     for options in ({"program": "comfyui"}, {"pattern": "{title}"}):
         plan = other.tidy_plan(**options)
@@ -353,6 +355,13 @@ def test_what_a_kill_left_half_done_is_done_by_the_same_plan(
             with pytest.raises(KeyboardInterrupt):
                 other.tidy(plan)
         assert disk(loras) != before
+        if not written:
+            (journal,) = [
+                path
+                for path in (tmp_path / "library" / TRASH).glob("*" + SUFFIX)
+                if AWAY in Journal(path).places()
+            ]
+            journal.write_text(journal.read_text("utf-8").splitlines()[0] + "\n", "utf-8")
         done = other.tidy(plan)
         assert done.problems == ()
         if "program" in options:

@@ -135,11 +135,10 @@ def _finish(trash: Path, problems: list[tuple[str, str]], on_move: OnMove) -> se
         journal = Journal(path)
         moves, places = journal.moves(), journal.places()
         away |= {move.home for move, where in zip(moves, places, strict=True) if where == AWAY}
-        half = [
-            i
-            for i in range(1, len(moves))
-            if _waits(moves[i], trash) and (places[i - 1], places[i]) == (AWAY, HOME)
-        ]
+        half: set[int] = set()
+        for i in range(1, len(moves)):
+            if _waits(moves[i], trash) and (places[i - 1], places[i]) == (AWAY, HOME):
+                half |= {i - 1, i}  # its name may be taken again: the journal has to say it is away
         if half:
             _follow(journal.apply(half), problems, on_move, trash)
     return away
