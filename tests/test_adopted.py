@@ -29,7 +29,6 @@ ONE, OTHER = "a" * 64, "b" * 64
 @pytest.fixture(autouse=True)
 def bases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LORARIUM_BASES", str(tmp_path / "bases"))
-    monkeypatch.setattr("lorarium.adopted.ALONG", tmp_path / "shipped")
     return tmp_path / "bases"
 
 
@@ -66,24 +65,6 @@ def test_what_ships_is_the_embedded_bases() -> None:
     assert trained_file(ROLES, "micro-1", [ONE]) == ROLES  # whose files refuse another base
     own = adopted("mine", ONE, "micro-1")
     assert trained_file(ROLES, "micro-1", [ONE]) == own.file("roles")
-
-
-def test_what_comes_along_of_an_adopted_base(tmp_path: Path) -> None:
-    mine = adopted("one", ONE)
-    mine.folder.rename(tmp_path / "aside")
-    (tmp_path / "shipped").mkdir()
-    (tmp_path / "aside").rename(tmp_path / "shipped" / "one")
-    (shipped,) = adopted_bases()
-    assert shipped.ships and find_base("one").folder == shipped.folder
-    assert trained_file(ROLES, "sdxl", [ONE]) == shipped.file("roles")
-    with pytest.raises(LorariumError, match="comes along with the package"):
-        remove_base(shipped)
-    # one's own goes before it, and what one's own lacks is still there
-    own = adopted("one", ONE, "sdxl", "synth")
-    assert find_base("one").folder == own.folder
-    assert trained_file(trained.asset("synth"), "sdxl", [ONE]) == own.file("synth")
-    assert trained_file(ROLES, "sdxl", [ONE]) == shipped.file("roles")
-    assert trained_file(ROLES, "sdxl", [None]) == shipped.file("roles")
 
 
 def test_files_are_borrowed_only_where_that_is_asked_for(tmp_path: Path) -> None:

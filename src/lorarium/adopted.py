@@ -1,5 +1,4 @@
-"""Bases that were adopted, on this machine or before they came along with the package, and where
-the trained files of any base lie.
+"""Bases that were adopted on this machine, and where the trained files of any base lie.
 
 An adopted base has a folder of its own (`lorarium adopt` writes it): the files that were trained
 for it under the names of those that ship, and a card. A file is looked for by the hash of its base;
@@ -25,7 +24,6 @@ from lorarium.formats.families.embedded import ships
 
 CARD = "base.json"
 FORMAT = "lorarium-base/1"
-ALONG = trained.ASSETS / "adopted"  # bases whose files come along
 MOST_CARD = 2**24  # bytes
 HASH = 12  # letters of a base's hash in the name of its folder
 FIELDS = {"name": str, "family": str, "base_hash": str, "where": str, "size": int}
@@ -52,10 +50,6 @@ class AdoptedBase:
     @property
     def base_hash(self) -> str:
         return str(self.card["base_hash"])
-
-    @property
-    def ships(self) -> bool:
-        return self.folder.parent == ALONG
 
     def file(self, name: str) -> Path:
         """Where the trained file of this name lies, if it was made."""
@@ -99,21 +93,20 @@ def write_base(folder: Path, card: trained.Card) -> AdoptedBase:
 
 
 def adopted_bases() -> list[AdoptedBase]:
-    """All that can be read, by name; those of this machine before what comes along."""
+    """All that can be read, by name."""
     return sorted(_readable(), key=lambda base: (base.name, base.base_hash))
 
 
 def _readable() -> Iterator[AdoptedBase]:
-    for place in (bases_folder(), ALONG):
+    try:
+        folders = sorted(bases_folder().iterdir())
+    except OSError:
+        return
+    for folder in folders:
         try:
-            folders = sorted(place.iterdir())
-        except OSError:
+            yield read_base(folder)
+        except LorariumError:
             continue
-        for folder in folders:
-            try:
-                yield read_base(folder)
-            except LorariumError:
-                continue
 
 
 def find_base(name: str) -> AdoptedBase:
@@ -125,7 +118,7 @@ def find_base(name: str) -> AdoptedBase:
         [b for b in known if name in (b.name, b.folder.name)],
         [b for b in known if len(name) >= 6 and b.base_hash.startswith(name)],
     ):
-        if len({b.base_hash for b in matches}) == 1:
+        if len(matches) == 1:
             return matches[0]
         if matches:
             raise LorariumError(
@@ -139,8 +132,6 @@ def find_base(name: str) -> AdoptedBase:
 
 def remove_base(base: AdoptedBase) -> None:
     """Delete a base's folder with all that was trained for it; the base itself lies elsewhere."""
-    if base.ships:
-        raise LorariumError("it comes along with the package", where=str(base.folder))
     shutil.rmtree(base.folder)
 
 
@@ -183,14 +174,14 @@ def trained_file(shipped: Path, family: str, base_hashes: Sequence[str | None] =
         return _there(base.file(name))
     hashes = {h for h in base_hashes if h}
     for adopted in adopted_bases():
-        if hashes == {adopted.base_hash} and (there := _there(adopted.file(name))):
-            return there
+        if hashes == {adopted.base_hash}:
+            return _there(adopted.file(name))
     if ships(family):
         return shipped
     if hashes:
         return None
     same = [b for b in adopted_bases() if b.family == family and b.file(name).is_file()]
-    if len({b.base_hash for b in same}) > 1:
+    if len(same) > 1:
         raise LorariumError(
             f"{len(same)} adopted bases are of the family {family}",
             hint=f"choose one with --adopted: {listed([b.name for b in same])}",

@@ -9,6 +9,7 @@ pytest.importorskip("torch")
 import torch
 
 from lorarium.bases import rounded as module
+from lorarium.bases.processor import bfloat16_pays
 from lorarium.bases.rounded import rounded
 from tests.bases.tiny import micro
 
@@ -40,3 +41,13 @@ def test_where_it_does_not_pay_nothing_changes(monkeypatch):
     with rounded(base):
         assert torch.equal(predicted(base, x), predicted(base, x))
         assert all("forward" not in vars(m) for m in base.networks["denoiser"].modules())
+
+
+def test_it_pays_where_products_are_of_tiles(monkeypatch):
+    for known, pays in (
+        ({"avx512_bf16": True, "amx_bf16": False}, False),
+        ({"avx512_bf16": True, "amx_bf16": True}, True),
+        ({}, False),
+    ):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda known=known: known, raising=False)
+        assert bfloat16_pays(torch.device("cpu")) is pays

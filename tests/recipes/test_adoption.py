@@ -14,6 +14,7 @@ from lorarium.bases.holding import BaseToOpen, Holding
 from lorarium.cli.adopt import STAGES as command_stages
 from lorarium.cli.adopt import TOPICS as command_topics
 from lorarium.errors import LorariumError, TimeIsOver
+from lorarium.recipes import merge, synth, zoo
 from lorarium.recipes.adoption import adopt as adoption
 from lorarium.recipes.adoption import counting, survey
 from lorarium.recipes.adoption.effort import SHARES, Effort, Tuning
@@ -23,6 +24,7 @@ from lorarium.recipes.adoption.stages import STAGES, TOPICS, chosen
 from lorarium.recipes.adoption.timing import reckoned
 from lorarium.recipes.kept import kept_rows
 from lorarium.recipes.timebox import TimeBox
+from lorarium.training.manifest import read_manifest
 from tests.bases.tiny import micro
 
 # plans
@@ -186,3 +188,12 @@ def test_a_verdict_says_whether_it_is_worth_using() -> None:
     card = {"name": "<b>", "family": "sdxl", "base_hash": "a" * 64, "where": "x", "size": 64,
             "share": 1.0, "stages": ["survey"], "planned": {}, "done": {}}  # fmt: skip
     assert "&lt;b&gt;" in page(AdoptedBase(Path("nowhere"), card), {})
+
+
+def test_a_whole_effort_is_what_the_recipes_say() -> None:
+    effort = Effort(1.0, Tuning())
+    for manifest, recipe in (
+        (effort.zoo(), zoo.RECIPE), (effort.merge_zoo(), merge.RECIPE),
+        (effort.synth_zoo(), synth.RECIPE),
+    ):  # fmt: skip
+        assert manifest.text() == read_manifest(recipe).text()

@@ -44,7 +44,6 @@ def adopted(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ad
     own = own_folder(tmp_path_factory.mktemp("own"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LORARIUM_BASES", str(tmp_path_factory.mktemp("bases")))
-        patch.setattr("lorarium.adopted.ALONG", tmp_path_factory.mktemp("shipped"))
         patch.setattr(learned, "ASSET", trained.asset("describe"))  # other tests do without it
         shrink(patch)
         begun = adoption.begin(BaseToOpen(base))

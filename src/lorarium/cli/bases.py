@@ -31,8 +31,7 @@ def command(name: str | None, remove: bool, force: bool, as_json: bool) -> None:
         click.echo(f"no base is adopted yet; they would lie in {bases_folder()}")
     for base in [] if as_json else chosen:
         click.echo(f"{base.name}: {base.family}, {base.base_hash[:12]}, {_size(base) / 1e6:.0f} MB")
-        place = "comes along" if base.ships else base.folder / "adopted.html"
-        click.echo(f"  {', '.join(base.files()) or 'nothing yet'}; {place}")
+        click.echo(f"  {', '.join(base.files()) or 'nothing yet'}; {base.folder / 'adopted.html'}")
 
 
 def _remove(name: str | None, force: bool, as_json: bool) -> None:

@@ -88,8 +88,8 @@ class Lessons:
     def batch(self, count: int, places: int, random: np.random.Generator) -> tuple[Batch, Places]:
         """Some pictures of each to look at, and what is to be answered then."""
         met = random.integers(len(self.sources), size=count)
-        count_seen = int(random.integers(1, 13))
-        batch = assemble_batch([self.sources[i] for i in met], count_seen, 1, random)
+        seen = int(random.integers(1, 13))
+        batch = assemble_batch([self.sources[i] for i in met], seen, 1, random)
         return batch, Places.of([self.walks[i] for i in met], places, random)
 
 
